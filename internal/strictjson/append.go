@@ -1,0 +1,118 @@
+package strictjson
+
+import "unicode/utf8"
+
+// appendDecoded appends the characters that the inside of a string stands for.
+// The text must have passed Parse.
+func appendDecoded(dst, s []byte) []byte {
+	for i := 0; i < len(s); {
+		b := s[i]
+		if b != '\\' {
+			dst = append(dst, b)
+			i++
+			continue
+		}
+		switch b = s[i+1]; b {
+		case 'u':
+			r := rune(hex4(s[i+2:]))
+			i += 6
+			if r >= 0xD800 && r <= 0xDFFF {
+				r = (r-0xD800)<<10 + rune(hex4(s[i+2:])) - 0xDC00 + 0x10000
+				i += 6
+			}
+			dst = utf8.AppendRune(dst, r)
+			continue
+		case 'b':
+			b = '\b'
+		case 'f':
+			b = '\f'
+		case 'n':
+			b = '\n'
+		case 'r':
+			b = '\r'
+		case 't':
+			b = '\t'
+		}
+		dst = append(dst, b)
+		i += 2
+	}
+	return dst
+}
+
+const hexDigits = "0123456789abcdef"
+
+// AppendQuoted appends s as a JSON string with no more escapes than RFC 8259,
+// section 7, asks for. Bytes of s that are not UTF-8 become U+FFFD.
+func AppendQuoted(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		b := s[i]
+		if b >= ' ' && b != '"' && b != '\\' && b < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if b >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				dst = append(append(dst, s[from:i]...), "\uFFFD"...)
+				from = i + size
+			}
+			i += size
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		switch b {
+		case '"', '\\':
+			dst = append(dst, '\\', b)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[b>>4], hexDigits[b&15])
+		}
+		i++
+		from = i
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+// AppendPointer appends "/" and token, escaped as a reference token of a JSON
+// Pointer (RFC 6901, section 3).
+func AppendPointer(dst, token []byte) []byte {
+	dst = append(dst, '/')
+	for _, b := range token {
+		switch b {
+		case '~':
+			dst = append(dst, "~0"...)
+		case '/':
+			dst = append(dst, "~1"...)
+		default:
+			dst = append(dst, b)
+		}
+	}
+	return dst
+}
+
+// AppendCompact appends text without the blanks between its tokens. The text
+// must be a piece of one that has passed Parse, and begin outside strings.
+func AppendCompact(dst, text []byte) []byte {
+	from := 0
+	for i := 0; i < len(text); i++ {
+		switch b := text[i]; {
+		case b == '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case isBlank(b):
+			dst = append(dst, text[from:i]...)
+			from = i + 1
+		}
+	}
+	return append(dst, text[from:]...)
+}

@@ -1,0 +1,152 @@
+package strictjson
+
+import "sync"
+
+// MaxDepth is the number of containers that may stand inside each other: the
+// depth that the public packages promise.
+const MaxDepth = 64
+
+// Kind is the kind of a JSON value.
+type Kind uint8
+
+// The kinds, in no order that matters.
+const (
+	Null Kind = iota + 1
+	False
+	True
+	Number
+	String
+	Array
+	Object
+)
+
+// String returns the kind's name as error messages use it.
+func (k Kind) String() string {
+	switch k {
+	case Null:
+		return "null"
+	case False, True:
+		return "boolean"
+	case Number:
+		return "number"
+	case String:
+		return "string"
+	case Array:
+		return "array"
+	case Object:
+		return "object"
+	}
+	return "nothing"
+}
+
+// A Node is one value of a document. Offsets count bytes of Doc.Src.
+type Node struct {
+	Start, End         uint32 // the value's text, quotes and brackets included
+	NameStart, NameEnd uint32 // a member's name between its quotes, as written; 0, 0 elsewhere
+	Next               uint32 // index of the first node behind this value's subtree
+	Len                uint32 // members of an object, elements of an array
+	Hash               uint32 // HashName of a member's decoded name
+	Kind               Kind
+	NameEscaped        bool // the name holds an escape
+	Escaped            bool // a string value holds an escape
+	Mark               bool // for the caller's use; false after Parse
+}
+
+// A Doc is a parsed document. The zero value is ready for Parse, and a Doc may
+// be parsed into again and again. It is not safe for concurrent use.
+type Doc struct {
+	Src    []byte // the parsed text; not copied, never changed
+	Nodes  []Node // Nodes[0] is the whole document
+	Blanks bool   // some blank stands outside strings
+
+	stack   [maxDepth]frame // Parse's; here, because clearing it for each call would cost more than a small text
+	table   []uint32        // the slots of all indexes made since Parse
+	scratch []byte          // scratch for decoding escaped names
+}
+
+// maxPooledNodes bounds what a pooled Doc may keep in memory: 1 MiB of nodes.
+const maxPooledNodes = 1 << 15
+
+var pool = sync.Pool{New: func() any { return new(Doc) }}
+
+// Get returns a Doc from a pool. Give it back with Put.
+func Get() *Doc { return pool.Get().(*Doc) }
+
+// Put returns d to the pool. Neither d nor its nodes may be used afterwards;
+// slices of the parsed text stay valid, they belong to the caller's input.
+func Put(d *Doc) {
+	if cap(d.Nodes) > maxPooledNodes {
+		return
+	}
+	d.Src = nil
+	pool.Put(d)
+}
+
+// Text returns the text of node i: a slice of Src.
+func (d *Doc) Text(i uint32) []byte {
+	n := &d.Nodes[i]
+	return d.Src[n.Start:n.End:n.End]
+}
+
+// RawName returns the name of member i as written, without its quotes.
+func (d *Doc) RawName(i uint32) []byte {
+	n := &d.Nodes[i]
+	return d.Src[n.NameStart:n.NameEnd:n.NameEnd]
+}
+
+// AppendName appends the decoded name of member i to dst.
+func (d *Doc) AppendName(dst []byte, i uint32) []byte {
+	if d.Nodes[i].NameEscaped {
+		return appendDecoded(dst, d.RawName(i))
+	}
+	return append(dst, d.RawName(i)...)
+}
+
+// AppendString appends the decoded value of string node i to dst.
+func (d *Doc) AppendString(dst []byte, i uint32) []byte {
+	n := &d.Nodes[i]
+	body := d.Src[n.Start+1 : n.End-1]
+	if n.Escaped {
+		return appendDecoded(dst, body)
+	}
+	return append(dst, body...)
+}
+
+// NameIs reports whether member i has this decoded name. hash is HashName(name).
+func (d *Doc) NameIs(i uint32, hash uint32, name string) bool {
+	n := &d.Nodes[i]
+	if n.Hash != hash {
+		return false
+	}
+	if n.NameEscaped {
+		return string(appendDecoded(nil, d.RawName(i))) == name
+	}
+	return string(d.Src[n.NameStart:n.NameEnd]) == name
+}
+
+// SameName reports whether member i of d and member j of e have equal decoded
+// names.
+func (d *Doc) SameName(i uint32, e *Doc, j uint32) bool {
+	a, b := &d.Nodes[i], &e.Nodes[j]
+	if a.Hash != b.Hash {
+		return false
+	}
+	if !a.NameEscaped && !b.NameEscaped {
+		return string(d.Src[a.NameStart:a.NameEnd]) == string(e.Src[b.NameStart:b.NameEnd])
+	}
+	return string(d.AppendName(nil, i)) == string(e.AppendName(nil, j))
+}
+
+// Find returns the member of object i with this decoded name, or false when
+// there is none (or when i is no object). It is linear in the object's members.
+func (d *Doc) Find(i uint32, hash uint32, name string) (uint32, bool) {
+	if d.Nodes[i].Kind != Object {
+		return 0, false
+	}
+	for c, end := i+1, d.Nodes[i].Next; c < end; c = d.Nodes[c].Next {
+		if d.NameIs(c, hash, name) {
+			return c, true
+		}
+	}
+	return 0, false
+}

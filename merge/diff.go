@@ -1,0 +1,214 @@
+package merge
+
+import (
+	"errors"
+	"fmt"
+
+	"example.com/resourcekit/internal/strictjson"
+)
+
+// ErrNotRepresentable is returned by [Diff] when no merge patch leads to the
+// wanted document, because it would have to set a member to null (RFC 7396,
+// section 1). The error's text has the byte offset of that null.
+var ErrNotRepresentable = errors.New("merge: not representable as a merge patch")
+
+// Diff returns a merge patch that leads from one document to the other:
+// Equal(Patch(from, Diff(from, to)), to). A nil or empty from is an absent
+// document. The patch is a new slice of compact JSON and names only what
+// differs: first the members of to that are new or changed, in their order,
+// then those that are gone, in from's order. Between two objects that are equal
+// it is {}.
+//
+// It returns an error that is [ErrNotRepresentable] when to holds a null member
+// that from does not hold in the same place; nulls inside arrays are values
+// and no obstacle. It returns a *[SyntaxError] when an input is not strict
+// JSON.
+func Diff(from, to []byte) ([]byte, error) {
+	d, err := newDiffer(from, to)
+	defer d.close()
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	if d.bothObjects(0, 0) {
+		out, err = d.patch(out, 0, 0)
+	} else {
+		out, err = d.value(out, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Changes says where two documents differ, as JSON Pointers (RFC 6901) to the
+// topmost members that do: those of to that are new or have another value, in
+// to's order, and those of from that are gone, in from's order. Objects on both
+// sides are compared member by member, everything else as a whole; an array
+// counts as one value. When the documents are not both objects and differ,
+// changed is the pointer to the whole document, "". A nil or empty document is
+// an absent one.
+//
+// It returns a *[SyntaxError] when an input is not strict JSON.
+func Changes(from, to []byte) (changed, removed []string, err error) {
+	if len(to) == 0 {
+		if len(from) == 0 {
+			return nil, nil, nil
+		}
+		d := strictjson.Get()
+		defer strictjson.Put(d)
+		if err := parse(d, from, "from"); err != nil {
+			return nil, nil, err
+		}
+		return nil, []string{""}, nil
+	}
+	d, err := newDiffer(from, to)
+	defer d.close()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !d.bothObjects(0, 0) {
+		if d.from == nil || !same(d.from, 0, d.to, 0) {
+			changed = []string{""}
+		}
+		return changed, nil, nil
+	}
+	d.changes(0, 0, nil, &changed, &removed)
+	return changed, removed, nil
+}
+
+// differ compares two parsed documents.
+type differ struct {
+	from, to *strictjson.Doc // from is nil when absent
+}
+
+// newDiffer parses both inputs. The differ must be closed even after an error.
+func newDiffer(from, to []byte) (d differ, err error) {
+	if len(from) > 0 {
+		d.from = strictjson.Get()
+		if err := parse(d.from, from, "from"); err != nil {
+			return d, err
+		}
+	}
+	d.to = strictjson.Get()
+	return d, parse(d.to, to, "to")
+}
+
+func (d differ) close() {
+	if d.from != nil {
+		strictjson.Put(d.from)
+	}
+	if d.to != nil {
+		strictjson.Put(d.to)
+	}
+}
+
+func (d differ) bothObjects(f, t uint32) bool {
+	return d.from != nil && d.from.Nodes[f].Kind == strictjson.Object && d.to.Nodes[t].Kind == strictjson.Object
+}
+
+// pairs calls visit for each member of to's object t with from's member of the
+// same name (0: none), then for each of from's members that t lacks (with 0 for
+// to's member). Members that are equal and not both objects are left out.
+func (d differ) pairs(f, t uint32, visit func(f, t uint32) error) error {
+	p := newPairing(d.from, f)
+	for c := t + 1; c < d.to.Nodes[t].Next; c = d.to.Nodes[c].Next {
+		old := p.find(d.to, c)
+		if old != 0 {
+			d.from.Nodes[old].Mark = true
+			if !d.bothObjects(old, c) && same(d.from, old, d.to, c) {
+				continue
+			}
+		}
+		if err := visit(old, c); err != nil {
+			return err
+		}
+	}
+	for c := f + 1; c < d.from.Nodes[f].Next; c = d.from.Nodes[c].Next {
+		if !d.from.Nodes[c].Mark {
+			if err := visit(c, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// patch appends the merge patch that leads from object f to object t.
+func (d differ) patch(out []byte, f, t uint32) ([]byte, error) {
+	out = append(out, '{')
+	first := len(out)
+	err := d.pairs(f, t, func(f, t uint32) (err error) {
+		before := len(out)
+		doc, c := d.to, t
+		if t == 0 {
+			doc, c = d.from, f
+		}
+		if len(out) > first {
+			out = append(out, ',')
+		}
+		n := &doc.Nodes[c]
+		out = append(out, doc.Src[n.NameStart-1:n.NameEnd+1]...)
+		out = append(out, ':')
+		switch {
+		case t == 0:
+			out = append(out, "null"...)
+		case f != 0 && d.bothObjects(f, t):
+			inner := len(out)
+			out, err = d.patch(out, f, t)
+			if len(out) == inner+len("{}") { // nothing differs inside
+				out = out[:before]
+			}
+		default:
+			out, err = d.value(out, t)
+		}
+		return err
+	})
+	return append(out, '}'), err
+}
+
+// value appends to's value t as a patch for a place without an object: it may
+// hold no null member, because that would not arrive.
+func (d differ) value(out []byte, t uint32) ([]byte, error) {
+	nodes := d.to.Nodes
+	if t != 0 && nodes[t].Kind == strictjson.Null {
+		return nil, notRepresentable(&nodes[t])
+	}
+	for c := t; c < nodes[t].Next; {
+		switch {
+		case c > t && nodes[c].Kind == strictjson.Null:
+			return nil, notRepresentable(&nodes[c])
+		case nodes[c].Kind == strictjson.Array:
+			c = nodes[c].Next
+		default:
+			c++
+		}
+	}
+	return strictjson.AppendCompact(out, d.to.Text(t)), nil
+}
+
+func notRepresentable(n *strictjson.Node) error {
+	return fmt.Errorf("%w: null member at byte %d", ErrNotRepresentable, n.Start)
+}
+
+// changes appends the pointers of what differs between the objects f and t,
+// which stand at path.
+func (d differ) changes(f, t uint32, path []byte, changed, removed *[]string) {
+	// The callback never fails.
+	_ = d.pairs(f, t, func(f, t uint32) error {
+		doc, c := d.to, t
+		if t == 0 {
+			doc, c = d.from, f
+		}
+		at := strictjson.AppendPointer(path[:len(path):len(path)], doc.AppendName(nil, c))
+		switch {
+		case t == 0:
+			*removed = append(*removed, string(at))
+		case f != 0 && d.bothObjects(f, t):
+			d.changes(f, t, at, changed, removed)
+		default:
+			*changed = append(*changed, string(at))
+		}
+		return nil
+	})
+}

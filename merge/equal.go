@@ -1,0 +1,82 @@
+package merge
+
+import (
+	"bytes"
+
+	"example.com/resourcekit/internal/strictjson"
+)
+
+// Equal reports whether a and b are the same JSON value. The order of members,
+// the escapes of names and strings, and blanks do not count; the order of
+// elements does, and so does the text of numbers: 1.0 and 1 differ. Input that
+// is not strict JSON equals nothing, not even itself.
+func Equal(a, b []byte) bool {
+	x, y := strictjson.Get(), strictjson.Get()
+	defer strictjson.Put(x)
+	defer strictjson.Put(y)
+	return x.Parse(a, MaxDepth) == nil &&
+		(bytes.Equal(a, b) || y.Parse(b, MaxDepth) == nil && same(x, 0, y, 0))
+}
+
+// same is Equal on parsed values. It visits each node once, so it is linear.
+func same(a *strictjson.Doc, i uint32, b *strictjson.Doc, j uint32) bool {
+	x, y := &a.Nodes[i], &b.Nodes[j]
+	if x.Kind != y.Kind || x.Len != y.Len {
+		return false
+	}
+	switch x.Kind {
+	case strictjson.Number:
+		return bytes.Equal(a.Text(i), b.Text(j))
+	case strictjson.String:
+		if x.Escaped || y.Escaped {
+			return bytes.Equal(a.AppendString(nil, i), b.AppendString(nil, j))
+		}
+		return bytes.Equal(a.Text(i), b.Text(j))
+	case strictjson.Array:
+		for c, d := i+1, j+1; c < x.Next; c, d = a.Nodes[c].Next, b.Nodes[d].Next {
+			if !same(a, c, b, d) {
+				return false
+			}
+		}
+	case strictjson.Object:
+		p := newPairing(b, j)
+		for c := i + 1; c < x.Next; c = a.Nodes[c].Next {
+			if d := p.find(a, c); d == 0 || !same(a, c, b, d) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// A pairing finds the members of one object that have the names of another's,
+// one after the other. It tries the member behind the last one it found, as
+// members mostly stand in the same order, and makes an index when it must.
+type pairing struct {
+	doc     *strictjson.Doc
+	object  uint32
+	next    uint32
+	index   strictjson.Index
+	indexed bool
+}
+
+func newPairing(d *strictjson.Doc, object uint32) pairing {
+	return pairing{doc: d, object: object, next: object + 1}
+}
+
+// find returns the member with the name of d's member c, or 0.
+func (p *pairing) find(d *strictjson.Doc, c uint32) uint32 {
+	var found uint32
+	if p.next < p.doc.Nodes[p.object].Next && p.doc.SameName(p.next, d, c) {
+		found = p.next
+	} else {
+		if !p.indexed {
+			p.index, p.indexed = p.doc.Index(p.object), true
+		}
+		found = p.index.Find(d, c)
+	}
+	if found != 0 {
+		p.next = p.doc.Nodes[found].Next
+	}
+	return found
+}
