@@ -1,0 +1,67 @@
+package resource
+
+import (
+	"errors"
+	"time"
+
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+
+	"github.com/google/uuid"
+)
+
+// Options are the optional parts of a [Collection]. Policies are not among
+// them: those are chosen with each call.
+type Options struct {
+	// Now is the clock of createdAt and updatedAt; time.Now when nil. It is
+	// called from many goroutines.
+	Now func() time.Time
+	// NewID makes the ID of a new resource; uuid.NewV7 when nil. It is called
+	// from many goroutines, at most once for each write.
+	NewID func() (uuid.UUID, error)
+}
+
+// A Collection is the resources of one schema in one store. It is safe for
+// concurrent use. A process should have one for each schema and store, so that
+// its writers queue for a resource rather than compete for it.
+type Collection struct {
+	schema *schema.Schema
+	store  storage.Store
+	field  string // the name of the external-id field
+	now    func() time.Time
+	newID  func() (uuid.UUID, error)
+	locks  keyLocks
+}
+
+// NewCollection returns a collection of the resources of a schema in a store.
+// opts may be nil. The store stays the caller's to close.
+//
+// It returns an error when the schema or the store is nil.
+func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Collection, error) {
+	if s == nil {
+		return nil, errors.New("resource: NewCollection without a schema")
+	}
+	if store == nil {
+		return nil, errors.New("resource: NewCollection without a store")
+	}
+	c := &Collection{schema: s, store: store, field: s.Definition().ExternalID, now: time.Now, newID: uuid.NewV7}
+	if opts != nil && opts.Now != nil {
+		c.now = opts.Now
+	}
+	if opts != nil && opts.NewID != nil {
+		c.newID = opts.NewID
+	}
+	c.locks.init()
+	return c, nil
+}
+
+// Schema returns the schema of the collection's resources.
+func (c *Collection) Schema() *schema.Schema { return c.schema }
+
+// key returns the key of a resource.
+func (c *Collection) key(tenant storage.Tenant, externalID string) storage.Key {
+	return storage.Key{Tenant: tenant, Schema: c.schema.ID(), ExternalID: externalID}
+}
+
+// timestamp returns the time of a write.
+func (c *Collection) timestamp() time.Time { return c.now().UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,30 @@
+package resource
+
+import (
+	"errors"
+
+	"example.com/resourcekit/storage"
+)
+
+// ErrNotFound is returned when the tenant has no resource with the external id.
+// It is [storage.ErrNotFound].
+var ErrNotFound = storage.ErrNotFound
+
+// ErrExists is returned by a create with [Reject] when there is a resource with
+// the external id already. The error is an [*ExistsError].
+var ErrExists = errors.New("resource exists already")
+
+// An ExistsError is an [ErrExists] that knows which resource is in the way. Its
+// text names the external-id field and not its value.
+type ExistsError struct {
+	Key   storage.Key
+	Field string // the name of the schema's external-id field
+}
+
+// Error says that a resource with this external id exists.
+func (e *ExistsError) Error() string {
+	return "resource: a resource with this " + e.Field + " exists already"
+}
+
+// Is makes the error match [ErrExists].
+func (e *ExistsError) Is(target error) bool { return target == ErrExists }
