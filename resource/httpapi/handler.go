@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"example.com/resourcekit/resource"
+)
+
+// Prefix is where the ready handler's routes begin unless [Options] say
+// otherwise.
+const Prefix = "/api/resources/"
+
+// Options are the optional parts of the ready handler. A nil *Options is the
+// zero value.
+type Options struct {
+	// Prefix is the path before the schema's name, with a slash at both ends;
+	// "/api/resources/" when empty.
+	Prefix string
+	// MaxBody is how many bytes a request body may have; 1 MiB when 0.
+	MaxBody int64
+	// RequireComplete wants every required field in each POST, as the
+	// published request schema has it, also for a resource that exists.
+	RequireComplete bool
+	// Shape chooses the shape of resources; the full one when zero.
+	Shape resource.ShapeOptions
+	// OnError, if not nil, sees each error that is answered, with the status,
+	// before it is. It is the only place where the cause of a 500 is seen.
+	OnError func(r *http.Request, status int, err error)
+}
+
+// handler serves the routes of one collection.
+type handler struct {
+	collection *resource.Collection
+	hooks      Hooks
+	opts       Options
+}
+
+// NewHandler returns the ready handler of a collection: its routes, and 404 in
+// the shape of the contract for every other path. opts may be nil.
+//
+// It returns an error when the collection or a hook is nil, or when the prefix
+// does not have its slashes or has braces.
+func NewHandler(c *resource.Collection, hooks Hooks, opts *Options) (http.Handler, error) {
+	if c == nil {
+		return nil, errors.New("httpapi: NewHandler without a collection")
+	}
+	if err := hooks.validate(); err != nil {
+		return nil, err
+	}
+	h := &handler{collection: c, hooks: hooks}
+	if opts != nil {
+		h.opts = *opts
+	}
+	if h.opts.Prefix == "" {
+		h.opts.Prefix = Prefix
+	}
+	if p := h.opts.Prefix; !strings.HasPrefix(p, "/") || !strings.HasSuffix(p, "/") || strings.ContainsAny(p, "{}") {
+		return nil, errors.New("httpapi: Options.Prefix must begin and end with a slash and have no braces")
+	}
+	all := h.opts.Prefix + c.Schema().Name()
+	mux := http.NewServeMux()
+	mux.Handle(all, h.route(map[string]operation{http.MethodPost: h.create}))
+	mux.Handle(all+"/{"+pathValue+"}", h.route(map[string]operation{http.MethodGet: h.get}))
+	mux.Handle("/", h.route(nil))
+	return mux, nil
+}
+
+// An operation answers a request, or returns an error and has written nothing.
+type operation func(w http.ResponseWriter, r *http.Request) error
+
+// route serves a path by the operations of its methods; without any it is no
+// route at all. HEAD is served as GET.
+func (h *handler) route(operations map[string]operation) http.HandlerFunc {
+	var allow []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if operations[method] != nil {
+			allow = append(allow, method)
+			if method == http.MethodGet {
+				allow = append(allow, http.MethodHead)
+			}
+		}
+	}
+	notAllowed := &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Allow: strings.Join(allow, ", ")}
+	notFound := &Problem{Status: http.StatusNotFound, Message: "no such route"}
+	return func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		var err error = notFound
+		if op := operations[method]; op != nil {
+			err = op(w, r)
+		} else if len(operations) > 0 {
+			err = notAllowed
+		}
+		if err == nil {
+			return
+		}
+		if h.opts.OnError != nil {
+			h.opts.OnError(r, ProblemOf(err).Status, err)
+		}
+		WriteError(w, err)
+	}
+}
+
+func (h *handler) create(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := h.hooks.Tenant(r)
+	if err != nil {
+		return err
+	}
+	opts, err := CreateOptions(r)
+	if err != nil {
+		return err
+	}
+	opts.RequireComplete = h.opts.RequireComplete
+	data, err := ReadData(w, r, h.opts.MaxBody)
+	if err != nil {
+		return err
+	}
+	result, err := h.collection.Create(r.Context(), tenant, data, &opts)
+	if err != nil {
+		return err
+	}
+	WriteResult(w, result, &h.opts.Shape)
+	return nil
+}
+
+func (h *handler) get(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := h.hooks.Tenant(r)
+	if err != nil {
+		return err
+	}
+	id, err := ExternalID(r)
+	if err != nil {
+		return err
+	}
+	res, err := h.collection.Get(r.Context(), tenant, id)
+	if err != nil {
+		return err
+	}
+	WriteResource(w, res, &h.opts.Shape)
+	return nil
+}

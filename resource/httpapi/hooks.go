@@ -1,0 +1,82 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"example.com/resourcekit/storage"
+
+	"github.com/google/uuid"
+)
+
+// TenantHeader names the header by which a caller chooses the tenant to act for.
+const TenantHeader = "reach-tenant-id"
+
+// A Principal is who is calling.
+type Principal struct {
+	// Subject is the service's own word for the caller; it is only handed on
+	// to ResolveTenant.
+	Subject string
+	// Tenant is what the caller is confined to: one business when both parts
+	// are set, one platform when only that part is, nothing when neither is.
+	Tenant storage.Tenant
+}
+
+// Hooks are what a service has to answer about a request. Both are needed, and
+// both are called from many goroutines.
+type Hooks struct {
+	// Authenticate returns who is calling. Its error becomes a 401, whatever
+	// it is, except storage.ErrUnavailable and the errors of contexts, which
+	// become a 503.
+	Authenticate func(*http.Request) (Principal, error)
+	// ResolveTenant returns the tenant of this name that the principal means;
+	// name is the header reach-tenant-id, "" when it is absent. It returns
+	// ErrUnknownTenant when there is none or when the principal may not act
+	// for it.
+	ResolveTenant func(ctx context.Context, p Principal, name string) (storage.Tenant, error)
+}
+
+// Tenant returns the tenant that the request is for, by both hooks. Whatever
+// ResolveTenant says, a principal that is confined to a business or a platform
+// gets [ErrUnknownTenant] for a tenant outside it, just as for one that does not
+// exist. A header that is given twice is a [*Problem] with status 400.
+func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
+	if err := h.validate(); err != nil {
+		return storage.Tenant{}, err
+	}
+	p, err := h.Authenticate(r)
+	if err != nil {
+		if errors.Is(err, storage.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return storage.Tenant{}, err
+		}
+		return storage.Tenant{}, fmt.Errorf("%w: %w", ErrUnauthenticated, err)
+	}
+	names := r.Header.Values(TenantHeader)
+	if len(names) > 1 {
+		return storage.Tenant{}, badRequest("the header " + TenantHeader + " is given more than once")
+	}
+	name := ""
+	if len(names) == 1 {
+		name = names[0]
+	}
+	tenant, err := h.ResolveTenant(r.Context(), p, name)
+	if err != nil {
+		return storage.Tenant{}, err
+	}
+	if outside(p.Tenant.Platform, tenant.Platform) || outside(p.Tenant.Business, tenant.Business) {
+		return storage.Tenant{}, ErrUnknownTenant
+	}
+	return tenant, nil
+}
+
+func (h Hooks) validate() error {
+	if h.Authenticate == nil || h.ResolveTenant == nil {
+		return errors.New("httpapi: Hooks need both Authenticate and ResolveTenant")
+	}
+	return nil
+}
+
+// outside reports whether a caller who is confined to one id asks for another.
+func outside(confined, asked uuid.UUID) bool { return confined != uuid.Nil && confined != asked }

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"example.com/resourcekit/internal/strictjson"
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// The errors that hooks return, wrapped or not.
+var (
+	// ErrUnauthenticated: the request does not say who is calling, or not in
+	// a way that can be believed. It is answered with 401.
+	ErrUnauthenticated = errors.New("authentication failed")
+	// ErrUnknownTenant: there is no such tenant, or the caller may not act
+	// for it. It is answered with 404.
+	ErrUnknownTenant = errors.New("unknown tenant")
+)
+
+// A Problem is what a client is told about an error. It is itself an error: the
+// functions of this package return one when the request is at fault.
+type Problem struct {
+	Status  int      // the HTTP status code
+	Message string   // what went wrong, for people
+	Errors  []string // every violation, when there are several things to say
+	// RetryAfter is the number of seconds after which to try again, 0 for no
+	// such advice.
+	RetryAfter int
+	// Allow lists the methods of the route; only with status 405.
+	Allow string
+}
+
+// Error returns the message.
+func (p *Problem) Error() string { return "httpapi: " + p.Message }
+
+func badRequest(message string, errs ...string) *Problem {
+	return &Problem{Status: http.StatusBadRequest, Message: message, Errors: errs}
+}
+
+// retryAfter is the advice that goes with 503, in seconds.
+const retryAfter = 1
+
+// table is the one table from errors to problems; the first row that matches
+// counts. Errors that bring their own text are dealt with in ProblemOf.
+var table = []struct {
+	err     error
+	problem Problem
+}{
+	{ErrUnauthenticated, Problem{Status: http.StatusUnauthorized, Message: "authentication failed"}},
+	{ErrUnknownTenant, Problem{Status: http.StatusNotFound, Message: "tenant not found"}},
+	{resource.ErrNotFound, Problem{Status: http.StatusNotFound, Message: "resource not found"}},
+	{storage.ErrTooLarge, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the resource would be too large to store"}},
+	// Before the contexts' errors, which may come together with it.
+	{storage.ErrUnknownOutcome, Problem{Status: http.StatusInternalServerError, Message: "the outcome of the write is unknown: it may have been stored; read the resource before trying again"}},
+	{storage.ErrUnavailable, Problem{Status: http.StatusServiceUnavailable, Message: "temporarily unavailable", RetryAfter: retryAfter}},
+	{storage.ErrClosed, Problem{Status: http.StatusServiceUnavailable, Message: "temporarily unavailable", RetryAfter: retryAfter}},
+	{storage.ErrConflict, Problem{Status: http.StatusServiceUnavailable, Message: "too many concurrent changes to this resource", RetryAfter: retryAfter}},
+	{context.DeadlineExceeded, Problem{Status: http.StatusServiceUnavailable, Message: "not finished in time; nothing was stored", RetryAfter: retryAfter}},
+	{context.Canceled, Problem{Status: http.StatusServiceUnavailable, Message: "cancelled; nothing was stored", RetryAfter: retryAfter}},
+}
+
+// ProblemOf returns what to tell a client about err: err itself when it is a
+// [*Problem], and for an error it does not know a 500 without detail. The
+// result is the caller's to change.
+func ProblemOf(err error) *Problem {
+	var (
+		problem *Problem
+		invalid *schema.ValidationError
+		syntax  *schema.SyntaxError
+		exists  *resource.ExistsError
+		tooLong *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &problem):
+		p := *problem
+		return &p
+	case errors.As(err, &invalid):
+		return badRequest("the data is not valid", violations(invalid)...)
+	case errors.As(err, &syntax):
+		return badRequest("the request is not valid JSON: " + syntax.Reason + " at byte " + strconv.Itoa(syntax.Offset))
+	case errors.As(err, &exists):
+		return badRequest("a resource with this " + exists.Field + " exists already")
+	case errors.As(err, &tooLong):
+		return &Problem{Status: http.StatusRequestEntityTooLarge, Message: "the request body is larger than " + strconv.FormatInt(tooLong.Limit, 10) + " bytes"}
+	}
+	for i := range table {
+		if errors.Is(err, table[i].err) {
+			p := table[i].problem
+			return &p
+		}
+	}
+	return &Problem{Status: http.StatusInternalServerError, Message: "internal error"}
+}
+
+// violations returns the lines of a 400.
+func violations(err *schema.ValidationError) []string {
+	lines := make([]string, 0, len(err.Violations)+1)
+	for _, v := range err.Violations {
+		line := v.String()
+		if v.Pointer == "" {
+			line = "data: " + line
+		}
+		lines = append(lines, line)
+	}
+	if err.More > 0 {
+		lines = append(lines, "and "+strconv.Itoa(err.More)+" more")
+	}
+	return lines
+}
+
+// WriteError answers the request with the problem that err is, in the shape of
+// the contract; see [ProblemOf].
+func WriteError(w http.ResponseWriter, err error) {
+	p := ProblemOf(err)
+	h := w.Header()
+	switch p.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", p.Allow)
+	}
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	body := append([]byte(nil), `{"success":false,"message":`...)
+	body = strictjson.AppendQuoted(body, p.Message)
+	switch {
+	case p.Status == http.StatusNotFound:
+		body = append(body, `,"data":{"error":`...)
+		body = append(strictjson.AppendQuoted(body, p.Message), '}')
+	case len(p.Errors) > 0:
+		body = append(body, `,"errors":[`...)
+		for i, line := range p.Errors {
+			if i > 0 {
+				body = append(body, ',')
+			}
+			body = strictjson.AppendQuoted(body, line)
+		}
+		body = append(body, ']')
+	}
+	write(w, p.Status, append(body, '}'))
+}
