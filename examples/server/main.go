@@ -166,14 +166,14 @@ func (t tenants) resolve(_ context.Context, _ httpapi.Principal, name string) (s
 	return tenant, nil
 }
 
-// logRequests logs a line for each request: nothing that names a person, so
-// neither the path, which holds external ids, nor the query.
+// logRequests logs a line for each request: nothing that names a person, so the
+// route's pattern and not the path, which holds external ids.
 func logRequests(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(recorder, r)
-		log.InfoContext(r.Context(), "request", "method", r.Method, "status", recorder.status,
+		log.InfoContext(r.Context(), "request", "method", r.Method, "route", r.Pattern, "status", recorder.status,
 			"bytes", recorder.bytes, "duration", time.Since(start))
 	})
 }
