@@ -1,0 +1,408 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	have = `{"id":"1","name":"n"}` // a stored document
+	full = `{"id":"1","name":"n",` // the start of a complete one
+)
+
+// Each row is one rule. want lists "pointer code" in order.
+var checkTests = []struct {
+	name            string
+	stored, request string
+	opts            *CheckOptions
+	want            []string
+}{
+	{"insert/complete", "", have, nil, nil},
+	{"insert/missing-in-schema-order", "", `{}`, nil, []string{"/id required", "/name required"}},
+	{"insert/missing-come-last", "", `{"size":true}`, nil, []string{"/size type", "/id required", "/name required"}},
+	{"insert/null-on-optional", "", full + `"size":null}`, nil, nil},
+	{"insert/null-on-required-is-reported-once", "", `{"name":null,"id":"1"}`, nil, []string{"/name required"}},
+	{"insert/nested-missing-in-schema-order", "", `{"lines":[{}],"address":{"geo":{}}}`, nil, []string{
+		"/id required", "/name required", "/address/city required", "/address/geo/lat required", "/address/geo/lon required",
+		"/lines/0/sku required", "/lines/0/qty required"}},
+	{"insert/empty-document", "", `{}`, &CheckOptions{Nulls: IgnoreNulls}, []string{"/id required", "/name required"}},
+
+	{"update/partial", have, `{"size":1}`, nil, nil},
+	{"update/empty", have, `{}`, nil, nil},
+	{"update/null-deletes", `{"id":"1","name":"n","size":1}`, `{"size":null}`, nil, nil},
+	{"update/null-on-absent", have, `{"size":null}`, nil, nil},
+	{"update/null-on-required", have, `{"name":null}`, nil, []string{"/name required"}},
+	{"update/null-on-external-id", have, `{"id":null}`, nil, []string{"/id required"}},
+	{"update/null-in-nested-required", `{"id":"1","name":"n","address":{"city":"c"}}`, `{"address":{"city":null}}`, nil, []string{"/address/city required"}},
+	{"update/new-object-must-be-complete", have, `{"address":{"zip":"z"}}`, nil, []string{"/address/city required"}},
+	{"update/new-object-over-a-scalar", `{"id":"1","name":"n","address":"x"}`, `{"address":{"zip":"z"}}`, nil, []string{"/address/city required"}},
+	{"update/new-object-below-an-old-one", `{"id":"1","name":"n","address":{"city":"c"}}`, `{"address":{"geo":{"lat":1}}}`, nil, []string{"/address/geo/lon required"}},
+	{"update/old-object-partial", `{"id":"1","name":"n","address":{"city":"c"}}`, `{"address":{"zip":"z"}}`, nil, nil},
+	{"ratchet/top", `{"id":"1"}`, `{"size":1}`, nil, nil},
+	{"ratchet/nested", `{"id":"1","name":"n","address":{}}`, `{"address":{"zip":"z"}}`, nil, nil},
+	{"ratchet/stored-of-wrong-type", `{"id":"1","name":5,"size":"x"}`, `{"price":1}`, nil, nil},
+	{"ratchet/below-an-object-that-lacks", `{"id":"1","name":"n","address":{}}`, `{"address":{"geo":{}}}`, nil, []string{"/address/geo/lat required", "/address/geo/lon required"}},
+
+	{"complete/partial-update", have, `{"id":"1"}`, &CheckOptions{RequireComplete: true}, []string{"/name required"}},
+	{"complete/null-is-reported-once", have, `{"id":"1","name":null}`, &CheckOptions{RequireComplete: true}, []string{"/name required"}},
+	{"complete/ignored-null-is-absent", have, `{"id":"1","name":null}`, &CheckOptions{RequireComplete: true, Nulls: IgnoreNulls}, []string{"/name required"}},
+	{"complete/old-nested-object", `{"id":"1","name":"n","address":{"city":"c"}}`, full + `"address":{}}`, &CheckOptions{RequireComplete: true}, []string{"/address/city required"}},
+	{"complete/complete", have, have, &CheckOptions{RequireComplete: true}, nil},
+
+	{"type/string", have, `{"name":1}`, nil, []string{"/name type"}},
+	{"type/boolean", have, `{"live":"true"}`, nil, []string{"/live type"}},
+	{"type/boolean-false", have, `{"live":false}`, nil, nil},
+	{"type/number", have, `{"price":"1"}`, nil, []string{"/price type"}},
+	{"type/number-any-text", have, `{"price":1e400}`, nil, nil},
+	{"type/integer-fraction", have, `{"size":1.5}`, nil, []string{"/size type"}},
+	{"type/integer-written-as-fraction", have, `{"size":10e-1}`, nil, nil},
+	{"type/integer-boolean", have, `{"size":true}`, nil, []string{"/size type"}},
+	{"type/object-is-not-entered", have, `{"address":[{"x":1}]}`, nil, []string{"/address type"}},
+	{"type/array", have, `{"tags":{}}`, nil, []string{"/tags type"}},
+	{"type/open-object", have, `{"meta":[]}`, nil, []string{"/meta type"}},
+	{"type/items", have, `{"tags":["a",1,{}]}`, nil, []string{"/tags/1 type", "/tags/2 type"}},
+	{"type/any-items", have, `{"any":[1,null,{"x":null}]}`, nil, nil},
+	{"type/required-of-wrong-type-is-not-missing", "", `{"id":"1","name":1}`, nil, []string{"/name type"}},
+
+	{"array/null-element", have, `{"tags":[null]}`, nil, []string{"/tags/0 type"}},
+	{"array/null-element-ignored-nulls", have, `{"tags":[null]}`, &CheckOptions{Nulls: IgnoreNulls}, []string{"/tags/0 type"}},
+	{"array/null-field-of-element", have, `{"lines":[{"sku":"s","qty":1,"note":null}]}`, nil, []string{"/lines/0/note type"}},
+	{"array/null-required-field-is-reported-once", have, `{"lines":[{"sku":null,"qty":1}]}`, nil, []string{"/lines/0/sku type"}},
+	{"array/required-on-update", have, `{"lines":[{"sku":"s","qty":1},{"sku":"s"}]}`, nil, []string{"/lines/1/qty required"}},
+	{"array/required-when-stored-has-it", `{"id":"1","name":"n","lines":[{"sku":"s","qty":1}]}`, `{"lines":[{"sku":"s"}]}`, nil, []string{"/lines/0/qty required"}},
+	{"array/array-in-element", have, `{"lines":[{"sku":"s","qty":1,"parts":[{"part_no":"p"},{}]}]}`, nil, []string{"/lines/0/parts/1/part_no required"}},
+	{"array/unknown-in-element", have, `{"lines":[{"sku":"s","qty":1,"x":1}]}`, nil, []string{"/lines/0/x unknown_field"}},
+	{"array/unknown-null-in-element", `{"id":"1","name":"n","lines":[{"x":1}]}`, `{"lines":[{"sku":"s","qty":1,"x":null}]}`, nil, []string{"/lines/0/x unknown_field"}},
+
+	{"enum/string", have, `{"tier":"gold"}`, nil, nil},
+	{"enum/string-escaped", have, `{"tier":"\u0067old"}`, nil, nil},
+	{"enum/string-non-ascii", have, `{"tier":"\u00e9"}`, nil, nil},
+	{"enum/string-other", have, `{"tier":"Gold"}`, nil, []string{"/tier enum"}},
+	{"enum/number", have, `{"level":2.5}`, nil, nil},
+	{"enum/number-by-text", have, `{"level":1.0}`, nil, []string{"/level enum"}},
+	{"enum/wrong-kind", have, `{"level":"1"}`, nil, []string{"/level type"}},
+
+	{"format/date-time", have, `{"since":"2024-02-29T12:00:00Z"}`, nil, nil},
+	{"format/date-time-escaped", have, `{"since":"2024-02-29T12:00:00\u005a"}`, nil, nil},
+	{"format/date-time-calendar", have, `{"since":"2023-02-29T12:00:00Z"}`, nil, []string{"/since format"}},
+
+	{"unknown/reject", have, `{"x":1,"y":{"z":2}}`, nil, []string{"/x unknown_field", "/y unknown_field"}},
+	{"unknown/nested", have, `{"address":{"city":"c","x":1}}`, nil, []string{"/address/x unknown_field"}},
+	{"unknown/open-object", have, `{"meta":{"x":{"y":[1]}}}`, nil, nil},
+	{"unknown/escaped-name-is-known", have, `{"\u0073ize":1}`, nil, nil},
+	{"unknown/null-not-stored", have, `{"x":null}`, nil, []string{"/x unknown_field"}},
+	{"unknown/null-on-insert", "", full + `"x":null}`, nil, []string{"/x unknown_field"}},
+	{"unknown/null-deletes-stored", `{"id":"1","name":"n","x":1}`, `{"x":null}`, nil, nil},
+	{"unknown/null-deletes-stored-escaped", `{"id":"1","name":"n","x":1}`, `{"\u0078":null}`, nil, nil},
+	{"unknown/null-deletes-stored-nested", `{"id":"1","name":"n","address":{"city":"c","x":1}}`, `{"address":{"x":null}}`, nil, nil},
+	{"unknown/null-not-stored-nested", `{"id":"1","name":"n","x":1,"address":{"city":"c"}}`, `{"address":{"x":null}}`, nil, []string{"/address/x unknown_field"}},
+	{"unknown/null-stands-at-its-place", `{"id":"1","name":"n","y":1}`, `{"size":"a","x":null,"y":null,"price":"b"}`, nil, []string{"/size type", "/x unknown_field", "/price type"}},
+	{"unknown/value-on-stored-undeclared", `{"id":"1","name":"n","x":1}`, `{"x":2}`, nil, []string{"/x unknown_field"}},
+	{"unknown/null-rejected", `{"id":"1","name":"n","x":1}`, `{"x":null}`, &CheckOptions{Nulls: RejectNulls}, []string{"/x unknown_field"}},
+	{"unknown/null-ignored", `{"id":"1","name":"n","x":1}`, `{"x":null}`, &CheckOptions{Nulls: IgnoreNulls}, []string{"/x unknown_field"}},
+
+	{"null/reject-optional", have, `{"size":null,"address":{"city":"c","zip":null}}`, &CheckOptions{Nulls: RejectNulls}, []string{"/size null", "/address/zip null"}},
+	{"null/reject-required", have, `{"name":null}`, &CheckOptions{Nulls: RejectNulls}, []string{"/name required"}},
+	{"null/reject-open-object", have, `{"meta":{"a":{"b/c":null},"d":[null]}}`, &CheckOptions{Nulls: RejectNulls}, []string{"/meta/a/b~1c null"}},
+	{"null/ignore-required", have, `{"name":null,"size":1}`, &CheckOptions{Nulls: IgnoreNulls}, nil},
+	{"null/ignore-required-on-insert", "", `{"id":"1","name":null}`, &CheckOptions{Nulls: IgnoreNulls}, []string{"/name required"}},
+
+	{"policies/other-values-are-the-zero-value", `{"id":"1","name":"n","x":1}`, `{"x":null,"size":null,"meta":{"a":null},"y":1}`, &CheckOptions{UnknownFields: 7, Nulls: -1}, []string{"/y unknown_field"}},
+
+	{"external-id/empty", "", `{"id":"","name":"n"}`, nil, []string{"/id external_id"}},
+	{"external-id/nul", "", `{"id":"a\u0000b","name":"n"}`, nil, []string{"/id external_id"}},
+	{"external-id/512-bytes", "", `{"id":"` + strings.Repeat("é", 256) + `","name":"n"}`, nil, nil},
+	{"external-id/513-bytes", "", `{"id":"` + strings.Repeat("é", 256) + `a","name":"n"}`, nil, []string{"/id external_id"}},
+	{"external-id/512-bytes-decoded", "", `{"id":"` + strings.Repeat(`\u0061`, 512) + `","name":"n"}`, nil, nil},
+	{"external-id/number", "", `{"id":1,"name":"n"}`, nil, []string{"/id type"}},
+	{"external-id/other", have, `{"id":"2"}`, &CheckOptions{ExternalID: "1"}, []string{"/id external_id"}},
+	{"external-id/same", have, `{"\u0069d":"\u0031"}`, &CheckOptions{ExternalID: "1"}, nil},
+	{"external-id/absent", have, `{"size":1}`, &CheckOptions{ExternalID: "1"}, nil},
+
+	{"not-an-object/array", have, `[]`, nil, []string{" type"}},
+	{"not-an-object/null", have, ` null `, nil, []string{" type"}},
+	{"ignore-unknown/required-still-missing", "", `{"x":1}`, &CheckOptions{UnknownFields: IgnoreUnknown}, []string{"/id required", "/name required"}},
+}
+
+func TestCheck(t *testing.T) {
+	s := nested(t)
+	for _, tt := range checkTests {
+		t.Run(tt.name, func(t *testing.T) {
+			before := tt.request
+			_, err := write(s, tt.stored, tt.request, tt.opts)
+			assert.Equal(t, tt.want, lines(t, err), "%v", err)
+			assert.Equal(t, before, tt.request)
+			if c, err := s.Check([]byte(tt.request), tt.opts); err == nil && c.Refused() {
+				for _, stored := range []string{"", have, tt.stored} {
+					_, err := write(s, stored, tt.request, tt.opts)
+					assert.Error(t, err, "refused, but accepted over %s", stored)
+				}
+			}
+			if tt.stored == "" && (tt.opts == nil || *tt.opts == CheckOptions{}) {
+				assert.Equal(t, err, s.Validate([]byte(tt.request)), "Validate")
+			}
+		})
+	}
+}
+
+// What is dropped, what is merged, what is stored, what is shown.
+func TestFinish(t *testing.T) {
+	ignore := &CheckOptions{UnknownFields: IgnoreUnknown}
+	tests := []struct {
+		name                         string
+		stored, request              string
+		opts                         *CheckOptions
+		patch, wantStored, wantShown string // "" in patch: the request; in wantShown: wantStored
+		dropped                      []string
+	}{
+		{"fill/insert", "", `{"id":"1","name":"n"}`, nil, "", full + `"live":true}`, "", nil},
+		{"fill/never-overwrites", "", full + `"live":false}`, nil, "", full + `"live":false}`, "", nil},
+		{"fill/null-resets", full + `"live":false}`, `{"live":null}`, nil, "", full + `"live":true}`, "", nil},
+		{"fill/update-of-an-older-document", have, `{"size":1}`, nil, "", full + `"size":1,"live":true}`, "", nil},
+		{"fill/nested", "", full + `"live":true,"address":{"city":"c"}}`, nil, "", full + `"live":true,"address":{"city":"c","country":"US"}}`, "", nil},
+		{"fill/creates-no-object", "", full + `"live":true}`, nil, "", full + `"live":true}`, "", nil},
+		{"fill/not-through-a-wrong-type", full + `"live":true,"address":7}`, `{"size":1}`, nil, "", full + `"live":true,"address":7,"size":1}`, "", nil},
+		{"ignore/top", "", full + `"x":{"y":1},"live":true,"a/b~c\n":[]}`, ignore, full + `"live":true}`, full + `"live":true}`, "", []string{"/x", "/a~1b~0c\n"}},
+		{"ignore/nested", "", full + `"live":true,"address":{"x":1,"city":"c","country":"DE"}}`, ignore, full + `"live":true,"address":{"city":"c","country":"DE"}}`, full + `"live":true,"address":{"city":"c","country":"DE"}}`, "", []string{"/address/x"}},
+		{"ignore/in-items", "", full + `"live":true,"lines":[{"sku":"s","x":1,"qty":1.0}]}`, ignore, full + `"live":true,"lines":[{"sku":"s","qty":1.0}]}`, full + `"live":true,"lines":[{"sku":"s","qty":1.0}]}`, "", []string{"/lines/0/x"}},
+		{"ignore/null-not-stored", full + `"live":true}`, `{"x":null}`, ignore, "", full + `"live":true}`, "", []string{"/x"}},
+		{"ignore/null-deletes-stored", full + `"live":true,"x":1}`, `{"w":1,"x":null,"y":null}`, ignore, `{"x":null,"y":null}`, full + `"live":true}`, "", []string{"/w", "/y"}},
+		{"ignore/both-policies", full + `"live":true,"x":1}`, `{"x":null,"name":null,"size":2}`, &CheckOptions{UnknownFields: IgnoreUnknown, Nulls: IgnoreNulls}, `{"size":2}`, full + `"live":true,"x":1,"size":2}`, full + `"live":true,"size":2}`, []string{"/x"}},
+		{"nulls/ignored-nested", full + `"live":true,"address":{"city":"c","country":"DE"}}`, `{"address":{"city":null,"zip":"z"}}`, &CheckOptions{Nulls: IgnoreNulls}, `{"address":{"zip":"z"}}`, full + `"live":true,"address":{"city":"c","country":"DE","zip":"z"}}`, "", nil},
+		{"nulls/ignored-in-open-object", full + `"live":true,"meta":{"a":1}}`, `{"meta":{"a":null,"b":{"c":null,"d":[null]}}}`, &CheckOptions{Nulls: IgnoreNulls}, `{"meta":{"b":{"d":[null]}}}`, full + `"live":true,"meta":{"a":1,"b":{"d":[null]}}}`, "", nil},
+		{"nulls/delete-in-open-object", full + `"live":true,"meta":{"a":1}}`, `{"meta":{"a":null}}`, nil, "", full + `"live":true,"meta":{}}`, "", nil},
+		{"shown/undeclared-is-kept-and-hidden", full + `"old":1,"live":true}`, `{"size":1}`, nil, "", full + `"old":1,"live":true,"size":1}`, full + `"live":true,"size":1}`, nil},
+		{"shown/filled-and-hidden", full + `"old":1}`, `{"size":1}`, nil, "", full + `"old":1,"size":1,"live":true}`, full + `"size":1,"live":true}`, nil},
+		{"text/is-kept", "", `{ "id" : "\u0031", "price": 1.0E+2, "name":"\/", "live":true }`, nil, "", `{"id":"\u0031","price":1.0E+2,"name":"\/","live":true}`, "", nil},
+	}
+	s := nested(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := s.Check([]byte(tt.request), tt.opts)
+			require.NoError(t, err)
+			if tt.patch == "" {
+				tt.patch = tt.request
+			}
+			assert.Equal(t, tt.patch, string(c.Patch()))
+			for range 2 { // Finish does not change c
+				var stored []byte
+				if tt.stored != "" {
+					stored = []byte(tt.stored)
+				}
+				doc, err := c.Finish(stored, []byte(rfc7396(tt.stored, tt.patch)))
+				require.NoError(t, err)
+				assert.Equal(t, tt.wantStored, string(doc.Stored))
+				if tt.wantShown == "" {
+					assert.Equal(t, tt.wantStored, string(doc.Shown))
+					assert.Same(t, &doc.Stored[0], &doc.Shown[0], "Shown aliases Stored")
+				} else {
+					assert.Equal(t, tt.wantShown, string(doc.Shown))
+				}
+				assert.Equal(t, tt.dropped, doc.Dropped)
+				shown, err := s.Show(doc.Stored)
+				require.NoError(t, err)
+				assert.Equal(t, string(doc.Shown), string(shown), "Show agrees with Finish")
+			}
+		})
+	}
+}
+
+func TestExternalID(t *testing.T) {
+	tests := []struct {
+		name, request, want string
+	}{
+		{"plain", `{"id":"a"}`, "a"},
+		{"escaped", `{"\u0069d":"a\/\u00e9"}`, "a/é"},
+		{"beside-violations", `{"x":1,"id":"a"}`, "a"},
+		{"absent", `{}`, ""},
+		{"null", `{"id":null}`, ""},
+		{"number", `{"id":1}`, ""},
+		{"empty", `{"id":""}`, ""},
+		{"nul", `{"id":"\u0000"}`, ""},
+		{"nested", `{"meta":{"id":"a"}}`, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := nested(t).Check([]byte(tt.request), nil)
+			require.NoError(t, err)
+			id, ok := c.ExternalID()
+			assert.Equal(t, tt.want, id)
+			assert.Equal(t, tt.want != "", ok)
+		})
+	}
+}
+
+func TestPatchAliasesRequest(t *testing.T) {
+	request := []byte(` {"size":1} `)
+	c, err := nested(t).Check(request, nil)
+	require.NoError(t, err)
+	assert.Same(t, &request[0], &c.Patch()[0])
+}
+
+func TestSyntax(t *testing.T) {
+	s := nested(t)
+	for _, tt := range []struct {
+		name, input string
+		offset      int
+	}{
+		{"nil", "", 0},
+		{"garbage", `{"id":x}`, 6},
+		{"duplicate", `{"id":"1","\u0069d":"2"}`, 10},
+		{"trailing", `{} {}`, 3},
+		{"depth", strings.Repeat(`{"meta":`, 65), 64 * 8},
+		{"million-levels", strings.Repeat(`[`, 1_000_000), 64},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var syn *SyntaxError
+			require.ErrorAs(t, s.Validate([]byte(tt.input)), &syn)
+			assert.Equal(t, tt.offset, syn.Offset)
+			assert.NotEmpty(t, syn.Reason)
+			_, err := s.Check([]byte(tt.input), nil)
+			require.ErrorAs(t, err, &syn)
+			assert.Contains(t, err.Error(), fmt.Sprint(tt.offset))
+		})
+	}
+}
+
+func TestCorrupt(t *testing.T) {
+	s := nested(t)
+	for _, tt := range []struct{ name, stored, merged string }{
+		{"stored-array", `[]`, have},
+		{"stored-scalar", ` 5`, have},
+		{"stored-blanks", "  ", have},
+		{"stored-garbage-when-needed", `{"x"`, have},
+		{"merged-nil", have, ``},
+		{"merged-array", have, `[]`},
+		{"merged-garbage", have, `{"id"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := s.Check([]byte(`{"id":"1","x":null}`), &CheckOptions{UnknownFields: IgnoreUnknown})
+			require.NoError(t, err)
+			_, err = c.Finish([]byte(tt.stored), []byte(tt.merged))
+			var corrupt *CorruptError
+			require.ErrorAs(t, err, &corrupt)
+			var syn *SyntaxError
+			assert.False(t, errors.As(err, &syn), "not the client's mistake")
+		})
+	}
+	for _, stored := range []string{"", "[]", `{"a":}`} {
+		_, err := s.Show([]byte(stored))
+		var corrupt *CorruptError
+		require.ErrorAs(t, err, &corrupt)
+		assert.NotEmpty(t, err.Error())
+	}
+	var zero Checked
+	_, err := zero.Finish(nil, nil)
+	assert.Error(t, err)
+}
+
+// Messages say the kind that was found, never the value.
+func TestNoValueInErrors(t *testing.T) {
+	const secret = "s3cr3t"
+	var fields []string
+	for _, name := range []string{"id", "name", "size", "price", "live", "tier", "level", "since", "address", "meta", "tags", "lines", "other"} {
+		for _, v := range []string{`"` + secret + `"`, `["` + secret + `"]`, `{"x":"` + secret + `"}`, "1337.5", `[1337.5,{"sku":"` + secret + `","qty":"` + secret + `"}]`} {
+			fields = append(fields, `"`+name+`":`+v)
+		}
+	}
+	s := nested(t)
+	for _, f := range fields {
+		if err := s.Validate([]byte("{" + f + "}")); err != nil {
+			assert.NotContains(t, err.Error(), secret)
+			assert.NotContains(t, err.Error(), "1337")
+			assert.NotContains(t, fmt.Sprintf("%+v %#v", err, err), secret)
+		}
+	}
+}
+
+func TestMessages(t *testing.T) {
+	s := nested(t)
+	for _, tt := range []struct{ name, request, want string }{
+		{"type", `{"name":1}`, "/name: want string, found number"},
+		{"fraction", `{"size":1.5}`, "/size: want integer, found number with a fraction"},
+		{"integer", `{"size":"1"}`, "/size: want integer, found string"},
+		{"enum", `{"tier":"x"}`, `/tier: want one of "gold", "silver", "é"`},
+		{"near-miss", `{"adress":{}}`, `/adress: unknown field, did you mean "address"?`},
+		{"no-near-miss", `{"qqqqqqqq":{}}`, `/qqqqqqqq: unknown field`},
+		{"near-miss-in-items", `{"lines":[{"sku":"s","qty":1,"partNo":1,"Note":"a"}]}`, `/lines/0/partNo: unknown field; /lines/0/Note: unknown field, did you mean "note"?`},
+		{"whole", `[]`, `want object, found array`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := write(s, have, tt.request, nil)
+			require.Error(t, err)
+			assert.Equal(t, "schema: invalid document: "+tt.want, err.Error())
+		})
+	}
+}
+
+func TestManyViolations(t *testing.T) {
+	start := time.Now()
+	err := Customers().Validate(hostile(1 << 20))
+	var v *ValidationError
+	require.ErrorAs(t, err, &v)
+	assert.Len(t, v.Violations, 100)
+	assert.Equal(t, strings.Count(string(hostile(1<<20)), ":")-100+4, v.More)
+	assert.Less(t, len(err.Error()), 5000)
+	assert.Less(t, time.Since(start), 5*time.Second)
+
+	// Array items: linear, too, and counted exactly.
+	items := `{"id":"1","name":"n","lines":[` + strings.Repeat("{},", 99_999) + `{}]}`
+	require.ErrorAs(t, nested(t).Validate([]byte(items)), &v)
+	assert.Equal(t, 200_000, len(v.Violations)+v.More)
+	assert.Equal(t, "/lines/49/qty", v.Violations[99].Pointer)
+
+	// Nulls on undeclared fields, over a stored document with as many.
+	c, err := nested(t).Check([]byte(strings.ReplaceAll(string(hostile(1<<20)), ":0", ":null")), nil)
+	require.NoError(t, err)
+	_, err = c.Finish(hostile(1<<19), []byte(have))
+	require.ErrorAs(t, err, &v)
+	assert.Less(t, time.Since(start), 10*time.Second)
+}
+
+// The worst rendering of 100 violations stays small.
+func TestRenderedSize(t *testing.T) {
+	for _, name := range []string{`\"`, `\\`, "<", "&", "\u007f", "é", "\U0001F600", "/", "~", "\u202e", "customerDetailUrl_"} {
+		doc := []byte(`{`)
+		for i := range 200 {
+			doc = fmt.Appendf(doc, `"%s%d":0,`, strings.Repeat(name, 100/len(name)), i)
+		}
+		doc[len(doc)-1] = '}'
+		var v *ValidationError
+		require.ErrorAs(t, Customers().Validate(doc), &v)
+		var all []string
+		for _, v := range v.Violations {
+			assert.LessOrEqual(t, len(v.Pointer), 1+64+len("…"))
+			all = append(all, v.String())
+		}
+		rendered, err := json.Marshal(all)
+		require.NoError(t, err)
+		assert.Less(t, len(rendered), 40<<10, name)
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	s := nested(t)
+	c, err := s.Check([]byte(`{"id":"1","x":1,"address":{"geo":{"lat":1}}}`), nil)
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				_, err := c.Finish([]byte(have), nil)
+				assert.Equal(t, []string{"/x unknown_field", "/address/city required", "/address/geo/lon required"}, lines(t, err))
+				doc, err := write(s, have, `{"size":1}`, nil)
+				assert.NoError(t, err)
+				assert.Equal(t, full+`"size":1,"live":true}`, string(doc.Stored))
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,477 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"example.com/resourcekit/internal/strictjson"
+)
+
+const (
+	maxFields     = 10_000 // of one definition, at all depths; also what ends a declaration that holds itself
+	maxExternalID = 512    // bytes
+)
+
+// An object is the compiled form of []Field: the fields in their order and an
+// open hash table over their names.
+type object struct {
+	fields   []field
+	table    []uint16 // index of a field plus 1, or 0; at least half of it is 0
+	mask     uint32
+	required int // how many fields are required
+	defaults int // how many fields have a default
+
+	anyRequired bool // here or at any depth below, arrays included
+	anyDefault  bool // here or below, arrays excluded: they have none
+}
+
+// A field is the compiled form of Field.
+type field struct {
+	name       string // "" for items
+	hash       uint32
+	index      int    // in the object
+	next       *field // in the object; the first after the last
+	typ        Type
+	required   bool
+	externalID bool
+	dateTime   bool
+	accepts    uint // kinds, as bits, of which a value needs no further look
+	nested     bool // declared objects may stand in values
+	enum       *enum
+	object     *object // nil: open, or not an object
+	items      *field  // nil: any element, or not an array
+	def        []byte  // nil: none; compact
+	path       string  // of the field, in sjson's language
+}
+
+// acceptable holds, as bits, the kinds of JSON that need no look at the value.
+// Null is none of them.
+var acceptable = [...]uint{
+	String:  1 << strictjson.String,
+	Boolean: 1<<strictjson.True | 1<<strictjson.False,
+	Number:  1 << strictjson.Number,
+	Array:   0, // and so for Integer and Object
+}
+
+// is reports whether member c of d is field f, if its name is written without
+// escapes. It is the guess before find: members mostly come in the order of the
+// schema, so f is the field after the last one found.
+func (f *field) is(d *strictjson.Doc, c uint32) bool {
+	n := &d.Nodes[c]
+	return f.hash == n.Hash && !n.NameEscaped && string(d.Src[n.NameStart:n.NameEnd]) == f.name
+}
+
+// find returns the field that member c of d is, or nil.
+func (o *object) find(d *strictjson.Doc, c uint32) *field {
+	hash := d.Nodes[c].Hash
+	for slot := hash & o.mask; o.table[slot] != 0; slot = (slot + 1) & o.mask {
+		if f := &o.fields[o.table[slot]-1]; f.hash == hash && d.NameIs(c, hash, f.name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// An enum is a list of allowed values: strings decoded, others as their text.
+type enum struct {
+	sorted []string
+	want   string // for messages
+}
+
+func (e *enum) has(value []byte) bool {
+	lo, hi := 0, len(e.sorted)
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		if e.sorted[mid] < string(value) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo < len(e.sorted) && e.sorted[lo] == string(value)
+}
+
+// Compile returns the schema that def declares. The schema keeps a copy of def.
+//
+// The error is a [*DefinitionError] that holds every mistake: a missing ID, a
+// bad name, an external id that is no required top-level string field, an empty
+// or repeated field name, a field without a type, properties that do not belong
+// to the type, an enum value or default that the field itself would refuse, a
+// default on a required field or inside items, more than 64 levels, more than
+// 10,000 fields.
+func Compile(def Definition) (*Schema, error) {
+	c := compiler{}
+	if def.ID == uuid.Nil {
+		c.mistake("", "the id is missing")
+	}
+	if !isName(def.Name) {
+		c.mistake("", "want a name of letters, digits, '_' and '-'")
+	}
+	root := c.object(def.Fields, place{depth: 1})
+	c.externalID(root, def.ExternalID)
+	if len(c.mistakes) > 0 {
+		return nil, &DefinitionError{Name: def.Name, Mistakes: c.mistakes}
+	}
+	return &Schema{def: copyDefinition(def), root: root}, nil
+}
+
+// MustCompile is Compile for variables of a package: it panics when def has a
+// mistake.
+func MustCompile(def Definition) *Schema {
+	s, err := Compile(def)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func isName(s string) bool {
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+type compiler struct {
+	mistakes []Violation
+	count    int // fields so far
+}
+
+// A place is where a field is declared.
+type place struct {
+	pointer string
+	path    string // in sjson's language
+	depth   int    // containers around and including the object that holds it
+	items   bool   // somewhere inside items
+}
+
+func (c *compiler) mistake(pointer, format string, args ...any) {
+	c.mistakes = append(c.mistakes, Violation{pointer, CodeDefinition, fmt.Sprintf(format, args...)})
+}
+
+func (c *compiler) externalID(root *object, name string) {
+	i := slices.IndexFunc(root.fields, func(f field) bool { return f.name == name })
+	switch {
+	case name == "":
+		c.mistake("", "the name of the external id field is missing")
+	case i < 0:
+		c.mistake("", "the external id field %q is not declared", name)
+	case root.fields[i].typ != String || !root.fields[i].required:
+		c.mistake(pointerTo("", name), "want a required string as the external id")
+	default:
+		root.fields[i].externalID = true
+		root.fields[i].accepts = 0
+	}
+}
+
+// object compiles the fields of an object that stands at p.
+func (c *compiler) object(fields []Field, p place) *object {
+	o := &object{fields: make([]field, 0, min(len(fields), maxFields))}
+	if p.depth > strictjson.MaxDepth {
+		c.mistake(p.pointer, "want at most %d levels", strictjson.MaxDepth)
+		return o
+	}
+	names := make(map[string]bool, min(len(fields), maxFields))
+	for i := range fields {
+		if c.count++; c.count > maxFields {
+			if c.count == maxFields+1 {
+				c.mistake("", "want at most %d fields in all", maxFields)
+			}
+			return o
+		}
+		decl := &fields[i]
+		at := p
+		at.pointer = pointerTo(p.pointer, decl.Name)
+		at.path = joinPath(p.path, decl.Name)
+		switch {
+		case decl.Name == "":
+			c.mistake(at.pointer, "the name is empty")
+		case !utf8.ValidString(decl.Name):
+			c.mistake(at.pointer, "the name is not valid UTF-8")
+		case names[decl.Name]:
+			c.mistake(at.pointer, "the name is declared twice")
+		}
+		names[decl.Name] = true
+
+		f := c.field(decl, at)
+		f.name, f.hash, f.index, f.path = decl.Name, strictjson.HashName(decl.Name), i, at.path
+		if f.required {
+			o.required++
+		}
+		if f.def != nil {
+			o.defaults++
+		}
+		o.anyRequired = o.anyRequired || f.required || f.anyRequired()
+		o.anyDefault = o.anyDefault || f.def != nil || f.object != nil && f.object.anyDefault
+		o.fields = append(o.fields, f)
+	}
+	o.index()
+	return o
+}
+
+// index builds what find and the guess before it need.
+func (o *object) index() {
+	size := 2
+	for size < 2*len(o.fields) {
+		size *= 2
+	}
+	o.table, o.mask = make([]uint16, size), uint32(size-1)
+	for i := range o.fields {
+		o.fields[i].next = &o.fields[(i+1)%len(o.fields)]
+		slot := o.fields[i].hash & o.mask
+		for o.table[slot] != 0 {
+			slot = (slot + 1) & o.mask
+		}
+		o.table[slot] = uint16(i + 1)
+	}
+}
+
+// anyRequired reports whether a field inside values of f is required.
+func (f *field) anyRequired() bool {
+	for f.items != nil {
+		f = f.items
+	}
+	return f.object != nil && f.object.anyRequired
+}
+
+// field compiles what a field and items have in common.
+func (c *compiler) field(decl *Field, p place) field {
+	f := field{typ: decl.Type, required: decl.Required}
+	if decl.Type < String || decl.Type > Array {
+		c.mistake(p.pointer, "the type is missing")
+		return f
+	}
+	switch {
+	case decl.Format == "":
+	case decl.Type != String:
+		c.mistake(p.pointer, "want no format on type %v", decl.Type)
+	case decl.Format == DateTime:
+		f.dateTime = true
+	default:
+		c.mistake(p.pointer, "the format %q is not known", decl.Format)
+	}
+	switch decl.PII {
+	case "", PIIEmail, PIIPhone, PIIFirstName, PIILastName, PIIName, PIIExternalID:
+	default:
+		c.mistake(p.pointer, "the PII mark %q is not known", decl.PII)
+	}
+	if decl.Type != Object && len(decl.Fields) > 0 {
+		c.mistake(p.pointer, "want no fields on type %v", decl.Type)
+	}
+	if decl.Type != Array && decl.Items != nil {
+		c.mistake(p.pointer, "want no items on type %v", decl.Type)
+	}
+	inside := p
+	inside.depth++
+	before := len(c.mistakes)
+	if decl.Type == Object && len(decl.Fields) > 0 {
+		f.object = c.object(decl.Fields, inside)
+		f.nested = true
+	}
+	if decl.Type == Array && decl.Items != nil {
+		inside.pointer += "/items"
+		inside.items = true
+		f.items = c.items(decl.Items, inside)
+		f.nested = f.items.nested
+	}
+	if len(c.mistakes) > before {
+		return f // an enum or default cannot be judged by a field that is wrong
+	}
+	f.enum = c.enum(decl, &f, p)
+	if f.enum == nil && !f.dateTime {
+		f.accepts = acceptable[f.typ]
+	}
+	f.def = c.defaultOf(decl, &f, p)
+	return f
+}
+
+func (c *compiler) items(decl *Field, p place) *field {
+	if c.count++; c.count > maxFields || p.depth > strictjson.MaxDepth {
+		c.mistake(p.pointer, "want at most %d levels and %d fields in all", strictjson.MaxDepth, maxFields)
+		return &field{}
+	}
+	if decl.Name != "" {
+		c.mistake(p.pointer, "want no name on items")
+	}
+	if decl.Required {
+		c.mistake(p.pointer, "want no required mark on items")
+	}
+	f := c.field(decl, p)
+	f.required = false
+	return &f
+}
+
+func (c *compiler) enum(decl *Field, f *field, p place) *enum {
+	if decl.Enum == nil {
+		return nil
+	}
+	if decl.Type == Object || decl.Type == Array {
+		c.mistake(p.pointer, "want no enum on type %v", decl.Type)
+		return nil
+	}
+	if len(decl.Enum) == 0 {
+		c.mistake(p.pointer, "the enum allows no value")
+		return nil
+	}
+	e := &enum{}
+	var shown []string
+	for i, v := range decl.Enum {
+		raw, err := c.value(v, f, p)
+		if err != nil {
+			c.mistake(p.pointer, "value %d of the enum: %v", i, err)
+			continue
+		}
+		text := string(raw)
+		if f.typ == String {
+			text = decoded(raw)
+		}
+		if slices.Contains(e.sorted, text) {
+			c.mistake(p.pointer, "value %d of the enum stands there twice", i)
+		}
+		e.sorted = append(e.sorted, text)
+		shown = append(shown, string(raw))
+	}
+	slices.Sort(e.sorted)
+	e.want = wantOneOf(shown)
+	return e
+}
+
+// wantOneOf lists enum values for messages, in the declared order, as long as
+// they fit.
+func wantOneOf(values []string) string {
+	const maxList = 100
+	text := ""
+	for i, v := range values {
+		if len(text)+len(v) > maxList {
+			text += "…"
+			return "want one of " + strconv.Itoa(len(values)) + " values: " + text
+		}
+		text += v
+		if i < len(values)-1 {
+			text += ", "
+		}
+	}
+	return "want one of " + text
+}
+
+func (c *compiler) defaultOf(decl *Field, f *field, p place) []byte {
+	if decl.Default == nil {
+		return nil
+	}
+	if p.items {
+		c.mistake(p.pointer, "want no default inside items: an array is stored as it was sent")
+		return nil
+	}
+	if decl.Required {
+		c.mistake(p.pointer, "want no default on a required field")
+		return nil
+	}
+	raw, err := c.value(decl.Default, f, p)
+	if err != nil {
+		c.mistake(p.pointer, "the default: %v", err)
+		return nil
+	}
+	return raw
+}
+
+// value returns the compact JSON text of v, which f must accept.
+func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
+	raw, err := rawValue(v)
+	if err != nil {
+		return nil, err
+	}
+	w := getWalk()
+	defer putWalk(w)
+	if err := w.doc.Parse(raw, strictjson.MaxDepth-p.depth); err != nil {
+		offset, reason := syntax(err)
+		return nil, fmt.Errorf("want strict JSON: %s at offset %d", reason, offset)
+	}
+	w.collect, w.opts.RequireComplete = true, true
+	w.value(f, 0, none, true)
+	w.missingIn(f, 0, none, true)
+	if len(w.violations) > 0 {
+		return nil, errors.New(w.violations[0].String())
+	}
+	if f.object != nil {
+		w.look(f.object, 0)
+		if w.unfilled {
+			return nil, errors.New("a field that has a default itself is absent in it")
+		}
+	}
+	if w.doc.Blanks {
+		raw = strictjson.AppendCompact(nil, raw)
+	}
+	return raw, nil
+}
+
+// rawValue returns the JSON text of a Go value of the closed list.
+func rawValue(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case string:
+		if !utf8.ValidString(v) {
+			return nil, errors.New("want valid UTF-8")
+		}
+		return strictjson.AppendQuoted(nil, v), nil
+	case bool:
+		return strconv.AppendBool(nil, v), nil
+	case int:
+		return strconv.AppendInt(nil, int64(v), 10), nil
+	case int64:
+		return strconv.AppendInt(nil, v, 10), nil
+	case float64:
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			return nil, errors.New("want a finite number")
+		}
+		return json.Marshal(v)
+	case json.Number:
+		return []byte(v), nil
+	case json.RawMessage:
+		return slices.Clone([]byte(v)), nil
+	}
+	return nil, fmt.Errorf("a value of Go type %T; want string, bool, int, int64, float64, json.Number or json.RawMessage", v)
+}
+
+// decoded returns the value of a JSON string that has been accepted.
+func decoded(raw []byte) string {
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return ""
+	}
+	return s
+}
+
+func pointerTo(parent, name string) string {
+	return parent + string(strictjson.AppendPointer(nil, []byte(name)))
+}
+
+// joinPath appends a member's name to a path of sjson. Its path language reads
+// much into names: numbers as indexes, '.', '*', '#', '|', '@' and more. A colon
+// in front makes it read a name whatever the name looks like, and a backslash
+// takes the meaning from the character behind it, so every ASCII character that
+// is no letter and no digit gets one.
+func joinPath(parent, name string) string {
+	var b strings.Builder
+	if parent != "" {
+		b.WriteString(parent)
+		b.WriteByte('.')
+	}
+	b.WriteByte(':')
+	for i := range len(name) {
+		c := name[i]
+		if c < utf8.RuneSelf && !isDigit(c) && !(c|0x20 >= 'a' && c|0x20 <= 'z') {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}

@@ -1,0 +1,184 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCompileMistakes(t *testing.T) {
+	with := func(fields ...Field) Definition { return definition(fields...) }
+	deep := func(levels int) Field {
+		f := Field{Name: "x", Type: String}
+		for range levels {
+			f = Field{Name: "x", Type: Object, Fields: []Field{f}}
+		}
+		return f
+	}
+	cyclic := Field{Name: "x", Type: Array}
+	cyclic.Items = &Field{Type: Array}
+	cyclic.Items.Items = cyclic.Items
+	wide := []Field{{Name: "a", Type: Object}, {Name: "b", Type: Object}}
+	wide[0].Fields, wide[1].Fields = wide, wide
+	many := make([]Field, maxFields)
+	for i := range many {
+		many[i] = Field{Name: fmt.Sprint(i), Type: String}
+	}
+	sub := []Field{{Name: "s", Type: String, Required: true}, {Name: "d", Type: Boolean, Default: true}}
+
+	tests := []struct {
+		name string
+		def  Definition
+		want string // of the first mistake
+	}{
+		{"definition/no-id", Definition{Name: "a", ExternalID: "id", Fields: definition().Fields}, "the id is missing"},
+		{"definition/no-name", Definition{ID: uuid.New(), ExternalID: "id", Fields: definition().Fields}, "want a name of letters"},
+		{"definition/bad-name", Definition{ID: uuid.New(), Name: "a b", ExternalID: "id", Fields: definition().Fields}, "want a name of letters"},
+		{"external-id/none", Definition{ID: uuid.New(), Name: "a", Fields: definition().Fields}, "the name of the external id field is missing"},
+		{"external-id/not-declared", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: definition().Fields}, `the external id field "x" is not declared`},
+		{"external-id/not-required", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: []Field{{Name: "x", Type: String}}}, "/x: want a required string"},
+		{"external-id/not-a-string", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: []Field{{Name: "x", Type: Integer, Required: true}}}, "/x: want a required string"},
+		{"name/empty", with(Field{Type: String}), "/: the name is empty"},
+		{"name/not-utf8", with(Field{Name: "a\xff", Type: String}), "/a\xff: the name is not valid UTF-8"},
+		{"name/twice", with(Field{Name: "id", Type: String}), "/id: the name is declared twice"},
+		{"type/missing", with(Field{Name: "x"}), "/x: the type is missing"},
+		{"type/beyond", with(Field{Name: "x", Type: Array + 1}), "/x: the type is missing"},
+		{"format/unknown", with(Field{Name: "x", Type: String, Format: "date"}), `/x: the format "date" is not known`},
+		{"format/on-number", with(Field{Name: "x", Type: Number, Format: DateTime}), "/x: want no format on type number"},
+		{"pii/unknown", with(Field{Name: "x", Type: String, PII: "email"}), `/x: the PII mark "email" is not known`},
+		{"fields/on-string", with(Field{Name: "x", Type: String, Fields: sub}), "/x: want no fields on type string"},
+		{"items/on-object", with(Field{Name: "x", Type: Object, Items: &Field{Type: String}}), "/x: want no items on type object"},
+		{"items/name", with(Field{Name: "x", Type: Array, Items: &Field{Name: "y", Type: String}}), "/x/items: want no name on items"},
+		{"items/required", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Required: true}}), "/x/items: want no required mark on items"},
+		{"items/no-type", with(Field{Name: "x", Type: Array, Items: &Field{}}), "/x/items: the type is missing"},
+		{"items/field", with(Field{Name: "a/b", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "~"}}}}), "/a~1b/items/~0: the type is missing"},
+		{"enum/empty", with(Field{Name: "x", Type: String, Enum: []any{}}), "/x: the enum allows no value"},
+		{"enum/on-object", with(Field{Name: "x", Type: Object, Enum: []any{1}}), "/x: want no enum on type object"},
+		{"enum/wrong-kind", with(Field{Name: "x", Type: String, Enum: []any{"a", 1}}), "/x: value 1 of the enum: want string, found number"},
+		{"enum/twice", with(Field{Name: "x", Type: String, Enum: []any{"a", json.RawMessage(`"\u0061"`)}}), "/x: value 1 of the enum stands there twice"},
+		{"enum/not-the-format", with(Field{Name: "x", Type: String, Format: DateTime, Enum: []any{"today"}}), "/x: value 0 of the enum: want a date-time"},
+		{"enum/go-type", with(Field{Name: "x", Type: Number, Enum: []any{uint8(1)}}), "/x: value 0 of the enum: a value of Go type uint8; want string, bool"},
+		{"default/wrong-kind", with(Field{Name: "x", Type: Boolean, Default: "true"}), "/x: the default: want boolean, found string"},
+		{"default/fraction", with(Field{Name: "x", Type: Integer, Default: 1.5}), "/x: the default: want integer"},
+		{"default/null", with(Field{Name: "x", Type: String, Default: json.RawMessage("null")}), "/x: the default: want string, found null"},
+		{"default/not-in-enum", with(Field{Name: "x", Type: String, Enum: []any{"a"}, Default: "b"}), `/x: the default: want one of "a"`},
+		{"default/required", with(Field{Name: "x", Type: String, Required: true, Default: "b"}), "/x: want no default on a required field"},
+		{"default/in-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "y", Type: String, Default: "a"}}}}), "/x/items/y: want no default inside items"},
+		{"default/of-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Default: "a"}}), "/x/items: want no default inside items"},
+		{"default/syntax", with(Field{Name: "x", Type: Number, Default: json.Number("1,5")}), "/x: the default: want strict JSON"},
+		{"default/raw-syntax", with(Field{Name: "x", Type: Object, Default: json.RawMessage(`{"a":1,"a":2}`)}), "/x: the default: want strict JSON"},
+		{"default/not-utf8", with(Field{Name: "x", Type: String, Default: "\xff"}), "/x: the default: want valid UTF-8"},
+		{"default/not-finite", with(Field{Name: "x", Type: Number, Default: math.Inf(1)}), "/x: the default: want a finite number"},
+		{"default/incomplete-object", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"d":true}`)}), "/x: the default: /s: required, but missing"},
+		{"default/unknown-field", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"s":"a","d":true,"y":1}`)}), "/x: the default: /y: unknown field"},
+		{"default/without-inner-default", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"s":"a"}`)}), "/x: the default: a field that has a default itself is absent"},
+		{"default/incomplete-item", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: sub[:1]}, Default: json.RawMessage(`[{}]`)}), "/x: the default: /0/s: required, but missing"},
+		{"limits/levels", with(deep(64)), strings.Repeat("/x", 64) + ": want at most 64 levels"},
+		{"limits/items-cycle", with(cyclic), "want at most 64 levels"},
+		{"limits/fields-cycle", with(wide...), "want at most 64 levels"},
+		{"limits/fields", with(many...), "want at most 10000 fields"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := Compile(tt.def)
+			assert.Nil(t, s)
+			var mistakes *DefinitionError
+			require.ErrorAs(t, err, &mistakes)
+			assert.Equal(t, tt.def.Name, mistakes.Name)
+			assert.Contains(t, mistakes.Mistakes[0].String(), tt.want)
+			assert.Equal(t, CodeDefinition, mistakes.Mistakes[0].Code)
+			assert.Contains(t, err.Error(), "schema: definition")
+		})
+	}
+	_, err := Compile(with(deep(63)))
+	assert.NoError(t, err)
+}
+
+func TestCompileReportsAllMistakes(t *testing.T) {
+	_, err := Compile(Definition{Fields: []Field{{}, {Name: "a", Type: Number, Format: "x", PII: "y"}}})
+	var mistakes *DefinitionError
+	require.ErrorAs(t, err, &mistakes)
+	assert.Len(t, mistakes.Mistakes, 7, "%v", err)
+	assert.Panics(t, func() { MustCompile(Definition{}) })
+}
+
+func TestDefinitionIsACopy(t *testing.T) {
+	def := definition(
+		Field{Name: "o", Type: Object, Fields: []Field{{Name: "a", Type: String}}, Default: json.RawMessage(`{ "a": "b" }`)},
+		Field{Name: "l", Type: Array, Items: &Field{Type: String, Enum: []any{"x", "y"}}},
+	)
+	s, err := Compile(def)
+	require.NoError(t, err)
+	want := s.Definition()
+	assert.Equal(t, def, want)
+	for _, d := range []Definition{def, s.Definition()} {
+		d.Fields[0].Name = "changed"
+		d.Fields[1].Fields[0].Name = "changed"
+		d.Fields[1].Default.(json.RawMessage)[0] = 'x'
+		d.Fields[2].Items.Enum[0] = "changed"
+		d.Fields[2].Items.Type = Object
+	}
+	assert.Equal(t, want, s.Definition())
+	assert.Equal(t, want.ID, s.ID())
+	assert.Equal(t, "things", s.Name())
+	doc, err := write(s, "", `{"id":"1","l":["x"]}`, nil)
+	require.NoError(t, err)
+	assert.Equal(t, `{"id":"1","l":["x"],"o":{"a":"b"}}`, string(doc.Stored))
+}
+
+// Each Go type of the closed list, as a default.
+func TestDefaultValues(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		field Field
+		want  string
+	}{
+		{"string", Field{Type: String, Default: "a\"\n<é"}, `"a\"\n<é"`},
+		{"bool", Field{Type: Boolean, Default: false}, `false`},
+		{"int", Field{Type: Integer, Default: -1}, `-1`},
+		{"int64", Field{Type: Number, Default: int64(math.MaxInt64)}, `9223372036854775807`},
+		{"float64", Field{Type: Number, Default: 0.1}, `0.1`},
+		{"json.Number", Field{Type: Number, Default: json.Number("1.00")}, `1.00`},
+		{"json.RawMessage", Field{Type: Array, Default: json.RawMessage(` [ 1, null ] `)}, `[1,null]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.field.Name = "x"
+			got, err := define(t, tt.field).Show([]byte(`{"id":"1"}`))
+			require.NoError(t, err)
+			assert.Equal(t, `{"id":"1","x":`+tt.want+`}`, string(got))
+		})
+	}
+}
+
+func TestTypeString(t *testing.T) {
+	assert.Equal(t, "string boolean number integer object array no type",
+		fmt.Sprint(String, " ", Boolean, " ", Number, " ", Integer, " ", Object, " ", Array, " ", Type(0)))
+}
+
+// Objects of every size find their fields, and nothing else.
+func TestFind(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 7, 64, 1000} {
+		fields := make([]Field, n)
+		for i := range fields {
+			fields[i] = Field{Name: fmt.Sprintf("f%d", i), Type: Integer}
+		}
+		s := define(t, fields...)
+		for i := range n {
+			require.NoError(t, s.Validate(fmt.Appendf(nil, `{"f%d":1,"\u0069d":"1"}`, i)))
+			require.Error(t, s.Validate(fmt.Appendf(nil, `{"id":"1","f%d":"x"}`, i)))
+			require.Error(t, s.Validate(fmt.Appendf(nil, `{"id":"1","F%d":1}`, i)))
+		}
+	}
+}
+
+func TestWantOneOf(t *testing.T) {
+	assert.Equal(t, `want one of "a"`, wantOneOf([]string{`"a"`}))
+	assert.Equal(t, `want one of "a", "b"`, wantOneOf([]string{`"a"`, `"b"`}))
+	assert.Equal(t, `want one of 2 values: "a", …`, wantOneOf([]string{`"a"`, strings.Repeat("b", 200)}))
+}

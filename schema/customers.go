@@ -1,0 +1,50 @@
+package schema
+
+import (
+	"sync"
+
+	"github.com/google/uuid"
+)
+
+// customersID is the UUID version 5 of the name
+// "urn:resourcekit:schema:customers" in the URL namespace (RFC 9562, sections
+// 5.5 and 6.6). It is written out because stored resources depend on it.
+var customersID = uuid.MustParse("6caaf7d9-0467-5c07-afa4-90718629419f")
+
+var customers = sync.OnceValue(func() *Schema {
+	return MustCompile(Definition{
+		ID:          customersID,
+		Name:        "customers",
+		Description: "Default Customer Resource",
+		ExternalID:  "customerId",
+		Fields: []Field{
+			{Name: "customerId", Type: String, Required: true, PII: PIIExternalID},
+			{Name: "email", Type: String, PII: PIIEmail},
+			{Name: "phone", Type: String, PII: PIIPhone},
+			{Name: "firstName", Type: String, Required: true, PII: PIIFirstName},
+			{Name: "lastName", Type: String, Required: true, PII: PIILastName},
+			{
+				Name: "emailOptOut", Type: Boolean, Default: false,
+				Description: "Email subscription opt-out status. Defaults to false (opted in)",
+			},
+			{
+				Name: "smsOptOut", Type: Boolean, Default: true,
+				Description: "SMS subscription opt-out status. Defaults to true (opted out)",
+			},
+			{
+				Name: "customerDetailUrl", Type: String,
+				Description: "URL to click-out to the customer detail page",
+			},
+			{Name: "createdAt", Type: String, Format: DateTime, Required: true},
+		},
+	})
+})
+
+// Customers returns the built-in schema of customers, the same pointer every
+// time. Its ID is the UUID version 5 of the name
+// "urn:resourcekit:schema:customers" in the URL namespace, and never changes.
+//
+// The external id is customerId. Required are customerId, firstName, lastName
+// and createdAt, a date-time. Absent opt-outs are filled: emailOptOut with
+// false (opted in), smsOptOut with true (opted out).
+func Customers() *Schema { return customers() }

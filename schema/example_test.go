@@ -1,0 +1,113 @@
+package schema_test
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"example.com/resourcekit/schema"
+)
+
+const ada = `{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-05-01T09:30:00Z"}`
+
+func Example_allViolationsAtOnce() {
+	err := schema.Customers().Validate([]byte(`{
+		"customerId": "c-1",
+		"email": 42,
+		"createdAt": "2023-02-30T10:00:00Z",
+		"firstName": null
+	}`))
+	var invalid *schema.ValidationError
+	if errors.As(err, &invalid) {
+		for _, v := range invalid.Violations {
+			fmt.Printf("%-12s %-9s %s\n", v.Pointer, v.Code, v.Message)
+		}
+	}
+	// Output:
+	// /email       type      want string, found number
+	// /createdAt   format    want a date-time as RFC 3339 has it, such as 2006-01-02T15:04:05Z
+	// /firstName   required  required, cannot be null
+	// /lastName    required  required, but missing
+}
+
+func Example_unknownFieldDidYouMean() {
+	c, _ := schema.Customers().Check([]byte(`{"customerId":"c-1","e-mail":"ada@example.com","first_name":"Ada","shoeSize":38}`), nil)
+	_, err := c.Finish([]byte(ada), nil)
+	var invalid *schema.ValidationError
+	if errors.As(err, &invalid) {
+		for _, v := range invalid.Violations {
+			fmt.Println(v)
+		}
+	}
+	// Output:
+	// /e-mail: unknown field, did you mean "email"?
+	// /first_name: unknown field, did you mean "firstName"?
+	// /shoeSize: unknown field
+}
+
+func Example_ignoreUnknownFields() {
+	request := []byte(`{"customerId":"c-1","shoeSize":38,"phone":"+15550100"}`)
+	c, _ := schema.Customers().Check(request, &schema.CheckOptions{UnknownFields: schema.IgnoreUnknown})
+	fmt.Printf("%s\n", c.Patch())
+	merged := ada[:len(ada)-1] + `,"phone":"+15550100"}` // as a merge of c.Patch() gives it
+	doc, err := c.Finish([]byte(ada), []byte(merged))
+	fmt.Println(doc.Dropped, err)
+	// Output:
+	// {"customerId":"c-1","phone":"+15550100"}
+	// [/shoeSize] <nil>
+}
+
+func Example_defaultsFillAbsence() {
+	c, _ := schema.Customers().Check([]byte(ada), nil)
+	doc, _ := c.Finish(nil, []byte(ada))
+	fmt.Printf("%s\n", doc.Stored)
+	// Output:
+	// {"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-05-01T09:30:00Z","emailOptOut":false,"smsOptOut":true}
+}
+
+func Example_requiredFieldCannotBeNull() {
+	c, _ := schema.Customers().Check([]byte(`{"customerId":"c-1","lastName":null}`), nil)
+	fmt.Println(c.Refused())
+	_, err := c.Finish([]byte(ada), nil)
+	fmt.Println(err)
+	// Output:
+	// true
+	// schema: invalid document: /lastName: required, cannot be null
+}
+
+func ExampleCompile() {
+	s, err := schema.Compile(schema.Definition{
+		ID:         uuid.MustParse("b2a5a1c5-6f5e-4a53-9d3c-0d2f7c1f9a10"),
+		Name:       "orders",
+		ExternalID: "orderId",
+		Fields: []schema.Field{
+			{Name: "orderId", Type: schema.String, Required: true},
+			{Name: "status", Type: schema.String, Enum: []any{"open", "paid"}, Default: "open"},
+			{Name: "lines", Type: schema.Array, Items: &schema.Field{Type: schema.Object, Fields: []schema.Field{
+				{Name: "sku", Type: schema.String, Required: true},
+				{Name: "quantity", Type: schema.Integer, Default: 1},
+			}}},
+			{Name: "discount", Type: schema.Number, Default: "none"},
+		},
+	})
+	fmt.Println(s == nil)
+	var mistakes *schema.DefinitionError
+	if errors.As(err, &mistakes) {
+		for _, m := range mistakes.Mistakes {
+			fmt.Println(m)
+		}
+	}
+	// Output:
+	// true
+	// /lines/items/quantity: want no default inside items: an array is stored as it was sent
+	// /discount: the default: want number, found string
+}
+
+func ExampleSchema_Show() {
+	stored := `{"customerId":"c-1","smsOptOut":false,"legacyScore":7}`
+	shown, _ := schema.Customers().Show([]byte(stored))
+	fmt.Printf("%s\n", shown)
+	// Output:
+	// {"customerId":"c-1","smsOptOut":false,"emailOptOut":false}
+}

@@ -1,0 +1,139 @@
+package schema
+
+// isDateTime reports whether s is a date-time of RFC 3339, section 5.6, that
+// the calendar knows. T and Z may be in lower case (section 5.6, NOTE); a
+// second 60 is taken only at 23:59:60 UTC, where leap seconds are (section 5.7).
+func isDateTime[T string | []byte](s T) bool {
+	// 0123456789012345678 9
+	// 2006-01-02T15:04:05 Z
+	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10]|0x20 != 't' || s[13] != ':' || s[16] != ':' {
+		return false
+	}
+	century, ok0 := twoDigits(s[0], s[1])
+	year, ok1 := twoDigits(s[2], s[3])
+	month, ok2 := twoDigits(s[5], s[6])
+	day, ok3 := twoDigits(s[8], s[9])
+	hour, ok4 := twoDigits(s[11], s[12])
+	minute, ok5 := twoDigits(s[14], s[15])
+	second, ok6 := twoDigits(s[17], s[18])
+	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6) {
+		return false
+	}
+	if day < 1 || day > daysIn(century*100+year, month) || hour > 23 || minute > 59 || second > 60 {
+		return false
+	}
+	i := 19
+	if s[i] == '.' {
+		first := i + 1
+		for i = first; i < len(s) && isDigit(s[i]); i++ {
+		}
+		if i == first || i == len(s) {
+			return false
+		}
+	}
+	offset := 0
+	switch s[i] {
+	case 'Z', 'z':
+		if i+1 != len(s) {
+			return false
+		}
+	case '+', '-':
+		if i+6 != len(s) || s[i+3] != ':' {
+			return false
+		}
+		h, ok1 := twoDigits(s[i+1], s[i+2])
+		m, ok2 := twoDigits(s[i+4], s[i+5])
+		if !ok1 || !ok2 || h > 23 || m > 59 {
+			return false
+		}
+		offset = h*60 + m
+		if s[i] == '-' {
+			offset = -offset
+		}
+	default:
+		return false
+	}
+	if second == 60 {
+		const day = 24 * 60
+		return (hour*60+minute-offset+day)%day == day-1
+	}
+	return true
+}
+
+// daysIn returns the days of a month of the Gregorian calendar, or 0 when there
+// is no such month.
+func daysIn(year, month int) int {
+	switch month {
+	case 1, 3, 5, 7, 8, 10, 12:
+		return 31
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 0
+}
+
+func twoDigits(a, b byte) (int, bool) {
+	return int(a-'0')*10 + int(b-'0'), isDigit(a) && isDigit(b)
+}
+
+func isDigit(b byte) bool { return b-'0' <= 9 }
+
+// isIntegral reports whether the value of a JSON number is an integer, judged
+// on its text: linear in its length, exact for every exponent.
+func isIntegral(text []byte) bool {
+	i := 0
+	for i < len(text) && (isDigit(text[i]) || text[i] == '-') {
+		i++
+	}
+	if i == len(text) {
+		return true
+	}
+	// The value is the digits before the exponent without their point, times
+	// ten to the power of shift.
+	zeros, nonzero := 0, false // zeros at the end of the digits so far
+	shift := 0
+	for i = 0; i < len(text) && text[i]|0x20 != 'e'; i++ {
+		switch c := text[i]; {
+		case c == '.':
+			shift = i + 1 // for the moment: where the fraction starts
+		case c == '0':
+			zeros++
+		case c != '-':
+			zeros, nonzero = 0, true
+		}
+	}
+	if !nonzero {
+		return true
+	}
+	if shift > 0 {
+		shift -= i
+	}
+	if i < len(text) {
+		shift += exponent(text[i+1:])
+	}
+	return shift+zeros >= 0
+}
+
+// exponent returns the value of a JSON exponent, at most 1<<40 in size: more
+// than a text of any length can make up for.
+func exponent(text []byte) int {
+	const limit = 1 << 40
+	e, negative := 0, false
+	for _, c := range text {
+		switch {
+		case c == '-':
+			negative = true
+		case c != '+':
+			e = min(e*10+int(c-'0'), limit)
+		}
+	}
+	if negative {
+		return -e
+	}
+	return e
+}

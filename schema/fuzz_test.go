@@ -1,0 +1,132 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+)
+
+// FuzzCheck holds the promises of Check and Finish against any input.
+func FuzzCheck(f *testing.F) {
+	for _, tt := range checkTests {
+		f.Add([]byte(tt.stored), []byte(tt.request), uint8(0))
+		f.Add([]byte(tt.stored), []byte(tt.request), uint8(3))
+	}
+	s := nested(f)
+	f.Fuzz(func(t *testing.T, stored, request []byte, policies uint8) {
+		opts := &CheckOptions{UnknownFields: UnknownFields(policies & 1), Nulls: Nulls(policies >> 1 % 3), RequireComplete: policies&8 != 0}
+		before := bytes.Clone(request)
+		err := s.Validate(request)
+		defer func() { require.Equal(t, before, request, "input changed") }()
+
+		var syn *SyntaxError
+		if errors.As(err, &syn) {
+			require.True(t, syn.Offset >= 0 && syn.Offset <= len(request))
+			return
+		}
+		// Validate is Check and Finish on an insert.
+		_, insert := write(s, "", string(request), nil)
+		require.Equal(t, err, insert)
+
+		c, err := s.Check(request, opts)
+		if err != nil {
+			return // not an object
+		}
+		if shown, err := s.Show(stored); err == nil {
+			again, err := s.Show(shown)
+			require.NoError(t, err)
+			require.Equal(t, string(shown), string(again))
+		} else {
+			stored = nil
+		}
+		decode(t, string(c.Patch()))
+		merged := rfc7396(string(stored), string(c.Patch()))
+		doc, err := c.Finish(stored, []byte(merged))
+		if c.Refused() {
+			require.Error(t, err)
+		}
+		if err != nil {
+			lines(t, err)
+			return
+		}
+		shown, err := s.Show(doc.Stored)
+		require.NoError(t, err)
+		require.Equal(t, string(doc.Shown), string(shown))
+		if opts.UnknownFields == RejectUnknown {
+			require.Empty(t, doc.Dropped)
+		}
+		// What is stored is the merged document and the defaults.
+		want := merged
+		if !gjson.Get(want, "live").Exists() {
+			want = rfc7396(want, `{"live":true}`)
+		}
+		if a := gjson.Get(want, "address"); a.IsObject() && !a.Get("country").Exists() {
+			want = rfc7396(want, `{"address":{"country":"US"}}`)
+		}
+		require.Equal(t, decode(t, want), decode(t, string(doc.Stored)))
+		// What passed once passes again, over itself, under the strictest policy
+		// for unknown fields; unless a null on an unknown field is left in it.
+		if opts.UnknownFields == IgnoreUnknown && opts.Nulls != DeleteNulls {
+			_, err = write(s, string(stored), string(c.Patch()), &CheckOptions{Nulls: opts.Nulls, RequireComplete: opts.RequireComplete})
+			require.NoError(t, err)
+		}
+		if len(stored) == 0 {
+			require.NoError(t, s.Validate(doc.Shown))
+			id, ok := c.ExternalID()
+			require.True(t, ok)
+			require.Equal(t, gjson.GetBytes(doc.Stored, "id").String(), id)
+		}
+	})
+}
+
+// decode is what another reader makes of a text: numbers as written.
+func decode(t *testing.T, text string) (v any) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	require.NoError(t, d.Decode(&v))
+	return v
+}
+
+// dateTimeOracle reports the same as isDateTime, by other means.
+func dateTimeOracle(text string) bool {
+	m := dateTimePattern.FindStringSubmatch(text)
+	if m == nil {
+		return false
+	}
+	if _, err := time.Parse("2006-01-02", m[1]); err != nil {
+		return false
+	}
+	zone := m[5]
+	if zone == "z" || zone == "Z" {
+		zone = "+00:00"
+	}
+	second := m[3]
+	if second == "60" {
+		second = "59"
+	}
+	at, err := time.Parse("2006-01-02T15:04:05-07:00", m[1]+"T"+m[2]+":"+second+zone)
+	if err != nil {
+		return false
+	}
+	return m[3] != "60" || at.UTC().Format("15:04:05") == "23:59:59"
+}
+
+var dateTimePattern = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]((?:[01][0-9]|2[0-3]):[0-5][0-9]):([0-5][0-9]|60)(\.[0-9]+)?([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$`)
+
+func FuzzDateTime(f *testing.F) {
+	for _, tt := range dateTimeTests {
+		f.Add(tt.text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if isDateTime(text) != dateTimeOracle(text) {
+			t.Errorf("isDateTime(%q) = %v", text, isDateTime(text))
+		}
+	})
+}

@@ -1,0 +1,123 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+)
+
+// rfc7396 is the pseudo code of RFC 7396, section 2, on texts: members keep
+// their order, new ones come last. Empty is absent. Both are strict JSON.
+func rfc7396(target, patch string) string {
+	p := gjson.Parse(patch)
+	if !p.IsObject() {
+		return p.Raw
+	}
+	var names, values []string
+	if t := gjson.Parse(target); t.IsObject() {
+		t.ForEach(func(k, v gjson.Result) bool {
+			names, values = append(names, k.Raw), append(values, v.Raw)
+			return true
+		})
+	}
+	p.ForEach(func(k, v gjson.Result) bool {
+		i := 0
+		for i < len(names) && gjson.Parse(names[i]).Str != k.Str {
+			i++
+		}
+		switch {
+		case v.Type == gjson.Null && i < len(names):
+			names, values = append(names[:i:i], names[i+1:]...), append(values[:i:i], values[i+1:]...)
+		case v.Type == gjson.Null:
+		case i < len(names):
+			values[i] = rfc7396(values[i], v.Raw)
+		default:
+			names, values = append(names, k.Raw), append(values, rfc7396("", v.Raw))
+		}
+		return true
+	})
+	for i := range names {
+		names[i] += ":" + values[i]
+	}
+	return "{" + strings.Join(names, ",") + "}"
+}
+
+// write checks request against stored ("" is absent) and finishes it.
+func write(s *Schema, stored, request string, opts *CheckOptions) (Document, error) {
+	c, err := s.Check([]byte(request), opts)
+	if err != nil {
+		return Document{}, err
+	}
+	var old []byte
+	if stored != "" {
+		old = []byte(stored)
+	}
+	return c.Finish(old, []byte(rfc7396(stored, string(c.Patch()))))
+}
+
+// lines returns the violations of err as "pointer code".
+func lines(t *testing.T, err error) []string {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	var v *ValidationError
+	require.ErrorAs(t, err, &v)
+	require.NotEmpty(t, v.Violations)
+	require.LessOrEqual(t, len(v.Violations), 100)
+	var out []string
+	for _, v := range v.Violations {
+		require.NotEmpty(t, v.Message)
+		out = append(out, v.Pointer+" "+string(v.Code))
+	}
+	return out
+}
+
+// define compiles fields behind a required string field id.
+func define(t testing.TB, fields ...Field) *Schema {
+	t.Helper()
+	s, err := Compile(definition(fields...))
+	require.NoError(t, err)
+	return s
+}
+
+func definition(fields ...Field) Definition {
+	return Definition{
+		ID: uuid.MustParse("0191e4a0-0000-7000-8000-000000000001"), Name: "things", ExternalID: "id",
+		Fields: append([]Field{{Name: "id", Type: String, Required: true}}, fields...),
+	}
+}
+
+// nested is a schema with something of everything.
+func nested(t testing.TB) *Schema {
+	return define(t,
+		Field{Name: "name", Type: String, Required: true},
+		Field{Name: "size", Type: Integer},
+		Field{Name: "price", Type: Number},
+		Field{Name: "live", Type: Boolean, Default: true},
+		Field{Name: "tier", Type: String, Enum: []any{"gold", "silver", "\u00e9"}},
+		Field{Name: "level", Type: Number, Enum: []any{1, 2.5, -3}},
+		Field{Name: "since", Type: String, Format: DateTime},
+		Field{Name: "address", Type: Object, Fields: []Field{
+			{Name: "city", Type: String, Required: true},
+			{Name: "zip", Type: String},
+			{Name: "country", Type: String, Default: "US"},
+			{Name: "geo", Type: Object, Fields: []Field{
+				{Name: "lat", Type: Number, Required: true},
+				{Name: "lon", Type: Number, Required: true},
+			}},
+		}},
+		Field{Name: "meta", Type: Object},
+		Field{Name: "tags", Type: Array, Items: &Field{Type: String}},
+		Field{Name: "any", Type: Array},
+		Field{Name: "lines", Type: Array, Items: &Field{Type: Object, Fields: []Field{
+			{Name: "sku", Type: String, Required: true},
+			{Name: "qty", Type: Integer, Required: true},
+			{Name: "note", Type: String},
+			{Name: "parts", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "part_no", Type: String, Required: true}}}},
+		}}},
+	)
+}

@@ -1,0 +1,163 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// A Definition declares a schema. It is plain data; [Compile] judges it.
+type Definition struct {
+	// ID identifies the schema and so is part of the identity of each of its
+	// resources. It must be set, and stay when fields are edited.
+	ID uuid.UUID
+	// Name is what people call the schema: ASCII letters, digits, '_' and '-'.
+	Name string
+	// Description is for people. Optional.
+	Description string
+	// ExternalID is the name of the field that identifies a resource for the
+	// one who writes it: a required string field of Fields.
+	ExternalID string
+	// Fields are the fields of a document, in the order in which missing ones
+	// are reported.
+	Fields []Field
+}
+
+// A Field declares a member of an object, or (as Items) the elements of an
+// array.
+type Field struct {
+	// Name is the member's name: any valid UTF-8, not empty, unique in its
+	// object. The Name of Items is empty.
+	Name string
+	// Description is for people. Optional.
+	Description string
+	// Type is the kind of value. It must be set.
+	Type Type
+	// Format narrows a String. Optional.
+	Format Format
+	// Enum lists the allowed values of a String, Boolean, Number or Integer.
+	// Optional. Each is one of: string, bool, int, int64, float64,
+	// [json.Number], [json.RawMessage]. Strings are compared by value,
+	// everything else by its text.
+	Enum []any
+	// Required fields are in every stored document. Items are not marked.
+	Required bool
+	// Default is the value that an absent field gets, of the same Go types as
+	// Enum; nil for none. It must be valid for the field, and must hold the
+	// defaults of its own fields if it is an object. Not for a Required field
+	// and not inside Items.
+	Default any
+	// PII says which personal data the field holds. Optional; a note only.
+	PII PII
+	// Fields are the fields of an Object. Without any the object is open.
+	Fields []Field
+	// Items declares the elements of an Array. When nil, any value will do.
+	Items *Field
+}
+
+// A Type is a kind of JSON value.
+type Type int
+
+// The types. The zero value is none of them, so that a forgotten type is found
+// by [Compile].
+const (
+	String  Type = iota + 1
+	Boolean      // true or false
+	Number       // any number
+	Integer      // a number whose value is integral, however it is written
+	Object
+	Array
+)
+
+// String returns the type's name in JSON Schema: "string", "boolean" and so on,
+// or "no type" for a value that is none.
+func (t Type) String() string {
+	switch t {
+	case String:
+		return "string"
+	case Boolean:
+		return "boolean"
+	case Number:
+		return "number"
+	case Integer:
+		return "integer"
+	case Object:
+		return "object"
+	case Array:
+		return "array"
+	}
+	return "no type"
+}
+
+// A Format narrows the values of a String field.
+type Format string
+
+// DateTime is a date-time of RFC 3339, section 5.6: with calendar check, T and Z
+// in either case, second 60 only where a leap second can be (23:59:60 UTC).
+const DateTime Format = "date-time"
+
+// PII says which personal data a field holds.
+type PII string
+
+// The PII marks.
+const (
+	PIIEmail      PII = "EMAIL"
+	PIIPhone      PII = "PHONE"
+	PIIFirstName  PII = "FIRST_NAME"
+	PIILastName   PII = "LAST_NAME"
+	PIIName       PII = "NAME"
+	PIIExternalID PII = "EXTERNAL_ID"
+)
+
+// A Schema is a compiled [Definition]. It is immutable and safe for concurrent
+// use. The zero value is not usable; make one with [Compile].
+type Schema struct {
+	def  Definition
+	root *object
+}
+
+// ID returns the definition's ID.
+func (s *Schema) ID() uuid.UUID { return s.def.ID }
+
+// Name returns the definition's Name.
+func (s *Schema) Name() string { return s.def.Name }
+
+// Definition returns the definition that the schema was compiled from. It is a
+// deep copy, for the caller to keep and change.
+func (s *Schema) Definition() Definition { return copyDefinition(s.def) }
+
+func copyDefinition(def Definition) Definition {
+	def.Fields = copyFields(def.Fields)
+	return def
+}
+
+func copyFields(fields []Field) []Field {
+	fields = slices.Clone(fields)
+	for i := range fields {
+		fields[i] = copyField(fields[i])
+	}
+	return fields
+}
+
+func copyField(f Field) Field {
+	f.Enum = slices.Clone(f.Enum)
+	for i, v := range f.Enum {
+		f.Enum[i] = copyValue(v)
+	}
+	f.Default = copyValue(f.Default)
+	f.Fields = copyFields(f.Fields)
+	if f.Items != nil {
+		items := copyField(*f.Items)
+		f.Items = &items
+	}
+	return f
+}
+
+func copyValue(v any) any {
+	if raw, ok := v.(json.RawMessage); ok {
+		return json.RawMessage(bytes.Clone(raw))
+	}
+	return v
+}
