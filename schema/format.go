@@ -96,11 +96,11 @@ func isIntegral(text []byte) bool {
 	// The value is the digits before the exponent without their point, times
 	// ten to the power of shift.
 	zeros, nonzero := 0, false // zeros at the end of the digits so far
-	shift := 0
+	var shift int64
 	for i = 0; i < len(text) && text[i]|0x20 != 'e'; i++ {
 		switch c := text[i]; {
 		case c == '.':
-			shift = i + 1 // for the moment: where the fraction starts
+			shift = int64(i) + 1 // for the moment: where the fraction starts
 		case c == '0':
 			zeros++
 		case c != '-':
@@ -111,25 +111,25 @@ func isIntegral(text []byte) bool {
 		return true
 	}
 	if shift > 0 {
-		shift -= i
+		shift -= int64(i)
 	}
 	if i < len(text) {
 		shift += exponent(text[i+1:])
 	}
-	return shift+zeros >= 0
+	return shift+int64(zeros) >= 0
 }
 
 // exponent returns the value of a JSON exponent, at most 1<<40 in size: more
 // than a text of any length can make up for.
-func exponent(text []byte) int {
+func exponent(text []byte) int64 {
 	const limit = 1 << 40
-	e, negative := 0, false
+	e, negative := int64(0), false
 	for _, c := range text {
 		switch {
 		case c == '-':
 			negative = true
 		case c != '+':
-			e = min(e*10+int(c-'0'), limit)
+			e = min(e*10+int64(c-'0'), limit)
 		}
 	}
 	if negative {

@@ -1,0 +1,160 @@
+package storage
+
+import "context"
+
+// BatchStore is a Store that handles many keys in fewer round trips. Programs
+// do not look for it: GetMany and PutMany use it where it is there, and check
+// what it may rely on: the keys are valid and distinct, and there are no
+// more of them than Limits.MaxBatch.
+//
+// Neither method is a transaction, and neither a snapshot.
+type BatchStore interface {
+	Store
+
+	// GetMany returns one record per key, in the order of the keys; one
+	// that is absent has its Key and Revision 0. Each record by itself is as
+	// from Get.
+	GetMany(ctx context.Context, keys []Key) ([]Record, error)
+
+	// PutMany does what Put does, for each operation by itself: one may fail
+	// and the others succeed. It returns one result per operation, in their
+	// order. An error in place of the results holds for each operation: as
+	// long as it does not match ErrUnknownOutcome, none was applied.
+	PutMany(ctx context.Context, ops []PutOp) ([]PutResult, error)
+}
+
+// PutOp is one operation of PutMany: the parameters of Put.
+type PutOp struct {
+	Record Record
+	Expect Revision
+}
+
+// PutResult is the outcome of one PutOp: what Put returns.
+type PutResult struct {
+	Revision Revision
+	Err      error
+}
+
+// Limiter is a Store with limits of its own.
+type Limiter interface {
+	Limits() Limits
+}
+
+// Limits are the bounds of a store. In each field 0 means that there is none.
+type Limits struct {
+	MaxData  int // bytes of Data; a Put above it gives ErrTooLarge. At least 1 MiB
+	MaxBatch int // keys in one call of BatchStore; GetMany and PutMany split above it
+}
+
+// GetMany returns one record per key, in the order of the keys; an absent one
+// has its Key and Revision 0, and is no error. Each record by itself is as from
+// Store.Get; together they are not a snapshot. A store without GetMany
+// of its own is asked key by key.
+//
+// The keys are checked first: ErrInvalid for one that is not valid,
+// ErrDuplicateKey for one that is there twice. Then the first error of the
+// store ends it.
+func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
+	seen := make(map[Key]struct{}, len(keys))
+	for _, key := range keys {
+		if err := checkBatchKey(seen, key); err != nil {
+			return nil, &OpError{Op: "get many", Key: key, Err: err}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &OpError{Op: "get many", Err: err}
+	}
+	records := make([]Record, 0, len(keys))
+	batch, ok := store.(BatchStore)
+	if !ok {
+		for _, key := range keys {
+			rec, err := getOrAbsent(ctx, store, key)
+			if err != nil {
+				return nil, &OpError{Op: "get many", Key: key, Err: err}
+			}
+			records = append(records, rec)
+		}
+		return records, nil
+	}
+	size := batchSize(store, len(keys))
+	for len(keys) > 0 {
+		n := min(size, len(keys))
+		part, err := batch.GetMany(ctx, keys[:n])
+		if err == nil && len(part) != n {
+			err = errResults
+		}
+		if err != nil {
+			return nil, &OpError{Op: "get many", Err: err}
+		}
+		records = append(records, part...)
+		keys = keys[n:]
+	}
+	return records, nil
+}
+
+// PutMany puts many records, each by a compare-and-swap of its own: it is not
+// a transaction, and one may conflict while the others are applied. It returns
+// one result per operation, in their order. A store without PutMany of its own
+// is called operation by operation.
+//
+// An error means that nothing was written: a key is not valid (ErrInvalid) or
+// there twice (ErrDuplicateKey), or the context was already done. What the
+// store says later, the end of the context included, is in the results.
+//
+// Two batches with keys in common cost the least if both are sorted by key.
+func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error) {
+	seen := make(map[Key]struct{}, len(ops))
+	for _, op := range ops {
+		if err := checkBatchKey(seen, op.Record.Key); err != nil {
+			return nil, &OpError{Op: "put many", Key: op.Record.Key, Err: err}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &OpError{Op: "put many", Err: err}
+	}
+	results := make([]PutResult, 0, len(ops))
+	batch, ok := store.(BatchStore)
+	if !ok {
+		for _, op := range ops {
+			rev, err := store.Put(ctx, op.Record, op.Expect)
+			results = append(results, PutResult{Revision: rev, Err: err})
+		}
+		return results, nil
+	}
+	size := batchSize(store, len(ops))
+	for len(ops) > 0 {
+		n := min(size, len(ops))
+		part, err := batch.PutMany(ctx, ops[:n])
+		if err == nil && len(part) != n {
+			err = errResults
+		}
+		if err != nil {
+			part = make([]PutResult, n)
+			for i, op := range ops[:n] {
+				part[i].Err = &OpError{Op: "put many", Key: op.Record.Key, Err: err}
+			}
+		}
+		results = append(results, part...)
+		ops = ops[n:]
+	}
+	return results, nil
+}
+
+func checkBatchKey(seen map[Key]struct{}, key Key) error {
+	if err := key.Validate(); err != nil {
+		return err
+	}
+	if _, twice := seen[key]; twice {
+		return ErrDuplicateKey
+	}
+	seen[key] = struct{}{}
+	return nil
+}
+
+// batchSize returns how many of n keys go into one call.
+func batchSize(store Store, n int) int {
+	if l, ok := store.(Limiter); ok && l.Limits().MaxBatch > 0 {
+		return l.Limits().MaxBatch
+	}
+	return n
+}

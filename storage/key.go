@@ -1,0 +1,114 @@
+package storage
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// MaxExternalID is the length of the longest external id, in bytes.
+const MaxExternalID = 512
+
+// Tenant is a business on a platform. Both parts are needed: neither alone
+// tells tenants apart, and the zero UUID stands for nobody.
+type Tenant struct {
+	Platform uuid.UUID
+	Business uuid.UUID
+}
+
+// tenantNamespace is the name space of platform names in TenantOf: the
+// version 5 UUID of the DNS name tenants.resourcekit.example.com. It is part
+// of every key that was made from names, so it can never change.
+var tenantNamespace = uuid.MustParse("fd35fa97-ce61-5e72-becc-e1e0987b4bd2")
+
+// TenantOf returns the tenant with these names, for services whose tenants
+// have names and no UUIDs. Equal names give equal tenants, on every machine
+// and for ever.
+//
+// Both parts are version 5 UUIDs (RFC 9562, section 5.5). Platform is that of
+// the platform's name in the name space fd35fa97-ce61-5e72-becc-e1e0987b4bd2,
+// Business that of the business's name in the name space Platform; so
+// businesses of one name on two platforms differ. Names count byte for byte:
+// no case folding, trimming or Unicode normalization.
+//
+// An empty name gives a zero UUID, and so a tenant that every store refuses:
+// a name that got lost on the way must not become a tenant that all such
+// callers share.
+func TenantOf(platform, business string) Tenant {
+	var t Tenant
+	if platform == "" {
+		return t
+	}
+	t.Platform = uuid.NewSHA1(tenantNamespace, []byte(platform))
+	if business != "" {
+		t.Business = uuid.NewSHA1(t.Platform, []byte(business))
+	}
+	return t
+}
+
+// Validate returns nil, or ErrInvalid if the platform or the business is the
+// zero UUID.
+func (t Tenant) Validate() error {
+	switch {
+	case t.Platform == uuid.Nil:
+		return invalid("the tenant has no platform id")
+	case t.Business == uuid.Nil:
+		return invalid("the tenant has no business id")
+	}
+	return nil
+}
+
+// Scope is one tenant's records of one schema.
+type Scope struct {
+	Tenant Tenant
+	Schema uuid.UUID
+}
+
+// Validate returns nil, or ErrInvalid if the tenant is not valid or the schema
+// id is the zero UUID.
+func (s Scope) Validate() error {
+	if err := s.Tenant.Validate(); err != nil {
+		return err
+	}
+	if s.Schema == uuid.Nil {
+		return invalid("the schema id is zero")
+	}
+	return nil
+}
+
+// Key is the identity of a record. Keys are equal if all their parts are,
+// external ids compared as bytes: "A" and "a", "x" and "x ", and the two ways
+// to write an é are different ids.
+type Key struct {
+	Tenant     Tenant
+	Schema     uuid.UUID
+	ExternalID string
+}
+
+// Scope returns the scope that the key is in.
+func (k Key) Scope() Scope { return Scope{Tenant: k.Tenant, Schema: k.Schema} }
+
+// Validate returns nil, or ErrInvalid if the scope is not valid or the external
+// id is not 1 to MaxExternalID bytes of valid UTF-8 without NUL. The error's
+// text says which, and never holds the id.
+func (k Key) Validate() error {
+	if err := k.Scope().Validate(); err != nil {
+		return err
+	}
+	return checkExternalID(k.ExternalID)
+}
+
+func checkExternalID(id string) error {
+	switch {
+	case id == "":
+		return invalid("the external id is empty")
+	case len(id) > MaxExternalID:
+		return invalid("the external id is longer than 512 bytes")
+	case strings.IndexByte(id, 0) >= 0:
+		return invalid("the external id holds a NUL")
+	case !utf8.ValidString(id):
+		return invalid("the external id is not valid UTF-8")
+	}
+	return nil
+}

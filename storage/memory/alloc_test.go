@@ -1,0 +1,67 @@
+//go:build !race
+
+package memory_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+)
+
+// TestAllocations holds what the documentation promises. The race detector
+// allocates on its own, so it is left out there.
+func TestAllocations(t *testing.T) {
+	ctx, store := context.Background(), memory.New()
+	key := storage.Key{Tenant: storage.TenantOf("acme", "main"), Schema: uuid.Max, ExternalID: "key"}
+	rec := storage.Record{Key: key, Data: []byte("{}")}
+	_, err := store.Put(ctx, rec, 0)
+	require.NoError(t, err)
+	absent := key
+	absent.ExternalID = "absent"
+	for _, tt := range []struct {
+		name string
+		want float64
+		call func() error
+	}{
+		{"get", 0, func() error {
+			_, err := store.Get(ctx, key)
+			return err
+		}},
+		{"get of an absent key", 0, func() error {
+			if _, err := store.Get(ctx, absent); err != storage.ErrNotFound {
+				return err
+			}
+			return nil
+		}},
+		{"put over a record", 1, func() error {
+			old, err := store.Get(ctx, key)
+			if err != nil {
+				return err
+			}
+			_, err = store.Put(ctx, rec, old.Revision)
+			return err
+		}},
+		{"update", 1, func() error {
+			_, err := storage.Update(ctx, store, key, func(old storage.Record) (storage.Record, error) {
+				return old, nil
+			})
+			return err
+		}},
+		{"page", 1, func() error {
+			_, err := store.List(ctx, key.Scope(), "", 100)
+			return err
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var err error
+			got := testing.AllocsPerRun(1000, func() { err = tt.call() })
+			require.NoError(t, err)
+			require.LessOrEqual(t, got, tt.want)
+		})
+	}
+}

@@ -1,0 +1,197 @@
+package memory
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/resourcekit/storage"
+)
+
+var _ storage.Store = (*Store)(nil)
+
+// Store is an in-memory storage.Store. Make it with New; it is safe for
+// concurrent use.
+//
+// It has no limit on data, and its conflicts are never spurious and always
+// carry the current record when there is one.
+type Store struct {
+	// revision is the last one given out, over all keys. One counter that
+	// only grows is what keeps a revision from ever coming back.
+	revision atomic.Uint64
+
+	mu     sync.RWMutex
+	scopes map[storage.Scope]*index // nil once closed
+}
+
+// New returns an empty store.
+func New() *Store {
+	return &Store{scopes: make(map[storage.Scope]*index)}
+}
+
+// Get implements storage.Store. It allocates nothing.
+func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
+	if err := check(ctx, key); err != nil {
+		return storage.Record{}, err
+	}
+	ix, err := s.index(key.Scope())
+	if err != nil {
+		return storage.Record{}, err
+	}
+	rec := ix.lookup(key.ExternalID).load()
+	if rec == nil {
+		return storage.Record{}, storage.ErrNotFound
+	}
+	return *rec, nil
+}
+
+// Put implements storage.Store. Over an existing record it allocates the new
+// record and nothing else.
+func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	if err := check(ctx, rec.Key); err != nil {
+		return 0, err
+	}
+	if expect == 0 {
+		return s.create(rec)
+	}
+	ix, err := s.index(rec.Key.Scope())
+	if err != nil {
+		return 0, err
+	}
+	e := ix.lookup(rec.Key.ExternalID)
+	old := e.load()
+	if old == nil || old.Revision != expect {
+		return 0, conflict(old)
+	}
+	next := s.next(rec)
+	next.Key = old.Key // equal, but without holding on to the caller's string
+	if !e.rec.CompareAndSwap(old, next) {
+		return 0, conflict(e.load())
+	}
+	return next.Revision, nil
+}
+
+// create is Put for a key that must be absent.
+func (s *Store) create(rec storage.Record) (storage.Revision, error) {
+	ix, err := s.indexForWrite(rec.Key.Scope())
+	if err != nil {
+		return 0, err
+	}
+	// The id may be a piece of a request's body, which the index would keep
+	// alive for as long as the record lives.
+	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID)
+	next := s.next(rec)
+	if current := ix.add(next); current != nil {
+		return 0, conflict(current)
+	}
+	return next.Revision, nil
+}
+
+// Delete implements storage.Store.
+func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	if expect == 0 {
+		return errExpectZero
+	}
+	ix, err := s.index(key.Scope())
+	if err != nil {
+		return err
+	}
+	e := ix.lookup(key.ExternalID)
+	old := e.load()
+	if old == nil {
+		return storage.ErrNotFound
+	}
+	if old.Revision != expect {
+		return conflict(old)
+	}
+	// First nil, then unlink: were it the other way round, an update that has
+	// already found the entry could still swap a record into it, and be
+	// acknowledged for a record that nobody will ever see.
+	if !e.rec.CompareAndSwap(old, nil) {
+		return conflict(e.load())
+	}
+	ix.unlink(e, old.Key.ExternalID)
+	return nil
+}
+
+// List implements storage.Store.
+func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return storage.Page{}, err
+	}
+	limit, err := storage.CheckList(scope, after, limit)
+	if err != nil {
+		return storage.Page{}, err
+	}
+	ix, err := s.index(scope)
+	if err != nil || ix == nil {
+		return storage.Page{}, err
+	}
+	return ix.page(after, limit), nil
+}
+
+// Close implements storage.Store. The records are gone afterwards.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scopes = nil
+	return nil
+}
+
+// index returns the index of the scope, nil if nothing was ever put there.
+func (s *Store) index(scope storage.Scope) (*index, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.scopes == nil {
+		return nil, storage.ErrClosed
+	}
+	return s.scopes[scope], nil
+}
+
+// indexForWrite returns the index of the scope and makes it if need be.
+func (s *Store) indexForWrite(scope storage.Scope) (*index, error) {
+	if ix, err := s.index(scope); err != nil || ix != nil {
+		return ix, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.scopes == nil {
+		return nil, storage.ErrClosed
+	}
+	ix := s.scopes[scope]
+	if ix == nil {
+		ix = newIndex()
+		s.scopes[scope] = ix
+	}
+	return ix, nil
+}
+
+// next returns the record to store, under a fresh revision.
+func (s *Store) next(rec storage.Record) *storage.Record {
+	rec.Revision = storage.Revision(s.revision.Add(1))
+	rec.CreatedAt = rec.CreatedAt.UTC().Truncate(time.Millisecond)
+	rec.UpdatedAt = rec.UpdatedAt.UTC().Truncate(time.Millisecond)
+	return &rec
+}
+
+func check(ctx context.Context, key storage.Key) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return key.Validate()
+}
+
+// conflict returns the error with a copy of the current record: the caller may
+// write to what it is given, the stored one is immutable.
+func conflict(current *storage.Record) error {
+	if current == nil {
+		return &storage.ConflictError{}
+	}
+	rec := *current
+	return &storage.ConflictError{Current: &rec}
+}

@@ -1,0 +1,123 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Revision names one stored state of one key. Revisions are only compared
+// for equality: a greater one is not a later one. 0 means absent; no record
+// has it. No store gives the same revision to one key twice, also not after
+// delete and re-create.
+type Revision uint64
+
+// Record is what a store keeps under a key.
+type Record struct {
+	Key Key
+
+	// Revision is set by the store. Put ignores it: what it expects is a
+	// parameter of its own.
+	Revision Revision
+
+	// ID is the identity that the layer above made for the record. Stores
+	// keep it as it is; they check neither that it is set nor that it stays.
+	ID uuid.UUID
+
+	// CreatedAt and UpdatedAt are chosen by the layer above. A store keeps
+	// the instant, truncated to the millisecond, and returns it in UTC. The
+	// years 1 to 9999 must survive, the zero Time among them.
+	CreatedAt, UpdatedAt time.Time
+
+	// Data is returned byte for byte as it was put; nil and empty are the
+	// same. It is read-only for everyone, from the moment it is put.
+	Data []byte
+}
+
+// Page is a piece of a List.
+type Page struct {
+	// Records in strictly ascending byte order of their external ids. It may
+	// hold fewer than the limit, even none, and still have a Next. The slice
+	// itself belongs to the caller, the Data in it is read-only.
+	Records []Record
+
+	// Next is the cursor for the following page, and "" at the end.
+	Next string
+}
+
+// MaxPage is the largest number of records in a page. List treats a larger
+// limit as this one.
+const MaxPage = 1000
+
+// Store keeps records. All methods are safe for concurrent use.
+//
+// Every method starts with the same checks, before anything else happens: a
+// context that is done gives its error, and a key, scope, cursor or limit that
+// is not valid gives [ErrInvalid]. After Close every method but Close gives
+// [ErrClosed]. Which of these comes first, when two hold, is left open.
+//
+// An error that matches [ErrUnavailable], or that is a context's error alone,
+// means that the call had no effect. An error that matches
+// [ErrUnknownOutcome] means that a write may have been applied, or may still
+// be; when a context ended after the write was sent, the error matches both.
+// Reads never give ErrUnknownOutcome.
+//
+// storagetest.Run is the check for implementations.
+type Store interface {
+	// Get returns the record of the key, or ErrNotFound. It sees every write
+	// that was acknowledged before it began.
+	Get(ctx context.Context, key Key) (Record, error)
+
+	// Put stores the record if the revision of its key is expect, where 0
+	// demands that the key is absent, and returns the new revision.
+	// Otherwise it changes nothing and returns ErrConflict; a *[ConflictError]
+	// may carry the record that was in the way. A conflict may be spurious: a
+	// store that cannot tell may give it though the revision was right, but
+	// never when the write was applied. ErrTooLarge is for data above the
+	// store's limit.
+	//
+	// The write is atomic, and as durable as the store promises before Put
+	// returns. The store may keep rec.Data without a copy.
+	Put(ctx context.Context, rec Record, expect Revision) (Revision, error)
+
+	// Delete removes the record of the key if its revision is expect.
+	// Otherwise it changes nothing: ErrNotFound when the key is absent,
+	// ErrConflict when the revision is another (or, as for Put, a spurious
+	// one), ErrInvalid for expect 0, which would mean "absent".
+	Delete(ctx context.Context, key Key, expect Revision) error
+
+	// List returns records of the scope whose external ids are greater than
+	// after, in ascending byte order; after "" starts at the first. The
+	// record named by after need not exist (any more). limit is at least 1;
+	// above MaxPage it counts as MaxPage.
+	//
+	// Going from page to page until Next is "" yields every record that is
+	// there during the whole walk exactly once, and none twice. It is not a
+	// snapshot: each record is a committed state of some instant of the call,
+	// and records that come or go meanwhile may show or not.
+	List(ctx context.Context, scope Scope, after string, limit int) (Page, error)
+
+	// Close releases what the store holds. Calls after the first do nothing
+	// and return nil. Calls of other methods that are under way either
+	// finish or give ErrClosed.
+	Close() error
+}
+
+// CheckList is the check that List starts with, for implementations: it
+// returns limit, at most MaxPage, or ErrInvalid if the scope is not valid,
+// after is neither "" nor a valid external id, or limit is below 1.
+func CheckList(scope Scope, after string, limit int) (int, error) {
+	if err := scope.Validate(); err != nil {
+		return 0, err
+	}
+	if after != "" {
+		if err := checkExternalID(after); err != nil {
+			return 0, err
+		}
+	}
+	if limit < 1 {
+		return 0, invalid("the limit of a list is below 1")
+	}
+	return min(limit, MaxPage), nil
+}

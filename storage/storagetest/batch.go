@@ -1,0 +1,223 @@
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+)
+
+var batchCases = []testCase{
+	{"batch/get", "GetMany returns one record per key in their order, an absent one with its Key and Revision 0.", caseGetMany},
+	{"batch/put", "PutMany does what Put does, for each operation by itself, and returns the results in their order.", casePutMany},
+	{"batch/refused", "A batch with a key that is there twice or not valid is refused before anything is written.", caseBatchRefused},
+	{"batch/overlapping", "Batches with keys in common, in whatever order, lose no change and fail with nothing but conflicts.", caseOverlapping},
+}
+
+// putAll puts new records, again as long as conflicts are spurious.
+func (e *env) putAll(store storage.Store, ops []storage.PutOp) {
+	for range maxSpurious {
+		results, err := storage.PutMany(context.Background(), store, ops)
+		require.NoError(e, err)
+		require.Len(e, results, len(ops))
+		var again []storage.PutOp
+		for i, r := range results {
+			if r.Err != nil {
+				require.ErrorIs(e, r.Err, storage.ErrConflict)
+				again = append(again, ops[i])
+			}
+		}
+		if ops = again; len(ops) == 0 {
+			return
+		}
+	}
+	e.fatalf("%d creates still conflict after %d times", len(ops), maxSpurious)
+}
+
+func caseGetMany(e *env) {
+	store := e.open()
+	var keys []storage.Key
+	want := make(map[storage.Key]storage.Record)
+	for i := range 30 {
+		key := testKey(fmt.Sprintf("%d-%d", i*7%30, i)) // in no order
+		keys = append(keys, key)
+		want[key] = storage.Record{Key: key}
+		if i%3 != 0 {
+			want[key] = e.mustPut(store, record(key, fmt.Sprint("data of ", i)), 0)
+		}
+	}
+	// The same external ids in another scope, in the same batch.
+	other := confusableScopes()[0]
+	keys = append(keys, keyIn(other, keys[1].ExternalID), keyIn(other, keys[0].ExternalID))
+	want[keys[30]] = e.mustPut(store, record(keys[30], "of another scope"), 0)
+	want[keys[31]] = storage.Record{Key: keys[31]}
+
+	got, err := storage.GetMany(context.Background(), store, keys)
+	require.NoError(e, err)
+	require.Len(e, got, len(keys))
+	for i, rec := range got {
+		if want[keys[i]].Revision == 0 {
+			require.Equal(e, keys[i], rec.Key)
+			require.Zero(e, rec.Revision, "revision of an absent record")
+			require.Empty(e, rec.Data)
+			continue
+		}
+		e.same(want[keys[i]], rec)
+	}
+	got, err = storage.GetMany(context.Background(), store, nil)
+	require.NoError(e, err)
+	require.Empty(e, got)
+}
+
+func casePutMany(e *env) {
+	ctx, store := context.Background(), e.open()
+	present := e.mustPut(store, record(testKey("present"), "old"), 0)
+	wrong := e.mustPut(store, record(testKey("wrong revision"), "old"), 0)
+	exists := e.mustPut(store, record(testKey("exists"), "old"), 0)
+	deleted := e.mustPut(store, record(testKey("deleted"), "old"), 0)
+	e.mustDelete(store, deleted)
+	other := keyIn(confusableScopes()[0], "exists")
+
+	ops := []storage.PutOp{
+		{Record: record(testKey("new"), "new")},
+		{Record: record(wrong.Key, "refused"), Expect: wrong.Revision ^ 1<<40},
+		{Record: record(present.Key, "new"), Expect: present.Revision},
+		{Record: record(exists.Key, "refused")},
+		{Record: record(other, "new")},
+		{Record: record(deleted.Key, "refused"), Expect: deleted.Revision},
+		{Record: record(testKey("never there"), "refused"), Expect: 42},
+	}
+	// An operation that must work and conflicts did so spuriously, and is
+	// repeated by itself.
+	results, err := storage.PutMany(ctx, store, ops)
+	require.NoError(e, err)
+	require.Len(e, results, len(ops))
+	for i, op := range ops {
+		if string(op.Record.Data) == "refused" {
+			require.ErrorIs(e, results[i].Err, storage.ErrConflict, "operation %d", i)
+			continue
+		}
+		for range maxSpurious {
+			if results[i].Err == nil {
+				break
+			}
+			again, err := storage.PutMany(ctx, store, ops[i:i+1])
+			require.NoError(e, err)
+			results[i] = again[0]
+		}
+		require.NoError(e, results[i].Err, "operation %d", i)
+		op.Record.Revision = results[i].Revision
+		e.holds(store, op.Record)
+	}
+	e.holds(store, wrong)
+	e.holds(store, exists)
+	e.absent(store, deleted.Key)
+	e.absent(store, testKey("never there"))
+
+	results, err = storage.PutMany(ctx, store, nil)
+	require.NoError(e, err)
+	require.Empty(e, results)
+}
+
+func caseBatchRefused(e *env) {
+	ctx, store := context.Background(), e.open()
+	good, twice := record(testKey("good"), "x"), record(testKey("twice"), "x")
+	for _, tt := range []struct {
+		name string
+		keys []storage.Key
+		want error
+	}{
+		{"twice", []storage.Key{good.Key, twice.Key, twice.Key}, storage.ErrDuplicateKey},
+		{"twice, far apart", []storage.Key{twice.Key, good.Key, twice.Key}, storage.ErrDuplicateKey},
+		{"empty id", []storage.Key{good.Key, testKey("")}, storage.ErrInvalid},
+		{"zero key", []storage.Key{good.Key, {}}, storage.ErrInvalid},
+	} {
+		var ops []storage.PutOp
+		for _, key := range tt.keys {
+			ops = append(ops, storage.PutOp{Record: record(key, "x")})
+		}
+		results, err := storage.PutMany(ctx, store, ops)
+		require.ErrorIs(e, err, tt.want, tt.name)
+		require.Empty(e, results, tt.name)
+		_, err = storage.GetMany(ctx, store, tt.keys)
+		require.ErrorIs(e, err, tt.want, tt.name)
+		require.Empty(e, e.walk(store, testScope, "", 10), tt.name)
+	}
+}
+
+// caseOverlapping has writers put the same keys in opposite order, next to one
+// that puts them singly. Each adds a line to each record until it got through.
+func caseOverlapping(e *env) {
+	const writers, keys, rounds = 4, 12, 8
+	store := e.open()
+	var forward []storage.Key
+	for i := range keys {
+		forward = append(forward, testKey(fmt.Sprintf("%02d", i)))
+	}
+	backward := slices.Clone(forward)
+	slices.Reverse(backward)
+	err := inParallel(writers+1, func(w int) error {
+		for r := range rounds {
+			line := fmt.Sprintf("%d-%d", w, r)
+			if w == writers {
+				for _, key := range forward {
+					if _, err := addField(store, key, line); err != nil {
+						return err
+					}
+				}
+				continue
+			}
+			todo := forward
+			if w%2 == 1 {
+				todo = backward
+			}
+			if err := addToAll(store, todo, line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(e, err)
+	for _, key := range forward {
+		rec, err := store.Get(context.Background(), key)
+		require.NoError(e, err)
+		require.Equal(e, (writers+1)*rounds, strings.Count(string(rec.Data), "\n"), "changes in a record")
+	}
+}
+
+// addToAll adds a line to each record, by batches until none conflicts.
+func addToAll(store storage.Store, todo []storage.Key, line string) error {
+	const attempts = 1000
+	for range attempts {
+		records, err := storage.GetMany(context.Background(), store, todo)
+		if err != nil {
+			return err
+		}
+		ops := make([]storage.PutOp, len(records))
+		for i, rec := range records {
+			ops[i] = storage.PutOp{Record: record(rec.Key, string(rec.Data)+line+"\n"), Expect: rec.Revision}
+		}
+		results, err := storage.PutMany(context.Background(), store, ops)
+		if err != nil {
+			return err
+		}
+		var again []storage.Key
+		for i, r := range results {
+			if r.Err != nil {
+				if !errors.Is(r.Err, storage.ErrConflict) {
+					return r.Err
+				}
+				again = append(again, todo[i])
+			}
+		}
+		if todo = again; len(todo) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%d keys still conflict after %d batches", len(todo), attempts)
+}

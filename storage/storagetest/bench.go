@@ -1,0 +1,161 @@
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/resourcekit/storage"
+)
+
+// Bench measures a store as a service uses it, for each of the sizes (1000
+// if there are none): the number of records in the one scope that is used.
+// Records have 400 bytes of data and are picked at random.
+//
+//   - get: one record.
+//   - upsert: get, and put with the revision just read.
+//   - create+delete: a new key, and the same key gone again, so that the size
+//     stays.
+//   - page100: a page of 100 records from a random cursor.
+//
+// parallel-upsert is upsert on as many goroutines as there are processors.
+func Bench(b *testing.B, newStore func(b *testing.B) storage.Store, sizes ...int) {
+	if len(sizes) == 0 {
+		sizes = []int{1000}
+	}
+	for _, size := range sizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			store := newStore(b)
+			defer store.Close()
+			newBench(b, store, size).run(b)
+		})
+	}
+}
+
+type bench struct {
+	ctx   context.Context
+	store storage.Store
+	keys  []storage.Key
+	fresh []storage.Key // not stored, spread over the others
+	data  []byte
+	now   time.Time
+}
+
+func newBench(b *testing.B, store storage.Store, size int) *bench {
+	bn := &bench{
+		ctx:   context.Background(),
+		store: store,
+		keys:  make([]storage.Key, size),
+		fresh: make([]storage.Key, 1024),
+		data:  make([]byte, 400),
+		now:   time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC),
+	}
+	scope := storage.Scope{Tenant: storage.TenantOf("bench", "bench"), Schema: uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001")}
+	for i := range bn.fresh {
+		id := fmt.Sprintf("customer-%09d-new", i*size/len(bn.fresh))
+		bn.fresh[i] = storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: fmt.Sprintf("%s-%d", id, i)}
+	}
+	const batch = 500
+	ops := make([]storage.PutOp, 0, batch)
+	for i, n := range shuffled(size) {
+		key := storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: fmt.Sprintf("customer-%09d", n)}
+		bn.keys[i] = key
+		ops = append(ops, storage.PutOp{Record: bn.record(key)})
+		if len(ops) == batch || i == size-1 {
+			results, err := storage.PutMany(bn.ctx, store, ops)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, r := range results {
+				if r.Err != nil {
+					b.Fatal(r.Err)
+				}
+			}
+			ops = ops[:0]
+		}
+	}
+	return bn
+}
+
+// shuffled returns the numbers below n in an order that is always the same.
+func shuffled(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	newRand(1).Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return order
+}
+
+func (bn *bench) record(key storage.Key) storage.Record {
+	data := append([]byte(nil), bn.data...) // each has memory of its own, as in life
+	return storage.Record{Key: key, ID: uuid.Max, CreatedAt: bn.now, UpdatedAt: bn.now, Data: data}
+}
+
+// key returns another key for each i, in no order.
+func (bn *bench) key(i int) storage.Key {
+	return bn.keys[uint64(i)*0x9E3779B97F4A7C15>>20%uint64(len(bn.keys))]
+}
+
+func (bn *bench) run(b *testing.B) {
+	b.Run("get", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := bn.store.Get(bn.ctx, bn.key(i)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("upsert", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			rec, err := bn.store.Get(bn.ctx, bn.key(i))
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := bn.store.Put(bn.ctx, rec, rec.Revision); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("parallel-upsert", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			random := newRand(2)
+			for pb.Next() {
+				_, err := storage.Update(bn.ctx, bn.store, bn.key(random.IntN(1<<30)), func(old storage.Record) (storage.Record, error) {
+					return old, nil
+				})
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+	b.Run("create+delete", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			key := bn.fresh[i%len(bn.fresh)]
+			rev, err := bn.store.Put(bn.ctx, storage.Record{Key: key, Data: bn.data}, 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := bn.store.Delete(bn.ctx, key, rev); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("page100", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			key := bn.key(i)
+			if _, err := bn.store.List(bn.ctx, key.Scope(), key.ExternalID, 100); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

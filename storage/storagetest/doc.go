@@ -1,0 +1,24 @@
+// Package storagetest checks that a store is a storage.Store: Run tries every
+// sentence of its contract, and Bench measures it the same way for every
+// store. Faulty wraps a store to make it fail on purpose, for tests of what
+// lies above.
+//
+//	func TestStore(t *testing.T) {
+//		storagetest.Run(t, func(t *testing.T) storage.Store { return memory.New() })
+//	}
+//
+// # What it takes from a store
+//
+// Each case asks for fresh stores and closes them. Keys are under tenants of
+// the suite's own; a store that shares a database between the cases must give
+// each store of newStore its own tables or file. Run writes some ten thousand
+// records, a few of them of 1 MiB.
+//
+// What the contract allows, the suite allows: a conflict may be spurious, as
+// long as it is not so for ever, and pages may be short. Errors of
+// availability are not tolerated: run it against a healthy store.
+//
+// A failure names the sentence of the contract that was broken. The cases with
+// many goroutines find races by trying, so run them under -race and more than
+// once; the case of random operations prints the seed it was run with.
+package storagetest

@@ -1,0 +1,215 @@
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+)
+
+// tb is what a case needs of a *testing.T. The suite's own tests put a recorder
+// in its place, to watch a case fail.
+type tb interface {
+	Errorf(format string, args ...any)
+	FailNow()
+}
+
+// env is what a case works with. It is a require.TestingT that puts the
+// contract in front of each failure.
+type env struct {
+	tb       tb
+	contract string
+	open     func() storage.Store // a fresh store, closed by itself in the end
+}
+
+func (e *env) Errorf(format string, args ...any) {
+	e.tb.Errorf("contract: %s\n%s", e.contract, fmt.Sprintf(format, args...))
+}
+
+func (e *env) FailNow() { e.tb.FailNow() }
+
+func (e *env) fatalf(format string, args ...any) {
+	e.Errorf(format, args...)
+	e.FailNow()
+}
+
+// maxSpurious is how often in a row a conflict may be spurious.
+const maxSpurious = 100
+
+// settled calls op until its error is no conflict: for calls that must not end
+// in one. A conflict that stays is returned.
+func settled(op func() error) (err error) {
+	for range maxSpurious {
+		if err = op(); !errors.Is(err, storage.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
+func put(store storage.Store, rec storage.Record, expect storage.Revision) (rev storage.Revision, err error) {
+	err = settled(func() (err error) {
+		rev, err = store.Put(context.Background(), rec, expect)
+		return err
+	})
+	return rev, err
+}
+
+func remove(store storage.Store, key storage.Key, expect storage.Revision) error {
+	return settled(func() error { return store.Delete(context.Background(), key, expect) })
+}
+
+// mustPut puts and returns the record as it must be from then on.
+func (e *env) mustPut(store storage.Store, rec storage.Record, expect storage.Revision) storage.Record {
+	rev, err := put(store, rec, expect)
+	require.NoError(e, err, "put with the right revision")
+	require.NotZero(e, rev, "revision of a stored record")
+	rec.Revision = rev
+	return rec
+}
+
+func (e *env) mustDelete(store storage.Store, rec storage.Record) {
+	require.NoError(e, remove(store, rec.Key, rec.Revision), "delete with the right revision")
+}
+
+// holds fails unless the store returns exactly this record, by Get and by List.
+func (e *env) holds(store storage.Store, want storage.Record) {
+	got, err := store.Get(context.Background(), want.Key)
+	require.NoError(e, err, "get of a stored record")
+	e.same(want, got)
+	for _, rec := range e.walk(store, want.Key.Scope(), "", 10) {
+		if rec.Key == want.Key {
+			e.same(want, rec)
+			return
+		}
+	}
+	e.fatalf("the record is missing in the list")
+}
+
+// absent fails if the store has a record under the key.
+func (e *env) absent(store storage.Store, key storage.Key) {
+	got, err := store.Get(context.Background(), key)
+	require.ErrorIs(e, err, storage.ErrNotFound)
+	require.Zero(e, got.Revision, "revision beside ErrNotFound")
+	for _, rec := range e.walk(store, key.Scope(), "", 10) {
+		require.NotEqual(e, key, rec.Key, "the list has an absent record")
+	}
+}
+
+// same fails unless got is the record want, with its times as stored.
+func (e *env) same(want, got storage.Record) {
+	if why := differ(want, got); why != "" {
+		e.fatalf("%s", why)
+	}
+}
+
+func differ(want, got storage.Record) string {
+	switch {
+	case got.Key != want.Key:
+		return fmt.Sprintf("key %+v, want %+v", got.Key, want.Key)
+	case got.Revision != want.Revision:
+		return fmt.Sprintf("revision %d, want %d", got.Revision, want.Revision)
+	case got.ID != want.ID:
+		return fmt.Sprintf("ID %s, want %s", got.ID, want.ID)
+	case !bytes.Equal(got.Data, want.Data):
+		return fmt.Sprintf("data %.80q, want %.80q", got.Data, want.Data)
+	}
+	for _, times := range [][2]time.Time{{got.CreatedAt, want.CreatedAt}, {got.UpdatedAt, want.UpdatedAt}} {
+		stored := times[1].UTC().Truncate(time.Millisecond)
+		if !times[0].Equal(stored) || times[0].Location() != time.UTC {
+			return fmt.Sprintf("time %s, want %s", times[0], stored)
+		}
+	}
+	return ""
+}
+
+// walk lists the scope from after to the end, in pages of the limit, and checks
+// what holds for every walk.
+func (e *env) walk(store storage.Store, scope storage.Scope, after string, limit int) []storage.Record {
+	var all []storage.Record
+	for last := after; ; {
+		page, err := store.List(context.Background(), scope, after, limit)
+		require.NoError(e, err, "list")
+		require.LessOrEqual(e, len(page.Records), min(limit, storage.MaxPage), "records in a page")
+		for _, rec := range page.Records {
+			require.Equal(e, scope, rec.Key.Scope(), "scope of a listed record")
+			require.NotZero(e, rec.Revision, "revision of a listed record")
+			if rec.Key.ExternalID <= last {
+				e.fatalf("the list has %q after %q", rec.Key.ExternalID, last)
+			}
+			last = rec.Key.ExternalID
+		}
+		if page.Next == "" {
+			return append(all, page.Records...)
+		}
+		if page.Next <= after || page.Next < last {
+			e.fatalf("the cursor %q does not lead on from %q, after a page that ends with %q", page.Next, after, last)
+		}
+		all, after, last = append(all, page.Records...), page.Next, page.Next
+	}
+}
+
+// testScope is where most cases keep their records.
+var testScope = storage.Scope{
+	Tenant: storage.TenantOf("storagetest", "main"),
+	Schema: uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001"),
+}
+
+func keyIn(scope storage.Scope, id string) storage.Key {
+	return storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: id}
+}
+
+func testKey(id string) storage.Key { return keyIn(testScope, id) }
+
+// testTime is on the millisecond, as the layers above make their times.
+var testTime = time.Date(2025, 3, 1, 12, 30, 15, 678_000_000, time.UTC)
+
+func record(key storage.Key, data string) storage.Record {
+	return storage.Record{
+		Key:       key,
+		ID:        uuid.NewSHA1(uuid.NameSpaceURL, []byte(key.ExternalID)),
+		CreatedAt: testTime,
+		UpdatedAt: testTime.Add(time.Hour),
+		Data:      []byte(data),
+	}
+}
+
+// inParallel runs f(0) to f(n-1) at the same time and returns their errors.
+func inParallel(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			errs[i] = f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// silent fails if the text of an error holds one of the secrets.
+func (e *env) silent(err error, secrets ...string) {
+	if err == nil {
+		return
+	}
+	for _, s := range secrets {
+		if s != "" && strings.Contains(err.Error(), s) {
+			e.fatalf("the text of an error holds an external id or data: %.200q", err.Error())
+		}
+	}
+}
+
+// newRand returns a generator whose numbers depend on the seed alone.
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }

@@ -1,0 +1,174 @@
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+)
+
+// TestFaultyIsAStore runs the suite through faults that the contract allows.
+func TestFaultyIsAStore(t *testing.T) {
+	Run(t, func(t *testing.T) storage.Store {
+		return Faulty(memory.New(), RandomPlan(1, Faults{
+			Conflict: 0.1, ShortPage: 0.5, Delay: 0.02, MaxDelay: 50 * time.Microsecond,
+		}))
+	})
+}
+
+// TestLinearizableWithUnknownOutcomes has the checker explain histories in
+// which some writes may have been applied, and some calls were not.
+func TestLinearizableWithUnknownOutcomes(t *testing.T) {
+	c := findCase(t, "race/linearizable")
+	for seed := range uint64(5) {
+		r := watch(c, func() storage.Store {
+			return Faulty(memory.New(), RandomPlan(seed, Faults{Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03}))
+		})
+		if r.failed() {
+			t.Errorf("seed %d: %s", seed, r.text())
+		}
+	}
+	// Unknown outcomes are no excuse: the mutant is still caught.
+	caught := false
+	for seed := uint64(0); seed < 20 && !caught; seed++ {
+		caught = watch(c, func() storage.Store {
+			m := &mutant{Store: memory.New()}
+			lostUpdate(m)
+			return Faulty(m, RandomPlan(seed, Faults{Unknown: 0.02}))
+		}).failed()
+	}
+	require.True(t, caught, "a lost update between unknown outcomes")
+}
+
+func TestFaulty(t *testing.T) {
+	ctx := context.Background()
+	always := func(name string, f Fault) Plan {
+		return func(op Op) Fault {
+			if op.Name == name {
+				return f
+			}
+			return Fault{}
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		fault   Fault
+		applied bool
+	}{
+		{"conflict", Fault{Err: storage.ErrConflict}, false},
+		{"unavailable", Fault{Err: storage.ErrUnavailable}, false},
+		{"unknown, not applied", Fault{Err: storage.ErrUnknownOutcome}, false},
+		{"unknown, applied", Fault{Err: storage.ErrUnknownOutcome, Applied: true}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inner := memory.New()
+			rec := record(testKey("key"), "x")
+			rev, err := inner.Put(ctx, rec, 0)
+			require.NoError(t, err)
+
+			store := Faulty(inner, always("put", tt.fault))
+			_, err = store.Put(ctx, record(rec.Key, "y"), rev)
+			require.ErrorIs(t, err, tt.fault.Err)
+			require.NotContains(t, err.Error(), rec.Key.ExternalID)
+			got, err := store.Get(ctx, rec.Key)
+			require.NoError(t, err)
+			require.Equal(t, tt.applied, string(got.Data) == "y")
+
+			store = Faulty(inner, always("delete", tt.fault))
+			require.ErrorIs(t, store.Delete(ctx, rec.Key, got.Revision), tt.fault.Err)
+			_, err = store.Get(ctx, rec.Key)
+			require.Equal(t, tt.applied, err != nil)
+
+			for _, name := range []string{"get", "list"} {
+				store = Faulty(inner, always(name, tt.fault))
+				_, err = store.Get(ctx, rec.Key)
+				_, listErr := store.List(ctx, testScope, "", 1)
+				_, manyErr := storage.GetMany(ctx, store, []storage.Key{rec.Key})
+				if name == "get" {
+					require.ErrorIs(t, err, tt.fault.Err)
+					require.ErrorIs(t, manyErr, tt.fault.Err)
+					require.NoError(t, listErr)
+				} else {
+					require.ErrorIs(t, listErr, tt.fault.Err)
+				}
+			}
+		})
+	}
+}
+
+func TestFaultyBatch(t *testing.T) {
+	ctx := context.Background()
+	faults := map[string]Fault{
+		"b": {Err: storage.ErrConflict},
+		"c": {Err: storage.ErrUnknownOutcome},
+		"d": {Err: storage.ErrUnknownOutcome, Applied: true},
+	}
+	store := Faulty(memory.New(), func(op Op) Fault {
+		if op.Name == "put" {
+			return faults[op.Key.ExternalID]
+		}
+		return Fault{}
+	})
+	var ops []storage.PutOp
+	var keys []storage.Key
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		ops = append(ops, storage.PutOp{Record: record(testKey(id), id)})
+		keys = append(keys, testKey(id))
+	}
+	results, err := storage.PutMany(ctx, store, ops)
+	require.NoError(t, err)
+	records, err := storage.GetMany(ctx, store, keys)
+	require.NoError(t, err)
+	for i, stored := range []bool{true, false, false, true, true} {
+		fault := faults[keys[i].ExternalID]
+		require.ErrorIs(t, results[i].Err, fault.Err, keys[i].ExternalID)
+		require.Equal(t, stored, records[i].Revision != 0, keys[i].ExternalID)
+		if fault.Err == nil {
+			require.Equal(t, records[i].Revision, results[i].Revision)
+		}
+	}
+}
+
+func TestFaultyDelayAndPages(t *testing.T) {
+	inner := memory.New()
+	for i := range 5 {
+		_, err := inner.Put(context.Background(), record(testKey(fmt.Sprint(i)), "x"), 0)
+		require.NoError(t, err)
+	}
+	short := Faulty(inner, func(Op) Fault { return Fault{MaxPage: 2} })
+	page, err := short.List(context.Background(), testScope, "", 4)
+	require.NoError(t, err)
+	require.Equal(t, []string{"0", "1"}, idsOf(page.Records))
+	require.Equal(t, "1", page.Next)
+
+	slow := Faulty(inner, func(Op) Fault { return Fault{Delay: time.Hour} })
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+	defer cancel()
+	_, err = slow.Put(ctx, record(testKey("new"), "x"), 0)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = inner.Get(context.Background(), testKey("new"))
+	require.ErrorIs(t, err, storage.ErrNotFound)
+}
+
+func TestRandomPlanDependsOnSeedAlone(t *testing.T) {
+	faults := Faults{Conflict: 0.3, Unavailable: 0.2, Unknown: 0.3, ShortPage: 0.5, Delay: 0.5, MaxDelay: time.Second}
+	a, b, other := RandomPlan(1, faults), RandomPlan(1, faults), RandomPlan(2, faults)
+	differs := false
+	for n := range 200 {
+		op := Op{Name: []string{"get", "put", "delete", "list"}[n%4], N: n + 1}
+		require.Equal(t, a(op), b(op))
+		if a(op) != other(op) {
+			differs = true
+		}
+		if op.Name == "get" || op.Name == "list" {
+			require.NotErrorIs(t, a(op).Err, storage.ErrConflict)
+			require.NotErrorIs(t, a(op).Err, storage.ErrUnknownOutcome)
+		}
+	}
+	require.True(t, differs)
+}

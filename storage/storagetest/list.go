@@ -1,0 +1,201 @@
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+)
+
+var listCases = []testCase{
+	{"list/byte-order", "List returns records in ascending byte order of their external ids.", caseByteOrder},
+	{"list/exclusive-cursor", "A page starts after the cursor, whose record need not exist.", caseCursor},
+	{"list/deleted-cursor", "A walk goes on when the record of its cursor is deleted between two pages.", caseDeletedCursor},
+	{"list/empty", "An empty scope has one page, with no records and no Next.", caseEmptyScope},
+	{"list/limit", "A page has at most limit records, and a limit above MaxPage counts as MaxPage.", casePageLimit},
+	{"list/while-writing", "A walk yields every record that is there during all of it exactly once, in ascending order.", caseListWhileWriting},
+}
+
+// nastyIDs are different ids that collations, case folding, normalization,
+// trimming or numeric comparison would put into another order, or take for the
+// same.
+var nastyIDs = []string{
+	"A", "a", "B", "b", "Z", "z", "AB", "Ab", "aB", "ab",
+	"a-1", "a_1", "a1", "a.1", "a/1", "a 1", "a:1", "a%1", "a%2F1", "a\\1", "a\t1", "a\n1",
+	"1", "01", "001", "9", "10", "1e1", "-1", "+1",
+	"x", "x ", "x  ", " x", "x\u00a0",
+	"é", "e\u0301", "É", "E\u0301", "ä", "ss", "ß", "ı", "I", "i", "İ",
+	"\u007f", "\u0080", "\ufffd", "\uffff", "😀", "ﬀ", "ff", "中", "\u200b", "a\u200b",
+	"%", "_", "*", "'", "\"", ";", "--", "..", ".", "/", "$1", "?", "null", "\x01",
+	"prefix", "prefix-", "prefix-more", "prefix-more-still",
+}
+
+func (e *env) fill(store storage.Store, scope storage.Scope, ids []string) {
+	for i, id := range ids {
+		e.mustPut(store, record(keyIn(scope, id), fmt.Sprint(i)), 0)
+	}
+}
+
+func idsOf(records []storage.Record) []string {
+	ids := make([]string, len(records))
+	for i, rec := range records {
+		ids[i] = rec.Key.ExternalID
+	}
+	return ids
+}
+
+func caseByteOrder(e *env) {
+	store := e.open()
+	e.fill(store, testScope, nastyIDs)
+	want := slices.Sorted(slices.Values(nastyIDs)) // strings compare as bytes
+	for _, limit := range []int{1, 2, 7, len(want) - 1, len(want), len(want) + 1} {
+		require.Equal(e, want, idsOf(e.walk(store, testScope, "", limit)), "walk with pages of %d", limit)
+	}
+	for i, id := range nastyIDs {
+		rec, err := store.Get(context.Background(), testKey(id))
+		require.NoError(e, err)
+		require.Equal(e, fmt.Sprint(i), string(rec.Data), "data under the id %q", id)
+	}
+}
+
+func caseCursor(e *env) {
+	store := e.open()
+	e.fill(store, testScope, nastyIDs)
+	sorted := slices.Sorted(slices.Values(nastyIDs))
+	for i, id := range sorted {
+		require.Equal(e, sorted[i+1:], append([]string{}, idsOf(e.walk(store, testScope, id, 50))...), "after %q", id)
+	}
+	for _, after := range []string{"a-", "a0", "prefix-mo", "y", "\u00e8", "\U0010ffff"} {
+		i, exists := slices.BinarySearch(sorted, after)
+		require.False(e, exists)
+		require.Equal(e, sorted[i:], append([]string{}, idsOf(e.walk(store, testScope, after, 50))...), "after %q, which is absent", after)
+	}
+}
+
+func caseDeletedCursor(e *env) {
+	store := e.open()
+	ids := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	e.fill(store, testScope, ids)
+	var got []string
+	for after := ""; ; {
+		page, err := store.List(context.Background(), testScope, after, 3)
+		require.NoError(e, err)
+		got = append(got, idsOf(page.Records)...)
+		if page.Next == "" {
+			break
+		}
+		if page.Next <= after {
+			e.fatalf("the cursor %q does not lead on from %q", page.Next, after)
+		}
+		for _, rec := range page.Records {
+			e.mustDelete(store, rec)
+		}
+		after = page.Next
+	}
+	require.Equal(e, ids, got)
+}
+
+func caseEmptyScope(e *env) {
+	store := e.open()
+	check := func(why string) {
+		page, err := store.List(context.Background(), testScope, "", 10)
+		require.NoError(e, err, why)
+		require.Empty(e, page.Records, why)
+		require.Empty(e, page.Next, why)
+	}
+	check("never used")
+	rec := e.mustPut(store, record(testKey("only"), "x"), 0)
+	require.Empty(e, e.walk(store, testScope, "only", 10), "after the only record")
+	e.mustDelete(store, rec)
+	check("its only record deleted")
+}
+
+func casePageLimit(e *env) {
+	store := e.open()
+	const n = storage.MaxPage + 5
+	var ids []string
+	var ops []storage.PutOp
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("%05d", i))
+		ops = append(ops, storage.PutOp{Record: record(testKey(ids[i]), "x")})
+	}
+	e.putAll(store, ops)
+	for _, limit := range []int{1, 2, storage.MaxPage, storage.MaxPage + 1, math.MaxInt32} {
+		page, err := store.List(context.Background(), testScope, "", limit)
+		require.NoError(e, err)
+		most := min(limit, storage.MaxPage)
+		require.LessOrEqual(e, len(page.Records), most, "limit %d", limit)
+		require.NotEmpty(e, page.Next, "limit %d of %d records", limit, n)
+	}
+	require.Equal(e, ids, idsOf(e.walk(store, testScope, "", storage.MaxPage+1)))
+}
+
+func caseListWhileWriting(e *env) {
+	const stable, writers, walks = 120, 4, 15
+	store := e.open()
+	var ops []storage.PutOp
+	for i := range stable {
+		ops = append(ops, storage.PutOp{Record: record(testKey(fmt.Sprintf("%03d-stable", i)), "0")})
+	}
+	e.putAll(store, ops)
+
+	var stop atomic.Bool
+	done := make(chan error, 1)
+	go func() {
+		done <- inParallel(writers, func(w int) error {
+			random := newRand(uint64(w))
+			for !stop.Load() {
+				i := random.IntN(stable)
+				if _, err := addTo(store, testKey(fmt.Sprintf("%03d-stable", i))); err != nil {
+					return err
+				}
+				// Each writer has volatile keys of its own, between the stable ones.
+				rec := record(testKey(fmt.Sprintf("%03d-volatile-%d", i, w)), "v")
+				rev, err := put(store, rec, 0)
+				if err != nil {
+					return err
+				}
+				if err := remove(store, rec.Key, rev); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}()
+	// The writers end before the case does, also when it fails.
+	var joined bool
+	join := func() (err error) {
+		if !joined {
+			joined = true
+			stop.Store(true)
+			err = <-done
+		}
+		return err
+	}
+	defer func() { _ = join() }()
+
+	for walk := range walks {
+		seen := 0
+		for _, rec := range e.walk(store, testScope, "", 7+walk) { // strictly ascending: walk sees to it
+			var i int
+			if _, err := fmt.Sscanf(rec.Key.ExternalID, "%03d-stable", &i); err == nil {
+				require.Equal(e, seen, i, "stable record in its turn")
+				seen++
+			}
+		}
+		require.Equal(e, stable, seen, "stable records in a walk")
+	}
+	require.NoError(e, join())
+}
+
+// addTo changes a record, without letting it grow.
+func addTo(store storage.Store, key storage.Key) (storage.Record, error) {
+	return storage.Update(context.Background(), store, key, func(old storage.Record) (storage.Record, error) {
+		return record(key, fmt.Sprint(len(old.Data)%10)), nil
+	})
+}

@@ -1,0 +1,44 @@
+package storagetest
+
+import (
+	"testing"
+
+	"example.com/resourcekit/storage"
+)
+
+// Run checks the stores that newStore makes, one subtest per case. Each call of
+// newStore must give an empty store; Run closes it.
+func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
+	t.Helper()
+	for _, c := range cases() {
+		t.Run(c.name, func(t *testing.T) {
+			e := &env{tb: t, contract: c.contract}
+			e.open = func() storage.Store {
+				store := newStore(t)
+				t.Cleanup(func() { _ = store.Close() })
+				return store
+			}
+			c.run(e)
+		})
+	}
+}
+
+// testCase is one thing that a store must do. A later harness, with stores
+// that can be reopened or have a second handle, adds cases of its own.
+type testCase struct {
+	name     string
+	contract string // the sentence that a failure breaks
+	run      func(*env)
+}
+
+// cases returns all cases, in the order in which they are best read.
+func cases() []testCase {
+	var all []testCase
+	for _, group := range [][]testCase{
+		swapCases, raceCases, listCases, tenantCases, dataCases,
+		contextCases, batchCases, limitCases, modelCases, closeCases,
+	} {
+		all = append(all, group...)
+	}
+	return all
+}

@@ -1,0 +1,129 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// The bounds of Update. The first retries come at once, since most conflicts
+// are a single writer that was faster. After that the pauses double up to
+// maxPause, so that many writers on one key spread out until most attempts
+// succeed: 64 writers on a store that needs 2 ms for a write still win about
+// every tenth attempt. All attempts together take some seconds at most, plus
+// the time that the store itself needs.
+const (
+	maxAttempts = 256
+	atOnce      = 2 // retries without a pause
+	firstPause  = 25 * time.Microsecond
+	maxPause    = 20 * time.Millisecond
+)
+
+// Update changes the record of a key: it reads it, lets fn make the new one,
+// and puts that if nobody wrote in between; otherwise it starts again with the
+// newer record. It returns the record as put, with its new revision. It holds
+// no lock while fn runs, and any number of Updates on one key can run at the
+// same time, in any number of processes, without losing a change.
+//
+// fn is given the record, or one with only Key set and Revision 0 if the key is
+// absent. What it returns is put as it is, except that Revision is ignored and
+// an unset Key is filled in. fn may run several times and only its last result
+// counts; it must not change old.Data, and must return a new slice.
+//
+//   - fn returns ErrNoChange: nothing is written, and Update returns the
+//     record that fn was given and no error. Revision 0 then says that the
+//     key is absent.
+//   - fn returns another error: nothing is written, and Update returns that
+//     error as it is.
+//   - fn returns a record with another key: ErrInvalid.
+//
+// Conflicts are retried, after a random pause from the third on; when the
+// attempts (256) are used up the error matches ErrAttempts and ErrConflict.
+// Every other error of the store is returned at once, ErrUnavailable and
+// ErrUnknownOutcome among them: trying again is the caller's decision, and
+// after an unknown outcome it takes a fresh read. A context that ends
+// during a pause gives its error. Errors other than fn's own are an *OpError.
+func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
+	fail := func(err error) (Record, error) {
+		return Record{}, &OpError{Op: "update", Key: key, Err: err}
+	}
+	if err := key.Validate(); err != nil {
+		return fail(err)
+	}
+	old, err := getOrAbsent(ctx, store, key)
+	for attempt := 1; err == nil; attempt++ {
+		next, fnErr := fn(old)
+		if errors.Is(fnErr, ErrNoChange) {
+			return old, nil
+		}
+		if fnErr != nil {
+			return Record{}, fnErr
+		}
+		switch next.Key {
+		case key:
+		case Key{}:
+			next.Key = key
+		default:
+			return fail(invalid("the record to put has another key"))
+		}
+		rev, putErr := store.Put(ctx, next, old.Revision)
+		switch {
+		case putErr == nil:
+			next.Revision = rev
+			return next, nil
+		case errors.Is(putErr, ErrUnknownOutcome) || !errors.Is(putErr, ErrConflict):
+			return fail(putErr)
+		case attempt == maxAttempts:
+			return fail(fmt.Errorf("%w: %w", ErrAttempts, putErr))
+		}
+		old, err = afterConflict(ctx, store, key, attempt, putErr)
+	}
+	return fail(err)
+}
+
+// afterConflict returns the record to try again with. The record that came
+// with the conflict saves a read when the retry is immediate; after a pause it
+// would be stale.
+func afterConflict(ctx context.Context, store Store, key Key, attempt int, conflict error) (Record, error) {
+	if attempt <= atOnce {
+		var c *ConflictError
+		if errors.As(conflict, &c) && c.Current != nil && c.Current.Key == key {
+			return *c.Current, ctx.Err()
+		}
+	} else if err := sleep(ctx, pause(attempt)); err != nil {
+		return Record{}, err
+	}
+	return getOrAbsent(ctx, store, key)
+}
+
+// pause returns a random duration below a bound that doubles with each
+// attempt: full jitter, so that writers which collided once do not stay in step.
+func pause(attempt int) time.Duration {
+	bound := maxPause
+	if n := attempt - atOnce - 1; n < 10 { // 25 us << 10 is above maxPause
+		bound = min(bound, firstPause<<n)
+	}
+	return rand.N(bound)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// getOrAbsent is Get with an absent record as one of revision 0.
+func getOrAbsent(ctx context.Context, store Store, key Key) (Record, error) {
+	rec, err := store.Get(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return Record{Key: key}, nil
+	}
+	return rec, err
+}
