@@ -31,6 +31,8 @@ type Collection struct {
 	now    func() time.Time
 	newID  func() (uuid.UUID, error)
 	locks  keyLocks
+
+	nothing schema.Checked // a request that changes nothing
 }
 
 // NewCollection returns a collection of the resources of a schema in a store.
@@ -52,7 +54,9 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 		c.newID = opts.NewID
 	}
 	c.locks.init()
-	return c, nil
+	var err error
+	c.nothing, err = s.Check([]byte("{}"), nil)
+	return c, err
 }
 
 // Schema returns the schema of the collection's resources.

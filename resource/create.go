@@ -154,13 +154,14 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 
 	result := new(Result)
 	var id uuid.UUID
+	hasID := false
 	rec, err := storage.Update(ctx, c.store, key, func(old storage.Record) (storage.Record, error) {
 		if old.Revision != 0 && opts.OnConflict == Reject {
 			return old, &ExistsError{Key: key, Field: c.field}
 		}
-		var stored []byte
-		if old.Revision != 0 {
-			stored = old.Data
+		stored, err := document(old)
+		if err != nil {
+			return old, err
 		}
 		doc, merged, err := apply(&request, stored)
 		if err != nil {
@@ -170,21 +171,25 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 		next := storage.Record{Key: key, ID: old.ID, CreatedAt: old.CreatedAt, UpdatedAt: c.timestamp(), Data: doc.Stored}
 		if old.Revision == 0 {
 			result.Outcome = Created
-			if id == uuid.Nil {
+			if !hasID { // else from an attempt that met a conflict
 				if id, err = c.newID(); err != nil {
 					return old, fmt.Errorf("resource: cannot make an id: %w", err)
 				}
+				hasID = true
 			}
 			next.ID, next.CreatedAt = id, next.UpdatedAt
 			return next, nil
 		}
-		if unchanged(stored, merged, doc.Stored) {
-			result.Outcome = Unchanged
-			result.shown, err = c.schema.Show(stored)
-			if err == nil {
-				err = storage.ErrNoChange
-			}
+		same, err := c.unchanged(stored, merged, doc.Stored)
+		if err != nil {
 			return old, err
+		}
+		if same {
+			result.Outcome = Unchanged
+			if result.shown, err = c.schema.Show(stored); err != nil {
+				return old, err
+			}
+			return old, storage.ErrNoChange
 		}
 		result.Outcome = Updated
 		if next.UpdatedAt.Before(old.UpdatedAt) {
@@ -206,8 +211,20 @@ func (c *Collection) refuse(ctx context.Context, key storage.Key, request *schem
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return &storage.OpError{Op: "create", Key: key, Err: err}
 	}
-	_, _, err = apply(request, rec.Data)
+	stored, err := document(rec)
+	if err != nil {
+		return err
+	}
+	_, _, err = apply(request, stored)
 	return err
+}
+
+// document returns the document in a record, nil when the record is absent.
+func document(rec storage.Record) ([]byte, error) {
+	if rec.Revision != 0 && len(rec.Data) == 0 {
+		return nil, &schema.CorruptError{Reason: "want object, found nothing"}
+	}
+	return rec.Data, nil
 }
 
 // apply returns what the request makes of a stored document, nil for none, and
@@ -227,20 +244,28 @@ func apply(request *schema.Checked, stored []byte) (doc schema.Document, merged 
 	return doc, merged, err
 }
 
-// unchanged reports whether the write has no effect: the merged document equals
-// the stored one, with or without the defaults that were filled in.
+// unchanged reports whether a write would have no effect: the merged document is
+// the stored one, or lacks only what the defaults put back.
 //
 // It looks at values only where it must. A merge keeps the text of what it does
 // not change, so a merged document that equals a stored one has its very bytes,
-// unless a default went out and came back in another place, or the stored
-// document has blanks and so is longer.
-func unchanged(stored, merged, filled []byte) bool {
-	if bytes.Equal(stored, filled) || bytes.Equal(stored, merged) {
-		return true
+// unless the stored document has blanks and so is longer.
+func (c *Collection) unchanged(stored, merged, filled []byte) (bool, error) {
+	switch {
+	case bytes.Equal(stored, filled) || bytes.Equal(stored, merged):
+		return true, nil
+	case len(merged) >= len(stored):
+		return false, nil
+	case len(filled) == len(merged): // no default was put back
+		return merge.Equal(stored, merged), nil
 	}
-	hasDefaults := len(filled) != len(merged)
-	if !hasDefaults && len(merged) >= len(stored) {
-		return false
+	changed, _, err := merge.Changes(stored, merged)
+	if err != nil || len(changed) > 0 {
+		return false, err
 	}
-	return merge.Equal(stored, filled) || hasDefaults && merge.Equal(stored, merged)
+	before, err := c.nothing.Finish(stored, stored)
+	if err != nil {
+		return false, err
+	}
+	return merge.Equal(before.Stored, filled), nil
 }

@@ -11,6 +11,7 @@ import (
 const (
 	maxViolations = 100 // kept in one ValidationError
 	maxShownName  = 64  // bytes of a client-made name, in its escaped form
+	maxShownPath  = 192 // bytes of a pointer from which on no more client-made names are added
 	maxErrorText  = 4 << 10
 )
 
@@ -33,7 +34,8 @@ const (
 // A Violation is one thing that is wrong.
 type Violation struct {
 	// Pointer is the place, a JSON Pointer (RFC 6901); "" is the whole
-	// document. A name that a client made up is escaped and cut at 64 bytes.
+	// document. A name that a client made up is escaped and cut at 64 bytes,
+	// and a long row of them ends in an ellipsis.
 	Pointer string
 	Code    Code
 	// Message says what was found and what was wanted. It holds neither the

@@ -483,14 +483,18 @@ func (w *walk) droppedPointers() []string {
 	return list
 }
 
-// appendPath appends the pointer of the current container.
+// appendPath appends the pointer of the current container. Names that a client
+// made up end in an ellipsis when the pointer gets too long.
 func (w *walk) appendPath(dst []byte) []byte {
+	start := len(dst)
 	for _, f := range w.path {
 		switch {
 		case f.field != nil:
 			dst = strictjson.AppendPointer(dst, []byte(f.field.name))
 		case f.index >= 0:
 			dst = strconv.AppendInt(append(dst, '/'), int64(f.index), 10)
+		case len(dst)-start > maxShownPath:
+			return append(dst, "/…"...)
 		default:
 			dst = appendClientName(append(dst, '/'), w.doc.AppendName(nil, uint32(-1-f.index)))
 		}
