@@ -28,10 +28,7 @@ func same(a *strictjson.Doc, i uint32, b *strictjson.Doc, j uint32) bool {
 	case strictjson.Number:
 		return bytes.Equal(a.Text(i), b.Text(j))
 	case strictjson.String:
-		if x.Escaped || y.Escaped {
-			return bytes.Equal(a.AppendString(nil, i), b.AppendString(nil, j))
-		}
-		return bytes.Equal(a.Text(i), b.Text(j))
+		return a.SameString(i, b, j)
 	case strictjson.Array:
 		for c, d := i+1, j+1; c < x.Next; c, d = a.Nodes[c].Next, b.Nodes[d].Next {
 			if !same(a, c, b, d) {

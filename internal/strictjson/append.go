@@ -1,42 +1,74 @@
 package strictjson
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // appendDecoded appends the characters that the inside of a string stands for.
 // The text must have passed Parse.
 func appendDecoded(dst, s []byte) []byte {
-	for i := 0; i < len(s); {
-		b := s[i]
-		if b != '\\' {
-			dst = append(dst, b)
-			i++
-			continue
+	for len(s) > 0 {
+		plain := bytes.IndexByte(s, '\\')
+		if plain < 0 {
+			return append(dst, s...)
 		}
-		switch b = s[i+1]; b {
-		case 'u':
-			r := rune(hex4(s[i+2:]))
-			i += 6
-			if r >= 0xD800 && r <= 0xDFFF {
-				r = (r-0xD800)<<10 + rune(hex4(s[i+2:])) - 0xDC00 + 0x10000
-				i += 6
-			}
-			dst = utf8.AppendRune(dst, r)
-			continue
-		case 'b':
-			b = '\b'
-		case 'f':
-			b = '\f'
-		case 'n':
-			b = '\n'
-		case 'r':
-			b = '\r'
-		case 't':
-			b = '\t'
-		}
-		dst = append(dst, b)
-		i += 2
+		r, size := decodeEscape(s[plain:])
+		dst = utf8.AppendRune(append(dst, s[:plain]...), r)
+		s = s[plain+size:]
 	}
 	return dst
+}
+
+// decodeEscape returns the character that the escape at the start of s stands
+// for, and the escape's length.
+func decodeEscape(s []byte) (rune, int) {
+	switch b := s[1]; b {
+	case 'u':
+		r := rune(hex4(s[2:]))
+		if r < 0xD800 || r > 0xDFFF {
+			return r, 6
+		}
+		return (r-0xD800)<<10 + rune(hex4(s[8:])) - 0xDC00 + 0x10000, 12
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	default:
+		return rune(b), 2
+	}
+}
+
+// sameDecoded reports whether the insides of two strings stand for the same
+// characters.
+func sameDecoded(a []byte, aEscaped bool, b []byte, bEscaped bool) bool {
+	if !aEscaped && !bEscaped {
+		return string(a) == string(b)
+	}
+	for len(a) > 0 && len(b) > 0 {
+		x, sizeX := decodeRune(a)
+		y, sizeY := decodeRune(b)
+		if x != y {
+			return false
+		}
+		a, b = a[sizeX:], b[sizeY:]
+	}
+	return len(a) == len(b)
+}
+
+// decodeRune returns the first character that the inside of a string stands for
+// and the length of its text.
+func decodeRune(s []byte) (rune, int) {
+	if s[0] == '\\' {
+		return decodeEscape(s)
+	}
+	return utf8.DecodeRune(s)
 }
 
 const hexDigits = "0123456789abcdef"

@@ -10,10 +10,19 @@ import (
 type Index struct {
 	doc    *Doc
 	object uint32
-	seen   uint64   // one bit for each name's hash: most names that are not there need no look
-	slots  []uint32 // open hash table of nodes, at most half full; nil for a small object
+	seen   uint64 // one bit for each name's hash: most names that are not there need no look
+	slots  []slot // open hash table, at most half full; nil for a small object
 	mask   uint32
 }
+
+// A slot is empty, 0, or a member: its hash beside its node, so that a look at
+// the wrong one need not go to the node.
+type slot uint64
+
+func newSlot(hash, node uint32) slot { return slot(hash)<<32 | slot(node) }
+
+func (s slot) hash() uint32 { return uint32(s >> 32) }
+func (s slot) node() uint32 { return uint32(s) } // never 0: node 0 is no member
 
 // Index returns an index of object i's members, in time linear in their number.
 func (d *Doc) Index(i uint32) Index {
@@ -45,9 +54,9 @@ func (ix *Index) Find(e *Doc, member uint32) uint32 {
 		}
 		return 0
 	}
-	for slot := hash & ix.mask; ix.slots[slot] != 0; slot = (slot + 1) & ix.mask {
-		if d.SameName(ix.slots[slot], e, member) {
-			return ix.slots[slot]
+	for i := hash & ix.mask; ix.slots[i] != 0; i = (i + 1) & ix.mask {
+		if s := ix.slots[i]; s.hash() == hash && d.SameName(s.node(), e, member) {
+			return s.node()
 		}
 	}
 	return 0
@@ -66,13 +75,13 @@ func (d *Doc) newIndex(i uint32) Index {
 // add puts member c into the table, or returns the member there that has the
 // same name.
 func (ix *Index) add(c uint32) uint32 {
-	slot := ix.doc.Nodes[c].Hash & ix.mask
-	for ix.slots[slot] != 0 { // node 0 is no member
-		if ix.doc.SameName(ix.slots[slot], ix.doc, c) {
-			return ix.slots[slot]
+	hash := ix.doc.Nodes[c].Hash
+	i := hash & ix.mask
+	for ; ix.slots[i] != 0; i = (i + 1) & ix.mask {
+		if s := ix.slots[i]; s.hash() == hash && ix.doc.SameName(s.node(), ix.doc, c) {
+			return s.node()
 		}
-		slot = (slot + 1) & ix.mask
 	}
-	ix.slots[slot] = c
+	ix.slots[i] = newSlot(hash, c)
 	return 0
 }

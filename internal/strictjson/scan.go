@@ -359,20 +359,7 @@ func (d *Doc) hasName(object uint32, n memberName) bool {
 	name := d.Src[n.start:n.end]
 	for c := object + 1; c < uint32(len(d.Nodes)); c = d.Nodes[c].Next {
 		o := &d.Nodes[c]
-		if o.Hash != n.hash {
-			continue
-		}
-		if !n.escaped && !o.NameEscaped {
-			if string(d.Src[o.NameStart:o.NameEnd]) == string(name) {
-				return true
-			}
-			continue
-		}
-		decoded := name
-		if n.escaped {
-			decoded = appendDecoded(nil, name)
-		}
-		if string(d.AppendName(nil, c)) == string(decoded) {
+		if o.Hash == n.hash && sameDecoded(d.Src[o.NameStart:o.NameEnd], o.NameEscaped, name, n.escaped) {
 			return true
 		}
 	}

@@ -60,7 +60,7 @@ type Doc struct {
 	Blanks bool   // some blank stands outside strings
 
 	stack   [maxDepth]frame // Parse's; here, because clearing it for each call would cost more than a small text
-	table   []uint32        // the slots of all indexes made since Parse
+	table   []slot          // the slots of all indexes made since Parse
 	scratch []byte          // scratch for decoding escaped names
 }
 
@@ -128,13 +128,14 @@ func (d *Doc) NameIs(i uint32, hash uint32, name string) bool {
 // names.
 func (d *Doc) SameName(i uint32, e *Doc, j uint32) bool {
 	a, b := &d.Nodes[i], &e.Nodes[j]
-	if a.Hash != b.Hash {
-		return false
-	}
-	if !a.NameEscaped && !b.NameEscaped {
-		return string(d.Src[a.NameStart:a.NameEnd]) == string(e.Src[b.NameStart:b.NameEnd])
-	}
-	return string(d.AppendName(nil, i)) == string(e.AppendName(nil, j))
+	return a.Hash == b.Hash && sameDecoded(d.Src[a.NameStart:a.NameEnd], a.NameEscaped, e.Src[b.NameStart:b.NameEnd], b.NameEscaped)
+}
+
+// SameString reports whether string i of d and string j of e have equal decoded
+// values.
+func (d *Doc) SameString(i uint32, e *Doc, j uint32) bool {
+	a, b := &d.Nodes[i], &e.Nodes[j]
+	return sameDecoded(d.Src[a.Start+1:a.End-1], a.Escaped, e.Src[b.Start+1:b.End-1], b.Escaped)
 }
 
 // Find returns the member of object i with this decoded name, or false when
