@@ -68,7 +68,8 @@ func (p *pairing) find(d *strictjson.Doc, c uint32) uint32 {
 		found = p.next
 	} else {
 		if !p.indexed {
-			p.index, p.indexed = p.doc.Index(p.object), true
+			p.index.Init(p.doc, p.object)
+			p.indexed = true
 		}
 		found = p.index.Find(d, c)
 	}

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"fmt"
+	"sync"
 
 	"example.com/resourcekit/internal/strictjson"
 )
@@ -30,38 +31,57 @@ func (e *SyntaxError) Error() string {
 // It returns a *[SyntaxError] when patch or target is not strict JSON; the
 // patch is looked at first.
 func Patch(target, patch []byte) ([]byte, error) {
-	out, err := Append(make([]byte, 0, len(target)+len(patch)), target, patch)
+	m := mergers.Get().(*merger)
+	defer m.put()
+	// The result is made in a buffer first, for it is to take no more memory
+	// than it needs: it may be kept for long.
+	out, err := m.append(m.buffer[:0], target, patch)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	if cap(out) <= maxBuffer {
+		m.buffer = out
+	}
+	return append([]byte(nil), out...), nil
 }
+
+// maxBuffer bounds in bytes what a pooled merger may keep for results.
+const maxBuffer = 64 << 10
 
 // Append is like [Patch] but appends the result to dst and returns the extended
 // slice. It allocates only when dst has too little room; len(target)+len(patch)
 // bytes always suffice. The spare capacity of dst must not overlap target or
 // patch. On an error it returns dst at its old length.
 func Append(dst, target, patch []byte) ([]byte, error) {
-	m := merger{patch: strictjson.Get(), dst: dst}
-	defer strictjson.Put(m.patch)
-	if err := parse(m.patch, patch, "patch"); err != nil {
+	m := mergers.Get().(*merger)
+	defer m.put()
+	return m.append(dst, target, patch)
+}
+
+// append is Append.
+func (m *merger) append(dst, target, patch []byte) ([]byte, error) {
+	if err := parse(&m.patch, patch, "patch"); err != nil {
 		return dst, err
 	}
 	if len(target) == 0 {
-		m.value(0)
-		return m.dst, nil
+		return m.value(dst, 0), nil
 	}
-	m.target = strictjson.Get()
-	defer strictjson.Put(m.target)
-	if err := parse(m.target, target, "target"); err != nil {
+	if err := parse(&m.target, target, "target"); err != nil {
 		return dst, err
 	}
 	if m.target.Nodes[0].Kind == strictjson.Object && m.patch.Nodes[0].Kind == strictjson.Object {
-		m.merge(0, 0)
-	} else {
-		m.value(0)
+		return m.merge(dst, 0, 0), nil
 	}
-	return m.dst, nil
+	return m.value(dst, 0), nil
+}
+
+var mergers = sync.Pool{New: func() any { return new(merger) }}
+
+// put gives m back to the pool.
+func (m *merger) put() {
+	m.target.Reset()
+	m.patch.Reset()
+	mergers.Put(m)
 }
 
 // parse reads text into d and names the input in the error.
@@ -76,32 +96,35 @@ func parse(d *strictjson.Doc, text []byte, input string) error {
 	return err
 }
 
-// merger appends the result of one merge to dst.
+// A merger holds the two inputs of one merge. Its methods append to dst and
+// return the extended slice.
 type merger struct {
-	target, patch *strictjson.Doc
-	dst           []byte
+	target, patch strictjson.Doc
+	buffer        []byte // of Patch
 }
 
 // merge appends the target's object t merged with the patch's object p.
 //
 // Members that stay are not copied one by one but in runs: [from, to) is the
 // text of the target's members that were kept and not yet copied.
-func (m *merger) merge(t, p uint32) {
-	m.dst = append(m.dst, '{')
-	first := len(m.dst)
+func (m *merger) merge(dst []byte, t, p uint32) []byte {
+	dst = append(dst, '{')
+	first := len(dst)
 	from, to := 0, 0
-	index := m.patch.Index(p)
-	left := m.patch.Nodes[p].Len // members of the patch that no member of the target has met yet
-	end := m.target.Nodes[t].Next
-	for c := t + 1; c < end; c = m.target.Nodes[c].Next {
-		old := &m.target.Nodes[c]
+	targets, patches := m.target.Nodes, m.patch.Nodes
+	var index strictjson.Index
+	index.Init(&m.patch, p)
+	left := patches[p].Len // members of the patch that no member of the target has met yet
+	end := targets[t].Next
+	for c := t + 1; c < end; c = targets[c].Next {
+		old := &targets[c]
 		var match uint32
 		if left > 0 {
-			match = index.Find(m.target, c)
+			match = index.Find(&m.target, c)
 		}
 		if match != 0 {
 			left--
-			m.patch.Nodes[match].Mark = true
+			patches[match].Mark = true
 		}
 		if match == 0 || m.keeps(c, match) {
 			if from == to {
@@ -110,47 +133,47 @@ func (m *merger) merge(t, p uint32) {
 			to = int(old.End)
 			continue
 		}
-		m.run(m.target, from, to, first)
+		dst = run(dst, &m.target, from, to, first)
 		from, to = 0, 0
-		switch kind := m.patch.Nodes[match].Kind; {
-		case kind == strictjson.Null: // deleted
-		case kind == strictjson.Object && old.Kind == strictjson.Object:
-			m.name(m.target, c, first)
-			m.merge(c, match)
+		switch value := &patches[match]; {
+		case value.Kind == strictjson.Null: // deleted
+		case value.Kind == strictjson.Object && old.Kind == strictjson.Object:
+			dst = m.merge(name(dst, &m.target, c, first), c, match)
+		case value.Kind != strictjson.Object && !value.NameEscaped && !old.NameEscaped:
+			// The patch writes the name as the target does: both parts at once.
+			dst = run(dst, &m.patch, int(value.NameStart)-1, int(value.End), first)
 		default:
-			m.name(m.target, c, first)
-			m.value(match)
+			dst = m.value(name(dst, &m.target, c, first), match)
 		}
 	}
-	m.run(m.target, from, to, first)
+	dst = run(dst, &m.target, from, to, first)
 	if left > 0 {
-		m.members(p, first)
+		dst = m.members(dst, p, first)
 	}
-	m.dst = append(m.dst, '}')
+	return append(dst, '}')
 }
 
 // keeps reports whether the patch's value p is the target's value t already.
 // Two objects are left to merge, which finds out on its way.
 func (m *merger) keeps(t, p uint32) bool {
 	kind := m.patch.Nodes[p].Kind
-	return kind != strictjson.Null && kind != strictjson.Object && same(m.target, t, m.patch, p)
+	return kind == m.target.Nodes[t].Kind && kind != strictjson.Null && kind != strictjson.Object &&
+		same(&m.target, t, &m.patch, p)
 }
 
 // value appends the patch's value p as it arrives where the target has nothing
 // to merge with: objects lose the members that are null.
-func (m *merger) value(p uint32) {
+func (m *merger) value(dst []byte, p uint32) []byte {
 	if m.patch.Nodes[p].Kind != strictjson.Object {
-		m.text(m.patch, m.patch.Text(p))
-		return
+		return text(dst, &m.patch, m.patch.Text(p))
 	}
-	m.dst = append(m.dst, '{')
-	m.members(p, len(m.dst))
-	m.dst = append(m.dst, '}')
+	dst = append(dst, '{')
+	return append(m.members(dst, p, len(dst)), '}')
 }
 
 // members appends those members of the patch's object p that are neither null
 // nor marked as met.
-func (m *merger) members(p uint32, first int) {
+func (m *merger) members(dst []byte, p uint32, first int) []byte {
 	from, to := 0, 0
 	end := m.patch.Nodes[p].Next
 	for c := p + 1; c < end; c = m.patch.Nodes[c].Next {
@@ -162,44 +185,42 @@ func (m *merger) members(p uint32, first int) {
 			to = int(n.End)
 			continue
 		}
-		m.run(m.patch, from, to, first)
+		dst = run(dst, &m.patch, from, to, first)
 		from, to = 0, 0
 		if !n.Mark && n.Kind == strictjson.Object {
-			m.name(m.patch, c, first)
-			m.value(c)
+			dst = m.value(name(dst, &m.patch, c, first), c)
 		}
 	}
-	m.run(m.patch, from, to, first)
+	return run(dst, &m.patch, from, to, first)
 }
 
 // run appends the members that stand in d.Src[from:to], behind a comma unless
 // they are the first. An empty run appends nothing.
-func (m *merger) run(d *strictjson.Doc, from, to, first int) {
+func run(dst []byte, d *strictjson.Doc, from, to, first int) []byte {
 	if from == to {
-		return
+		return dst
 	}
-	if len(m.dst) > first {
-		m.dst = append(m.dst, ',')
+	if len(dst) > first {
+		dst = append(dst, ',')
 	}
-	m.text(d, d.Src[from:to])
+	return text(dst, d, d.Src[from:to])
 }
 
 // name appends the name of d's member c and a colon, behind a comma unless it
 // is the first.
-func (m *merger) name(d *strictjson.Doc, c uint32, first int) {
-	if len(m.dst) > first {
-		m.dst = append(m.dst, ',')
+func name(dst []byte, d *strictjson.Doc, c uint32, first int) []byte {
+	if len(dst) > first {
+		dst = append(dst, ',')
 	}
 	n := &d.Nodes[c]
-	m.dst = append(m.dst, d.Src[n.NameStart-1:n.NameEnd+1]...)
-	m.dst = append(m.dst, ':')
+	dst = append(dst, d.Src[n.NameStart-1:n.NameEnd+1]...)
+	return append(dst, ':')
 }
 
 // text appends a piece of d's text without blanks.
-func (m *merger) text(d *strictjson.Doc, text []byte) {
+func text(dst []byte, d *strictjson.Doc, text []byte) []byte {
 	if d.Blanks {
-		m.dst = strictjson.AppendCompact(m.dst, text)
-		return
+		return strictjson.AppendCompact(dst, text)
 	}
-	m.dst = append(m.dst, text...)
+	return append(dst, text...)
 }

@@ -106,17 +106,20 @@ func (r *Result) changes() (changed, removed []string) {
 // completely or, with an error, not at all; only [storage.ErrUnknownOutcome]
 // leaves that open.
 //
-// Errors, in the order in which they are looked for:
+// Errors:
 //
 //   - [storage.ErrInvalid]: the tenant is not valid.
 //   - [*schema.SyntaxError]: data is not strict JSON.
 //   - [*schema.ValidationError]: all violations of the schema and the policies.
 //     Required fields must be in the merged document, so an update may leave
 //     them out, unless RequireComplete wants them in data.
-//   - [ErrExists]: there is such a resource, and the policy is [Reject].
+//   - [ErrExists]: data is valid, there is such a resource, and the policy is
+//     [Reject].
 //   - [*schema.CorruptError]: the stored document is not a JSON object.
 //   - what the store reports, with [storage.ErrAttempts] when other writers
-//     were faster again and again; and the error of ctx when it ends.
+//     were faster again and again; and the error of ctx when it ends. These
+//     come in place of a ValidationError when the store has to be read to know
+//     all violations, and cannot be.
 func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []byte, opts *CreateOptions) (*Result, error) {
 	if opts == nil {
 		opts = &CreateOptions{}
@@ -231,12 +234,11 @@ func document(rec storage.Record) ([]byte, error) {
 // the merged document before its defaults were filled in.
 func apply(request *schema.Checked, stored []byte) (doc schema.Document, merged []byte, err error) {
 	if !request.Refused() {
-		merged, err = merge.Patch(stored, request.Patch())
-		var syntax *merge.SyntaxError
-		if errors.As(err, &syntax) { // the request has been parsed: it is the stored document
-			err = &schema.CorruptError{Offset: syntax.Offset, Reason: syntax.Reason}
-		}
-		if err != nil {
+		if merged, err = merge.Patch(stored, request.Patch()); err != nil {
+			var syntax *merge.SyntaxError
+			if errors.As(err, &syntax) { // the request has been parsed: it is the stored document
+				err = &schema.CorruptError{Offset: syntax.Offset, Reason: syntax.Reason}
+			}
 			return doc, nil, err
 		}
 	}
@@ -257,7 +259,7 @@ func (c *Collection) unchanged(stored, merged, filled []byte) (bool, error) {
 	case len(merged) >= len(stored):
 		return false, nil
 	case len(filled) == len(merged): // no default was put back
-		return merge.Equal(stored, merged), nil
+		return mayHaveBlanks(stored) && merge.Equal(stored, merged), nil
 	}
 	changed, _, err := merge.Changes(stored, merged)
 	if err != nil || len(changed) > 0 {
@@ -268,4 +270,14 @@ func (c *Collection) unchanged(stored, merged, filled []byte) (bool, error) {
 		return false, err
 	}
 	return merge.Equal(before.Stored, filled), nil
+}
+
+// mayHaveBlanks reports whether text has a blank, outside or inside a string.
+func mayHaveBlanks(text []byte) bool {
+	for _, blank := range []byte(" \n\t\r") {
+		if bytes.IndexByte(text, blank) >= 0 {
+			return true
+		}
+	}
+	return false
 }

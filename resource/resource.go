@@ -2,6 +2,7 @@ package resource
 
 import (
 	"bytes"
+	"log/slog"
 	"time"
 
 	"example.com/resourcekit/storage"
@@ -45,4 +46,7 @@ func (r *Resource) Data() []byte { return bytes.Clone(r.shown) }
 
 // String returns the resource's ID, so that a resource in a log line does not
 // spill its data there.
-func (r *Resource) String() string { return "resource " + r.record.ID.String() }
+func (r Resource) String() string { return "resource " + r.record.ID.String() }
+
+// LogValue returns String for log/slog, for the same reason.
+func (r Resource) LogValue() slog.Value { return slog.StringValue(r.String()) }

@@ -73,7 +73,7 @@ func (r *Resource) AppendJSON(dst []byte, opts *ShapeOptions) []byte {
 }
 
 // MarshalJSON returns what AppendJSON(nil, nil) appends.
-func (r *Resource) MarshalJSON() ([]byte, error) {
+func (r Resource) MarshalJSON() ([]byte, error) {
 	const members = 700 // enough for everything but a long external id and the data
 	return r.AppendJSON(make([]byte, 0, members+len(r.shown)), nil), nil
 }

@@ -46,11 +46,8 @@ func decodeEscape(s []byte) (rune, int) {
 }
 
 // sameDecoded reports whether the insides of two strings stand for the same
-// characters.
-func sameDecoded(a []byte, aEscaped bool, b []byte, bEscaped bool) bool {
-	if !aEscaped && !bEscaped {
-		return string(a) == string(b)
-	}
+// characters. It stops at the first that differs.
+func sameDecoded(a, b []byte) bool {
 	for len(a) > 0 && len(b) > 0 {
 		x, sizeX := decodeRune(a)
 		y, sizeY := decodeRune(b)

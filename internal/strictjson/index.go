@@ -6,10 +6,11 @@ import (
 )
 
 // An Index finds the members of one object by name. It is made of its Doc's
-// memory and is valid until the next Parse.
+// memory and is valid until the next Parse. Use Init to make one.
 type Index struct {
 	doc    *Doc
 	object uint32
+	next   uint32 // the member behind the last one found: mostly the next one to be found
 	seen   uint64 // one bit for each name's hash: most names that are not there need no look
 	slots  []slot // open hash table, at most half full; nil for a small object
 	mask   uint32
@@ -24,31 +25,42 @@ func newSlot(hash, node uint32) slot { return slot(hash)<<32 | slot(node) }
 func (s slot) hash() uint32 { return uint32(s >> 32) }
 func (s slot) node() uint32 { return uint32(s) } // never 0: node 0 is no member
 
-// Index returns an index of object i's members, in time linear in their number.
-func (d *Doc) Index(i uint32) Index {
-	ix := Index{doc: d, object: i}
+// Init makes ix the index of the members of d's object i, in time linear in their
+// number.
+func (ix *Index) Init(d *Doc, i uint32) {
+	ix.doc, ix.object, ix.next, ix.slots = d, i, i+1, nil
 	if d.Nodes[i].Len > smallObject {
-		ix = d.newIndex(i)
+		ix.slots, ix.mask = d.newTable(d.Nodes[i].Len)
 	}
+	seen := uint64(0)
 	for c, end := i+1, d.Nodes[i].Next; c < end; c = d.Nodes[c].Next {
-		ix.seen |= 1 << (d.Nodes[c].Hash >> 26)
+		seen |= 1 << (d.Nodes[c].Hash >> 26)
 		if ix.slots != nil {
 			ix.add(c)
 		}
 	}
-	return ix
+	ix.seen = seen
 }
 
 // Find returns the member whose name is that of e's member, or 0.
 func (ix *Index) Find(e *Doc, member uint32) uint32 {
-	hash := e.Nodes[member].Hash
-	if ix.seen&(1<<(hash>>26)) == 0 {
+	if ix.seen&(1<<(e.Nodes[member].Hash>>26)) == 0 {
 		return 0
 	}
-	d := ix.doc
+	return ix.find(e, member)
+}
+
+// find is Find behind its filter, which is small enough to be inlined.
+func (ix *Index) find(e *Doc, member uint32) uint32 {
+	d, hash, end := ix.doc, e.Nodes[member].Hash, ix.doc.Nodes[ix.object].Next
+	if c := ix.next; c < end && d.Nodes[c].Hash == hash && d.SameName(c, e, member) {
+		ix.next = d.Nodes[c].Next
+		return c
+	}
 	if ix.slots == nil {
-		for c, end := ix.object+1, d.Nodes[ix.object].Next; c < end; c = d.Nodes[c].Next {
-			if d.SameName(c, e, member) {
+		for c := ix.object + 1; c < end; c = d.Nodes[c].Next {
+			if d.Nodes[c].Hash == hash && d.SameName(c, e, member) {
+				ix.next = d.Nodes[c].Next
 				return c
 			}
 		}
@@ -56,20 +68,21 @@ func (ix *Index) Find(e *Doc, member uint32) uint32 {
 	}
 	for i := hash & ix.mask; ix.slots[i] != 0; i = (i + 1) & ix.mask {
 		if s := ix.slots[i]; s.hash() == hash && d.SameName(s.node(), e, member) {
+			ix.next = d.Nodes[s.node()].Next
 			return s.node()
 		}
 	}
 	return 0
 }
 
-// newIndex returns an index with an empty table for the members of object i.
-func (d *Doc) newIndex(i uint32) Index {
-	size := 1 << bits.Len32(2*d.Nodes[i].Len)
+// newTable returns an empty table for n members, and its mask.
+func (d *Doc) newTable(n uint32) ([]slot, uint32) {
+	size := 1 << bits.Len32(2*n)
 	from := len(d.table)
 	d.table = slices.Grow(d.table, size)[:from+size]
 	slots := d.table[from:]
 	clear(slots)
-	return Index{doc: d, object: i, slots: slots, mask: uint32(size - 1)}
+	return slots, uint32(size - 1)
 }
 
 // add puts member c into the table, or returns the member there that has the

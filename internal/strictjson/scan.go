@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 )
 
@@ -34,60 +35,53 @@ type frame struct {
 	array bool
 }
 
-// memberName is a member's name: its range between the quotes and its hash.
-type memberName struct {
-	start, end, hash uint32
-	escaped          bool
-}
-
 // Parse reads src, which must hold exactly one JSON value with at most depth
 // containers inside each other (at most MaxDepth+8), and records its nodes. On
 // any violation of the package's rules it returns a *SyntaxError, and the nodes
 // are not to be used. d keeps src, which must not change while d is in use.
 func (d *Doc) Parse(src []byte, depth int) error {
+	src = src[:len(src):len(src)] // one number to check against, not two
 	d.Src, d.Blanks, d.Nodes, d.table = src, false, d.Nodes[:0], d.table[:0]
 	if uint64(len(src)) > math.MaxUint32 {
 		return &SyntaxError{0, "the text is longer than 4 GiB"}
 	}
 	depth = min(depth, maxDepth)
 
-	// The one loop below is a state machine with its state in local variables:
+	// The one loop below is a state machine:
 	// value -> closed -> (member -> value | value | closed), see the labels.
+	// What it knows stands in the nodes and frames; only what fits the
+	// machine's registers stands in variables.
 	var (
-		nodes  = d.Nodes
-		stack  = &d.stack // the open containers around cur
-		level  int        // open containers, cur included
-		cur    frame      // the innermost open container
-		blanks bool
-		name   memberName // of the value being read
-		i      int
-		why    string
-
-		start   int // of the value being read
-		kind    Kind
-		escapes bool
+		i     int    // the next byte of src
+		n     *Node  // the node of the value that is being read
+		level int    // open containers
+		cur   *frame // the innermost of them
+		why   string
 	)
 	if len(src) >= 3 && src[0] == 0xEF && src[1] == 0xBB && src[2] == 0xBF {
 		why = "byte order mark"
 		goto fail
 	}
-	for i < len(src) && src[i] <= ' ' && isBlank(src[i]) {
-		i++
-		blanks = true
+	if i < len(src) && src[i] <= ' ' {
+		i = d.skipBlanks(i)
 	}
 
-value: // src[i] is the first byte of a value; name is its name, if it has one
+element: // src[i] is the first byte of a value without a name
+	n = d.push()
+	n.NameStart, n.NameEnd, n.Hash, n.NameEscaped = 0, 0, 0, false
+
+value: // src[i] is the first byte of the value of n
 	if i >= len(src) {
 		why = "unexpected end, want a value"
 		goto fail
 	}
-	start, escapes = i, false
+	n.Start, n.Escaped, n.Mark = uint32(i), false, false
 	switch b := src[i]; b {
 	case '"':
-		kind = String
+		n.Kind = String
 		i++
 		for i+8 <= len(src) {
-			m := special(binary.LittleEndian.Uint64(src[i:]))
+			m := special(load(src, i))
 			if m != 0 {
 				i += bits.TrailingZeros64(m) >> 3
 				break
@@ -96,11 +90,11 @@ value: // src[i] is the first byte of a value; name is its name, if it has one
 		}
 		if i >= len(src) || src[i] != '"' {
 			end, state := scanString(src, i)
-			if state > escaped {
-				i, why = end, reasons[state]
+			if i = end; state > escaped {
+				why = reasons[state]
 				goto fail
 			}
-			i, escapes = end, state == escaped
+			n.Escaped = state == escaped
 		}
 		i++
 
@@ -109,99 +103,72 @@ value: // src[i] is the first byte of a value; name is its name, if it has one
 			why = "nested deeper than " + strconv.Itoa(depth) + " levels"
 			goto fail
 		}
-		if level > 0 {
-			stack[level-1] = cur
-		}
 		level++
-		cur = frame{node: uint32(len(nodes)), array: b == '['}
-		kind = Object
-		if cur.array {
-			kind = Array
+		cur = &d.stack[level]
+		*cur = frame{node: uint32(len(d.Nodes) - 1), array: b == '['}
+		n.Kind = Object
+		if b == '[' {
+			n.Kind = Array
 		}
-		nodes = append(nodes, Node{
-			Start: uint32(start), NameStart: name.start, NameEnd: name.end,
-			Hash: name.hash, NameEscaped: name.escaped, Kind: kind,
-		})
 		i++
-		for i < len(src) && src[i] <= ' ' && isBlank(src[i]) {
-			i++
-			blanks = true
+		if i < len(src) && src[i] <= ' ' {
+			i = d.skipBlanks(i)
 		}
 		if i < len(src) && src[i] == b+2 { // '{'+2 == '}', '['+2 == ']'
 			goto closing
 		}
-		if cur.array {
-			name = memberName{}
-			goto value
+		if b == '[' {
+			goto element
 		}
 		goto member
 
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		end, reason := scanNumber(src, i)
-		if reason != "" {
-			i, why = end, reason
+		n.Kind = Number
+		if i, why = scanNumber(src, i); why != "" {
 			goto fail
 		}
-		i = end
-		kind = Number
 
 	case 't':
 		if len(src)-i < 4 || string(src[i:i+4]) != "true" {
 			why = "want a value"
 			goto fail
 		}
+		n.Kind = True
 		i += 4
-		kind = True
 
 	case 'f':
 		if len(src)-i < 5 || string(src[i:i+5]) != "false" {
 			why = "want a value"
 			goto fail
 		}
+		n.Kind = False
 		i += 5
-		kind = False
 
 	case 'n':
 		if len(src)-i < 4 || string(src[i:i+4]) != "null" {
 			why = "want a value"
 			goto fail
 		}
+		n.Kind = Null
 		i += 4
-		kind = Null
 
 	default:
 		why = "want a value"
 		goto fail
 	}
-	// Written field by field into its place: a copy of a Node just made would
-	// wait for the stores.
-	if len(nodes) == cap(nodes) {
-		nodes = append(nodes, Node{})
-	} else {
-		nodes = nodes[:len(nodes)+1]
-	}
-	{
-		n := &nodes[len(nodes)-1]
-		n.Start, n.End = uint32(start), uint32(i)
-		n.NameStart, n.NameEnd = name.start, name.end
-		n.Next, n.Len, n.Hash = uint32(len(nodes)), 0, name.hash
-		n.Kind, n.NameEscaped, n.Escaped, n.Mark = kind, name.escaped, escapes, false
-	}
+	n.End, n.Next, n.Len = uint32(i), uint32(len(d.Nodes)), 0
 
 closed: // a value ended in front of src[i]
 	if level == 0 {
 		goto finish
 	}
 	cur.count++
-	if i+1 < len(src) && src[i] == ',' && src[i+1] == '"' && !cur.array { // likewise
+	if i+1 < len(src) && src[i] == ',' && src[i+1] == '"' && !cur.array { // no blanks around: the usual case
 		i++
 		goto quotedName
 	}
 	if i < len(src) && src[i] <= ' ' {
-		for i < len(src) && isBlank(src[i]) {
-			i++
-		}
-		blanks = true
+		i = d.skipBlanks(i)
 	}
 	if i >= len(src) {
 		why = "unexpected end, want ',' or the end of the " + containerName(cur.array)
@@ -210,13 +177,11 @@ closed: // a value ended in front of src[i]
 	switch b := src[i]; {
 	case b == ',':
 		i++
-		for i < len(src) && src[i] <= ' ' && isBlank(src[i]) {
-			i++
-			blanks = true
+		if i < len(src) && src[i] <= ' ' {
+			i = d.skipBlanks(i)
 		}
 		if cur.array {
-			name = memberName{}
-			goto value
+			goto element
 		}
 		goto member
 	case b == '}' && !cur.array, b == ']' && cur.array:
@@ -235,92 +200,103 @@ member: // src[i] is the first byte of a member's name
 	}
 quotedName: // src[i] is the quote before a member's name
 	i++
-	name = memberName{start: uint32(i)}
-	if end, w, ok := shortName(src, i); ok {
-		name.hash = w
-		i = end
+	n = d.push()
+	n.NameStart, n.NameEscaped = uint32(i), false
+	if end, hash, ok := shortName(src, i); ok {
+		i, n.Hash = end, hash
 	} else {
 		end, state := scanString(src, i)
-		if state > escaped {
-			i, why = end, reasons[state]
+		if i = end; state > escaped {
+			why = reasons[state]
 			goto fail
 		}
-		if name.escaped = state == escaped; name.escaped {
-			d.scratch = appendDecoded(d.scratch[:0], src[i:end])
-			name.hash = hashName(d.scratch)
-		} else {
-			name.hash = hashName(src[i:end])
+		name := src[n.NameStart:end]
+		if state == escaped {
+			n.NameEscaped = true
+			d.scratch = appendDecoded(d.scratch[:0], name)
+			name = d.scratch
 		}
-		i = end
+		n.Hash = hashName(name)
 	}
-	name.end = uint32(i)
+	n.NameEnd = uint32(i)
 	if cur.count < smallObject {
-		bit := uint64(1) << (name.hash >> 26)
-		if cur.seen&bit != 0 {
-			d.Nodes = nodes
-			if d.hasName(cur.node, name) {
-				i, why = int(name.start)-1, "duplicate member name"
-				goto fail
-			}
+		bit := uint64(1) << (n.Hash >> 26)
+		if cur.seen&bit != 0 && d.lastIsDuplicate(cur.node) {
+			i, why = int(n.NameStart)-1, "duplicate member name"
+			goto fail
 		}
 		cur.seen |= bit
 	}
 	i++
-	if i+1 < len(src) && src[i] == ':' && src[i+1] > ' ' { // no blanks around: the usual case
+	if i+1 < len(src) && src[i] == ':' && src[i+1] > ' ' { // likewise
 		i++
 		goto value
 	}
-	for i < len(src) && src[i] <= ' ' && isBlank(src[i]) {
-		i++
-		blanks = true
+	if i < len(src) && src[i] <= ' ' {
+		i = d.skipBlanks(i)
 	}
 	if i >= len(src) || src[i] != ':' {
 		why = "want ':' behind a member name"
 		goto fail
 	}
 	i++
-	for i < len(src) && src[i] <= ' ' && isBlank(src[i]) {
-		i++
-		blanks = true
+	if i < len(src) && src[i] <= ' ' {
+		i = d.skipBlanks(i)
 	}
 	goto value
 
 closing: // src[i] closes cur
 	i++
-	{
-		c := &nodes[cur.node]
-		c.End = uint32(i)
-		c.Next = uint32(len(nodes))
-		c.Len = cur.count
-		if cur.count > smallObject && !cur.array {
-			d.Nodes = nodes
-			if dup := d.findDuplicate(cur.node); dup != 0 {
-				i, why = int(nodes[dup].NameStart)-1, "duplicate member name"
-				goto fail
-			}
+	n = &d.Nodes[cur.node]
+	n.End, n.Next, n.Len = uint32(i), uint32(len(d.Nodes)), cur.count
+	if cur.count > smallObject && !cur.array {
+		if dup := d.findDuplicate(cur.node); dup != 0 {
+			i, why = int(d.Nodes[dup].NameStart)-1, "duplicate member name"
+			goto fail
 		}
 	}
 	level--
-	if level > 0 {
-		cur = stack[level-1]
-	}
+	cur = &d.stack[level]
 	goto closed
 
 finish:
-	for i < len(src) && isBlank(src[i]) {
-		i++
-		blanks = true
+	if i < len(src) {
+		i = d.skipBlanks(i)
 	}
 	if i < len(src) {
 		why = "want nothing behind the value"
 		goto fail
 	}
-	d.Nodes, d.Blanks = nodes, blanks
 	return nil
 
 fail:
-	d.Nodes = nodes[:0]
+	d.Nodes = d.Nodes[:0]
 	return &SyntaxError{i, why}
+}
+
+// push appends a node. Its fields hold anything: they are written one by one,
+// for a copy of a Node just made would wait for the stores.
+func (d *Doc) push() *Node {
+	if len(d.Nodes) == cap(d.Nodes) {
+		d.grow()
+	}
+	d.Nodes = d.Nodes[:len(d.Nodes)+1]
+	return &d.Nodes[len(d.Nodes)-1]
+}
+
+// grow makes room for at least one node: twice as much as there is, for nodes are
+// large and most texts are not.
+func (d *Doc) grow() { d.Nodes = slices.Grow(d.Nodes, len(d.Nodes)+32) }
+
+// skipBlanks returns the offset of the first byte from src[i] on that is no
+// blank.
+func (d *Doc) skipBlanks(i int) int {
+	start := i
+	for i < len(d.Src) && isBlank(d.Src[i]) {
+		i++
+	}
+	d.Blanks = d.Blanks || i > start
+	return i
 }
 
 func isBlank(b byte) bool { return b == ' ' || b == '\n' || b == '\r' || b == '\t' }
@@ -339,12 +315,12 @@ func shortName(src []byte, i int) (end int, hash uint32, ok bool) {
 	if i+16 > len(src) {
 		return 0, 0, false
 	}
-	w := binary.LittleEndian.Uint64(src[i:])
+	w := load(src, i)
 	if m := special(w); m != 0 {
 		size := bits.TrailingZeros64(m) >> 3
 		return i + size, mix(w&lowBytes[size], 0, size), src[i+size] == '"'
 	}
-	w2 := binary.LittleEndian.Uint64(src[i+8:])
+	w2 := load(src, i+8)
 	m := special(w2)
 	if m == 0 {
 		return 0, 0, false
@@ -353,13 +329,12 @@ func shortName(src []byte, i int) (end int, hash uint32, ok bool) {
 	return i + 8 + size, mix(w, w2&lowBytes[size], 8+size), src[i+8+size] == '"'
 }
 
-// hasName reports whether the open object has a member with n's name among the
-// nodes read so far.
-func (d *Doc) hasName(object uint32, n memberName) bool {
-	name := d.Src[n.start:n.end]
-	for c := object + 1; c < uint32(len(d.Nodes)); c = d.Nodes[c].Next {
-		o := &d.Nodes[c]
-		if o.Hash == n.hash && sameDecoded(d.Src[o.NameStart:o.NameEnd], o.NameEscaped, name, n.escaped) {
+// lastIsDuplicate reports whether the last node has the name of another member
+// of the same open object.
+func (d *Doc) lastIsDuplicate(object uint32) bool {
+	last := uint32(len(d.Nodes) - 1)
+	for c := object + 1; c < last; c = d.Nodes[c].Next {
+		if d.SameName(c, d, last) {
 			return true
 		}
 	}
@@ -371,7 +346,8 @@ func (d *Doc) hasName(object uint32, n memberName) bool {
 // choose names that collide.
 func (d *Doc) findDuplicate(object uint32) uint32 {
 	d.table = d.table[:0]
-	ix := d.newIndex(object)
+	ix := Index{doc: d, object: object}
+	ix.slots, ix.mask = d.newTable(d.Nodes[object].Len)
 	for c, end := object+1, d.Nodes[object].Next; c < end; c = d.Nodes[c].Next {
 		if ix.add(c) != 0 {
 			return c
@@ -405,13 +381,15 @@ const (
 	highs = 0x8080808080808080
 )
 
+// load returns the eight bytes from src[i] on. The full slice expression saves
+// the compiler checks.
+func load(src []byte, i int) uint64 { return binary.LittleEndian.Uint64(src[i : i+8 : i+8]) }
+
 // special returns a word whose lowest set bit is the high bit of the first byte
 // of w (in memory order) that is a quote, a backslash, a control character or
 // not ASCII; 0 when there is none.
 func special(w uint64) uint64 {
-	quote := w ^ ones*'"'
-	backslash := w ^ ones*'\\'
-	return ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*' ')&^w | w) & highs
+	return ((w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones) | (w - ones*' ') | w) & highs
 }
 
 // scanString reads the string whose first byte behind the quote is src[i], and
@@ -421,7 +399,7 @@ func scanString(src []byte, i int) (int, int) {
 	state := plain
 	for {
 		for i+8 <= len(src) {
-			if m := special(binary.LittleEndian.Uint64(src[i:])); m != 0 {
+			if m := special(load(src, i)); m != 0 {
 				i += bits.TrailingZeros64(m) >> 3
 				goto found
 			}
@@ -438,14 +416,19 @@ func scanString(src []byte, i int) (int, int) {
 		case b == '"':
 			return i, state
 		case b == '\\':
-			size, fault := scanEscape(src[i:])
-			if fault != plain {
-				if fault == cutOff {
-					i = len(src)
+			for { // escapes come in groups
+				size, fault := scanEscape(src[i:])
+				if fault != plain {
+					if fault == cutOff {
+						i = len(src)
+					}
+					return i, fault
 				}
-				return i, fault
+				i += size
+				if i == len(src) || src[i] != '\\' {
+					break
+				}
 			}
-			i += size
 			state = escaped
 		case b < ' ':
 			return i, controlCharacter
@@ -489,27 +472,26 @@ func scanEscape(s []byte) (int, int) {
 	return 0, badEscape
 }
 
+// hexValue holds the value of each hexadecimal digit, and -1 for other bytes.
+var hexValue = func() (t [256]int8) {
+	for b := range t {
+		t[b] = -1
+	}
+	for v := range 16 {
+		t["0123456789abcdef"[v]] = int8(v)
+		t["0123456789ABCDEF"[v]] = int8(v)
+	}
+	return t
+}()
+
 // hex4 returns the value of the four hexadecimal digits at the start of s, or
-// -1 when there are not four.
+// less than 0 when there are not four.
 func hex4(s []byte) int {
 	if len(s) < 4 {
 		return -1
 	}
-	v := 0
-	for _, b := range s[:4] {
-		switch {
-		case b >= '0' && b <= '9':
-			b -= '0'
-		case b >= 'a' && b <= 'f':
-			b -= 'a' - 10
-		case b >= 'A' && b <= 'F':
-			b -= 'A' - 10
-		default:
-			return -1
-		}
-		v = v<<4 | int(b)
-	}
-	return v
+	// A digit that is none makes the whole negative.
+	return int(hexValue[s[0]])<<12 | int(hexValue[s[1]])<<8 | int(hexValue[s[2]])<<4 | int(hexValue[s[3]])
 }
 
 // scanMultibyte reads characters beyond ASCII from src[i] on and returns the
@@ -519,7 +501,7 @@ func scanMultibyte(src []byte, i int) int {
 	for i < len(src) && src[i] >= 0x80 {
 		// Two characters of three bytes at once: most of the world's scripts.
 		for i+8 <= len(src) {
-			w := binary.LittleEndian.Uint64(src[i:])
+			w := load(src, i)
 			if w&0xC0C0F0C0C0F0 != 0x8080E08080E0 || !goodLead3(w) || !goodLead3(w>>24) {
 				break
 			}

@@ -59,9 +59,9 @@ type Doc struct {
 	Nodes  []Node // Nodes[0] is the whole document
 	Blanks bool   // some blank stands outside strings
 
-	stack   [maxDepth]frame // Parse's; here, because clearing it for each call would cost more than a small text
-	table   []slot          // the slots of all indexes made since Parse
-	scratch []byte          // scratch for decoding escaped names
+	stack   [maxDepth + 1]frame // Parse's, by level; here, because clearing it for each call would cost more than a small text
+	table   []slot              // the slots of all indexes made since Parse
+	scratch []byte              // scratch for decoding escaped names
 }
 
 // maxPooledNodes bounds what a pooled Doc may keep in memory: 1 MiB of nodes.
@@ -75,11 +75,17 @@ func Get() *Doc { return pool.Get().(*Doc) }
 // Put returns d to the pool. Neither d nor its nodes may be used afterwards;
 // slices of the parsed text stay valid, they belong to the caller's input.
 func Put(d *Doc) {
-	if cap(d.Nodes) > maxPooledNodes {
-		return
-	}
-	d.Src = nil
+	d.Reset()
 	pool.Put(d)
+}
+
+// Reset makes d forget its text, and give up its memory if there is much of it,
+// so that d may be kept.
+func (d *Doc) Reset() {
+	d.Src = nil
+	if cap(d.Nodes) > maxPooledNodes {
+		d.Nodes, d.table = nil, nil
+	}
 }
 
 // Text returns the text of node i: a slice of Src.
@@ -128,14 +134,19 @@ func (d *Doc) NameIs(i uint32, hash uint32, name string) bool {
 // names.
 func (d *Doc) SameName(i uint32, e *Doc, j uint32) bool {
 	a, b := &d.Nodes[i], &e.Nodes[j]
-	return a.Hash == b.Hash && sameDecoded(d.Src[a.NameStart:a.NameEnd], a.NameEscaped, e.Src[b.NameStart:b.NameEnd], b.NameEscaped)
+	if a.Hash != b.Hash {
+		return false
+	}
+	x, y := d.Src[a.NameStart:a.NameEnd], e.Src[b.NameStart:b.NameEnd]
+	return string(x) == string(y) || (a.NameEscaped || b.NameEscaped) && sameDecoded(x, y)
 }
 
 // SameString reports whether string i of d and string j of e have equal decoded
 // values.
 func (d *Doc) SameString(i uint32, e *Doc, j uint32) bool {
 	a, b := &d.Nodes[i], &e.Nodes[j]
-	return sameDecoded(d.Src[a.Start+1:a.End-1], a.Escaped, e.Src[b.Start+1:b.End-1], b.Escaped)
+	x, y := d.Src[a.Start+1:a.End-1], e.Src[b.Start+1:b.End-1]
+	return string(x) == string(y) || (a.Escaped || b.Escaped) && sameDecoded(x, y)
 }
 
 // Find returns the member of object i with this decoded name, or false when

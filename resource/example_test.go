@@ -1,0 +1,102 @@
+package resource_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+)
+
+func Example() {
+	ctx := context.Background()
+	tenant := storage.TenantOf("acme", "corner-shop")
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	for _, data := range []string{
+		`{"customerId":"c-1","firstName":"Ada","lastName":"King","email":"ada@example.com","createdAt":"2024-05-01T10:00:00Z"}`,
+		`{"customerId":"c-1","lastName":"Lovelace","smsOptOut":false}`,
+		`{"customerId":"c-1","email":null}`, // null deletes a field
+		`{"customerId":"c-1","firstName":"Ada"}`,
+	} {
+		res, err := customers.Create(ctx, tenant, []byte(data), nil)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(res.Outcome, string(res.Data()))
+	}
+	// Output:
+	// created {"customerId":"c-1","firstName":"Ada","lastName":"King","email":"ada@example.com","createdAt":"2024-05-01T10:00:00Z","emailOptOut":false,"smsOptOut":true}
+	// updated {"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","email":"ada@example.com","createdAt":"2024-05-01T10:00:00Z","emailOptOut":false,"smsOptOut":false}
+	// updated {"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-05-01T10:00:00Z","emailOptOut":false,"smsOptOut":false}
+	// unchanged {"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-05-01T10:00:00Z","emailOptOut":false,"smsOptOut":false}
+}
+
+func ExampleCollection_Create_validationError() {
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	data := []byte(`{"customerId":"c-1","fristName":"Ada","emailOptOut":"no","createdAt":"yesterday"}`)
+	_, err = customers.Create(context.Background(), storage.TenantOf("acme", "corner-shop"), data, nil)
+	var invalid *schema.ValidationError
+	if errors.As(err, &invalid) {
+		for _, v := range invalid.Violations {
+			fmt.Printf("%s (%s): %s\n", v.Pointer, v.Code, v.Message)
+		}
+	}
+	// Output:
+	// /fristName (unknown_field): unknown field, did you mean "firstName"?
+	// /emailOptOut (type): want boolean, found string
+	// /createdAt (format): want a date-time as RFC 3339 has it, such as 2006-01-02T15:04:05Z
+	// /firstName (required): required, but missing
+	// /lastName (required): required, but missing
+}
+
+func ExampleResult_Changed() {
+	ctx := context.Background()
+	tenant := storage.TenantOf("acme", "corner-shop")
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	_, err = customers.Create(ctx, tenant, []byte(`{"customerId":"c-1","firstName":"Ada","lastName":"King","phone":"1","createdAt":"2024-05-01T10:00:00Z"}`), nil)
+	if err != nil {
+		panic(err)
+	}
+	res, err := customers.Create(ctx, tenant, []byte(`{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","phone":null,"smsOptOut":false}`), nil)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("changed:", res.Changed())
+	fmt.Println("removed:", res.Removed())
+	// Output:
+	// changed: [/lastName /smsOptOut]
+	// removed: [/phone]
+}
+
+func ExampleExistsError() {
+	ctx := context.Background()
+	tenant := storage.TenantOf("acme", "corner-shop")
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	data := []byte(`{"customerId":"c-1","firstName":"Ada","lastName":"King","createdAt":"2024-05-01T10:00:00Z"}`)
+	for range 2 {
+		_, err = customers.Create(ctx, tenant, data, &resource.CreateOptions{OnConflict: resource.Reject})
+		var exists *resource.ExistsError
+		if errors.As(err, &exists) {
+			fmt.Println(err)
+			fmt.Println("in the way:", exists.Key.ExternalID)
+		}
+	}
+	// Output:
+	// resource: a resource with this customerId exists already
+	// in the way: c-1
+}
