@@ -189,8 +189,10 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 		}
 		if same {
 			result.Outcome = Unchanged
-			if result.shown, err = c.schema.Show(stored); err != nil {
-				return old, err
+			if !bytes.Equal(stored, doc.Stored) { // the same values, in another order
+				if result.shown, err = c.schema.Show(stored); err != nil {
+					return old, err
+				}
 			}
 			return old, storage.ErrNoChange
 		}

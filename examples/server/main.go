@@ -29,11 +29,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
+	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
@@ -42,8 +39,11 @@ func main() {
 // shutdownGrace is how long requests may go on after the signal to stop.
 const shutdownGrace = 10 * time.Second
 
-// run serves until ctx ends, and then until the requests under way are done.
+// run serves until ctx ends or a signal to stop comes, and then until the
+// requests under way are done.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:8080", "address to listen on")
@@ -97,6 +97,7 @@ curl -s '%s/c-1'
 		return err
 	case <-ctx.Done():
 	}
+	stop() // a second signal ends the program at once
 	log.Info("shutting down")
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -91,7 +92,7 @@ func ReadData(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) || r.Context().Err() != nil {
+		if errors.As(err, &tooLong) || errors.Is(err, context.DeadlineExceeded) {
 			return nil, err
 		}
 		return nil, badRequest("the request body ended too early")
@@ -136,10 +137,12 @@ func checkContentType(h http.Header) error {
 			Message: what + "; send the header Content-Type: application/json",
 		}
 	}
-	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return &Problem{
-			Status:  http.StatusUnsupportedMediaType,
-			Message: "the request body is compressed; send it without Content-Encoding",
+	for _, encoding := range h.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return &Problem{
+				Status:  http.StatusUnsupportedMediaType,
+				Message: "the request body is compressed; send it without Content-Encoding",
+			}
 		}
 	}
 	values := h.Values("Content-Type")

@@ -28,7 +28,8 @@
 //
 //	GET /api/resources/customers/-?externalId=..
 //
-// Without the parameter, "-" is an id like any other.
+// Without the parameter, "-" is an id like any other. The handler matches the
+// path as it was sent and redirects nothing; a ServeMux in front of it may.
 //
 // # Errors
 //

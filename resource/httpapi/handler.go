@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 
 	"example.com/resourcekit/resource"
@@ -15,8 +18,8 @@ const Prefix = "/api/resources/"
 // Options are the optional parts of the ready handler. A nil *Options is the
 // zero value.
 type Options struct {
-	// Prefix is the path before the schema's name, with a slash at both ends;
-	// "/api/resources/" when empty.
+	// Prefix is the path before the schema's name, clean, with a slash at both
+	// ends and nothing in it to escape; "/api/resources/" when empty.
 	Prefix string
 	// MaxBody is how many bytes a request body may have; 1 MiB when 0.
 	MaxBody int64
@@ -35,13 +38,16 @@ type handler struct {
 	collection *resource.Collection
 	hooks      Hooks
 	opts       Options
+
+	path            string // of the collection
+	all, one, other http.HandlerFunc
 }
 
 // NewHandler returns the ready handler of a collection: its routes, and 404 in
 // the shape of the contract for every other path. opts may be nil.
 //
 // It returns an error when the collection or a hook is nil, or when the prefix
-// does not have its slashes or has braces.
+// is no clean path with a slash at both ends and nothing in it to escape.
 func NewHandler(c *resource.Collection, hooks Hooks, opts *Options) (http.Handler, error) {
 	if c == nil {
 		return nil, errors.New("httpapi: NewHandler without a collection")
@@ -53,18 +59,35 @@ func NewHandler(c *resource.Collection, hooks Hooks, opts *Options) (http.Handle
 	if opts != nil {
 		h.opts = *opts
 	}
-	if h.opts.Prefix == "" {
-		h.opts.Prefix = Prefix
+	prefix := cmp.Or(h.opts.Prefix, Prefix)
+	if path.Join("/", prefix, "x") != prefix+"x" || (&url.URL{Path: prefix}).EscapedPath() != prefix {
+		return nil, errors.New("httpapi: Options.Prefix must be a clean path with a slash at both ends and nothing in it to escape")
 	}
-	if p := h.opts.Prefix; !strings.HasPrefix(p, "/") || !strings.HasSuffix(p, "/") || strings.ContainsAny(p, "{}") {
-		return nil, errors.New("httpapi: Options.Prefix must begin and end with a slash and have no braces")
+	h.path = prefix + c.Schema().Name()
+	h.all = h.route(map[string]operation{http.MethodPost: h.create})
+	h.one = h.route(map[string]operation{http.MethodGet: h.get})
+	h.other = h.route(nil)
+	return h, nil
+}
+
+// ServeHTTP finds the route itself, on the path as it was sent: a ServeMux would
+// redirect or take apart paths in which an external id has slashes or dots.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rest, found := strings.CutPrefix(r.URL.EscapedPath(), h.path)
+	segment, deeper := strings.CutPrefix(rest, "/")
+	id, err := url.PathUnescape(segment)
+	switch {
+	case found && rest == "":
+		r.Pattern = h.path
+		h.all(w, r)
+	case found && deeper && err == nil && segment != "" && segment != "." && segment != ".." && !strings.Contains(segment, "/"):
+		r.Pattern = h.path + "/{" + pathValue + "}"
+		r.SetPathValue(pathValue, id)
+		h.one(w, r)
+	default:
+		r.Pattern = ""
+		h.other(w, r)
 	}
-	all := h.opts.Prefix + c.Schema().Name()
-	mux := http.NewServeMux()
-	mux.Handle(all, h.route(map[string]operation{http.MethodPost: h.create}))
-	mux.Handle(all+"/{"+pathValue+"}", h.route(map[string]operation{http.MethodGet: h.get}))
-	mux.Handle("/", h.route(nil))
-	return mux, nil
 }
 
 // An operation answers a request, or returns an error and has written nothing.

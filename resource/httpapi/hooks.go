@@ -62,6 +62,11 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 		name = names[0]
 	}
 	tenant, err := h.ResolveTenant(r.Context(), p, name)
+	if errors.Is(err, storage.ErrNotFound) {
+		// From a service that keeps its tenants in a store of this kind:
+		// the answer must not differ from that for a foreign tenant.
+		err = ErrUnknownTenant
+	}
 	if err != nil {
 		return storage.Tenant{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"example.com/resourcekit/internal/strictjson"
@@ -25,7 +26,7 @@ var (
 // A Problem is what a client is told about an error. It is itself an error: the
 // functions of this package return one when the request is at fault.
 type Problem struct {
-	Status  int      // the HTTP status code
+	Status  int      // the HTTP status code; 0 counts as 500
 	Message string   // what went wrong, for people
 	Errors  []string // every violation, when there are several things to say
 	// RetryAfter is the number of seconds after which to try again, 0 for no
@@ -45,13 +46,14 @@ func badRequest(message string, errs ...string) *Problem {
 // retryAfter is the advice that goes with 503, in seconds.
 const retryAfter = 1
 
+var unauthenticated = Problem{Status: http.StatusUnauthorized, Message: "authentication failed"}
+
 // table is the one table from errors to problems; the first row that matches
 // counts. Errors that bring their own text are dealt with in ProblemOf.
 var table = []struct {
 	err     error
 	problem Problem
 }{
-	{ErrUnauthenticated, Problem{Status: http.StatusUnauthorized, Message: "authentication failed"}},
 	{ErrUnknownTenant, Problem{Status: http.StatusNotFound, Message: "tenant not found"}},
 	{resource.ErrNotFound, Problem{Status: http.StatusNotFound, Message: "resource not found"}},
 	{storage.ErrTooLarge, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the resource would be too large to store"}},
@@ -76,8 +78,15 @@ func ProblemOf(err error) *Problem {
 		tooLong *http.MaxBytesError
 	)
 	switch {
-	case errors.As(err, &problem):
+	case errors.Is(err, ErrUnauthenticated): // before any text that the hook may have got
+		p := unauthenticated
+		return &p
+	case errors.As(err, &problem) && problem != nil:
 		p := *problem
+		p.Errors = slices.Clone(p.Errors)
+		if p.Status == 0 {
+			p.Status = http.StatusInternalServerError
+		}
 		return &p
 	case errors.As(err, &invalid):
 		return badRequest("the data is not valid", violations(invalid)...)

@@ -1,0 +1,133 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+)
+
+// A service brings its store and two hooks, and gets the whole contract.
+func ExampleNewHandler() {
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	handler, err := httpapi.NewHandler(customers, httpapi.Hooks{
+		Authenticate: func(r *http.Request) (httpapi.Principal, error) {
+			if r.Header.Get("Authorization") != "Bearer secret" {
+				return httpapi.Principal{}, httpapi.ErrUnauthenticated
+			}
+			return httpapi.Principal{Tenant: storage.TenantOf("my-platform", "acme")}, nil
+		},
+		ResolveTenant: func(_ context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
+			if name == "" {
+				return p.Tenant, nil
+			}
+			return storage.TenantOf("my-platform", name), nil
+		},
+	}, nil)
+	if err != nil {
+		panic(err)
+	}
+	server := httptest.NewServer(handler)
+	defer server.Close()
+
+	post := func(tenant, body string) {
+		req, err := http.NewRequest("POST", server.URL+"/api/resources/customers", strings.NewReader(body))
+		if err != nil {
+			panic(err)
+		}
+		req.Header.Set("Authorization", "Bearer secret")
+		req.Header.Set("Content-Type", "application/json")
+		if tenant != "" {
+			req.Header.Set(httpapi.TenantHeader, tenant)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			panic(err)
+		}
+		defer res.Body.Close()
+		answer, err := io.ReadAll(res.Body)
+		if err != nil {
+			panic(err)
+		}
+		// The ids and times of each run are its own.
+		answer = regexp.MustCompile(`"data":\{"id".*"data":`).ReplaceAll(answer, []byte(`"data":{...,"data":`))
+		fmt.Printf("%d %s\n", res.StatusCode, answer)
+	}
+	post("", `{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}`)
+	post("", `{"data":{"customerId":"c-1","emial":"ada@example.com"}}`)
+	post("globex", `{"data":{"customerId":"c-1"}}`)
+	// Output:
+	// 200 {"success":true,"message":"resource created","data":{...,"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z","emailOptOut":false,"smsOptOut":true}}}
+	// 400 {"success":false,"message":"the data is not valid","errors":["/emial: unknown field, did you mean \"email\"?"]}
+	// 404 {"success":false,"message":"tenant not found","data":{"error":"tenant not found"}}
+}
+
+// A service with an envelope of its own still has the reading of errors.
+func ExampleProblemOf() {
+	for _, err := range []error{
+		fmt.Errorf("reading: %w", resource.ErrNotFound),
+		&resource.ExistsError{Field: "customerId"},
+		schema.Customers().Validate([]byte(`{"customerId":"c-1","firstName":"Ada","lastName":7}`)),
+		storage.ErrUnavailable,
+		errors.New("dial tcp 10.0.0.7:5432: connection refused"),
+	} {
+		p := httpapi.ProblemOf(err)
+		fmt.Println(p.Status, p.Message)
+		for _, line := range p.Errors {
+			fmt.Println("   ", line)
+		}
+	}
+	// Output:
+	// 404 resource not found
+	// 400 a resource with this customerId exists already
+	// 400 the data is not valid
+	//     /lastName: want string, found number
+	//     /createdAt: required, but missing
+	// 503 temporarily unavailable
+	// 500 internal error
+}
+
+// The parts of the kit in a handler of a service's own.
+func ExampleReadData() {
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		opts, err := httpapi.CreateOptions(r)
+		if err != nil {
+			httpapi.WriteError(w, err)
+			return
+		}
+		data, err := httpapi.ReadData(w, r, 4<<10)
+		if err != nil {
+			httpapi.WriteError(w, err)
+			return
+		}
+		fmt.Fprintf(w, "reject: %v, data: %s", opts.OnConflict == resource.Reject, data)
+	}
+	for _, request := range []struct{ query, body string }{
+		{"?onconflict=reject", `{"data": {"customerId": "c-1"}}`},
+		{"?onconflict=REJECT", `{"data": {"customerId": "c-1"}}`},
+		{"", `{"customerId": "c-1"}`},
+		{"", `{"data": {"customerId": "c-1", "customerId": "c-2"}}`},
+	} {
+		w := httptest.NewRecorder()
+		handler(w, httptest.NewRequest("POST", "/import"+request.query, strings.NewReader(request.body)))
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 200 reject: true, data: {"customerId": "c-1"}
+	// 400 {"success":false,"message":"the query is not valid","errors":["onconflict: want \"upsert\" or \"reject\", in lower case"]}
+	// 400 {"success":false,"message":"the request body is not valid: found no member \"data\", want a JSON object with the member \"data\""}
+	// 400 {"success":false,"message":"the request is not valid JSON: duplicate member name at byte 31"}
+}

@@ -1,0 +1,215 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/storage"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "rewrite the answers in testdata/*.golden")
+
+// TestGolden plays each testdata/*.golden against a fresh service on a real
+// port. A file is exchanges with comments between them:
+//
+//	# what this shows
+//	@ directive
+//	> POST /api/resources/customers
+//	> Authorization: Bearer acme
+//	>
+//	> {"data":{...}}
+//	< 200 OK
+//	< Content-Length: 911
+//	<
+//	< {
+//	<   "success": true,
+//
+// The lines with > are sent as they are, with Host, Content-Length and
+// Connection added. The lines with < are the whole answer but for Date and
+// Connection, and are what -update rewrites. Bodies of answers have no blanks
+// on the wire and are indented for reading; nothing else is changed in them.
+//
+// Directives are a row of the tables handlerDirectives, which count for the
+// whole file, and exchangeDirectives, which count for the next exchange.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.golden")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".golden"), func(t *testing.T) {
+			t.Parallel()
+			before, err := os.ReadFile(file)
+			require.NoError(t, err)
+			after := play(t, string(before))
+			if *update {
+				require.NoError(t, os.WriteFile(file, []byte(after), 0o644))
+				return
+			}
+			assert.Equal(t, string(before), after)
+		})
+	}
+}
+
+var handlerDirectives = map[string]func(*httpapi.Options){
+	"max-body 64":      func(o *httpapi.Options) { o.MaxBody = 64 },
+	"omit-deprecated":  func(o *httpapi.Options) { o.Shape = resource.ShapeOptions{OmitDeprecated: true} },
+	"require-complete": func(o *httpapi.Options) { o.RequireComplete = true },
+}
+
+var exchangeDirectives = map[string]func(*faults){
+	"store is unavailable":       func(f *faults) { f.set(storage.ErrUnavailable, storage.ErrUnavailable) },
+	"store is closed":            func(f *faults) { f.set(storage.ErrClosed, storage.ErrClosed) },
+	"store always conflicts":     func(f *faults) { f.set(nil, storage.ErrConflict) },
+	"store times out":            func(f *faults) { f.set(context.DeadlineExceeded, context.DeadlineExceeded) },
+	"store loses its connection": func(f *faults) { f.set(nil, storage.ErrUnknownOutcome) },
+	"store refuses the size":     func(f *faults) { f.set(nil, storage.ErrTooLarge) },
+	"store is broken": func(f *faults) {
+		err := errors.New("dial tcp db.internal:5432: password of user reach is wrong")
+		f.set(err, err)
+	},
+}
+
+// play sends the requests of a golden file and returns the file with the answers
+// that came.
+func play(t *testing.T, file string) string {
+	lines := strings.Split(strings.TrimSuffix(file, "\n"), "\n")
+	var opts httpapi.Options
+	for _, line := range lines {
+		if directive, ok := strings.CutPrefix(line, "@ "); ok {
+			set, ok := handlerDirectives[directive]
+			if ok {
+				set(&opts)
+			} else {
+				require.Contains(t, exchangeDirectives, directive)
+			}
+		}
+	}
+	s := newService(t, &opts).serve(t)
+	var out strings.Builder
+	for len(lines) > 0 {
+		switch line := lines[0]; {
+		case strings.HasPrefix(line, "<"):
+			lines = lines[1:]
+		case strings.HasPrefix(line, ">"):
+			n := slices.IndexFunc(lines, func(line string) bool { return !strings.HasPrefix(line, ">") })
+			if n < 0 {
+				n = len(lines)
+			}
+			out.WriteString(strings.Join(lines[:n], "\n") + "\n")
+			out.WriteString(s.exchange(t, parseMessage(t, lines[:n])).golden())
+			lines = lines[n:]
+			s.faults.set(nil, nil)
+		default:
+			if set := exchangeDirectives[strings.TrimPrefix(line, "@ ")]; set != nil {
+				set(s.faults)
+			}
+			require.True(t, line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "@ "), "what is %q?", line)
+			out.WriteString(line + "\n")
+			lines = lines[1:]
+		}
+	}
+	return out.String()
+}
+
+func parseMessage(t *testing.T, lines []string) message {
+	t.Helper()
+	var m message
+	for i, line := range lines {
+		line = strings.TrimPrefix(strings.TrimPrefix(line, ">"), " ")
+		switch {
+		case i == 0:
+			var ok bool
+			m.method, m.target, ok = strings.Cut(line, " ")
+			require.True(t, ok, "%q is no request line", line)
+		case line == "":
+			body := make([]string, 0, len(lines))
+			for _, line := range lines[i+1:] {
+				body = append(body, strings.TrimPrefix(strings.TrimPrefix(line, ">"), " "))
+			}
+			m.body = strings.Join(body, "\n")
+			return m
+		default:
+			m.header = append(m.header, line)
+		}
+	}
+	return m
+}
+
+// golden returns the lines of an answer in a golden file.
+func (a answer) golden() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "< %d %s\n", a.status, http.StatusText(a.status))
+	names := make([]string, 0, len(a.header))
+	for name := range a.header {
+		if name != "Date" && name != "Connection" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range a.header[name] {
+			fmt.Fprintf(&b, "< %s: %s\n", name, value)
+		}
+	}
+	if a.body == "" {
+		return b.String()
+	}
+	b.WriteString("<\n")
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, []byte(a.body), "", "  "); err != nil {
+		indented.Reset()
+		indented.WriteString(strconv.Quote(a.body))
+	}
+	for line := range strings.SplitSeq(indented.String(), "\n") {
+		b.WriteString("< " + line + "\n")
+	}
+	return b.String()
+}
+
+// TestEveryStatusHasAGolden: no status of the package doc is without an exchange.
+func TestEveryStatusHasAGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.golden")
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		all.Write(text)
+	}
+	for _, status := range documented {
+		assert.Contains(t, all.String(), fmt.Sprintf("\n< %d %s\n", status, http.StatusText(status)))
+	}
+}
+
+// TestForeignTenantIsUnknownTenant: the two files differ in the names that are
+// asked for and in nothing that is answered.
+func TestForeignTenantIsUnknownTenant(t *testing.T) {
+	answers := func(name string) string {
+		file, err := os.ReadFile("testdata/" + name + ".golden")
+		require.NoError(t, err)
+		var b strings.Builder
+		for line := range strings.Lines(string(file)) {
+			if strings.HasPrefix(line, "<") {
+				b.WriteString(line)
+			}
+		}
+		return b.String()
+	}
+	assert.Equal(t, answers("unknown-tenant"), answers("foreign-tenant"))
+}

@@ -1,0 +1,324 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var errSecret = errors.New("connect to " + marker)
+
+// collection is one over an empty store.
+func collection(t testing.TB) *resource.Collection {
+	t.Helper()
+	c, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	require.NoError(t, err)
+	return c
+}
+
+// answerOf serves one request with these hooks.
+func answerOf(t *testing.T, hooks httpapi.Hooks, m message) answer {
+	t.Helper()
+	handler, err := httpapi.NewHandler(collection(t), hooks, nil)
+	require.NoError(t, err)
+	return (&service{handler: handler}).direct(t, m)
+}
+
+// always returns hooks that say the same whatever they are asked.
+func always(p httpapi.Principal, authErr error, tenant storage.Tenant, resolveErr error) httpapi.Hooks {
+	return httpapi.Hooks{
+		Authenticate:  func(*http.Request) (httpapi.Principal, error) { return p, authErr },
+		ResolveTenant: func(context.Context, httpapi.Principal, string) (storage.Tenant, error) { return tenant, resolveErr },
+	}
+}
+
+func TestAuthenticateErrors(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		err    error
+		status int
+	}{
+		{"plain", errSecret, 401},
+		{"unauthenticated", httpapi.ErrUnauthenticated, 401},
+		{"unauthenticated, wrapped", fmt.Errorf("%w: %w", httpapi.ErrUnauthenticated, errSecret), 401},
+		{"unavailable", storage.ErrUnavailable, 503},
+		{"unavailable, wrapped", fmt.Errorf("tokens: %w: %w", storage.ErrUnavailable, errSecret), 503},
+		{"deadline", fmt.Errorf("tokens: %w", context.DeadlineExceeded), 503},
+		{"cancelled", fmt.Errorf("tokens: %w", context.Canceled), 503},
+
+		// "Its error becomes a 401, whatever it is."
+		{"of a store of tokens", fmt.Errorf("token: %w", storage.ErrNotFound), 401},
+		{"unknown tenant", httpapi.ErrUnknownTenant, 401},
+		{"closed", fmt.Errorf("token: %w", storage.ErrClosed), 401},
+		{"unknown outcome", fmt.Errorf("token: %w", storage.ErrUnknownOutcome), 401},
+		{"body too large", &http.MaxBytesError{Limit: 7}, 401},
+		{"claims are not JSON", fmt.Errorf("claims: %w", &schema.SyntaxError{Offset: 7, Reason: marker}), 401},
+		{"claims are not valid", &schema.ValidationError{Violations: []schema.Violation{{Pointer: "/sub", Message: marker}}}, 401},
+		{"exists", &resource.ExistsError{Field: marker}, 401},
+		{"a problem", &httpapi.Problem{Status: 400, Message: marker}, 401},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, m := range []message{get("c-1"), post("", customer("c-1", ""))} {
+				a := answerOf(t, always(httpapi.Principal{}, tc.err, acme, nil), m)
+				assert.Equal(t, tc.status, a.status, a.body)
+				assert.NotContains(t, a.body, marker)
+				if tc.status == 401 {
+					assert.Equal(t, "Bearer", a.header.Get("WWW-Authenticate"))
+					assert.JSONEq(t, `{"success":false,"message":"authentication failed"}`, a.body)
+				}
+			}
+		})
+	}
+}
+
+func TestResolveTenantErrors(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		tenant storage.Tenant
+		err    error
+		status int
+		body   string
+	}{
+		{"unknown", acme, httpapi.ErrUnknownTenant, 404, "tenant not found"},
+		{"unknown, wrapped", acme, fmt.Errorf("%w: %w", httpapi.ErrUnknownTenant, errSecret), 404, "tenant not found"},
+		{"plain", acme, errSecret, 500, "internal error"},
+		{"unavailable", acme, fmt.Errorf("%w: %w", storage.ErrUnavailable, errSecret), 503, "temporarily unavailable"},
+		{"deadline", acme, context.DeadlineExceeded, 503, "not finished in time"},
+		{"unauthenticated", acme, httpapi.ErrUnauthenticated, 401, "authentication failed"},
+		{"a problem of the service's own", acme, &httpapi.Problem{Status: 400, Message: "which business?"}, 400, "which business?"},
+		{"zero tenant", storage.Tenant{}, nil, 500, `"internal error"}`},
+		{"no business", storage.Tenant{Platform: acme.Platform}, nil, 500, `"internal error"}`},
+		{"no platform", storage.Tenant{Business: acme.Business}, nil, 500, `"internal error"}`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, m := range []message{get("c-1"), post("", customer("c-1", ""))} {
+				a := answerOf(t, always(httpapi.Principal{}, nil, tc.tenant, tc.err), m)
+				assert.Equal(t, tc.status, a.status, a.body)
+				assert.Contains(t, a.body, tc.body)
+				assert.NotContains(t, a.body, marker)
+			}
+		})
+	}
+}
+
+// TestConfinement: whatever ResolveTenant says, a caller stays in its business
+// or platform, and cannot tell a foreign tenant from none.
+func TestConfinement(t *testing.T) {
+	business := httpapi.Principal{Tenant: acme}
+	platform := httpapi.Principal{Tenant: storage.Tenant{Platform: acme.Platform}}
+	halved := httpapi.Principal{Tenant: storage.Tenant{Business: acme.Business}}
+	mixed := storage.Tenant{Platform: stranger.Platform, Business: acme.Business}
+	for _, tc := range []struct {
+		name    string
+		caller  httpapi.Principal
+		tenant  storage.Tenant
+		allowed bool
+	}{
+		{"nothing/any", httpapi.Principal{}, stranger, true},
+		{"business/its own", business, acme, true},
+		{"business/another of the platform", business, globex, false},
+		{"business/of another platform", business, stranger, false},
+		{"business/the same id on another platform", business, mixed, false},
+		{"business/zero", business, storage.Tenant{}, false},
+		{"platform/a business", platform, acme, true},
+		{"platform/another business", platform, globex, true},
+		{"platform/of another platform", platform, stranger, false},
+		{"platform/the same id on another platform", platform, mixed, false},
+		{"platform/zero", platform, storage.Tenant{}, false},
+		{"business without platform/its own", halved, acme, true},
+		{"business without platform/another", halved, globex, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, m := range []message{get("c-1"), get("-?externalId=.."), post("", customer("c-1", "")), post("?onconflict=x", "{")} {
+				unknown := answerOf(t, always(tc.caller, nil, storage.Tenant{}, httpapi.ErrUnknownTenant), m)
+				require.Equal(t, 404, unknown.status)
+				a := answerOf(t, always(tc.caller, nil, tc.tenant, nil), m)
+				if tc.allowed {
+					assert.NotEqual(t, unknown, a)
+				} else {
+					assert.Equal(t, unknown, a)
+				}
+			}
+		})
+	}
+}
+
+// TestTenantLeak sends every kind of request for a customer that only the other
+// tenant has, and for one that nobody has: the answers are the same bytes, before
+// and after the other tenant has it.
+func TestTenantLeak(t *testing.T) {
+	incomplete := `{"data":{"customerId":"c-1","firstName":"mine"}}`
+	requests := map[string]message{
+		"get":                         get("c-1"),
+		"get, encoded":                get("%63%2D1"),
+		"get, parameter":              get("-?externalId=c-1"),
+		"get, other name":             get("c-1").by("acme", "globex"),
+		"get, platform":               get("c-1").by("platform", "acme"),
+		"get, platform, none":         get("c-1").by("platform"),
+		"get, foreign platform":       get("c-1").by("platform", "stranger"),
+		"head":                        {method: "HEAD", target: route + "/c-1", header: []string{"Authorization: Bearer acme"}},
+		"delete":                      {method: "DELETE", target: route + "/c-1", header: []string{"Authorization: Bearer acme"}},
+		"partial":                     post("", incomplete),
+		"partial, reject":             post("?onconflict=reject", incomplete),
+		"partial, ignoring":           post("?ignoreUnknownFields=true", incomplete),
+		"partial, other name":         post("", incomplete).by("acme", "globex"),
+		"null on a required field":    post("", `{"data":{"customerId":"c-1","firstName":null}}`),
+		"null on a field of theirs":   post("", `{"data":{"customerId":"c-1","email":null,"nickname":null}}`),
+		"violations":                  post("", `{"data":{"customerId":"c-1","phone":7,"emial":1}}`),
+		"violations, reject":          post("?onconflict=reject", `{"data":{"customerId":"c-1","phone":7}}`),
+		"not JSON":                    post("", `{"data":{"customerId":"c-1"`),
+		"wrong type":                  post("", "x=y", "Content-Type: text/plain"),
+		"wrong query":                 post("?onconflict=x", incomplete),
+		"no such tenant":              get("c-1").by("acme", "nobody"),
+		"no such tenant, platform":    get("c-1").by("platform", "nobody"),
+		"unauthenticated":             get("c-1").by("nobody"),
+		"create, reject, then theirs": post("?onconflict=reject", customer("c-1", "")),
+	}
+	for name, m := range requests {
+		t.Run(name, func(t *testing.T) {
+			missing := newService(t, nil)
+			foreign := newService(t, nil)
+			full := `{"customerId":"c-1","firstName":"` + marker + `","lastName":"x","createdAt":"2024-01-02T03:04:05Z","email":"e"}`
+			foreign.put(t, globex, full)
+			foreign.put(t, stranger, full)
+			theirs := foreign.records(t)
+
+			want, got := missing.serve(t).exchange(t, m), foreign.serve(t).exchange(t, m)
+			want.header.Del("Date")
+			got.header.Del("Date")
+			assert.Equal(t, want, got)
+			assert.NotContains(t, got.body, marker)
+			var after []storage.Record
+			for _, rec := range foreign.records(t) {
+				if rec.Key.Tenant != acme {
+					after = append(after, rec)
+				}
+			}
+			assert.Equal(t, theirs, after)
+		})
+	}
+}
+
+// TestHooksSeeTheRequest: the hooks get the request, its context, and the header.
+func TestHooksSeeTheRequest(t *testing.T) {
+	type key struct{}
+	var names []string
+	hooks := httpapi.Hooks{
+		Authenticate: func(r *http.Request) (httpapi.Principal, error) {
+			return httpapi.Principal{Subject: r.Header.Get("Authorization")}, nil
+		},
+		ResolveTenant: func(ctx context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
+			names = append(names, fmt.Sprint(ctx.Value(key{}), " ", p.Subject, " ", name))
+			return acme, nil
+		},
+	}
+	r := httptest.NewRequest("GET", route+"/c-1", nil)
+	r = r.WithContext(context.WithValue(r.Context(), key{}, "ctx"))
+	r.Header.Set("Authorization", "ada")
+	_, err := hooks.Tenant(r)
+	require.NoError(t, err)
+	r.Header.Set("Reach-Tenant-ID", "acme")
+	tenant, err := hooks.Tenant(r)
+	require.NoError(t, err)
+	assert.Equal(t, acme, tenant)
+	r.Header.Add(httpapi.TenantHeader, "acme")
+	_, err = hooks.Tenant(r)
+	assert.Equal(t, 400, httpapi.ProblemOf(err).Status)
+	assert.Equal(t, []string{"ctx ada ", "ctx ada acme"}, names)
+}
+
+func TestNewHandlerErrors(t *testing.T) {
+	good := hooks
+	for _, tc := range []struct {
+		name       string
+		collection *resource.Collection
+		hooks      httpapi.Hooks
+		opts       *httpapi.Options
+		want       string
+	}{
+		{"no collection", nil, good, nil, "without a collection"},
+		{"no hooks", collection(t), httpapi.Hooks{}, nil, "need both"},
+		{"no Authenticate", collection(t), httpapi.Hooks{ResolveTenant: resolveTenant}, nil, "need both"},
+		{"no ResolveTenant", collection(t), httpapi.Hooks{Authenticate: authenticate}, nil, "need both"},
+		{"prefix without a slash in front", collection(t), good, &httpapi.Options{Prefix: "api/"}, "Prefix"},
+		{"prefix without a slash behind", collection(t), good, &httpapi.Options{Prefix: "/api"}, "Prefix"},
+		{"prefix with braces", collection(t), good, &httpapi.Options{Prefix: "/{x}/"}, "Prefix"},
+		{"prefix with a blank", collection(t), good, &httpapi.Options{Prefix: "/a b/"}, "Prefix"},
+		{"prefix with a tab", collection(t), good, &httpapi.Options{Prefix: "/a\tb/"}, "Prefix"},
+		{"prefix with an empty segment", collection(t), good, &httpapi.Options{Prefix: "//"}, "Prefix"},
+		{"prefix with a step", collection(t), good, &httpapi.Options{Prefix: "/api/../"}, "Prefix"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			assert.NotPanics(t, func() {
+				handler, err := httpapi.NewHandler(tc.collection, tc.hooks, tc.opts)
+				assert.ErrorContains(t, err, tc.want)
+				assert.Nil(t, handler)
+			})
+		})
+	}
+	_, err := httpapi.Hooks{}.Tenant(httptest.NewRequest("GET", "/", nil))
+	assert.ErrorContains(t, err, "need both")
+	assert.Equal(t, 500, httpapi.ProblemOf(err).Status)
+}
+
+// TestPrefix: the routes begin at Options.Prefix and nowhere else.
+func TestPrefix(t *testing.T) {
+	s := newService(t, &httpapi.Options{Prefix: "/v2/"})
+	assert.Equal(t, 404, s.direct(t, post("", customer("c-1", ""))).status)
+	m := post("", customer("c-1", ""))
+	m.target = "/v2/customers"
+	assert.Equal(t, 200, s.direct(t, m).status)
+	m = get("")
+	m.target = "/v2/customers/c-1"
+	assert.Equal(t, 200, s.direct(t, m).status)
+	root, err := httpapi.NewHandler(collection(t), hooks, &httpapi.Options{Prefix: "/"})
+	require.NoError(t, err)
+	m.target = "/customers/c-1"
+	assert.Contains(t, (&service{handler: root}).direct(t, m).body, "resource not found")
+}
+
+// TestOnError: it sees each error with the status that is answered, and the
+// cause of a 500 that the answer does not tell.
+func TestOnError(t *testing.T) {
+	type seen struct {
+		path   string
+		status int
+	}
+	var all []seen
+	var last error
+	handler, err := httpapi.NewHandler(collection(t), always(httpapi.Principal{}, nil, acme, nil), &httpapi.Options{
+		OnError: func(r *http.Request, status int, err error) {
+			all, last = append(all, seen{r.URL.Path, status}), err
+		},
+	})
+	require.NoError(t, err)
+	s := &service{handler: handler}
+	s.direct(t, post("", customer("c-1", "")))
+	s.direct(t, get("c-1"))
+	assert.Empty(t, all, "no error")
+	s.direct(t, get("c-2"))
+	require.ErrorIs(t, last, resource.ErrNotFound)
+	s.direct(t, message{method: "GET", target: "/x"})
+	s.direct(t, message{method: "GET", target: route})
+	assert.Equal(t, []seen{{route + "/c-2", 404}, {"/x", 404}, {route, 405}}, all)
+
+	broken, err := httpapi.NewHandler(collection(t), always(httpapi.Principal{}, nil, storage.Tenant{Platform: uuid.New()}, nil), &httpapi.Options{
+		OnError: func(_ *http.Request, _ int, err error) { last = err },
+	})
+	require.NoError(t, err)
+	(&service{handler: broken}).direct(t, get("c-1"))
+	assert.ErrorIs(t, last, storage.ErrInvalid)
+}

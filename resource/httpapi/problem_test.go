@@ -1,0 +1,411 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	outcomeUnknown = "the outcome of the write is unknown: it may have been stored; read the resource before trying again"
+	tooMany        = "too many concurrent changes to this resource"
+)
+
+func TestProblemOf(t *testing.T) {
+	violation := func(pointer string) schema.Violation {
+		return schema.Violation{Pointer: pointer, Code: schema.CodeType, Message: "want string, found number"}
+	}
+	for _, tc := range []struct {
+		name string
+		err  error
+		want httpapi.Problem
+	}{
+		{"problem", &httpapi.Problem{Status: 418, Message: "m", Errors: []string{"e"}, RetryAfter: 7, Allow: "GET"}, httpapi.Problem{Status: 418, Message: "m", Errors: []string{"e"}, RetryAfter: 7, Allow: "GET"}},
+		{
+			"violations", &schema.ValidationError{Violations: []schema.Violation{violation("/a"), violation("")}},
+			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: want string, found number", "data: want string, found number"}},
+		},
+		{
+			"more violations", &schema.ValidationError{Violations: []schema.Violation{violation("/a")}, More: 12},
+			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: want string, found number", "and 12 more"}},
+		},
+		{"syntax", &schema.SyntaxError{Offset: 7, Reason: "duplicate member name"}, httpapi.Problem{Status: 400, Message: "the request is not valid JSON: duplicate member name at byte 7"}},
+		{"exists", &resource.ExistsError{Key: storage.Key{ExternalID: marker}, Field: "customerId"}, httpapi.Problem{Status: 400, Message: "a resource with this customerId exists already"}},
+		{"body too large", &http.MaxBytesError{Limit: 7}, httpapi.Problem{Status: 413, Message: "the request body is larger than 7 bytes"}},
+		{"unauthenticated", httpapi.ErrUnauthenticated, httpapi.Problem{Status: 401, Message: "authentication failed"}},
+		{"unknown tenant", httpapi.ErrUnknownTenant, httpapi.Problem{Status: 404, Message: "tenant not found"}},
+		{"not found", resource.ErrNotFound, httpapi.Problem{Status: 404, Message: "resource not found"}},
+		{"too large", storage.ErrTooLarge, httpapi.Problem{Status: 413, Message: "the resource would be too large to store"}},
+		{"unknown outcome", storage.ErrUnknownOutcome, httpapi.Problem{Status: 500, Message: outcomeUnknown}},
+		{"unavailable", storage.ErrUnavailable, httpapi.Problem{Status: 503, Message: "temporarily unavailable", RetryAfter: 1}},
+		{"closed", storage.ErrClosed, httpapi.Problem{Status: 503, Message: "temporarily unavailable", RetryAfter: 1}},
+		{"conflict", storage.ErrConflict, httpapi.Problem{Status: 503, Message: tooMany, RetryAfter: 1}},
+		{"conflict with a record", &storage.ConflictError{Current: &storage.Record{Data: []byte(marker)}}, httpapi.Problem{Status: 503, Message: tooMany, RetryAfter: 1}},
+		{"deadline", context.DeadlineExceeded, httpapi.Problem{Status: 503, Message: "not finished in time; nothing was stored", RetryAfter: 1}},
+		{"cancelled", context.Canceled, httpapi.Problem{Status: 503, Message: "cancelled; nothing was stored", RetryAfter: 1}},
+
+		{"attempts and conflict", fmt.Errorf("%w: %w", storage.ErrAttempts, storage.ErrConflict), httpapi.Problem{Status: 503, Message: tooMany, RetryAfter: 1}},
+		{"unknown outcome and deadline", errors.Join(context.DeadlineExceeded, storage.ErrUnknownOutcome), httpapi.Problem{Status: 500, Message: outcomeUnknown}},
+		{"unknown outcome and cancelled", fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, context.Canceled), httpapi.Problem{Status: 500, Message: outcomeUnknown}},
+		{"unknown outcome and unavailable", errors.Join(storage.ErrUnavailable, storage.ErrUnknownOutcome), httpapi.Problem{Status: 500, Message: outcomeUnknown}},
+		{"unknown outcome and conflict", errors.Join(storage.ErrConflict, storage.ErrUnknownOutcome), httpapi.Problem{Status: 500, Message: outcomeUnknown}},
+		{"unauthenticated and not found", errors.Join(resource.ErrNotFound, httpapi.ErrUnauthenticated), httpapi.Problem{Status: 401, Message: "authentication failed"}},
+
+		{"corrupt", &schema.CorruptError{Offset: 7, Reason: marker}, httpapi.Problem{Status: 500, Message: "internal error"}},
+		{"invalid argument", storage.ErrInvalid, httpapi.Problem{Status: 500, Message: "internal error"}},
+		{"end of file", io.ErrUnexpectedEOF, httpapi.Problem{Status: 500, Message: "internal error"}},
+		{"unheard of", errors.New(marker), httpapi.Problem{Status: 500, Message: "internal error"}},
+		{"none", nil, httpapi.Problem{Status: 500, Message: "internal error"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			assert.Equal(t, &tc.want, httpapi.ProblemOf(tc.err))
+			if tc.err == nil {
+				return
+			}
+			for name, wrapped := range map[string]error{
+				"fmt":     fmt.Errorf("%s: %w", marker, tc.err),
+				"joined":  errors.Join(errors.New(marker), tc.err),
+				"OpError": &storage.OpError{Op: "put", Key: storage.Key{ExternalID: marker}, Err: tc.err},
+			} {
+				assert.Equal(t, &tc.want, httpapi.ProblemOf(wrapped), name)
+			}
+			if tc.want.Status == 418 {
+				return
+			}
+			w := httptest.NewRecorder()
+			httpapi.WriteError(w, fmt.Errorf("%s: %w", marker, tc.err))
+			a := answer{method: "GET", status: w.Code, header: w.Header(), body: w.Body.String()}
+			checkAnswer(t, a)
+			assert.Equal(t, tc.want.Status, a.status)
+			assert.NotContains(t, a.body, marker)
+		})
+	}
+}
+
+// TestProblemOfIsACopy: "The result is the caller's to change."
+func TestProblemOfIsACopy(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		err  error
+	}{
+		{"table", storage.ErrUnavailable},
+		{"unheard of", errors.New("x")},
+		{"problem", &httpapi.Problem{Status: 400, Message: "m"}},
+		{"problem with errors", &httpapi.Problem{Status: 400, Message: "m", Errors: []string{"a", "b"}}},
+		{"violations", &schema.ValidationError{Violations: []schema.Violation{{Pointer: "/a", Message: "m"}}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			want := fmt.Sprintf("%+v", *httpapi.ProblemOf(tc.err))
+			p := httpapi.ProblemOf(tc.err)
+			for i := range p.Errors {
+				p.Errors[i] = "changed"
+			}
+			_ = append(p.Errors[:0], "appended")
+			p.Status, p.Message, p.RetryAfter, p.Allow = 1, "changed", 2, "changed"
+			assert.Equal(t, want, fmt.Sprintf("%+v", *httpapi.ProblemOf(tc.err)))
+		})
+	}
+}
+
+// TestProblemIsAnError: its text is for logs.
+func TestProblemIsAnError(t *testing.T) {
+	var err error = &httpapi.Problem{Status: 400, Message: "the query is not valid"}
+	assert.EqualError(t, err, "httpapi: the query is not valid")
+}
+
+// TestWriteErrorEscapes: whatever a service puts into a problem of its own, the
+// answer is JSON.
+func TestWriteErrorEscapes(t *testing.T) {
+	hostile := "\"\\\x00\n\xff</script>\u2028é"
+	for _, p := range []*httpapi.Problem{
+		{Status: 400, Message: hostile, Errors: []string{hostile, "", hostile}},
+		{Status: 404, Message: hostile},
+		{Status: 503, Message: hostile, RetryAfter: 120},
+		{Status: 405, Message: hostile, Allow: "GET"},
+		{Status: 401, Message: hostile},
+	} {
+		w := httptest.NewRecorder()
+		httpapi.WriteError(w, p)
+		checkAnswer(t, answer{method: "POST", status: w.Code, header: w.Header(), body: w.Body.String()})
+		assert.Equal(t, p.Status, w.Code)
+		if p.RetryAfter > 0 {
+			assert.Equal(t, "120", w.Header().Get("Retry-After"))
+		}
+	}
+}
+
+// TestWriteErrorOfAProblemOfTheServicesOwn: any status, in the shape of the 400.
+func TestWriteErrorOfAProblemOfTheServicesOwn(t *testing.T) {
+	w := httptest.NewRecorder()
+	httpapi.WriteError(w, &httpapi.Problem{Status: 429, Message: "slow down", RetryAfter: 30, Errors: []string{"100 a minute"}})
+	assert.Equal(t, 429, w.Code)
+	assert.Equal(t, "30", w.Header().Get("Retry-After"))
+	assert.JSONEq(t, `{"success":false,"message":"slow down","errors":["100 a minute"]}`, w.Body.String())
+}
+
+// The kit on its own, in handlers that are not the ready one.
+
+func TestCreateOptions(t *testing.T) {
+	reject := resource.CreateOptions{OnConflict: resource.Reject}
+	ignore := resource.CreateOptions{UnknownFields: schema.IgnoreUnknown}
+	both := resource.CreateOptions{OnConflict: resource.Reject, UnknownFields: schema.IgnoreUnknown}
+	bad := func(errs ...string) []string { return errs }
+	const (
+		conflict = `onconflict: want "upsert" or "reject", in lower case`
+		unknown  = `ignoreUnknownFields: want "true" or "false", in lower case`
+		noQuery  = "no query"
+	)
+	for _, tc := range []struct {
+		query string
+		want  resource.CreateOptions
+		errs  []string
+	}{
+		{"", resource.CreateOptions{}, nil},
+		{"onconflict=upsert", resource.CreateOptions{}, nil},
+		{"onconflict=reject", reject, nil},
+		{"onconflict=%72eject", reject, nil},
+		{"ignoreUnknownFields=true", ignore, nil},
+		{"ignoreUnknownFields=true&onconflict=reject", both, nil},
+		{"ignoreUnknownFields=false", resource.CreateOptions{}, nil},
+		{"ignoreUnknownFields=", resource.CreateOptions{}, nil},
+		{"ignoreUnknownFields", resource.CreateOptions{}, nil},
+		{"ignoreUnknownFields=null", resource.CreateOptions{}, nil},
+		{"OnConflict=reject&ignoreunknownfields=true&x=y&x=z", resource.CreateOptions{}, nil},
+		{"onconflict", resource.CreateOptions{}, bad(conflict)},
+		{"onconflict=", resource.CreateOptions{}, bad(conflict)},
+		{"onconflict=null", resource.CreateOptions{}, bad(conflict)},
+		{"onconflict=REJECT", resource.CreateOptions{}, bad(conflict)},
+		{"onconflict=Reject", resource.CreateOptions{}, bad(conflict)},
+		{"onconflict=reject+", resource.CreateOptions{}, bad(conflict)},
+		{"onconflict=reject,upsert", resource.CreateOptions{}, bad(conflict)},
+		{"onconflict=merge&ignoreUnknownFields=true", resource.CreateOptions{}, bad(conflict)},
+		{"onconflict=upsert&onconflict=upsert", resource.CreateOptions{}, bad("onconflict: given more than once")},
+		{"onconflict=reject&onconflict=upsert", resource.CreateOptions{}, bad("onconflict: given more than once")},
+		{"ignoreUnknownFields=True", resource.CreateOptions{}, bad(unknown)},
+		{"ignoreUnknownFields=0", resource.CreateOptions{}, bad(unknown)},
+		{"ignoreUnknownFields=yes&onconflict=reject", resource.CreateOptions{}, bad(unknown)},
+		{"ignoreUnknownFields=&ignoreUnknownFields=", resource.CreateOptions{}, bad("ignoreUnknownFields: given more than once")},
+		{"ignoreUnknownFields=x&onconflict=y", resource.CreateOptions{}, bad(conflict, unknown)},
+		{"onconflict=reject;ignoreUnknownFields=true", resource.CreateOptions{}, bad(noQuery)},
+		{"onconflict=%", resource.CreateOptions{}, bad(noQuery)},
+	} {
+		t.Run(tc.query, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/anything", nil)
+			r.URL.RawQuery = tc.query
+			got, err := httpapi.CreateOptions(r)
+			assert.Equal(t, tc.want, got)
+			if tc.errs == nil {
+				require.NoError(t, err)
+				return
+			}
+			var p *httpapi.Problem
+			require.ErrorAs(t, err, &p)
+			assert.Equal(t, 400, p.Status)
+			if tc.errs[0] == noQuery {
+				assert.Contains(t, p.Message, "name=value")
+			} else {
+				assert.Equal(t, tc.errs, p.Errors)
+			}
+		})
+	}
+}
+
+func TestReadData(t *testing.T) {
+	deep := func(n int) string { return `{"data":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}` }
+	for _, tc := range []struct {
+		name, body string
+		limit      int64
+		want       string // data, or
+		status     int    // of the error
+	}{
+		{"data", `{"data":{"a":1}}`, 0, `{"a":1}`, 0},
+		{"blanks stay inside", ` { "data" : { "a" : 1 } } `, 0, `{ "a" : 1 }`, 0},
+		{"escaped name", `{"\u0064\u0061ta":{"a":1}}`, 0, `{"a":1}`, 0},
+		{"not the data inside", `{"x":{"data":1},"y":[{"data":2}],"data":3}`, 0, `3`, 0},
+		{"not a path of gjson", `{"data.a":1,"d*":2,"da?a":3,"data|x":4,"data":5,"@this":6}`, 0, `5`, 0},
+		{"any kind", `{"data":null}`, 0, `null`, 0},
+		{"string with braces", `{"x":"}\"{","data":"\"}"}`, 0, `"\"}"`, 0},
+		{"last of many", "{" + strings.TrimPrefix(members(500, func(i int) string { return fmt.Sprint(i) }), ",") + `,"data":[1e400]}`, 0, `[1e400]`, 0},
+		{"as deep as data may be", deep(64), 0, strings.Repeat("[", 64) + strings.Repeat("]", 64), 0},
+		{"deeper", deep(65), 0, "", 400},
+		{"other case", `{"Data":1}`, 0, "", 400},
+		{"name with a blank", `{"data ":1}`, 0, "", 400},
+		{"no object", `[]`, 0, "", 400},
+		{"empty", ``, 0, "", 400},
+		{"limit", `{"data":12}`, 11, `12`, 0},
+		{"limit-1", `{"data":1}`, 11, `1`, 0},
+		{"limit+1", `{"data":123}`, 11, "", 413},
+		{"limit+1 blank", `{"data":12} `, 11, "", 413},
+		{"limit 0 is 1 MiB", `{"data":12}` + strings.Repeat(" ", httpapi.MaxBody-11), 0, "12", 0},
+		{"limit 0 is 1 MiB and no more", `{"data":12}` + strings.Repeat(" ", httpapi.MaxBody-10), 0, "", 413},
+		{"negative limit", `{"data":12}`, -1, "12", 0},
+	} {
+		for _, known := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/length known %v", tc.name, known), func(t *testing.T) {
+				r := httptest.NewRequest("POST", "/anything", strings.NewReader(tc.body))
+				if !known {
+					r.ContentLength = -1
+				}
+				got, err := httpapi.ReadData(nil, r, tc.limit) // w may be nil
+				if tc.status == 0 {
+					require.NoError(t, err)
+					assert.Equal(t, tc.want, string(got))
+					return
+				}
+				require.Error(t, err)
+				assert.Equal(t, tc.status, httpapi.ProblemOf(err).Status, err)
+			})
+		}
+	}
+}
+
+// TestReadDataErrors: which error it is, for services that want to tell.
+func TestReadDataErrors(t *testing.T) {
+	read := func(body io.Reader, contentType string) error {
+		r := httptest.NewRequest("POST", "/anything", body)
+		r.Header.Set("Content-Type", contentType)
+		_, err := httpapi.ReadData(httptest.NewRecorder(), r, 16)
+		return err
+	}
+	var syntax *schema.SyntaxError
+	require.ErrorAs(t, read(strings.NewReader(`{"data":1,}`), "application/json"), &syntax)
+	assert.Equal(t, 10, syntax.Offset)
+	var tooLong *http.MaxBytesError
+	require.ErrorAs(t, read(strings.NewReader(`{"data":1         }`), "application/json"), &tooLong)
+	assert.Equal(t, int64(16), tooLong.Limit)
+	var p *httpapi.Problem
+	require.ErrorAs(t, read(strings.NewReader(`{"data":1}`), "text/plain"), &p)
+	assert.Equal(t, 415, p.Status)
+}
+
+// TestReadDataWithoutABody: as a handler of its own may get a request, and as a
+// server's never does.
+func TestReadDataWithoutABody(t *testing.T) {
+	for _, body := range []io.ReadCloser{nil, http.NoBody} {
+		r := httptest.NewRequest("POST", "/anything", nil)
+		r.Body = body
+		_, err := httpapi.ReadData(nil, r, 0)
+		var syntax *schema.SyntaxError
+		require.ErrorAs(t, err, &syntax)
+		assert.Zero(t, syntax.Offset)
+	}
+}
+
+// broken is a body that fails after its text.
+type broken struct {
+	io.Reader
+	err error
+}
+
+func (b broken) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		err = b.err
+	}
+	return n, err
+}
+
+// TestReadDataOfABrokenBody: a body that does not arrive is the client's mistake
+// or a matter of time, and never an internal error.
+func TestReadDataOfABrokenBody(t *testing.T) {
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	expired, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	for _, tc := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want []int
+	}{
+		{"cut", context.Background(), io.ErrUnexpectedEOF, []int{400}},
+		{"reset", context.Background(), errors.New("read tcp: connection reset by peer"), []int{400}},
+		{"cut, client gone", cancelled, io.ErrUnexpectedEOF, []int{400, 503}},
+		{"reset, client gone", cancelled, errors.New("read tcp: connection reset by peer"), []int{400, 503}},
+		{"out of time", expired, errors.New("read tcp: i/o timeout"), []int{400, 503}},
+		{"the context's own error", expired, context.DeadlineExceeded, []int{503}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/anything", broken{strings.NewReader(`{"data":{"customerId":"` + marker), tc.err})
+			data, err := httpapi.ReadData(nil, r.WithContext(tc.ctx), 0)
+			require.Error(t, err)
+			assert.Nil(t, data)
+			p := httpapi.ProblemOf(err)
+			assert.Contains(t, tc.want, p.Status, p.Message)
+			assert.NotContains(t, p.Message, marker)
+		})
+	}
+}
+
+// TestExternalID also without a pattern that has the wildcard.
+func TestExternalID(t *testing.T) {
+	for _, tc := range []struct{ name, path, query, want string }{
+		{"no path value", "", "", ""},
+		{"no path value, parameter", "", "externalId=x", ""},
+		{"path", "c-1", "", "c-1"},
+		{"path wins", "c-1", "externalId=x", "c-1"},
+		{"path, query that is none", "c-1", ";%", "c-1"},
+		{"dash", "-", "", "-"},
+		{"dash, empty parameter", "-", "externalId=", "-"},
+		{"dash, parameter", "-", "externalId=..", ".."},
+		{"dash, dash", "-", "externalId=-", "-"},
+		{"dash, plus is a blank", "-", "externalId=a+b%2Bc", "a b+c"},
+		{"dash, other parameter", "-", "externalid=x", "-"},
+		{"two dashes", "--", "externalId=x", "--"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/anything", nil)
+			r.URL.RawQuery = tc.query
+			if tc.path != "" {
+				r.SetPathValue("externalId", tc.path)
+			}
+			got, err := httpapi.ExternalID(r)
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, got)
+		})
+	}
+	for _, query := range []string{"externalId=a&externalId=a", "externalId=%", "a;b"} {
+		r := httptest.NewRequest("GET", "/anything", nil)
+		r.SetPathValue("externalId", "-")
+		r.URL.RawQuery = query
+		_, err := httpapi.ExternalID(r)
+		assert.Equal(t, 400, httpapi.ProblemOf(err).Status, query)
+	}
+}
+
+// TestWrite: results and resources with nil options, and what each outcome says.
+func TestWrite(t *testing.T) {
+	c := collection(t)
+	data := `{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}`
+	for _, step := range []struct{ data, message string }{
+		{data, "resource created"}, {data, "resource unchanged"}, {`{"customerId":"c-1","phone":"1"}`, "resource updated"},
+	} {
+		result, err := c.Create(context.Background(), acme, []byte(step.data), nil)
+		require.NoError(t, err)
+		w := httptest.NewRecorder()
+		httpapi.WriteResult(w, result, nil)
+		checkAnswer(t, answer{method: "POST", status: w.Code, header: w.Header(), body: w.Body.String()})
+		assert.Contains(t, w.Body.String(), `"message":"`+step.message+`"`)
+	}
+	res, err := c.Get(context.Background(), acme, "c-1")
+	require.NoError(t, err)
+	for _, opts := range []*resource.ShapeOptions{nil, {}, {OmitDeprecated: true}} {
+		w := httptest.NewRecorder()
+		httpapi.WriteResource(w, res, opts)
+		checkAnswer(t, answer{method: "GET", status: w.Code, header: w.Header(), body: w.Body.String()})
+		assert.Equal(t, opts == nil || !opts.OmitDeprecated, strings.Contains(w.Body.String(), "platform_id"))
+	}
+}
