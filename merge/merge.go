@@ -33,19 +33,25 @@ func (e *SyntaxError) Error() string {
 func Patch(target, patch []byte) ([]byte, error) {
 	m := mergers.Get().(*merger)
 	defer m.put()
-	// The result is made in a buffer first, for it is to take no more memory
-	// than it needs: it may be kept for long.
+	if size := len(target) + len(patch); size > maxBuffer {
+		out, err := m.append(make([]byte, 0, size), target, patch)
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
+	// A small result is made in a buffer first, for it is to take no more memory
+	// than it needs: there may be many, and they may be kept for long.
 	out, err := m.append(m.buffer[:0], target, patch)
 	if err != nil {
 		return nil, err
 	}
-	if cap(out) <= maxBuffer {
-		m.buffer = out
-	}
+	m.buffer = out
 	return append([]byte(nil), out...), nil
 }
 
-// maxBuffer bounds in bytes what a pooled merger may keep for results.
+// maxBuffer is the size in bytes, of both inputs together, up to which Patch makes
+// the result in the pooled buffer.
 const maxBuffer = 64 << 10
 
 // Append is like [Patch] but appends the result to dst and returns the extended

@@ -261,7 +261,7 @@ func (c *Collection) unchanged(stored, merged, filled []byte) (bool, error) {
 	case len(merged) >= len(stored):
 		return false, nil
 	case len(filled) == len(merged): // no default was put back
-		return mayHaveBlanks(stored) && merge.Equal(stored, merged), nil
+		return sameButBlanks(stored, merged) && merge.Equal(stored, merged), nil
 	}
 	changed, _, err := merge.Changes(stored, merged)
 	if err != nil || len(changed) > 0 {
@@ -274,12 +274,17 @@ func (c *Collection) unchanged(stored, merged, filled []byte) (bool, error) {
 	return merge.Equal(before.Stored, filled), nil
 }
 
-// mayHaveBlanks reports whether text has a blank, outside or inside a string.
-func mayHaveBlanks(text []byte) bool {
-	for _, blank := range []byte(" \n\t\r") {
-		if bytes.IndexByte(text, blank) >= 0 {
-			return true
+// sameButBlanks reports whether b is a without some of its blanks. It is the
+// quick way to find out that two documents differ; if it is true they may still.
+func sameButBlanks(a, b []byte) bool {
+	i := 0
+	for _, c := range a {
+		switch {
+		case i < len(b) && b[i] == c:
+			i++
+		case c != ' ' && c != '\n' && c != '\t' && c != '\r':
+			return false
 		}
 	}
-	return false
+	return i == len(b)
 }

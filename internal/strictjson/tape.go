@@ -64,8 +64,8 @@ type Doc struct {
 	scratch []byte              // scratch for decoding escaped names
 }
 
-// maxPooledNodes bounds what a pooled Doc may keep in memory: 1 MiB of nodes.
-const maxPooledNodes = 1 << 15
+// maxPooledNodes bounds what a pooled Doc may keep in memory: 4 MiB of nodes.
+const maxPooledNodes = 1 << 17
 
 var pool = sync.Pool{New: func() any { return new(Doc) }}
 

@@ -174,9 +174,18 @@ func (s *Store) indexForWrite(scope storage.Scope) (*index, error) {
 // next returns the record to store, under a fresh revision.
 func (s *Store) next(rec storage.Record) *storage.Record {
 	rec.Revision = storage.Revision(s.revision.Add(1))
-	rec.CreatedAt = rec.CreatedAt.UTC().Truncate(time.Millisecond)
-	rec.UpdatedAt = rec.UpdatedAt.UTC().Truncate(time.Millisecond)
+	rec.CreatedAt = toMillisecond(rec.CreatedAt)
+	rec.UpdatedAt = toMillisecond(rec.UpdatedAt)
 	return &rec
+}
+
+// toMillisecond returns the instant as a store keeps it. Most times come like
+// that already.
+func toMillisecond(t time.Time) time.Time {
+	if t.Location() == time.UTC && t.Nanosecond()%int(time.Millisecond) == 0 {
+		return t
+	}
+	return t.UTC().Truncate(time.Millisecond)
 }
 
 func check(ctx context.Context, key storage.Key) error {

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/merge"
+	"example.com/resourcekit/schema"
+)
+
+// BenchmarkCompare runs every contender of every set, with the same inputs as
+// the command. Its numbers come from minutes apart: for ratios use the command.
+func BenchmarkCompare(b *testing.B) {
+	for _, source := range sources() {
+		b.Run(source.name, func(b *testing.B) {
+			if source.large && testing.Short() {
+				b.Skip("large")
+			}
+			s, err := source.open()
+			require.NoError(b, err)
+			for _, c := range s.contenders {
+				b.Run(strings.ReplaceAll(c.name, "/", "-"), func(b *testing.B) {
+					b.ReportAllocs()
+					b.SetBytes(int64(s.bytes))
+					for i := 0; b.Loop(); i++ {
+						if _, err := c.run(i); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// BenchmarkGrowth is the command's growth tables: look at MB/s.
+func BenchmarkGrowth(b *testing.B) {
+	for _, sweep := range sweeps {
+		name, _, _ := strings.Cut(sweep.name, ":")
+		for n := sweep.from; n <= sweep.to; n *= 2 {
+			s := growthSet(sweep.input(n))
+			b.Run(name+"/"+sweep.unit+"="+strconv.Itoa(n), func(b *testing.B) {
+				b.SetBytes(int64(s.bytes))
+				for i := 0; b.Loop(); i++ {
+					if _, err := s.contenders[0].run(i); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func decode(t testing.TB, text []byte) any {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var v any
+	require.NoError(t, dec.Decode(&v), "%.300q", text)
+	return v
+}
+
+func TestInputs(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		list          []input
+		target, patch int // bytes, on average
+	}{
+		{"ascii", customers(ascii, rotating), 350, 120},
+		{"cjk", customers(cjk, rotating), 350, 120},
+		{"escapes", customers(escapes, rotating), 350, 120},
+		{"nested", nested(rotating), 10_240, 250},
+		{"wide", wide(4), 1_000_000, 90_000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			target, patch := 0, 0
+			seen := map[string]bool{}
+			for _, in := range test.list {
+				target, patch = target+len(in.target), patch+len(in.patch)
+				assert.False(t, seen[string(in.target)], "a document comes twice")
+				seen[string(in.target)] = true
+				changed, err := merge.Patch(in.target, in.patch)
+				require.NoError(t, err, "%s\n%s", in.target, in.patch)
+				assert.False(t, merge.Equal(changed, in.target), "a patch changes nothing")
+				again, err := merge.Patch(changed, in.other)
+				require.NoError(t, err, "%s", in.other)
+				assert.False(t, merge.Equal(changed, again), "the other patch changes nothing")
+			}
+			n := len(test.list)
+			t.Logf("%d and %d bytes", target/n, patch/n)
+			assert.InEpsilon(t, test.target, target/n, 0.1)
+			assert.InEpsilon(t, test.patch, patch/n, 0.1)
+		})
+	}
+	assert.Equal(t, customers(cjk, 9), customers(cjk, 9), "the same in every run")
+}
+
+// TestContendersAgree holds that all who make something come to the same result,
+// or the comparison would compare different things.
+func TestContendersAgree(t *testing.T) {
+	for _, source := range sources() {
+		if source.large {
+			continue
+		}
+		t.Run(source.name, func(t *testing.T) {
+			s, err := source.open()
+			require.NoError(t, err)
+			for i := range rotating {
+				if s.bytes > 1<<18 && i > 0 {
+					break
+				}
+				var want any
+				for k, c := range s.contenders {
+					got, err := c.run(i)
+					require.NoError(t, err, c.name)
+					switch {
+					case got == nil:
+					case k == 0:
+						want = decode(t, got)
+					default:
+						assert.Equal(t, want, decode(t, got), "%s, document %d", c.name, i)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSchemasAgree holds that the JSON Schema says what the built-in schema says.
+func TestSchemasAgree(t *testing.T) {
+	compiled, err := compileJSONSchema()
+	require.NoError(t, err)
+	const valid = `{"customerId":"1","firstName":"a","lastName":"b","createdAt":"2024-02-29T00:00:00Z"}`
+	for _, test := range []struct {
+		patch string
+		valid bool
+	}{
+		{`{}`, true},
+		{`{"email":"c","emailOptOut":true}`, true},
+		{`{"customerId":""}`, false},
+		{`{"firstName":null}`, false},
+		{`{"emailOptOut":"true"}`, false},
+		{`{"createdAt":"2023-02-29T00:00:00Z"}`, false},
+		{`{"createdAt":"yesterday"}`, false},
+		{`{"unknown":1}`, false},
+	} {
+		doc, err := merge.Patch([]byte(valid), []byte(test.patch))
+		require.NoError(t, err)
+		assert.Equal(t, test.valid, schema.Customers().Validate(doc) == nil, "ours, %s", test.patch)
+		assert.Equal(t, test.valid, compiled.Validate(decode(t, doc)) == nil, "theirs, %s", test.patch)
+	}
+}
+
+// TestTable runs the command's parts at their shortest.
+func TestTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	var out bytes.Buffer
+	require.NoError(t, compare(&out, pace{rounds: 1, batch: time.Microsecond}, false))
+	for _, want := range []string{"merge.Append", "merge.Patch", "schema.Validate", "AppendJSON", "Collection.Create", "Growth by width", "Growth by deletions", "Growth by depth"} {
+		assert.Contains(t, out.String(), want)
+	}
+}
