@@ -47,7 +47,9 @@ func Patch(target, patch []byte) ([]byte, error) {
 		return nil, err
 	}
 	m.buffer = out
-	return append([]byte(nil), out...), nil
+	result := make([]byte, len(out))
+	copy(result, out)
+	return result, nil
 }
 
 // maxBuffer is the size in bytes, of both inputs together, up to which Patch makes

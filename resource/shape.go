@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"time"
 
@@ -78,10 +79,10 @@ func (r Resource) MarshalJSON() ([]byte, error) {
 	return r.AppendJSON(make([]byte, 0, members+len(r.shown)), nil), nil
 }
 
-// hexPairs has the two hexadecimal digits of every byte.
-var hexPairs = func() (pairs [256][2]byte) {
+// hexPairs has the two hexadecimal digits of every byte, in memory order.
+var hexPairs = func() (pairs [256]uint16) {
 	for b := range pairs {
-		hex.Encode(pairs[b][:], []byte{byte(b)})
+		pairs[b] = binary.NativeEndian.Uint16(hex.AppendEncode(nil, []byte{byte(b)}))
 	}
 	return pairs
 }()
@@ -94,8 +95,7 @@ func appendUUID(dst []byte, id uuid.UUID) []byte {
 	dst = append(dst, `"........-....-....-....-............"`...)
 	text := (*[38]byte)(dst[len(dst)-38:])
 	for i, b := range id {
-		at := uuidDigits[i]
-		text[at], text[at+1] = hexPairs[b][0], hexPairs[b][1]
+		binary.NativeEndian.PutUint16(text[uuidDigits[i]:], hexPairs[b])
 	}
 	return dst
 }
@@ -106,18 +106,20 @@ func appendTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
-	dst = append(dst, '"')
-	dst = append2(dst, year/100)
-	dst = append2(dst, year%100)
-	dst = append2(append(dst, '-'), int(month))
-	dst = append2(append(dst, '-'), day)
-	dst = append2(append(dst, 'T'), hour)
-	dst = append2(append(dst, ':'), minute)
-	dst = append2(append(dst, ':'), second)
+	dst = append(dst, `"....-..-..T..:..:......Z"`...)
+	text := (*[26]byte)(dst[len(dst)-26:])
+	twoDigits(text[1:], year/100)
+	twoDigits(text[3:], year%100)
+	twoDigits(text[6:], int(month))
+	twoDigits(text[9:], day)
+	twoDigits(text[12:], hour)
+	twoDigits(text[15:], minute)
+	twoDigits(text[18:], second)
 	millis := t.Nanosecond() / int(time.Millisecond)
-	dst = append2(append(dst, '.', byte('0'+millis/100)), millis%100)
-	return append(dst, 'Z', '"')
+	text[21] = byte('0' + millis/100)
+	twoDigits(text[22:], millis%100)
+	return dst
 }
 
-// append2 appends the two digits of n, 0 to 99.
-func append2(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
+// twoDigits writes n, 0 to 99.
+func twoDigits(text []byte, n int) { text[0], text[1] = byte('0'+n/10), byte('0'+n%10) }
