@@ -49,6 +49,10 @@ func Diff(from, to []byte) ([]byte, error) {
 // changed is the pointer to the whole document, "". A nil or empty document is
 // an absent one.
 //
+// The lists stay linear in the documents: an object in which the pointers would
+// together take more than 256 bytes and four times its own text is reported as
+// one changed member.
+//
 // It returns a *[SyntaxError] when an input is not strict JSON.
 func Changes(from, to []byte) (changed, removed []string, err error) {
 	if len(to) == 0 {
@@ -73,7 +77,8 @@ func Changes(from, to []byte) (changed, removed []string, err error) {
 		}
 		return changed, nil, nil
 	}
-	d.changes(0, 0, nil, &changed, &removed)
+	// At the root no path makes pointers long, so it has no bound.
+	_ = d.changes(0, 0, nil, &changed, &removed)
 	return changed, removed, nil
 }
 
@@ -191,23 +196,50 @@ func notRepresentable(n *strictjson.Node) error {
 	return fmt.Errorf("%w: null member at byte %d", ErrNotRepresentable, n.Start)
 }
 
+// maxPointers and maxPointersFactor bound the pointers into one object, in bytes
+// and as a multiple of the object's texts: below a long path, every short member
+// would otherwise cost the whole path.
+const (
+	maxPointers       = 256
+	maxPointersFactor = 4
+)
+
+// errTooLong ends the walk through an object whose pointers exceed their bound.
+var errTooLong = errors.New("too many pointers")
+
 // changes appends the pointers of what differs between the objects f and t,
-// which stand at path.
-func (d differ) changes(f, t uint32, path []byte, changed, removed *[]string) {
-	// The callback never fails.
-	_ = d.pairs(f, t, func(f, t uint32) error {
+// which stand at path. It returns errTooLong when those exceed their bound.
+func (d differ) changes(f, t uint32, path []byte, changed, removed *[]string) error {
+	size, bound := 0, maxPointers+maxPointersFactor*(len(d.from.Text(f))+len(d.to.Text(t)))
+	return d.pairs(f, t, func(f, t uint32) error {
 		doc, c := d.to, t
 		if t == 0 {
 			doc, c = d.from, f
 		}
 		at := strictjson.AppendPointer(path[:len(path):len(path)], doc.AppendName(nil, c))
+		list := changed
 		switch {
 		case t == 0:
-			*removed = append(*removed, string(at))
+			list = removed
 		case f != 0 && d.bothObjects(f, t):
-			d.changes(f, t, at, changed, removed)
-		default:
-			*changed = append(*changed, string(at))
+			numChanged, numRemoved := len(*changed), len(*removed)
+			if d.changes(f, t, at, changed, removed) == nil {
+				for _, added := range [][]string{(*changed)[numChanged:], (*removed)[numRemoved:]} {
+					for _, pointer := range added {
+						size += len(pointer)
+					}
+				}
+				if len(path) > 0 && size > bound {
+					return errTooLong
+				}
+				return nil
+			}
+			// The object itself stands for what is in it.
+			*changed, *removed = (*changed)[:numChanged], (*removed)[:numRemoved]
+		}
+		*list = append(*list, string(at))
+		if size += len(at); len(path) > 0 && size > bound {
+			return errTooLong
 		}
 		return nil
 	})

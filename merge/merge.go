@@ -2,6 +2,7 @@ package merge
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"example.com/resourcekit/internal/strictjson"
@@ -25,8 +26,8 @@ func (e *SyntaxError) Error() string {
 }
 
 // Patch returns the result of applying patch to target (RFC 7396, section 2) as
-// a new slice of compact JSON. A nil or empty target is an absent one: the
-// result is then the patch without the members that are null.
+// a new slice of compact JSON with little spare capacity. A nil or empty target is
+// an absent one: the result is then the patch without the members that are null.
 //
 // It returns a *[SyntaxError] when patch or target is not strict JSON; the
 // patch is looked at first.
@@ -37,6 +38,9 @@ func Patch(target, patch []byte) ([]byte, error) {
 		out, err := m.append(make([]byte, 0, size), target, patch)
 		if err != nil {
 			return nil, err
+		}
+		if len(out) < cap(out)-cap(out)/4 {
+			out = slices.Clone(out)
 		}
 		return out, nil
 	}
@@ -77,7 +81,10 @@ func (m *merger) append(dst, target, patch []byte) ([]byte, error) {
 	if err := parse(&m.target, target, "target"); err != nil {
 		return dst, err
 	}
-	if m.target.Nodes[0].Kind == strictjson.Object && m.patch.Nodes[0].Kind == strictjson.Object {
+	switch patch := m.patch.Nodes[0].Kind; {
+	case patch != strictjson.Object && same(&m.target, 0, &m.patch, 0):
+		return text(dst, &m.target, m.target.Text(0)), nil
+	case patch == strictjson.Object && m.target.Nodes[0].Kind == strictjson.Object:
 		return m.merge(dst, 0, 0), nil
 	}
 	return m.value(dst, 0), nil

@@ -96,6 +96,8 @@ var rules = []struct{ name, target, patch, want string }{
 
 	{"equal/string with other escapes keeps its text", `{"a":"\u00e9"}`, `{"a":"é"}`, `{"a":"\u00e9"}`},
 	{"equal/array with other order of members keeps its text", `{"a":[{"b":1,"c":2}]}`, `{"a":[{"c":2,"b":1}]}`, `{"a":[{"b":1,"c":2}]}`},
+	{"equal/root string", `"\u00e9"`, `"é"`, `"\u00e9"`},
+	{"equal/root array", `[{"a":1,"b":2}]`, `[{"b":2,"a":1}]`, `[{"a":1,"b":2}]`},
 	{"equal/object", `{"a":{"b":1,"c":2}}`, `{"a":{"c":2,"b":1}}`, `{"a":{"b":1,"c":2}}`},
 
 	{"name/escaped in the patch", `{"a":1}`, `{"\u0061":2}`, `{"a":2}`},
@@ -363,6 +365,7 @@ func TestDiffRefuses(t *testing.T) {
 }
 
 func TestChanges(t *testing.T) {
+	long := strings.Repeat("n", 1000)
 	for _, c := range []struct {
 		name, from, to   string
 		changed, removed []string
@@ -380,6 +383,9 @@ func TestChanges(t *testing.T) {
 		{"null is a value", `{"a":1}`, `{"a":null}`, []string{"/a"}, nil},
 		{"pointer escapes", `{"a/b":1}`, `{"~":1}`, []string{"/~0"}, []string{"/a~1b"}},
 		{"decoded names", `{}`, `{"\u0061":1}`, []string{"/a"}, nil},
+		{"a long path to one member", `{"` + long + `":{"a":1}}`, `{"` + long + `":{"a":2,"b":3}}`, []string{"/" + long}, nil},
+		{"a long path, removed", `{"x":1,"` + long + `":{"a":1}}`, `{"` + long + `":{},"y":1}`, []string{"/" + long, "/y"}, []string{"/x"}},
+		{"a path that is not long", `{"` + long[:100] + `":{"a":1}}`, `{"` + long[:100] + `":{"b":2}}`, []string{"/" + long[:100] + "/b"}, []string{"/" + long[:100] + "/a"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			changed, removed, err := merge.Changes([]byte(c.from), []byte(c.to))
@@ -391,6 +397,38 @@ func TestChanges(t *testing.T) {
 	for _, c := range [][2]string{{`{`, `{}`}, {`{}`, `{`}, {`{`, ``}} {
 		_, _, err := merge.Changes([]byte(c[0]), []byte(c[1]))
 		assert.Error(t, err)
+	}
+}
+
+// TestChangesStaysLinear: many members below a long path would make pointers that
+// grow with the square of the documents.
+func TestChangesStaysLinear(t *testing.T) {
+	document := func(depth, members int) []byte {
+		var b strings.Builder
+		for range depth {
+			fmt.Fprintf(&b, `{"%s":`, strings.Repeat("n", 10*members/depth))
+		}
+		b.WriteByte('{')
+		for i := range members {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, `"%d":1`, i)
+		}
+		return []byte(b.String() + strings.Repeat("}", depth+1))
+	}
+	for _, depth := range []int{1, 5, 60} {
+		from := document(depth, 5000)
+		for _, to := range [][]byte{bytes.ReplaceAll(from, []byte(":1"), []byte(":2")), document(depth, 1)} {
+			changed, removed, err := merge.Changes(from, to)
+			require.NoError(t, err)
+			size := 0
+			for _, pointer := range append(changed, removed...) {
+				size += len(pointer)
+			}
+			assert.Positive(t, size)
+			assert.Less(t, size, 5*(len(from)+len(to)), "depth %d", depth)
+		}
 	}
 }
 

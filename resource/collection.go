@@ -13,8 +13,8 @@ import (
 // Options are the optional parts of a [Collection]. Policies are not among
 // them: those are chosen with each call.
 type Options struct {
-	// Now is the clock of createdAt and updatedAt; time.Now when nil. It is
-	// called from many goroutines.
+	// Now is the clock of createdAt and updatedAt; time.Now when nil. Its years
+	// are 1 to 9999. It is called from many goroutines.
 	Now func() time.Time
 	// NewID makes the ID of a new resource; uuid.NewV7 when nil. It is called
 	// from many goroutines, at most once for each write.
@@ -38,10 +38,11 @@ type Collection struct {
 // NewCollection returns a collection of the resources of a schema in a store.
 // opts may be nil. The store stays the caller's to close.
 //
-// It returns an error when the schema or the store is nil.
+// It returns an error when the schema or the store is nil, or the schema was not
+// made by schema.Compile.
 func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Collection, error) {
-	if s == nil {
-		return nil, errors.New("resource: NewCollection without a schema")
+	if s == nil || s.ID() == uuid.Nil {
+		return nil, errors.New("resource: NewCollection without a compiled schema")
 	}
 	if store == nil {
 		return nil, errors.New("resource: NewCollection without a store")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"example.com/resourcekit/internal/strictjson"
 	"example.com/resourcekit/merge"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -14,7 +15,7 @@ import (
 )
 
 // OnConflict says what a create does when there is a resource with the external
-// id already.
+// id already. Any other value than those below is taken for Reject.
 type OnConflict int
 
 // The conflict policies.
@@ -126,7 +127,7 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 	}
 	key := c.key(tenant, "")
 	if err := key.Scope().Validate(); err != nil {
-		return nil, &storage.OpError{Op: "create", Key: key, Err: err}
+		return nil, fail("create", key, err)
 	}
 	request, err := c.schema.Check(data, &schema.CheckOptions{
 		UnknownFields: opts.UnknownFields, Nulls: opts.Nulls, RequireComplete: opts.RequireComplete,
@@ -141,17 +142,14 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 		_, _, err := apply(&request, nil)
 		return nil, err
 	}
-	if opts.OnConflict == Reject {
+	if opts.OnConflict != Upsert {
 		if _, _, err := apply(&request, nil); err != nil {
 			return nil, err
 		}
 	}
-	if request.Refused() {
-		return nil, c.refuse(ctx, key, &request)
-	}
 	lock, err := c.locks.lock(ctx, key)
 	if err != nil {
-		return nil, &storage.OpError{Op: "create", Key: key, Err: err}
+		return nil, fail("create", key, err)
 	}
 	defer lock.unlock()
 
@@ -159,7 +157,7 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 	var id uuid.UUID
 	hasID := false
 	rec, err := storage.Update(ctx, c.store, key, func(old storage.Record) (storage.Record, error) {
-		if old.Revision != 0 && opts.OnConflict == Reject {
+		if old.Revision != 0 && opts.OnConflict != Upsert {
 			return old, &ExistsError{Key: key, Field: c.field}
 		}
 		stored, err := document(old)
@@ -203,25 +201,14 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 		return next, nil
 	})
 	if err != nil {
+		var corrupt *schema.CorruptError
+		if errors.As(err, &corrupt) {
+			err = fail("create", key, err)
+		}
 		return nil, err
 	}
 	result.record = rec
 	return result, nil
-}
-
-// refuse returns the violations of a request that cannot succeed whatever is
-// stored. What is stored decides which required fields are missing.
-func (c *Collection) refuse(ctx context.Context, key storage.Key, request *schema.Checked) error {
-	rec, err := c.store.Get(ctx, key)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return &storage.OpError{Op: "create", Key: key, Err: err}
-	}
-	stored, err := document(rec)
-	if err != nil {
-		return err
-	}
-	_, _, err = apply(request, stored)
-	return err
 }
 
 // document returns the document in a record, nil when the record is absent.
@@ -235,14 +222,12 @@ func document(rec storage.Record) ([]byte, error) {
 // apply returns what the request makes of a stored document, nil for none, and
 // the merged document before its defaults were filled in.
 func apply(request *schema.Checked, stored []byte) (doc schema.Document, merged []byte, err error) {
-	if !request.Refused() {
-		if merged, err = merge.Patch(stored, request.Patch()); err != nil {
-			var syntax *merge.SyntaxError
-			if errors.As(err, &syntax) { // the request has been parsed: it is the stored document
-				err = &schema.CorruptError{Offset: syntax.Offset, Reason: syntax.Reason}
-			}
-			return doc, nil, err
+	if merged, err = merge.Patch(stored, request.Patch()); err != nil {
+		var syntax *merge.SyntaxError
+		if errors.As(err, &syntax) { // the request has been parsed: it is the stored document
+			err = &schema.CorruptError{Offset: syntax.Offset, Reason: syntax.Reason}
 		}
+		return doc, nil, err
 	}
 	doc, err = request.Finish(stored, merged)
 	return doc, merged, err
@@ -263,15 +248,30 @@ func (c *Collection) unchanged(stored, merged, filled []byte) (bool, error) {
 	case len(filled) == len(merged): // no default was put back
 		return sameButBlanks(stored, merged) && merge.Equal(stored, merged), nil
 	}
-	changed, _, err := merge.Changes(stored, merged)
-	if err != nil || len(changed) > 0 {
-		return false, err
+	diff, err := merge.Diff(stored, merged)
+	if err != nil || !onlyDeletes(diff) {
+		return false, nil
 	}
 	before, err := c.nothing.Finish(stored, stored)
 	if err != nil {
 		return false, err
 	}
 	return merge.Equal(before.Stored, filled), nil
+}
+
+// onlyDeletes reports whether a merge patch does nothing but delete members.
+func onlyDeletes(patch []byte) bool {
+	d := strictjson.Get()
+	defer strictjson.Put(d)
+	if d.Parse(patch, strictjson.MaxDepth) != nil {
+		return false
+	}
+	for i, n := range d.Nodes {
+		if n.Kind != strictjson.Null && (n.Kind != strictjson.Object || n.Len == 0 && i > 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // sameButBlanks reports whether b is a without some of its blanks. It is the

@@ -10,6 +10,15 @@ import (
 // It is [storage.ErrNotFound].
 var ErrNotFound = storage.ErrNotFound
 
+// fail says which operation failed, unless the error says so already.
+func fail(op string, key storage.Key, err error) error {
+	var known *storage.OpError
+	if errors.As(err, &known) {
+		return err
+	}
+	return &storage.OpError{Op: op, Key: key, Err: err}
+}
+
 // ErrExists is returned by a create with [Reject] when there is a resource with
 // the external id already. The error is an [*ExistsError].
 var ErrExists = errors.New("resource exists already")

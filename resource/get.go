@@ -17,14 +17,14 @@ import (
 func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
 	key := c.key(tenant, externalID)
 	if err := key.Scope().Validate(); err != nil {
-		return nil, &storage.OpError{Op: "get", Key: key, Err: err}
+		return nil, fail("get", key, err)
 	}
 	rec, err := c.store.Get(ctx, key)
 	if errors.Is(err, storage.ErrInvalid) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return nil, &storage.OpError{Op: "get", Key: key, Err: err}
+		return nil, fail("get", key, err)
 	}
 	return c.read(rec)
 }
@@ -33,7 +33,7 @@ func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID 
 func (c *Collection) read(rec storage.Record) (*Resource, error) {
 	shown, err := c.schema.Show(rec.Data)
 	if err != nil {
-		return nil, &storage.OpError{Op: "get", Key: rec.Key, Err: err}
+		return nil, fail("get", rec.Key, err)
 	}
 	return &Resource{record: rec, shown: shown}, nil
 }

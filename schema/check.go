@@ -173,11 +173,6 @@ func (c *Checked) Patch() []byte { return c.patch }
 // tells why.
 func (c *Checked) ExternalID() (id string, ok bool) { return c.id, c.id != "" }
 
-// Refused reports whether Finish will fail whatever is stored: whether some
-// violation does not depend on the stored document. A request that is not
-// refused may still be: a required field may be missing.
-func (c *Checked) Refused() bool { return c.wrong }
-
 // A Document is the outcome of a request without violations.
 type Document struct {
 	// Stored is the merged document with its defaults filled in: what to
@@ -195,7 +190,7 @@ type Document struct {
 // or empty, when there is none, as on an insert; pass nil, too, when the request
 // has no external id, and all missing fields are listed. merged is the stored
 // document changed by c.Patch() by the rules of RFC 7396; it is not read when
-// c.Refused().
+// there are violations.
 //
 // The error is a [*ValidationError] that holds every violation, in the order of
 // the request, and then the missing fields in the order of the schema; or a

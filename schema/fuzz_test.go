@@ -49,9 +49,6 @@ func FuzzCheck(f *testing.F) {
 		decode(t, string(c.Patch()))
 		merged := rfc7396(string(stored), string(c.Patch()))
 		doc, err := c.Finish(stored, []byte(merged))
-		if c.Refused() {
-			require.Error(t, err)
-		}
 		if err != nil {
 			lines(t, err)
 			return

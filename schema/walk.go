@@ -2,7 +2,6 @@ package schema
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -22,7 +21,7 @@ type walk struct {
 	scratch []byte          // a decoded string
 
 	// Found by judging.
-	wrong      int  // violations that no stored document can heal
+	wrong      int  // violations, unless what is stored has the same value
 	pending    int  // nulls on undeclared fields: deletions if stored, else unknown fields
 	marked     int  // nodes that the policies drop from the request
 	unknown    int  // of those, unknown fields
@@ -55,16 +54,16 @@ type frame struct {
 
 var walks = sync.Pool{New: func() any { return new(walk) }}
 
-// maxPooledNodes bounds what a pooled walk may keep in memory.
-const maxPooledNodes = 1 << 15
+// maxPooled bounds what a pooled walk may keep of its own scratch memory.
+const maxPooled = 1 << 16
 
 func getWalk() *walk { return walks.Get().(*walk) }
 
 func putWalk(w *walk) {
-	if max(cap(w.doc.Nodes), cap(w.at), cap(w.scratch)) > maxPooledNodes {
+	if max(cap(w.at), cap(w.scratch)) > maxPooled {
 		return
 	}
-	w.doc.Src = nil
+	w.doc.Reset()
 	w.reset()
 	walks.Put(w)
 }
@@ -98,7 +97,9 @@ func (w *walk) object(o *object, node, stored uint32, whole bool) {
 		switch kind := d.Nodes[c].Kind; {
 		case f.accepts>>kind&1 != 0:
 		case kind != strictjson.Null || whole:
-			w.value(f, c, stored, whole)
+			if !w.keeps(f, c, stored) {
+				w.value(f, c, stored, whole)
+			}
 		case w.opts.Nulls == IgnoreNulls:
 			w.mark(c)
 			continue
@@ -120,6 +121,21 @@ func (w *walk) object(o *object, node, stored uint32, whole bool) {
 	default:
 		w.lackNested = true
 	}
+}
+
+// keeps reports whether the value of member c is the stored one of field f, and
+// so nothing that the request introduces, whatever is wrong with it. Objects are
+// compared member by member, on the way through them.
+func (w *walk) keeps(f *field, c, stored uint32) bool {
+	if !w.collect || stored == none || w.opts.RequireComplete || w.doc.Nodes[c].Kind == strictjson.Object {
+		return false
+	}
+	old, ok := w.stored.Find(stored, f.hash, f.name)
+	if !ok || w.stored.Nodes[old].Kind != w.doc.Nodes[c].Kind {
+		return false
+	}
+	return bytes.Equal(w.doc.Text(c), w.stored.Text(old)) ||
+		w.doc.Nodes[c].Kind == strictjson.String && w.doc.SameString(c, w.stored, old)
 }
 
 // null judges a declared field that is null, and not ignored.
@@ -318,34 +334,22 @@ func (w *walk) storedObject(f *field, stored uint32) uint32 {
 	return c
 }
 
-// storedNames finds members of one stored object. It sorts them by hash when
+// storedNames finds members of one stored object. It makes an index when it is
 // first asked, so that many questions stay linear.
 type storedNames struct {
-	ready  bool
-	sorted []uint64 // hash and node
+	ready bool
+	index strictjson.Index
 }
 
 func (s *storedNames) has(w *walk, c, stored uint32) bool {
 	if stored == none {
 		return false
 	}
-	d := w.stored
 	if !s.ready {
 		s.ready = true
-		s.sorted = make([]uint64, 0, d.Nodes[stored].Len)
-		for m, end := stored+1, d.Nodes[stored].Next; m < end; m = d.Nodes[m].Next {
-			s.sorted = append(s.sorted, uint64(d.Nodes[m].Hash)<<32|uint64(m))
-		}
-		slices.Sort(s.sorted)
+		s.index.Init(w.stored, stored)
 	}
-	hash := w.doc.Nodes[c].Hash
-	i, _ := slices.BinarySearch(s.sorted, uint64(hash)<<32)
-	for ; i < len(s.sorted) && uint32(s.sorted[i]>>32) == hash; i++ {
-		if d.SameName(uint32(s.sorted[i]), &w.doc, c) {
-			return true
-		}
-	}
-	return false
+	return s.index.Find(&w.doc, c) != 0
 }
 
 // missing reports the required fields that the object at node lacks, and those
@@ -375,7 +379,9 @@ func (w *walk) missing(o *object, node, stored uint32, whole bool) {
 		c := w.at[base+i]
 		switch {
 		case c != 0:
-			w.missingIn(f, c, stored, whole)
+			if !w.keeps(f, c, stored) {
+				w.missingIn(f, c, stored, whole)
+			}
 		case f.required && judged:
 			w.report(f, CodeRequired, "required, but missing")
 		}

@@ -1,6 +1,9 @@
 package storage
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // BatchStore is a Store that handles many keys in fewer round trips. Programs
 // do not look for it: GetMany and PutMany use it where it is there, and check
@@ -126,7 +129,7 @@ func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error)
 		n := min(size, len(ops))
 		part, err := batch.PutMany(ctx, ops[:n])
 		if err == nil && len(part) != n {
-			err = errResults
+			err = fmt.Errorf("%w: %w", ErrUnknownOutcome, errResults)
 		}
 		if err != nil {
 			part = make([]PutResult, n)

@@ -55,6 +55,7 @@ type ConflictError struct {
 	Current *Record
 }
 
+// Error says that there was a conflict, and nothing of the record.
 func (e *ConflictError) Error() string { return ErrConflict.Error() }
 
 // Is makes the error match ErrConflict.
@@ -69,6 +70,7 @@ type OpError struct {
 	Err error
 }
 
+// Error names the operation and the reason.
 func (e *OpError) Error() string { return "storage: " + e.Op + ": " + e.Err.Error() }
 
 // Unwrap returns Err.
@@ -76,6 +78,6 @@ func (e *OpError) Unwrap() error { return e.Err }
 
 // errResults is the error for a BatchStore that returned too few or too many
 // results: nobody can tell then which result belongs to which operation.
-var errResults = fmt.Errorf("%w: the store returned a wrong number of results", ErrUnknownOutcome)
+var errResults = errors.New("the store returned a wrong number of results")
 
 func invalid(what string) error { return fmt.Errorf("%w: %s", ErrInvalid, what) }

@@ -3,7 +3,7 @@
 // 409 for a customer that exists already.
 //
 //	go run ./examples/customhandler
-//	curl -s 127.0.0.1:8081/v2/acme/customers -d '...' -H 'Content-Type: application/json'
+//	curl -s 127.0.0.1:8081/v2/acme/customers -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'
 package main
 
 import (
@@ -68,7 +68,7 @@ func createCustomer(customers *resource.Collection) http.HandlerFunc {
 // create does the work with the kit: the query's policies, the body within its
 // limits, and the one operation.
 func create(customers *resource.Collection, w http.ResponseWriter, r *http.Request) (*resource.Result, error) {
-	opts, err := httpapi.CreateOptions(r)
+	opts, err := httpapi.ParseCreateOptions(r)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +76,7 @@ func create(customers *resource.Collection, w http.ResponseWriter, r *http.Reque
 	if err != nil {
 		return nil, err
 	}
+	// A service looks the tenant up, and whether the caller may act for it.
 	tenant := storage.TenantOf("my-platform", r.PathValue("tenant"))
 	return customers.Create(r.Context(), tenant, data, &opts)
 }

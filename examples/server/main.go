@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	url := "http://" + listener.Addr().String() + httpapi.Prefix + "customers"
+	url := "http://" + listener.Addr().String() + httpapi.DefaultPrefix + "customers"
 	fmt.Fprintf(stdout, `Listening on http://%s, data in %s, tenants %s. Try:
 
 curl -s '%s' -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'

@@ -284,9 +284,16 @@ func (d *Doc) push() *Node {
 	return &d.Nodes[len(d.Nodes)-1]
 }
 
-// grow makes room for at least one node: twice as much as there is, for nodes are
-// large and most texts are not.
-func (d *Doc) grow() { d.Nodes = slices.Grow(d.Nodes, len(d.Nodes)+32) }
+// grow makes room for at least one node: twice as much as there is, or, once there
+// are many, what the text will take if it goes on as it began.
+func (d *Doc) grow() {
+	more := len(d.Nodes) + 32
+	if n := len(d.Nodes); n >= 1<<12 {
+		done := float64(d.Nodes[n-1].Start + 1)
+		more = int(float64(n)*(float64(len(d.Src))/done-1)*1.05) + 1<<10
+	}
+	d.Nodes = slices.Grow(d.Nodes, more)
+}
 
 // skipBlanks returns the offset of the first byte from src[i] on that is no
 // blank.

@@ -67,6 +67,9 @@ type Doc struct {
 // maxPooledNodes bounds what a pooled Doc may keep in memory: 4 MiB of nodes.
 const maxPooledNodes = 1 << 17
 
+// maxPooledScratch does the same for its other memory, in bytes.
+const maxPooledScratch = 1 << 16
+
 var pool = sync.Pool{New: func() any { return new(Doc) }}
 
 // Get returns a Doc from a pool. Give it back with Put.
@@ -83,8 +86,8 @@ func Put(d *Doc) {
 // so that d may be kept.
 func (d *Doc) Reset() {
 	d.Src = nil
-	if cap(d.Nodes) > maxPooledNodes {
-		d.Nodes, d.table = nil, nil
+	if cap(d.Nodes) > maxPooledNodes || cap(d.table) > 4*maxPooledNodes || cap(d.scratch) > maxPooledScratch {
+		d.Nodes, d.table, d.scratch = nil, nil, nil
 	}
 }
 

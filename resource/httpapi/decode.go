@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,18 +16,18 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// MaxBody is how many bytes a request body may have unless [Options] say
+// DefaultMaxBody is how many bytes a request body may have unless [Options] say
 // otherwise: 1 MiB.
-const MaxBody = 1 << 20
+const DefaultMaxBody = 1 << 20
 
-// CreateOptions returns the policies that the request's query asks for:
+// ParseCreateOptions returns the policies that the request's query asks for:
 //
 //   - onconflict is upsert, as when it is absent, or reject;
 //   - ignoreUnknownFields is true or false; absent, empty and null are false.
 //
 // Any other value, or one of the two given twice, is a [*Problem] with status
 // 400. Other parameters are ignored.
-func CreateOptions(r *http.Request) (resource.CreateOptions, error) {
+func ParseCreateOptions(r *http.Request) (resource.CreateOptions, error) {
 	var opts resource.CreateOptions
 	query, err := parseQuery(r)
 	if err != nil {
@@ -67,7 +66,7 @@ func parseQuery(r *http.Request) (url.Values, error) {
 	return query, nil
 }
 
-// ReadData reads the request's body, at most limit bytes (0: [MaxBody]), and
+// ReadData reads the request's body, at most limit bytes (0: [DefaultMaxBody]), and
 // returns the member data of the JSON object that it must hold. Other members
 // are ignored. What data holds is judged by whom it is given to.
 //
@@ -75,13 +74,13 @@ func parseQuery(r *http.Request) (url.Values, error) {
 // (status 415; no Content-Type at all counts as JSON), is no object or has no
 // data (400); a [*schema.SyntaxError] with an offset in the body when it is not
 // strict JSON; an [*http.MaxBytesError] when it is too large. w may be nil; it is
-// told to close the connection after a body that is too large.
+// there to close the connection behind a body that turns out too large.
 func ReadData(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if err := checkContentType(r.Header); err != nil {
 		return nil, err
 	}
 	if limit <= 0 {
-		limit = MaxBody
+		limit = DefaultMaxBody
 	}
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
@@ -92,10 +91,11 @@ func ReadData(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) || errors.Is(err, context.DeadlineExceeded) {
+		if errors.As(err, &tooLong) {
 			return nil, err
 		}
-		return nil, badRequest("the request body ended too early")
+		// The client broke off, or was slower than the server waits.
+		return nil, badRequest("the request body did not arrive whole")
 	}
 	kind, err := parseBody(body)
 	if err != nil {

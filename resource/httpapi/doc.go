@@ -54,6 +54,6 @@
 // # The kit
 //
 // The handler is a thin use of functions that a service can call in handlers of
-// its own, with an envelope of its own: [Hooks.Tenant], [CreateOptions],
+// its own, with an envelope of its own: [Hooks.Tenant], [ParseCreateOptions],
 // [ReadData], [ExternalID], [WriteResult], [WriteResource] and [WriteError].
 package httpapi

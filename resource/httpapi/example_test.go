@@ -103,7 +103,7 @@ func ExampleProblemOf() {
 // The parts of the kit in a handler of a service's own.
 func ExampleReadData() {
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		opts, err := httpapi.CreateOptions(r)
+		opts, err := httpapi.ParseCreateOptions(r)
 		if err != nil {
 			httpapi.WriteError(w, err)
 			return

@@ -11,9 +11,9 @@ import (
 	"example.com/resourcekit/resource"
 )
 
-// Prefix is where the ready handler's routes begin unless [Options] say
+// DefaultPrefix is where the ready handler's routes begin unless [Options] say
 // otherwise.
-const Prefix = "/api/resources/"
+const DefaultPrefix = "/api/resources/"
 
 // Options are the optional parts of the ready handler. A nil *Options is the
 // zero value.
@@ -21,7 +21,9 @@ type Options struct {
 	// Prefix is the path before the schema's name, clean, with a slash at both
 	// ends and nothing in it to escape; "/api/resources/" when empty.
 	Prefix string
-	// MaxBody is how many bytes a request body may have; 1 MiB when 0.
+	// MaxBody is how many bytes a request body may have; 1 MiB when 0. Reading
+	// a body can take up to a hundred times its size in memory for a moment,
+	// when it is made of as many values as fit in.
 	MaxBody int64
 	// RequireComplete wants every required field in each POST, as the
 	// published request schema has it, also for a resource that exists.
@@ -59,7 +61,7 @@ func NewHandler(c *resource.Collection, hooks Hooks, opts *Options) (http.Handle
 	if opts != nil {
 		h.opts = *opts
 	}
-	prefix := cmp.Or(h.opts.Prefix, Prefix)
+	prefix := cmp.Or(h.opts.Prefix, DefaultPrefix)
 	if path.Join("/", prefix, "x") != prefix+"x" || (&url.URL{Path: prefix}).EscapedPath() != prefix {
 		return nil, errors.New("httpapi: Options.Prefix must be a clean path with a slash at both ends and nothing in it to escape")
 	}
@@ -133,7 +135,7 @@ func (h *handler) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	opts, err := CreateOptions(r)
+	opts, err := ParseCreateOptions(r)
 	if err != nil {
 		return err
 	}

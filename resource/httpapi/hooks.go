@@ -34,7 +34,7 @@ type Hooks struct {
 	// ResolveTenant returns the tenant of this name that the principal means;
 	// name is the header reach-tenant-id, "" when it is absent. It returns
 	// ErrUnknownTenant when there is none or when the principal may not act
-	// for it.
+	// for it; a tenant that is not valid counts as that.
 	ResolveTenant func(ctx context.Context, p Principal, name string) (storage.Tenant, error)
 }
 
@@ -66,6 +66,12 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 		// From a service that keeps its tenants in a store of this kind:
 		// the answer must not differ from that for a foreign tenant.
 		err = ErrUnknownTenant
+	}
+	if err == nil {
+		// A tenant without its ids is nobody's, whoever forgot to say so.
+		if err = tenant.Validate(); err != nil {
+			err = fmt.Errorf("%w: %w", ErrUnknownTenant, err)
+		}
 	}
 	if err != nil {
 		return storage.Tenant{}, err

@@ -99,9 +99,9 @@ func TestResolveTenantErrors(t *testing.T) {
 		{"deadline", acme, context.DeadlineExceeded, 503, "not finished in time"},
 		{"unauthenticated", acme, httpapi.ErrUnauthenticated, 401, "authentication failed"},
 		{"a problem of the service's own", acme, &httpapi.Problem{Status: 400, Message: "which business?"}, 400, "which business?"},
-		{"zero tenant", storage.Tenant{}, nil, 500, `"internal error"}`},
-		{"no business", storage.Tenant{Platform: acme.Platform}, nil, 500, `"internal error"}`},
-		{"no platform", storage.Tenant{Business: acme.Business}, nil, 500, `"internal error"}`},
+		{"zero tenant", storage.Tenant{}, nil, 404, "tenant not found"},
+		{"no business", storage.Tenant{Platform: acme.Platform}, nil, 404, "tenant not found"},
+		{"no platform", storage.Tenant{Business: acme.Business}, nil, 404, "tenant not found"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, m := range []message{get("c-1"), post("", customer("c-1", ""))} {

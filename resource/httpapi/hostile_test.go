@@ -38,20 +38,20 @@ func hostileBodies() []hostile {
 	}
 	// data is a request whose data has the marker in a valid place, and more.
 	data := func(more string) string { return customer("h-1", `,"email":"`+marker+`"`+more) }
-	filler := strings.Repeat("x", httpapi.MaxBody)
+	filler := strings.Repeat("x", httpapi.DefaultMaxBody)
 	var zipped bytes.Buffer
 	zip := gzip.NewWriter(&zipped)
 	_, _ = zip.Write([]byte(data("")))
 	_ = zip.Close()
 	return []hostile{
-		body("1 MiB of opening brackets", strings.Repeat("[", httpapi.MaxBody), 400, "deep"),
-		body("1 MiB of opening braces", strings.Repeat(`{"a":`, httpapi.MaxBody/5), 400, "deep"),
-		body("1 MiB of brackets in data", `{"data":`+strings.Repeat("[", httpapi.MaxBody-8), 400, "deep"),
-		body("1 MiB of quotes", strings.Repeat(`"`, httpapi.MaxBody), 400, "not valid JSON"),
-		body("1 MiB of backslashes", `{"data":"`+strings.Repeat(`\`, httpapi.MaxBody-9), 400, "not valid JSON"),
-		body("1 MiB of blanks", strings.Repeat(" ", httpapi.MaxBody), 400, "not valid JSON"),
-		body("1 MiB of NUL", strings.Repeat("\x00", httpapi.MaxBody), 400, "not valid JSON"),
-		body("1 MiB of one string", `"`+filler[:httpapi.MaxBody-2]+`"`, 400, "found string"),
+		body("1 MiB of opening brackets", strings.Repeat("[", httpapi.DefaultMaxBody), 400, "deep"),
+		body("1 MiB of opening braces", strings.Repeat(`{"a":`, httpapi.DefaultMaxBody/5), 400, "deep"),
+		body("1 MiB of brackets in data", `{"data":`+strings.Repeat("[", httpapi.DefaultMaxBody-8), 400, "deep"),
+		body("1 MiB of quotes", strings.Repeat(`"`, httpapi.DefaultMaxBody), 400, "not valid JSON"),
+		body("1 MiB of backslashes", `{"data":"`+strings.Repeat(`\`, httpapi.DefaultMaxBody-9), 400, "not valid JSON"),
+		body("1 MiB of blanks", strings.Repeat(" ", httpapi.DefaultMaxBody), 400, "not valid JSON"),
+		body("1 MiB of NUL", strings.Repeat("\x00", httpapi.DefaultMaxBody), 400, "not valid JSON"),
+		body("1 MiB of one string", `"`+filler[:httpapi.DefaultMaxBody-2]+`"`, 400, "found string"),
 		body("100,000 unknown members", data(members(100_000, func(i int) string { return strconv.FormatInt(int64(i), 36) })), 400, "and 99900 more"),
 		body("unknown names with control characters", data(members(200, func(i int) string { return fmt.Sprintf(`\u00%02x\n\"\\%d`, i%32, i) })), 400, `\\u000a\\u0022`),
 		body("unknown names with raw quotes for HTML", data(members(200, func(i int) string { return fmt.Sprintf("<script>'&%d", i) })), 400, `\\u003cscript\\u003e`),
@@ -95,7 +95,7 @@ func hostileBodies() []hostile {
 		body("form", "data=%7B%7D&customerId="+marker, 400, "not valid JSON"),
 		body("multipart", "--x\r\nContent-Disposition: form-data; name=data\r\n\r\n"+marker, 400, "not valid JSON"),
 
-		body("one byte over the limit", customer("h-1", `,"email":"`+marker+`","phone":"`+filler[:httpapi.MaxBody]+`"`)[:httpapi.MaxBody+1], 413, "larger than 1048576 bytes"),
+		body("one byte over the limit", customer("h-1", `,"email":"`+marker+`","phone":"`+filler[:httpapi.DefaultMaxBody]+`"`)[:httpapi.DefaultMaxBody+1], 413, "larger than 1048576 bytes"),
 		{"declared length over the limit", message{
 			method: "POST", target: route, body: data(""), header: []string{"Authorization: Bearer acme", "Content-Length: 1048577"},
 		}, 413, "larger than 1048576 bytes"},
@@ -104,7 +104,7 @@ func hostileBodies() []hostile {
 			method: "POST", target: route, body: data(""), header: []string{"Authorization: Bearer acme", "Content-Length: 9223372036854775807"},
 		}, 413, "larger than 1048576 bytes"},
 		{"chunks over the limit", message{
-			method: "POST", target: route, body: data(strings.Repeat(" ", httpapi.MaxBody)), chunked: true,
+			method: "POST", target: route, body: data(strings.Repeat(" ", httpapi.DefaultMaxBody)), chunked: true,
 			header: []string{"Authorization: Bearer acme", "Content-Type: application/json"},
 		}, 413, "larger than 1048576 bytes"},
 		{"form content type", post("", data(""), "Content-Type: application/x-www-form-urlencoded"), 415, "Content-Type: application/json"},
@@ -209,7 +209,7 @@ func TestAbortedBodies(t *testing.T) {
 			a := readAnswer(t, conn, "POST")
 			checkAnswer(t, a)
 			assert.Equal(t, 400, a.status, "%s cut at %d", tc.name, cut)
-			assert.Contains(t, a.body, "the request body ended too early")
+			assert.Contains(t, a.body, "the request body did not arrive whole")
 			assert.NotContains(t, a.body, marker)
 			<-handled
 			conn.Close()
@@ -243,10 +243,10 @@ func TestBodyOfTheLimit(t *testing.T) {
 		chunked bool
 		status  int
 	}{
-		{"length/limit", httpapi.MaxBody, false, 200},
-		{"length/limit+1", httpapi.MaxBody + 1, false, 413},
-		{"chunks/limit", httpapi.MaxBody, true, 200},
-		{"chunks/limit+1", httpapi.MaxBody + 1, true, 413},
+		{"length/limit", httpapi.DefaultMaxBody, false, 200},
+		{"length/limit+1", httpapi.DefaultMaxBody + 1, false, 413},
+		{"chunks/limit", httpapi.DefaultMaxBody, true, 200},
+		{"chunks/limit+1", httpapi.DefaultMaxBody + 1, true, 413},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := post("", "")

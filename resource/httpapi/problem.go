@@ -49,7 +49,8 @@ const retryAfter = 1
 var unauthenticated = Problem{Status: http.StatusUnauthorized, Message: "authentication failed"}
 
 // table is the one table from errors to problems; the first row that matches
-// counts. Errors that bring their own text are dealt with in ProblemOf.
+// counts. ProblemOf comes to it last, behind ErrUnauthenticated, whose cause may
+// be anything, and the errors that bring their own text.
 var table = []struct {
 	err     error
 	problem Problem
@@ -62,8 +63,8 @@ var table = []struct {
 	{storage.ErrUnavailable, Problem{Status: http.StatusServiceUnavailable, Message: "temporarily unavailable", RetryAfter: retryAfter}},
 	{storage.ErrClosed, Problem{Status: http.StatusServiceUnavailable, Message: "temporarily unavailable", RetryAfter: retryAfter}},
 	{storage.ErrConflict, Problem{Status: http.StatusServiceUnavailable, Message: "too many concurrent changes to this resource", RetryAfter: retryAfter}},
-	{context.DeadlineExceeded, Problem{Status: http.StatusServiceUnavailable, Message: "not finished in time; nothing was stored", RetryAfter: retryAfter}},
-	{context.Canceled, Problem{Status: http.StatusServiceUnavailable, Message: "cancelled; nothing was stored", RetryAfter: retryAfter}},
+	{context.DeadlineExceeded, Problem{Status: http.StatusServiceUnavailable, Message: "not finished in time; nothing was changed", RetryAfter: retryAfter}},
+	{context.Canceled, Problem{Status: http.StatusServiceUnavailable, Message: "cancelled; nothing was changed", RetryAfter: retryAfter}},
 }
 
 // ProblemOf returns what to tell a client about err: err itself when it is a
@@ -106,18 +107,27 @@ func ProblemOf(err error) *Problem {
 	return &Problem{Status: http.StatusInternalServerError, Message: "internal error"}
 }
 
+// maxLines bounds the lines of a 400 in bytes. With a schema of short names, 100
+// violations stay far below it.
+const maxLines = 30 << 10
+
 // violations returns the lines of a 400.
 func violations(err *schema.ValidationError) []string {
 	lines := make([]string, 0, len(err.Violations)+1)
-	for _, v := range err.Violations {
+	more, size := err.More, 0
+	for i, v := range err.Violations {
 		line := v.String()
 		if v.Pointer == "" {
 			line = "data: " + line
 		}
+		if size += len(line); i > 0 && size > maxLines {
+			more += len(err.Violations) - i
+			break
+		}
 		lines = append(lines, line)
 	}
-	if err.More > 0 {
-		lines = append(lines, "and "+strconv.Itoa(err.More)+" more")
+	if more > 0 {
+		lines = append(lines, "and "+strconv.Itoa(more)+" more")
 	}
 	return lines
 }

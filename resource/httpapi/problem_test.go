@@ -54,8 +54,8 @@ func TestProblemOf(t *testing.T) {
 		{"closed", storage.ErrClosed, httpapi.Problem{Status: 503, Message: "temporarily unavailable", RetryAfter: 1}},
 		{"conflict", storage.ErrConflict, httpapi.Problem{Status: 503, Message: tooMany, RetryAfter: 1}},
 		{"conflict with a record", &storage.ConflictError{Current: &storage.Record{Data: []byte(marker)}}, httpapi.Problem{Status: 503, Message: tooMany, RetryAfter: 1}},
-		{"deadline", context.DeadlineExceeded, httpapi.Problem{Status: 503, Message: "not finished in time; nothing was stored", RetryAfter: 1}},
-		{"cancelled", context.Canceled, httpapi.Problem{Status: 503, Message: "cancelled; nothing was stored", RetryAfter: 1}},
+		{"deadline", context.DeadlineExceeded, httpapi.Problem{Status: 503, Message: "not finished in time; nothing was changed", RetryAfter: 1}},
+		{"cancelled", context.Canceled, httpapi.Problem{Status: 503, Message: "cancelled; nothing was changed", RetryAfter: 1}},
 
 		{"attempts and conflict", fmt.Errorf("%w: %w", storage.ErrAttempts, storage.ErrConflict), httpapi.Problem{Status: 503, Message: tooMany, RetryAfter: 1}},
 		{"unknown outcome and deadline", errors.Join(context.DeadlineExceeded, storage.ErrUnknownOutcome), httpapi.Problem{Status: 500, Message: outcomeUnknown}},
@@ -158,7 +158,7 @@ func TestWriteErrorOfAProblemOfTheServicesOwn(t *testing.T) {
 
 // The kit on its own, in handlers that are not the ready one.
 
-func TestCreateOptions(t *testing.T) {
+func TestParseCreateOptions(t *testing.T) {
 	reject := resource.CreateOptions{OnConflict: resource.Reject}
 	ignore := resource.CreateOptions{UnknownFields: schema.IgnoreUnknown}
 	both := resource.CreateOptions{OnConflict: resource.Reject, UnknownFields: schema.IgnoreUnknown}
@@ -205,7 +205,7 @@ func TestCreateOptions(t *testing.T) {
 		t.Run(tc.query, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/anything", nil)
 			r.URL.RawQuery = tc.query
-			got, err := httpapi.CreateOptions(r)
+			got, err := httpapi.ParseCreateOptions(r)
 			assert.Equal(t, tc.want, got)
 			if tc.errs == nil {
 				require.NoError(t, err)
@@ -249,8 +249,8 @@ func TestReadData(t *testing.T) {
 		{"limit-1", `{"data":1}`, 11, `1`, 0},
 		{"limit+1", `{"data":123}`, 11, "", 413},
 		{"limit+1 blank", `{"data":12} `, 11, "", 413},
-		{"limit 0 is 1 MiB", `{"data":12}` + strings.Repeat(" ", httpapi.MaxBody-11), 0, "12", 0},
-		{"limit 0 is 1 MiB and no more", `{"data":12}` + strings.Repeat(" ", httpapi.MaxBody-10), 0, "", 413},
+		{"limit 0 is 1 MiB", `{"data":12}` + strings.Repeat(" ", httpapi.DefaultMaxBody-11), 0, "12", 0},
+		{"limit 0 is 1 MiB and no more", `{"data":12}` + strings.Repeat(" ", httpapi.DefaultMaxBody-10), 0, "", 413},
 		{"negative limit", `{"data":12}`, -1, "12", 0},
 	} {
 		for _, known := range []bool{true, false} {
@@ -336,7 +336,7 @@ func TestReadDataOfABrokenBody(t *testing.T) {
 		{"cut, client gone", cancelled, io.ErrUnexpectedEOF, []int{400, 503}},
 		{"reset, client gone", cancelled, errors.New("read tcp: connection reset by peer"), []int{400, 503}},
 		{"out of time", expired, errors.New("read tcp: i/o timeout"), []int{400, 503}},
-		{"the context's own error", expired, context.DeadlineExceeded, []int{503}},
+		{"the context's own error", expired, context.DeadlineExceeded, []int{400}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/anything", broken{strings.NewReader(`{"data":{"customerId":"` + marker), tc.err})

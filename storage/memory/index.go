@@ -78,6 +78,9 @@ func (ix *index) unlink(e *entry, id string) {
 	if ix.byID[id] == e {
 		delete(ix.byID, id)
 		ix.tree.Delete(id)
+		if len(ix.byID) == 0 {
+			ix.byID = make(map[string]*entry) // a map never shrinks
+		}
 	}
 }
 
