@@ -116,9 +116,10 @@ func (d differ) bothObjects(f, t uint32) bool {
 // same name (0: none), then for each of from's members that t lacks (with 0 for
 // to's member). Members that are equal and not both objects are left out.
 func (d differ) pairs(f, t uint32, visit func(f, t uint32) error) error {
-	p := newPairing(d.from, f)
+	var index strictjson.Index
+	index.Init(d.from, f)
 	for c := t + 1; c < d.to.Nodes[t].Next; c = d.to.Nodes[c].Next {
-		old := p.find(d.to, c)
+		old := index.Find(d.to, c)
 		if old != 0 {
 			d.from.Nodes[old].Mark = true
 			if !d.bothObjects(old, c) && same(d.from, old, d.to, c) {

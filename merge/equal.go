@@ -36,45 +36,13 @@ func same(a *strictjson.Doc, i uint32, b *strictjson.Doc, j uint32) bool {
 			}
 		}
 	case strictjson.Object:
-		p := newPairing(b, j)
+		var index strictjson.Index
+		index.Init(b, j)
 		for c := i + 1; c < x.Next; c = a.Nodes[c].Next {
-			if d := p.find(a, c); d == 0 || !same(a, c, b, d) {
+			if d := index.Find(a, c); d == 0 || !same(a, c, b, d) {
 				return false
 			}
 		}
 	}
 	return true
-}
-
-// A pairing finds the members of one object that have the names of another's,
-// one after the other. It tries the member behind the last one it found, as
-// members mostly stand in the same order, and makes an index when it must.
-type pairing struct {
-	doc     *strictjson.Doc
-	object  uint32
-	next    uint32
-	index   strictjson.Index
-	indexed bool
-}
-
-func newPairing(d *strictjson.Doc, object uint32) pairing {
-	return pairing{doc: d, object: object, next: object + 1}
-}
-
-// find returns the member with the name of d's member c, or 0.
-func (p *pairing) find(d *strictjson.Doc, c uint32) uint32 {
-	var found uint32
-	if p.next < p.doc.Nodes[p.object].Next && p.doc.SameName(p.next, d, c) {
-		found = p.next
-	} else {
-		if !p.indexed {
-			p.index.Init(p.doc, p.object)
-			p.indexed = true
-		}
-		found = p.index.Find(d, c)
-	}
-	if found != 0 {
-		p.next = p.doc.Nodes[found].Next
-	}
-	return found
 }

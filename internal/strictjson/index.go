@@ -7,10 +7,15 @@ import (
 
 // An Index finds the members of one object by name. It is made of its Doc's
 // memory and is valid until the next Parse. Use Init to make one.
+//
+// Members mostly come in the order in which they are looked for, so it tries the
+// one behind the last it found first, and builds what it needs to find others
+// when it has to: in time linear in the object's members.
 type Index struct {
 	doc    *Doc
 	object uint32
-	next   uint32 // the member behind the last one found: mostly the next one to be found
+	next   uint32 // the member behind the last one found
+	built  bool
 	seen   uint64 // one bit for each name's hash: most names that are not there need no look
 	slots  []slot // open hash table, at most half full; nil for a small object
 	mask   uint32
@@ -25,21 +30,10 @@ func newSlot(hash, node uint32) slot { return slot(hash)<<32 | slot(node) }
 func (s slot) hash() uint32 { return uint32(s >> 32) }
 func (s slot) node() uint32 { return uint32(s) } // never 0: node 0 is no member
 
-// Init makes ix the index of the members of d's object i, in time linear in their
-// number.
+// Init makes ix the index of the members of d's object i.
 func (ix *Index) Init(d *Doc, i uint32) {
-	ix.doc, ix.object, ix.next, ix.slots = d, i, i+1, nil
-	if d.Nodes[i].Len > smallObject {
-		ix.slots, ix.mask = d.newTable(d.Nodes[i].Len)
-	}
-	seen := uint64(0)
-	for c, end := i+1, d.Nodes[i].Next; c < end; c = d.Nodes[c].Next {
-		seen |= 1 << (d.Nodes[c].Hash >> 26)
-		if ix.slots != nil {
-			ix.add(c)
-		}
-	}
-	ix.seen = seen
+	ix.doc, ix.object, ix.next, ix.built = d, i, i+1, false
+	ix.seen = ^uint64(0)
 }
 
 // Find returns the member whose name is that of e's member, or 0.
@@ -57,6 +51,10 @@ func (ix *Index) find(e *Doc, member uint32) uint32 {
 		ix.next = d.Nodes[c].Next
 		return c
 	}
+	if !ix.built {
+		ix.build()
+		return ix.Find(e, member)
+	}
 	if ix.slots == nil {
 		for c := ix.object + 1; c < end; c = d.Nodes[c].Next {
 			if d.Nodes[c].Hash == hash && d.SameName(c, e, member) {
@@ -73,6 +71,21 @@ func (ix *Index) find(e *Doc, member uint32) uint32 {
 		}
 	}
 	return 0
+}
+
+// build fills the filter and, for a large object, the table.
+func (ix *Index) build() {
+	d := ix.doc
+	ix.built, ix.seen, ix.slots = true, 0, nil
+	if n := d.Nodes[ix.object].Len; n > smallObject {
+		ix.slots, ix.mask = d.newTable(n)
+	}
+	for c, end := ix.object+1, d.Nodes[ix.object].Next; c < end; c = d.Nodes[c].Next {
+		ix.seen |= 1 << (d.Nodes[c].Hash >> 26)
+		if ix.slots != nil {
+			ix.add(c)
+		}
+	}
 }
 
 // newTable returns an empty table for n members, and its mask.
