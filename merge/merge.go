@@ -22,7 +22,7 @@ type SyntaxError struct {
 
 // Error returns the input's name, the offset and the reason.
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("merge: %s is invalid JSON at byte %d: %s", e.Input, e.Offset, e.Reason)
+	return fmt.Sprintf("merge: %s is not strict JSON at byte %d: %s", e.Input, e.Offset, e.Reason)
 }
 
 // Patch returns the result of applying patch to target (RFC 7396, section 2) as

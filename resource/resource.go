@@ -44,8 +44,8 @@ func (r *Resource) UpdatedAt() time.Time { return r.record.UpdatedAt }
 // and change; [Resource.AppendJSON] does without one.
 func (r *Resource) Data() []byte { return bytes.Clone(r.shown) }
 
-// String returns the resource's ID, so that a resource in a log line does not
-// spill its data there.
+// String returns the resource's ID and no data, on purpose: a resource in a log
+// line must not spill personal data there.
 func (r Resource) String() string { return "resource " + r.record.ID.String() }
 
 // LogValue returns String for log/slog, for the same reason.

@@ -44,7 +44,15 @@ var customers = sync.OnceValue(func() *Schema {
 // time. Its ID is the UUID version 5 of the name
 // "urn:resourcekit:schema:customers" in the URL namespace, and never changes.
 //
-// The external id is customerId. Required are customerId, firstName, lastName
-// and createdAt, a date-time. Absent opt-outs are filled: emailOptOut with
-// false (opted in), smsOptOut with true (opted out).
+// Its fields, strings unless it says otherwise:
+//
+//	customerId         required; the external id
+//	email
+//	phone
+//	firstName          required
+//	lastName           required
+//	emailOptOut        boolean; false (opted in) when absent
+//	smsOptOut          boolean; true (opted out) when absent
+//	customerDetailUrl
+//	createdAt          required; a date-time
 func Customers() *Schema { return customers() }

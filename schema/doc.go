@@ -7,6 +7,9 @@
 // with a declaration is reported then, never while a document is read.
 // [Customers] is a schema that is built in.
 //
+// Most programs need Compile or Customers and no more: package resource does the
+// rest.
+//
 // # Writing
 //
 // A request is either a whole new document or a merge patch (RFC 7396); both

@@ -58,7 +58,8 @@ type Field struct {
 	Items *Field
 }
 
-// A Type is a kind of JSON value.
+// A Type is a kind of JSON value: String, Boolean, Number, Integer, Object or
+// Array.
 type Type int
 
 // The types. The zero value is none of them, so that a forgotten type is found

@@ -106,7 +106,7 @@ type SyntaxError struct {
 
 // Error returns the reason and the offset.
 func (e *SyntaxError) Error() string {
-	return "schema: not strict JSON at offset " + strconv.Itoa(e.Offset) + ": " + e.Reason
+	return "schema: not strict JSON at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
 }
 
 // A CorruptError says that a document which should have come from the store is
@@ -119,7 +119,7 @@ type CorruptError struct {
 
 // Error returns the reason and the offset.
 func (e *CorruptError) Error() string {
-	return "schema: corrupt stored document at offset " + strconv.Itoa(e.Offset) + ": " + e.Reason
+	return "schema: corrupt stored document at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
 }
 
 // appendClientName appends a name that a client made up as one token of a JSON

@@ -38,6 +38,6 @@ func TestErrorIsBounded(t *testing.T) {
 	assert.Less(t, len(text), 5000)
 	assert.Regexp(t, ` …and 10[0-9][0-9] more$`, text)
 	assert.Equal(t, "schema: invalid document: /a: b …and 3 more", (&ValidationError{Violations: []Violation{{"/a", CodeType, "b"}}, More: 3}).Error())
-	assert.Equal(t, "schema: not strict JSON at offset 7: r", (&SyntaxError{7, "r"}).Error())
-	assert.Equal(t, "schema: corrupt stored document at offset 7: r", (&CorruptError{7, "r"}).Error())
+	assert.Equal(t, "schema: not strict JSON at byte 7: r", (&SyntaxError{7, "r"}).Error())
+	assert.Equal(t, "schema: corrupt stored document at byte 7: r", (&CorruptError{7, "r"}).Error())
 }

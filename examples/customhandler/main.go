@@ -26,7 +26,7 @@ func main() {
 		log.Fatal(err)
 	}
 	server := &http.Server{Addr: "127.0.0.1:8081", Handler: routes(customers), ReadHeaderTimeout: 5 * time.Second}
-	log.Println("listening on", server.Addr)
+	log.Printf("POST customers to http://%s/v2/{tenant}/customers", server.Addr)
 	log.Fatal(server.ListenAndServe())
 }
 
@@ -102,6 +102,8 @@ func fail(w http.ResponseWriter, err error) {
 func reply(w http.ResponseWriter, status int, a answer) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false) // the customer goes out as it is stored
 	// An error here means that the client is gone.
-	_ = json.NewEncoder(w).Encode(a)
+	_ = enc.Encode(a)
 }

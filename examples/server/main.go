@@ -30,11 +30,18 @@ import (
 
 func main() {
 	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errFlags): // printed already, with the usage
+		os.Exit(2)
+	default:
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
 }
+
+// errFlags is returned for arguments that package flag has complained about.
+var errFlags = errors.New("bad flags")
 
 // shutdownGrace is how long requests may go on after the signal to stop.
 const shutdownGrace = 10 * time.Second
@@ -50,7 +57,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	storeName := flags.String("store", "memory", "where to keep the data: memory")
 	tenantNames := flags.String("tenants", "acme,globex", "names of the tenants, separated by commas; the first is meant when a request names none")
 	if err := flags.Parse(args); err != nil {
-		return err
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errFlags, err)
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
@@ -73,13 +83,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	url := "http://" + listener.Addr().String() + httpapi.DefaultPrefix + "customers"
+	address := listener.Addr().String()
+	if host, port, _ := net.SplitHostPort(address); host == "::" || host == "0.0.0.0" {
+		address = "localhost:" + port
+	}
+	url := "http://" + address + httpapi.DefaultPrefix + "customers"
 	fmt.Fprintf(stdout, `Listening on http://%s, data in %s, tenants %s. Try:
 
-curl -s '%s' -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'
-curl -s '%s/c-1'
+curl -sw '\n' '%s' -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'
+curl -sw '\n' '%s/c-1'
 
-`, listener.Addr(), *storeName, strings.Join(tenants.names, ", "), url, url)
+Another tenant is chosen with -H 'reach-tenant-id: NAME'. Ctrl-C stops the server.
+
+`, address, *storeName, strings.Join(tenants.names, ", "), url, url)
 
 	server := &http.Server{
 		Handler:           handler,

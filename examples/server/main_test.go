@@ -122,7 +122,8 @@ func request(t *testing.T, args []string) *http.Request {
 	header := http.Header{}
 	for i := 1; i < len(args); i++ {
 		switch args[i] {
-		case "-s":
+		case "-sw": // silent; what to write behind the answer
+			i++
 		case "-H":
 			i++
 			name, value, ok := strings.Cut(args[i], ": ")

@@ -17,7 +17,7 @@ type SyntaxError struct {
 
 // Error returns the reason and the offset.
 func (e *SyntaxError) Error() string {
-	return "invalid JSON at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
+	return "not strict JSON at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
 }
 
 // smallObject is the number of members up to which names are compared with

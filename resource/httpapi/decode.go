@@ -26,7 +26,8 @@ const DefaultMaxBody = 1 << 20
 //   - ignoreUnknownFields is true or false; absent, empty and null are false.
 //
 // Any other value, or one of the two given twice, is a [*Problem] with status
-// 400. Other parameters are ignored.
+// 400. Other parameters are ignored, and names count to the letter: onConflict is
+// another parameter.
 func ParseCreateOptions(r *http.Request) (resource.CreateOptions, error) {
 	var opts resource.CreateOptions
 	query, err := parseQuery(r)
@@ -165,9 +166,13 @@ func checkContentType(h http.Header) error {
 // ExternalID returns the external id that the request's path names: the path
 // value externalId or, when that is "-", the query parameter externalId, if
 // there is one. A query that is not valid, or with two such parameters, is a
-// [*Problem] with status 400.
+// [*Problem] with status 400. A route without the wildcard {externalId} is an
+// error of the program.
 func ExternalID(r *http.Request) (string, error) {
 	id := r.PathValue(pathValue)
+	if id == "" {
+		return "", errors.New("httpapi: the route has no wildcard {" + pathValue + "}")
+	}
 	if id != "-" {
 		return id, nil
 	}

@@ -16,7 +16,10 @@
 // {"success":true,"message":...,"data":RESOURCE} with status 200, whether the
 // resource was created, updated or left as it was. GET answers
 // {"success":true,"message":...,"data":{"result":RESOURCE,"included":[]}}.
-// RESOURCE is what [resource.Resource.AppendJSON] makes.
+// RESOURCE is what [resource.Resource.AppendJSON] makes. The contract has no
+// member for what a write did; the message says whether the resource was created,
+// updated or unchanged, and a handler of one's own has all of
+// [resource.Result], dropped fields included.
 //
 // # External ids in paths
 //
@@ -38,7 +41,8 @@
 // {"success":false,"message":...,"data":{"error":...}}, everything else has the
 // shape of the 400:
 //
-//	400  the request is wrong; errors has all its violations
+//	400  the request is wrong, and errors has all its violations; or the
+//	     resource exists and onconflict is reject
 //	401  Authenticate failed
 //	404  no such resource, tenant or route
 //	405  the route has no such method; see Allow

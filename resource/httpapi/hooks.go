@@ -29,7 +29,7 @@ type Principal struct {
 type Hooks struct {
 	// Authenticate returns who is calling. Its error becomes a 401, whatever
 	// it is, except storage.ErrUnavailable and the errors of contexts, which
-	// become a 503.
+	// become a 503. Its text goes to Options.OnError and never to the client.
 	Authenticate func(*http.Request) (Principal, error)
 	// ResolveTenant returns the tenant of this name that the principal means;
 	// name is the header reach-tenant-id, "" when it is absent. It returns

@@ -92,7 +92,7 @@ func ProblemOf(err error) *Problem {
 	case errors.As(err, &invalid):
 		return badRequest("the data is not valid", violations(invalid)...)
 	case errors.As(err, &syntax):
-		return badRequest("the request is not valid JSON: " + syntax.Reason + " at byte " + strconv.Itoa(syntax.Offset))
+		return badRequest("the request is not strict JSON: " + syntax.Reason + " at byte " + strconv.Itoa(syntax.Offset))
 	case errors.As(err, &exists):
 		return badRequest("a resource with this " + exists.Field + " exists already")
 	case errors.As(err, &tooLong):

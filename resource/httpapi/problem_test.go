@@ -42,7 +42,7 @@ func TestProblemOf(t *testing.T) {
 			"more violations", &schema.ValidationError{Violations: []schema.Violation{violation("/a")}, More: 12},
 			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: want string, found number", "and 12 more"}},
 		},
-		{"syntax", &schema.SyntaxError{Offset: 7, Reason: "duplicate member name"}, httpapi.Problem{Status: 400, Message: "the request is not valid JSON: duplicate member name at byte 7"}},
+		{"syntax", &schema.SyntaxError{Offset: 7, Reason: "duplicate member name"}, httpapi.Problem{Status: 400, Message: "the request is not strict JSON: duplicate member name at byte 7"}},
 		{"exists", &resource.ExistsError{Key: storage.Key{ExternalID: marker}, Field: "customerId"}, httpapi.Problem{Status: 400, Message: "a resource with this customerId exists already"}},
 		{"body too large", &http.MaxBytesError{Limit: 7}, httpapi.Problem{Status: 413, Message: "the request body is larger than 7 bytes"}},
 		{"unauthenticated", httpapi.ErrUnauthenticated, httpapi.Problem{Status: 401, Message: "authentication failed"}},
@@ -350,11 +350,8 @@ func TestReadDataOfABrokenBody(t *testing.T) {
 	}
 }
 
-// TestExternalID also without a pattern that has the wildcard.
 func TestExternalID(t *testing.T) {
 	for _, tc := range []struct{ name, path, query, want string }{
-		{"no path value", "", "", ""},
-		{"no path value, parameter", "", "externalId=x", ""},
 		{"path", "c-1", "", "c-1"},
 		{"path wins", "c-1", "externalId=x", "c-1"},
 		{"path, query that is none", "c-1", ";%", "c-1"},
@@ -369,14 +366,14 @@ func TestExternalID(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/anything", nil)
 			r.URL.RawQuery = tc.query
-			if tc.path != "" {
-				r.SetPathValue("externalId", tc.path)
-			}
+			r.SetPathValue("externalId", tc.path)
 			got, err := httpapi.ExternalID(r)
 			require.NoError(t, err)
 			assert.Equal(t, tc.want, got)
 		})
 	}
+	_, err := httpapi.ExternalID(httptest.NewRequest("GET", "/anything?externalId=x", nil))
+	assert.Equal(t, 500, httpapi.ProblemOf(err).Status, "a route without the wildcard")
 	for _, query := range []string{"externalId=a&externalId=a", "externalId=%", "a;b"} {
 		r := httptest.NewRequest("GET", "/anything", nil)
 		r.SetPathValue("externalId", "-")

@@ -125,8 +125,11 @@ func differ(want, got storage.Record) string {
 	}
 	for _, times := range [][2]time.Time{{got.CreatedAt, want.CreatedAt}, {got.UpdatedAt, want.UpdatedAt}} {
 		stored := times[1].UTC().Truncate(time.Millisecond)
-		if !times[0].Equal(stored) || times[0].Location() != time.UTC {
-			return fmt.Sprintf("time %s, want %s", times[0], stored)
+		if !times[0].Equal(stored) {
+			return fmt.Sprintf("time %s, want %s", times[0].Format(time.RFC3339Nano), stored.Format(time.RFC3339Nano))
+		}
+		if times[0].Location() != time.UTC {
+			return fmt.Sprintf("a time in location %q, want time.UTC", times[0].Location())
 		}
 	}
 	return ""
@@ -143,8 +146,11 @@ func (e *env) walk(store storage.Store, scope storage.Scope, after string, limit
 		for _, rec := range page.Records {
 			require.Equal(e, scope, rec.Key.Scope(), "scope of a listed record")
 			require.NotZero(e, rec.Revision, "revision of a listed record")
+			if rec.Key.ExternalID == after {
+				e.fatalf("the list after %.80q begins with that id itself: the cursor is exclusive", after)
+			}
 			if rec.Key.ExternalID <= last {
-				e.fatalf("the list has %q after %q", rec.Key.ExternalID, last)
+				e.fatalf("the list has %.80q after %.80q", rec.Key.ExternalID, last)
 			}
 			last = rec.Key.ExternalID
 		}

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"testing"
 
 	"example.com/resourcekit/storage"
@@ -15,6 +16,9 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 			e := &env{tb: t, contract: c.contract}
 			e.open = func() storage.Store {
 				store := newStore(t)
+				if page, err := store.List(context.Background(), testScope, "", 1); err != nil || len(page.Records) > 0 {
+					t.Fatalf("newStore must return a store of its own that is open and empty: %d records, error %v", len(page.Records), err)
+				}
 				t.Cleanup(func() { _ = store.Close() })
 				return store
 			}
