@@ -66,7 +66,7 @@ func (o Outcome) String() string {
 // gives the resource.
 type Result struct {
 	Resource
-	Outcome Outcome
+	Outcome Outcome // what the write did
 	// Dropped are the unknown fields that were left out under
 	// schema.IgnoreUnknown, as JSON Pointers (RFC 6901) in the order of the
 	// data. The names are the client's own, unescaped for logs.

@@ -26,8 +26,8 @@ var ErrExists = errors.New("resource exists already")
 // An ExistsError is an [ErrExists] that knows which resource is in the way. Its
 // text names the external-id field and not its value.
 type ExistsError struct {
-	Key   storage.Key
-	Field string // the name of the schema's external-id field
+	Key   storage.Key // of the resource in the way
+	Field string      // the name of the schema's external-id field
 }
 
 // Error says that a resource with this external id exists.

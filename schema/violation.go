@@ -37,7 +37,7 @@ type Violation struct {
 	// document. A name that a client made up is escaped and cut at 64 bytes,
 	// and a long row of them ends in an ellipsis.
 	Pointer string
-	Code    Code
+	Code    Code // what is wrong, for programs
 	// Message says what was found and what was wanted. It holds neither the
 	// pointer nor any value of the document.
 	Message string

@@ -29,12 +29,12 @@ type BatchStore interface {
 // PutOp is one operation of PutMany: the parameters of Put.
 type PutOp struct {
 	Record Record
-	Expect Revision
+	Expect Revision // 0 demands that the key is absent
 }
 
 // PutResult is the outcome of one PutOp: what Put returns.
 type PutResult struct {
-	Revision Revision
+	Revision Revision // the new one, when Err is nil
 	Err      error
 }
 

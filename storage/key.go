@@ -83,7 +83,7 @@ func (s Scope) Validate() error {
 type Key struct {
 	Tenant     Tenant
 	Schema     uuid.UUID
-	ExternalID string
+	ExternalID string // 1 to MaxExternalID bytes of valid UTF-8 without NUL
 }
 
 // Scope returns the scope that the key is in.
