@@ -119,8 +119,8 @@ func (r *Result) changes() (changed, removed []string) {
 //   - [*schema.CorruptError]: the stored document is not a JSON object.
 //   - what the store reports, with [storage.ErrAttempts] when other writers
 //     were faster again and again; and the error of ctx when it ends. These
-//     come in place of a ValidationError when the store has to be read to know
-//     all violations, and cannot be.
+//     come in place of a ValidationError, for what is stored decides which
+//     fields are missing.
 func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []byte, opts *CreateOptions) (*Result, error) {
 	if opts == nil {
 		opts = &CreateOptions{}
