@@ -169,3 +169,15 @@ func TestTable(t *testing.T) {
 		assert.Contains(t, out.String(), want)
 	}
 }
+
+// TestSizes runs the contenders of -large over every input, with small stores.
+func TestSizes(t *testing.T) {
+	s, err := sizesSet(300, 600)
+	require.NoError(t, err)
+	for _, c := range s.contenders {
+		for i := range 1300 {
+			_, err := c.run(i)
+			require.NoError(t, err, "%s, call %d", c.name, i)
+		}
+	}
+}

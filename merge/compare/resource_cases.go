@@ -150,15 +150,12 @@ func sizesSet(small, large int) (*set, error) {
 		}
 		names[k] = [2]string{fmt.Sprintf("Collection.Create, %d", n), fmt.Sprintf("a page of 100, %d", n)}
 		creator := contender{name: names[k][0], run: creating(c, inputs)}
+		cursors, err := fullPages(store, inputs)
+		if err != nil {
+			return nil, err
+		}
 		pager := contender{name: names[k][1], run: func(i int) ([]byte, error) {
-			after := gjson.GetBytes(inputs[i%len(inputs)].target, "customerId").Str
-			if i%len(inputs) >= len(inputs)-100 && n == small {
-				after = "" // near the end the page is short
-			}
-			page, err := store.List(ctx, scope, after, 100)
-			if err == nil && len(page.Records) == 0 {
-				err = errors.New("empty page")
-			}
+			_, err := store.List(ctx, scope, cursors[i%len(cursors)], pageSize)
 			return nil, err
 		}}
 		if k == 1 {
@@ -168,6 +165,24 @@ func sizesSet(small, large int) (*set, error) {
 		s.contenders = append(s.contenders, creator, pager)
 	}
 	return s, nil
+}
+
+const pageSize = 100
+
+// fullPages returns the ids of the inputs behind which a whole page follows.
+func fullPages(store storage.Store, inputs []input) ([]string, error) {
+	var cursors []string
+	for _, in := range inputs {
+		id := gjson.GetBytes(in.target, "customerId").Str
+		page, err := store.List(ctx, scope, id, pageSize)
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Records) == pageSize {
+			cursors = append(cursors, id)
+		}
+	}
+	return cursors, nil
 }
 
 // filled returns a collection of n customers and its store, and visits of them,
