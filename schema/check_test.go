@@ -52,6 +52,7 @@ var checkTests = []struct {
 	{"ratchet/the-stored-value-again", `{"id":"1","name":5,"level":9}`, `{"id":"1","name":5,"level":9,"size":1}`, nil, nil},
 	{"ratchet/the-stored-value-again-in-other-escapes", `{"id":"1","name":"n","size":"x"}`, `{"size":"\u0078"}`, nil, nil},
 	{"ratchet/the-stored-value-again-nested", `{"id":"1","name":"n","address":{"city":5}}`, `{"address":{"city":5,"zip":"z"}}`, nil, nil},
+	{"ratchet/an-array-is-always-judged", `{"id":"1","name":"n","lines":[{"x":1}]}`, `{"lines":[{"x":1}]}`, nil, []string{"/lines/0/x unknown_field", "/lines/0/sku required", "/lines/0/qty required"}},
 	{"ratchet/another-wrong-value", `{"id":"1","name":5}`, `{"name":6}`, nil, []string{"/name type"}},
 	{"ratchet/the-same-value-elsewhere", `{"id":"1","name":"n","size":5}`, `{"name":5}`, nil, []string{"/name type"}},
 	{"ratchet/not-when-complete", `{"id":"1","name":5}`, `{"id":"1","name":5}`, &CheckOptions{RequireComplete: true}, []string{"/name type"}},

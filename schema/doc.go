@@ -48,7 +48,8 @@
 // mentioned is not judged. An array is one value, which replaces the stored one
 // whole (RFC 7396, section 2), so its elements are judged completely, with
 // their required fields. Only what the request introduces is judged: neither what
-// it leaves alone nor a value that it sends just as it is stored. So a stored
+// it leaves alone nor a string, number or boolean that it sends just as it is
+// stored. So a stored
 // document that a later schema made invalid can still be updated in its other
 // parts.
 //

@@ -124,18 +124,19 @@ func (w *walk) object(o *object, node, stored uint32, whole bool) {
 }
 
 // keeps reports whether the value of member c is the stored one of field f, and
-// so nothing that the request introduces, whatever is wrong with it. Objects are
-// compared member by member, on the way through them.
+// so nothing that the request introduces, whatever is wrong with it. Arrays are
+// always judged, for there may be unknown fields in them, and objects member by
+// member.
 func (w *walk) keeps(f *field, c, stored uint32) bool {
-	if !w.collect || stored == none || w.opts.RequireComplete || w.doc.Nodes[c].Kind == strictjson.Object {
+	kind := w.doc.Nodes[c].Kind
+	if !w.collect || stored == none || w.opts.RequireComplete || kind == strictjson.Object || kind == strictjson.Array {
 		return false
 	}
 	old, ok := w.stored.Find(stored, f.hash, f.name)
-	if !ok || w.stored.Nodes[old].Kind != w.doc.Nodes[c].Kind {
+	if !ok || w.stored.Nodes[old].Kind != kind {
 		return false
 	}
-	return bytes.Equal(w.doc.Text(c), w.stored.Text(old)) ||
-		w.doc.Nodes[c].Kind == strictjson.String && w.doc.SameString(c, w.stored, old)
+	return bytes.Equal(w.doc.Text(c), w.stored.Text(old)) || kind == strictjson.String && w.doc.SameString(c, w.stored, old)
 }
 
 // null judges a declared field that is null, and not ignored.
@@ -379,9 +380,7 @@ func (w *walk) missing(o *object, node, stored uint32, whole bool) {
 		c := w.at[base+i]
 		switch {
 		case c != 0:
-			if !w.keeps(f, c, stored) {
-				w.missingIn(f, c, stored, whole)
-			}
+			w.missingIn(f, c, stored, whole)
 		case f.required && judged:
 			w.report(f, CodeRequired, "required, but missing")
 		}
