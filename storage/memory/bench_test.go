@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"flag"
 	"testing"
 
 	"example.com/resourcekit/storage"
@@ -8,13 +9,14 @@ import (
 	"example.com/resourcekit/storage/storagetest"
 )
 
+var large = flag.Bool("large", false, "benchmark a million records as well")
+
 // BenchmarkStore compares sizes: what grows from 1,000 to 1,000,000 records is
-// mostly the price of cache misses. -short leaves the million out, which
-// takes some seconds to build.
+// mostly the price of cache misses.
 func BenchmarkStore(b *testing.B) {
-	sizes := []int{1_000, 100_000, 1_000_000}
-	if testing.Short() {
-		sizes = sizes[:2]
+	sizes := []int{1_000, 10_000, 100_000}
+	if *large {
+		sizes = append(sizes, 1_000_000)
 	}
 	storagetest.Bench(b, func(*testing.B) storage.Store { return memory.New() }, sizes...)
 }

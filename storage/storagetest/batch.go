@@ -19,24 +19,53 @@ var batchCases = []testCase{
 	{"batch/overlapping", "Batches with keys in common, in whatever order, lose no change and fail with nothing but conflicts.", caseOverlapping},
 }
 
-// putAll puts new records, again as long as conflicts are spurious.
-func (e *env) putAll(store storage.Store, ops []storage.PutOp) {
+// putMany is put for many: each operation is repeated as long as it conflicts,
+// for calls in which that can only be spurious.
+func putMany(store storage.Store, ops []storage.PutOp) ([]storage.Revision, error) {
+	revisions := make([]storage.Revision, len(ops))
+	place := make([]int, len(ops)) // of the operations that are left
+	for i := range place {
+		place[i] = i
+	}
 	for range maxSpurious {
 		results, err := storage.PutMany(context.Background(), store, ops)
-		require.NoError(e, err)
-		require.Len(e, results, len(ops))
+		if err != nil {
+			return nil, err
+		}
+		if len(results) != len(ops) {
+			return nil, fmt.Errorf("%d results for %d operations", len(results), len(ops))
+		}
 		var again []storage.PutOp
+		var where []int
 		for i, r := range results {
-			if r.Err != nil {
-				require.ErrorIs(e, r.Err, storage.ErrConflict)
-				again = append(again, ops[i])
+			switch {
+			case r.Err == nil:
+				revisions[place[i]] = r.Revision
+			case errors.Is(r.Err, storage.ErrConflict):
+				again, where = append(again, ops[i]), append(where, place[i])
+			default:
+				return nil, r.Err
 			}
 		}
-		if ops = again; len(ops) == 0 {
-			return
+		if ops, place = again, where; len(ops) == 0 {
+			return revisions, nil
 		}
 	}
-	e.fatalf("%d creates still conflict after %d times", len(ops), maxSpurious)
+	return nil, fmt.Errorf("%d of the operations still conflict after %d times", len(ops), maxSpurious)
+}
+
+// mustPutAll puts new records and returns them as they must be from then on.
+func (e *env) mustPutAll(store storage.Store, records []storage.Record) []storage.Record {
+	ops := make([]storage.PutOp, len(records))
+	for i, rec := range records {
+		ops[i].Record = rec
+	}
+	revisions, err := putMany(store, ops)
+	require.NoError(e, err)
+	for i := range records {
+		records[i].Revision = revisions[i]
+	}
+	return records
 }
 
 func caseGetMany(e *env) {

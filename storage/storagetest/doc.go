@@ -7,12 +7,19 @@
 //		storagetest.Run(t, func(t *testing.T) storage.Store { return memory.New() })
 //	}
 //
+// [RunDurable] does more for a store whose records outlive it: it opens them
+// again after Close and after a process that was writing was killed, opens them
+// twice at once, holds writes up, and loses answers on the network.
+// journal_test.go in this package is a complete durable store of some 200 lines,
+// with its test: the example to start from.
+//
 // # What it takes from a store
 //
 // Each case asks for fresh stores and closes them. Keys are under tenants of
 // the suite's own; a store that shares a database between the cases must give
 // each store of newStore its own tables or file. Run writes some ten thousand
-// records, a few of them of 1 MiB.
+// records, a few of them of 1 MiB, and as much again for each pair of stores on
+// the same records.
 //
 // What the contract allows, the suite allows: a conflict may be spurious, as
 // long as it is not so for ever, and pages may be short. Errors of
@@ -21,4 +28,6 @@
 // A failure names the sentence of the contract that was broken. The cases with
 // many goroutines find races by trying, so run them under -race and more than
 // once; the case of random operations prints the seed it was run with.
+// [RunMutants] and [RunDurableMutants] show on a store that the cases find what
+// they are there to find.
 package storagetest

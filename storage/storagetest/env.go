@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +31,20 @@ type env struct {
 	tb       tb
 	contract string
 	open     func() storage.Store // a fresh store, closed by itself in the end
+	places   *places              // nil unless the suite runs on a Durable
+	cleanups []func()
+}
+
+// cleanUp closes what the case opened, the last first.
+func (e *env) cleanUp() {
+	for _, f := range slices.Backward(e.cleanups) {
+		f()
+	}
+	e.cleanups = nil
+}
+
+func (e *env) closeLater(store storage.Store) {
+	e.cleanups = append(e.cleanups, func() { _ = store.Close() })
 }
 
 func (e *env) Errorf(format string, args ...any) {
@@ -219,3 +235,9 @@ func (e *env) silent(err error, secrets ...string) {
 
 // newRand returns a generator whose numbers depend on the seed alone.
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
+
+// goroutines returns how many there are, once those that are about to end have.
+func goroutines() int {
+	runtime.Gosched()
+	return runtime.NumGoroutine()
+}

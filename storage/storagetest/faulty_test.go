@@ -24,10 +24,12 @@ func TestFaultyIsAStore(t *testing.T) {
 // TestLinearizableWithUnknownOutcomes has the checker explain histories in
 // which some writes may have been applied, and some calls were not.
 func TestLinearizableWithUnknownOutcomes(t *testing.T) {
-	c := findCase(t, "race/linearizable")
+	c := findCase(t, cases(), "race/linearizable")
 	for seed := range uint64(5) {
-		r := watch(c, func() storage.Store {
-			return Faulty(memory.New(), RandomPlan(seed, Faults{Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03}))
+		r := watch(c, func(e *env) {
+			e.open = func() storage.Store {
+				return Faulty(memory.New(), RandomPlan(seed, Faults{Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03}))
+			}
 		})
 		if r.failed() {
 			t.Errorf("seed %d: %s", seed, r.text())
@@ -36,10 +38,12 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 	// Unknown outcomes are no excuse: the mutant is still caught.
 	caught := false
 	for seed := uint64(0); seed < 20 && !caught; seed++ {
-		caught = watch(c, func() storage.Store {
-			m := &mutant{Store: memory.New()}
-			lostUpdate(m)
-			return Faulty(m, RandomPlan(seed, Faults{Unknown: 0.02}))
+		caught = watch(c, func(e *env) {
+			e.open = func() storage.Store {
+				m := &mutant{Store: memory.New()}
+				lostUpdate(m)
+				return Faulty(m, RandomPlan(seed, Faults{Unknown: 0.02}))
+			}
 		}).failed()
 	}
 	require.True(t, caught, "a lost update between unknown outcomes")

@@ -119,12 +119,12 @@ func casePageLimit(e *env) {
 	store := e.open()
 	const n = storage.MaxPage + 5
 	var ids []string
-	var ops []storage.PutOp
+	var records []storage.Record
 	for i := range n {
 		ids = append(ids, fmt.Sprintf("%05d", i))
-		ops = append(ops, storage.PutOp{Record: record(testKey(ids[i]), "x")})
+		records = append(records, record(testKey(ids[i]), "x"))
 	}
-	e.putAll(store, ops)
+	e.mustPutAll(store, records)
 	for _, limit := range []int{1, 2, storage.MaxPage, storage.MaxPage + 1, math.MaxInt32} {
 		page, err := store.List(context.Background(), testScope, "", limit)
 		require.NoError(e, err)
@@ -138,11 +138,11 @@ func casePageLimit(e *env) {
 func caseListWhileWriting(e *env) {
 	const stable, writers, walks = 120, 4, 15
 	store := e.open()
-	var ops []storage.PutOp
+	var records []storage.Record
 	for i := range stable {
-		ops = append(ops, storage.PutOp{Record: record(testKey(fmt.Sprintf("%03d-stable", i)), "0")})
+		records = append(records, record(testKey(fmt.Sprintf("%03d-stable", i)), "0"))
 	}
-	e.putAll(store, ops)
+	e.mustPutAll(store, records)
 
 	var stop atomic.Bool
 	done := make(chan error, 1)

@@ -8,34 +8,51 @@ import (
 )
 
 // Run checks the stores that newStore makes, one subtest per case. Each call of
-// newStore must give an empty store; Run closes it.
+// newStore must give an empty store; Run closes it. A store whose records
+// outlive it is checked by RunDurable, which does more.
 func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 	t.Helper()
-	for _, c := range cases() {
+	runCases(t, cases(), func(t *testing.T, e *env) {
+		e.open = func() storage.Store {
+			store := newStore(t)
+			e.closeLater(store)
+			e.mustBeEmpty(store)
+			return store
+		}
+	})
+}
+
+// runCases runs each case as a subtest, with what prepare gives it to work with.
+func runCases(t *testing.T, all []testCase, prepare func(*testing.T, *env)) {
+	t.Helper()
+	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			e := &env{tb: t, contract: c.contract}
-			e.open = func() storage.Store {
-				store := newStore(t)
-				if page, err := store.List(context.Background(), testScope, "", 1); err != nil || len(page.Records) > 0 {
-					t.Fatalf("newStore must return a store of its own that is open and empty: %d records, error %v", len(page.Records), err)
-				}
-				t.Cleanup(func() { _ = store.Close() })
-				return store
-			}
+			t.Cleanup(e.cleanUp)
+			prepare(t, e)
 			c.run(e)
 		})
 	}
 }
 
-// testCase is one thing that a store must do. A later harness, with stores
-// that can be reopened or have a second handle, adds cases of its own.
+// mustBeEmpty fails on what is a mistake of the caller, and no store's.
+func (e *env) mustBeEmpty(store storage.Store) {
+	page, err := store.List(context.Background(), testScope, "", 1)
+	if err != nil || len(page.Records) > 0 {
+		e.tb.Errorf("the suite must be given a new store that is open and empty: %d records, error %v", len(page.Records), err)
+		e.FailNow()
+	}
+}
+
+// testCase is one thing that a store must do.
 type testCase struct {
 	name     string
 	contract string // the sentence that a failure breaks
 	run      func(*env)
 }
 
-// cases returns all cases, in the order in which they are best read.
+// cases returns the cases that every store must pass, in the order in which they
+// are best read.
 func cases() []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"example.com/resourcekit/storage"
 )
 
 // recorder is a tb that keeps failures to itself.
@@ -29,25 +27,30 @@ func (r *recorder) failed() bool { return len(r.errors) > 0 }
 func (r *recorder) text() string { return strings.Join(r.errors, "\n") }
 
 // watch runs a case in a goroutine of its own and returns what it reported.
-func watch(c testCase, newStore func() storage.Store) *recorder {
+// prepare says what the case works with.
+func watch(c testCase, prepare func(*env)) *recorder {
 	r := &recorder{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		e := &env{tb: r, contract: c.contract}
+		defer e.cleanUp()
 		defer func() {
 			if p := recover(); p != nil {
 				r.Errorf("panic: %v", p)
 			}
 		}()
-		c.run(&env{tb: r, contract: c.contract, open: newStore})
+		prepare(e)
+		c.run(e)
 	}()
 	<-done
 	return r
 }
 
-func findCase(t *testing.T, name string) testCase {
+// findCase returns the case of this name.
+func findCase(t *testing.T, all []testCase, name string) testCase {
 	t.Helper()
-	for _, c := range cases() {
+	for _, c := range all {
 		if c.name == name {
 			return c
 		}

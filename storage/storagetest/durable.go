@@ -1,0 +1,128 @@
+package storagetest
+
+import (
+	"context"
+	"net"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+)
+
+// Durable says how the suite gets at records that outlive the store they were
+// put into. New and Open are needed; each of the others adds cases.
+type Durable struct {
+	// New returns a place for records, with none in it: a path, a DSN, or
+	// whatever else Open can do with. It removes it with t.Cleanup.
+	New func(t *testing.T) (place string)
+
+	// Open opens a store on the records of a place. The suite calls it
+	// several times for one place, and in child processes as well, which have
+	// not called New.
+	Open func(ctx context.Context, place string) (storage.Store, error)
+
+	// OneHandle says that a place must be closed before it is opened again.
+	// It leaves out the cases under "peer", which have two stores on one place.
+	OneHandle bool
+
+	// Block, if not nil, makes every write to the place wait, as a transaction
+	// of another program would, until release is called. It adds the cases
+	// under "blocked".
+	Block func(t *testing.T, place string) (release func())
+
+	// OpenConn, if not nil, is Open for a store behind a network: every
+	// connection that the store makes goes through wrap. The connections must
+	// not be encrypted. It adds the cases under "network".
+	OpenConn func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error)
+}
+
+// RunDurable checks all that Run checks, and what only a store can do whose
+// records outlive it: they are there after Close and after the process was
+// killed, two stores on one place behave as one, a write that is held up ends
+// with its context, and one whose answer got lost is reported as unknown.
+//
+// For the kill it starts the test's own binary again with -test.run set to the
+// name of t. In that process it calls Open alone and writes until it is killed;
+// so what the test does before RunDurable must not depend on being alone, nor
+// take long.
+func RunDurable(t *testing.T, d Durable) {
+	t.Helper()
+	writeIfChild(t, d)
+	runCases(t, append(cases(), d.cases()...), d.prepare(t.Name()))
+}
+
+// RunDurableMutants is RunMutants for what RunDurable checks.
+func RunDurableMutants(t *testing.T, d Durable) {
+	t.Helper()
+	for _, m := range durableMutants {
+		if m.applies(d) {
+			t.Run(m.name, func(t *testing.T) {
+				wrong := m.make(d)
+				writeIfChild(t, wrong)
+				prepare := wrong.prepare(t.Name())
+				runMutant(t, append(cases(), wrong.cases()...), m.caught, func(e *env) { prepare(t, e) })
+			})
+		}
+	}
+	RunMutants(t, d.newStore)
+}
+
+// newStore opens a store at a new place.
+func (d Durable) newStore(t *testing.T) storage.Store {
+	store, err := d.Open(context.Background(), d.New(t))
+	if err != nil {
+		t.Error(err)
+		panic("storagetest: cannot open a new store: " + err.Error())
+	}
+	return store
+}
+
+// cases returns the cases that are not those of every store.
+func (d Durable) cases() []testCase {
+	all := slices.Clone(durableCases)
+	if !d.OneHandle {
+		for _, group := range [][]testCase{swapCases, raceCases, listCases, batchCases, modelCases} {
+			for _, c := range group {
+				all = append(all, testCase{"peer/" + c.name, "Of two stores on the same records: " + c.contract, c.onPair})
+			}
+		}
+		all = append(all, peerCases...)
+	}
+	if d.Block != nil {
+		all = append(all, blockedCases...)
+	}
+	if d.OpenConn != nil {
+		all = append(all, networkCases...)
+	}
+	return all
+}
+
+// places is where the cases of a Durable keep their records.
+type places struct {
+	Durable
+	t     *testing.T
+	child string // the test that a child process runs
+}
+
+func (d Durable) prepare(child string) func(*testing.T, *env) {
+	return func(t *testing.T, e *env) {
+		e.places = &places{Durable: d, t: t, child: child}
+		e.open = func() storage.Store {
+			store := e.openAt(e.newPlace())
+			e.mustBeEmpty(store)
+			return store
+		}
+	}
+}
+
+func (e *env) newPlace() string { return e.places.New(e.places.t) }
+
+// openAt opens a store at a place; it is closed by itself in the end.
+func (e *env) openAt(place string) storage.Store {
+	store, err := e.places.Open(context.Background(), place)
+	require.NoError(e, err, "open")
+	e.closeLater(store)
+	return store
+}

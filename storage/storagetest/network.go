@@ -1,0 +1,205 @@
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+)
+
+var networkCases = []testCase{
+	{"network/lost-answer", "A write whose answer got lost gives ErrUnknownOutcome, and is not sent again.", caseLostAnswer},
+	{"network/lost-read", "A read whose answer got lost gives ErrUnavailable or is repeated; it has no unknown outcome.", caseLostRead},
+	{"network/lost-request", "A write that could not be sent has no effect, and says nothing else.", caseLostRequest},
+}
+
+// network is what lies between a store and its server.
+type network struct {
+	mu      sync.Mutex
+	secret  []byte // breaks the connection that it is written to
+	request bool   // before the server has got it, rather than after it has answered
+	sent    int    // how often it was written
+}
+
+// breakAt lets the next connection break over which the external id is sent.
+func (n *network) breakAt(id string, request bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.secret, n.request, n.sent = []byte(id), request, 0
+}
+
+func (n *network) timesSent() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sent
+}
+
+// sees reports whether a connection breaks at this piece, and where.
+func (n *network) sees(piece []byte) (breaks, request bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.secret) == 0 {
+		return false, false
+	}
+	times := bytes.Count(piece, n.secret) + bytes.Count(piece, []byte(hex.EncodeToString(n.secret)))
+	n.sent += times
+	return times > 0 && n.sent == times, n.request
+}
+
+func (n *network) wrap(c net.Conn) net.Conn { return &breakingConn{Conn: c, network: n} }
+
+type breakingConn struct {
+	net.Conn
+	network *network
+	broken  atomic.Bool
+}
+
+func (c *breakingConn) Write(b []byte) (int, error) {
+	breaks, request := c.network.sees(b)
+	if breaks && request {
+		_ = c.Conn.Close()
+		return 0, io.ErrClosedPipe
+	}
+	if breaks {
+		c.broken.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+// Read waits for the answer before it breaks: by then the server is done.
+func (c *breakingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.broken.Load() {
+		_ = c.Conn.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// openNetwork opens two stores on the same records: one behind a network that
+// breaks, and one to look from beside it. The connections of the first have
+// each done what they will do, so that a driver has nothing left to prepare.
+func (e *env) openNetwork() (broken, beside storage.Store, n *network) {
+	place := e.newPlace()
+	n = &network{}
+	broken, err := e.places.OpenConn(context.Background(), place, n.wrap)
+	require.NoError(e, err, "open")
+	e.closeLater(broken)
+	err = inParallel(16, func(i int) error {
+		scope := confusableScopes()[i]
+		for range 5 {
+			rev, err := put(broken, record(keyIn(scope, "warm up"), "x"), 0)
+			if err != nil {
+				return err
+			}
+			if rev, err = put(broken, record(keyIn(scope, "warm up"), "y"), rev); err != nil {
+				return err
+			}
+			if err := remove(broken, keyIn(scope, "warm up"), rev); err != nil {
+				return err
+			}
+			rec := record(keyIn(scope, "warm up, batch"), "x")
+			results, err := putMany(broken, []storage.PutOp{{Record: rec}})
+			if err != nil {
+				return err
+			}
+			if results, err = putMany(broken, []storage.PutOp{{Record: rec, Expect: results[0]}}); err != nil {
+				return err
+			}
+			if err := remove(broken, rec.Key, results[0]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(e, err)
+	return broken, e.openAt(place), n
+}
+
+// usable calls op until it works: a connection that broke may take others of
+// the same pool with it.
+func (e *env) usable(op func() error) {
+	var err error
+	for range 100 {
+		if err = op(); !errors.Is(err, storage.ErrUnavailable) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	require.NoError(e, err, "a call after a connection broke")
+}
+
+func caseLostAnswer(e *env) {
+	store, beside, n := e.openNetwork()
+	for _, a := range e.attempts(store) {
+		n.breakAt(a.key.ExternalID, false)
+		err := a.write(context.Background())
+		require.ErrorIs(e, err, storage.ErrUnknownOutcome, "%s, whose answer got lost", a.name)
+		e.silent(err, a.key.ExternalID, "before", "after")
+		require.Equal(e, 1, n.timesSent(), "%s: times it was sent (0: the suite did not recognise it, is the connection encrypted?)", a.name)
+		require.Equal(e, string(a.data), string(e.state(beside, a.key)), "%s: the server had done it", a.name)
+		e.usable(func() error {
+			_, err := store.List(context.Background(), testScope, "", 1)
+			return err
+		})
+	}
+}
+
+func caseLostRead(e *env) {
+	store, _, n := e.openNetwork()
+	rec := e.mustPut(store, record(testKey("read me"), "x"), 0)
+	for range 3 {
+		for _, read := range []struct {
+			name string
+			call func() error
+		}{
+			{"get", func() error { _, err := store.Get(context.Background(), rec.Key); return err }},
+			{"get many", func() error {
+				_, err := storage.GetMany(context.Background(), store, []storage.Key{rec.Key})
+				return err
+			}},
+			{"list", func() error { _, err := store.List(context.Background(), testScope, rec.Key.ExternalID, 5); return err }},
+		} {
+			n.breakAt(rec.Key.ExternalID, false)
+			err := read.call()
+			require.NotErrorIs(e, err, storage.ErrUnknownOutcome, read.name)
+			if err != nil {
+				require.ErrorIs(e, err, storage.ErrUnavailable, read.name)
+			}
+			require.NotZero(e, n.timesSent(), "%s: times it was sent", read.name)
+			e.usable(read.call)
+		}
+	}
+	e.holds(store, rec)
+}
+
+func caseLostRequest(e *env) {
+	store, beside, n := e.openNetwork()
+	for _, a := range e.attempts(store) {
+		before := e.state(beside, a.key)
+		n.breakAt(a.key.ExternalID, true)
+		err := a.write(context.Background())
+		now := string(e.state(beside, a.key))
+		if err == nil { // it was sure that the server had not got it, and sent it again
+			require.Equal(e, string(a.data), now, a.name)
+			continue
+		}
+		require.Equal(e, string(before), now, "%s, which failed before it was sent", a.name)
+		if !errors.Is(err, storage.ErrUnavailable) {
+			require.ErrorIs(e, err, storage.ErrUnknownOutcome, a.name)
+		}
+		e.usable(func() error {
+			_, err := store.List(context.Background(), testScope, "", 1)
+			return err
+		})
+	}
+}

@@ -1,0 +1,105 @@
+package storagetest
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+)
+
+var peerCases = []testCase{
+	{"peer/sees-writes", "Get sees every write that was acknowledged before it began, by whatever store on the same records.", casePeerSees},
+	{"peer/close", "Closing one of two stores on the same records leaves the other as it is.", casePeerClose},
+}
+
+// pair is two stores on the same records as one: each call goes to one of them,
+// by chance.
+type pair [2]storage.Store
+
+var (
+	_ storage.BatchStore = pair{}
+	_ storage.Limiter    = pair{}
+)
+
+func (p pair) one() storage.Store { return p[rand.IntN(len(p))] }
+
+func (p pair) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
+	return p.one().Get(ctx, key)
+}
+
+func (p pair) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	return p.one().Put(ctx, rec, expect)
+}
+
+func (p pair) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	return p.one().Delete(ctx, key, expect)
+}
+
+func (p pair) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+	return p.one().List(ctx, scope, after, limit)
+}
+
+func (p pair) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	return storage.GetMany(ctx, p.one(), keys)
+}
+
+func (p pair) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+	return storage.PutMany(ctx, p.one(), ops)
+}
+
+func (p pair) Limits() storage.Limits {
+	if l, ok := p[0].(storage.Limiter); ok {
+		return l.Limits()
+	}
+	return storage.Limits{}
+}
+
+func (p pair) Close() error {
+	_ = p[0].Close()
+	return p[1].Close()
+}
+
+// onPair runs the case on two stores at one place instead of on one.
+func (c testCase) onPair(e *env) {
+	e.open = func() storage.Store {
+		place := e.newPlace()
+		return pair{e.openAt(place), e.openAt(place)}
+	}
+	c.run(e)
+}
+
+func casePeerSees(e *env) {
+	const rounds = 50
+	place := e.newPlace()
+	a, b := e.openAt(place), e.openAt(place)
+	key := testKey("key")
+	e.absent(b, key) // a store that keeps what it read has something to keep
+	var rec storage.Record
+	for range rounds {
+		rec = e.mustPut(a, record(key, rec.ID.String()+"a"), rec.Revision)
+		e.holds(b, rec)
+		rec = e.mustPut(b, record(key, rec.ID.String()+"b"), rec.Revision)
+		e.holds(a, rec)
+		many, err := storage.GetMany(context.Background(), a, []storage.Key{key})
+		require.NoError(e, err)
+		e.same(rec, many[0])
+		e.mustDelete(a, rec)
+		e.absent(b, key)
+		rec.Revision = 0
+	}
+}
+
+func casePeerClose(e *env) {
+	place := e.newPlace()
+	a, b := e.openAt(place), e.openAt(place)
+	rec := e.mustPut(a, record(testKey("key"), "x"), 0)
+	require.NoError(e, a.Close())
+	e.holds(b, rec)
+	rec.Data = []byte("y")
+	rec = e.mustPut(b, rec, rec.Revision)
+	e.holds(b, rec)
+	require.NoError(e, b.Close())
+	e.holds(e.openAt(place), rec)
+}
