@@ -3,6 +3,8 @@ package resource_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -312,7 +314,13 @@ func TestCreate(t *testing.T) {
 				old = put(t, store, key, tt.stored)
 			}
 			request := []byte(tt.request)
+			dryRun := tt.opts
+			dryRun.DryRun = true
+			dry, dryErr := c.Create(ctx, tenant, request, &dryRun)
+			assert.Equal(t, old, stored(t, store, key), "the stored record after a dry run")
+
 			res, err := c.Create(ctx, tenant, request, &tt.opts)
+			assert.Equal(t, fmt.Sprint(err), fmt.Sprint(dryErr), "the error of the dry run")
 			require.Equal(t, tt.request, string(request), "the request was changed")
 			if tt.want.outcome == 0 {
 				require.Error(t, err)
@@ -336,6 +344,7 @@ func TestCreate(t *testing.T) {
 				outcome: res.Outcome, stored: string(rec.Data), shown: string(res.Data()),
 				changed: res.Changed(), removed: res.Removed(), dropped: res.Dropped,
 			})
+			sameButRevision(t, res, dry, old.Revision)
 			assert.Equal(t, rec.Revision, res.Revision())
 			assert.Equal(t, rec.ID, res.ID())
 			assert.Equal(t, rec.CreatedAt, res.CreatedAt())
@@ -368,6 +377,90 @@ func TestCreate(t *testing.T) {
 			assert.Equal(t, rec, stored(t, store, key), "again")
 		})
 	}
+}
+
+// sameButRevision holds that a dry run told all that the write then did.
+func sameButRevision(t *testing.T, res, dry *resource.Result, before storage.Revision) {
+	t.Helper()
+	require.NotNil(t, dry)
+	assert.Equal(t, string(res.AppendJSON(nil, nil)), string(dry.AppendJSON(nil, nil)), "dry run")
+	assert.Equal(t, res.Outcome, dry.Outcome, "dry run")
+	assert.Equal(t, res.Changed(), dry.Changed(), "dry run")
+	assert.Equal(t, res.Removed(), dry.Removed(), "dry run")
+	assert.Equal(t, res.Dropped, dry.Dropped, "dry run")
+	assert.Equal(t, before, dry.Revision(), "dry run: the revision that is stored")
+}
+
+// TestPatch holds that a patch does to a resource what a create does to it: each
+// row of the rules that has one. It says not found where there is none.
+func TestPatch(t *testing.T) {
+	rows := 0
+	for _, tt := range rules {
+		if tt.opts.OnConflict != resource.Upsert || tt.opts.RequireComplete {
+			continue // a patch has neither
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			s := tt.schema
+			if s == nil {
+				s = schema.Customers()
+			}
+			key := storage.Key{Tenant: tenant, Schema: s.ID(), ExternalID: externalID(s, tt.stored, tt.request)}
+			opts := &resource.PatchOptions{UnknownFields: tt.opts.UnknownFields, Nulls: tt.opts.Nulls}
+			if tt.stored == "" {
+				c := open(t, s, memory.New(), fixed)
+				_, err := c.Patch(ctx, tenant, key.ExternalID, []byte(tt.request), opts)
+				require.Error(t, err)
+				if !tt.want.syntax && !slices.Contains(tt.want.violations, " type") {
+					assert.ErrorIs(t, err, resource.ErrNotFound)
+				}
+				return
+			}
+			if tt.want.outcome == resource.Created {
+				return // the request is about another resource than the stored one
+			}
+			rows++
+			// The same by a create, to compare with: the store of its own has
+			// the same record.
+			made, patched := memory.New(), memory.New()
+			put(t, made, key, tt.stored)
+			old := put(t, patched, key, tt.stored)
+			want, wantErr := open(t, s, made, fixed).Create(ctx, tenant, []byte(tt.request), &tt.opts)
+			c := open(t, s, patched, fixed)
+
+			dryRun := *opts
+			dryRun.DryRun = true
+			dry, dryErr := c.Patch(ctx, tenant, key.ExternalID, []byte(tt.request), &dryRun)
+			assert.Equal(t, old, stored(t, patched, key), "the stored record after a dry run")
+			res, err := c.Patch(ctx, tenant, key.ExternalID, []byte(tt.request), opts)
+			assert.Equal(t, fmt.Sprint(err), fmt.Sprint(dryErr), "the error of the dry run")
+			if wantErr != nil && !noID(tt.want.violations) {
+				require.Error(t, err)
+				assert.Equal(t, tt.want, classify(err))
+				assert.Equal(t, old, stored(t, patched, key))
+				return
+			}
+			if wantErr != nil {
+				return // TestPatchID has these
+			}
+			require.NoError(t, err)
+			assert.Equal(t, stored(t, made, key), stored(t, patched, key))
+			assert.Equal(t, want.Outcome, res.Outcome)
+			assert.Equal(t, want.Changed(), res.Changed())
+			assert.Equal(t, want.Removed(), res.Removed())
+			assert.Equal(t, want.Dropped, res.Dropped)
+			assert.Equal(t, string(want.AppendJSON(nil, nil)), string(res.AppendJSON(nil, nil)))
+			sameButRevision(t, res, dry, old.Revision)
+		})
+	}
+	assert.Greater(t, rows, 50, "rows that have a resource")
+}
+
+// noID reports whether the violations are of a request without a usable external
+// id, which a patch may be.
+func noID(violations []string) bool {
+	return slices.ContainsFunc(violations, func(v string) bool {
+		return strings.HasPrefix(v, "/customerId ") || strings.HasPrefix(v, "/id ")
+	})
 }
 
 // classify turns an error into what a row wants. Every error must be one that

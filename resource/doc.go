@@ -3,8 +3,10 @@
 //
 // A [Collection] is the resources of one schema in one store. [Collection.Create]
 // creates a resource or, when there is one with its external id already, merges
-// the new data into it; [Collection.Get] reads it. Everything that decides about
-// a write is in the call: the tenant, the data and the [CreateOptions].
+// the new data into it; [Collection.Patch] only merges; [Collection.Delete]
+// deletes; [Collection.Get], [Collection.List] and [Collection.All] read.
+// Everything that decides about a call is in it: the tenant, the data and the
+// options.
 //
 //	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
 //	...
@@ -34,6 +36,15 @@
 // document lacks, because it was written before the field had one, is filled in
 // when it is read and with the next write that changes something.
 //
+// # Preconditions and dry runs
+//
+// IfRevision makes a write conditional on the revision that the caller has seen,
+// IfAbsent on there being none. When it does not hold, the error is a
+// [*PreconditionError] with the revision that the resource has. A revision never
+// comes back, so content that was changed and changed back does not pass.
+//
+// DryRun gives the result of a write, or its error, and stores nothing.
+//
 // # Times
 //
 // A resource's own times are UTC, truncated to the millisecond. They are not
@@ -44,7 +55,8 @@
 // # Errors
 //
 // What the caller did wrong is a [*schema.SyntaxError], a
-// [*schema.ValidationError] with all violations at once, or [ErrExists]. What
+// [*schema.ValidationError] with all violations at once, [ErrExists],
+// [ErrPrecondition], [ErrCursor] or a [*schema.FilterError]. What
 // the store reports comes through with its sentinels: [storage.ErrUnavailable],
 // [storage.ErrUnknownOutcome] and so on. No error's text holds a value of a
 // document or an external id.

@@ -37,3 +37,25 @@ func (e *ExistsError) Error() string {
 
 // Is makes the error match [ErrExists].
 func (e *ExistsError) Is(target error) bool { return target == ErrExists }
+
+// ErrPrecondition is returned when a resource is not in the revision that a call
+// demands. Nothing was written. The error is a [*PreconditionError].
+var ErrPrecondition = errors.New("precondition failed")
+
+// A PreconditionError is an [ErrPrecondition] that knows the revision that the
+// resource has. Its text holds neither the revision nor the external id.
+type PreconditionError struct {
+	Key     storage.Key
+	Current storage.Revision // 0 when there is no such resource
+}
+
+// Error says what is wrong with the precondition.
+func (e *PreconditionError) Error() string {
+	if e.Current == 0 {
+		return "resource: precondition failed: there is no such resource"
+	}
+	return "resource: precondition failed: the resource has another revision"
+}
+
+// Is makes the error match [ErrPrecondition].
+func (e *PreconditionError) Is(target error) bool { return target == ErrPrecondition }

@@ -278,6 +278,6 @@ func TestGet(t *testing.T) {
 }
 
 func TestOutcomeString(t *testing.T) {
-	assert.Equal(t, "created updated unchanged Outcome(0) Outcome(9)",
-		fmt.Sprint(resource.Created, " ", resource.Updated, " ", resource.Unchanged, " ", resource.Outcome(0), " ", resource.Outcome(9)))
+	assert.Equal(t, "created updated unchanged deleted Outcome(0) Outcome(9)",
+		fmt.Sprint(resource.Created, " ", resource.Updated, " ", resource.Unchanged, " ", resource.Deleted, " ", resource.Outcome(0), " ", resource.Outcome(9)))
 }

@@ -54,6 +54,54 @@ func TestTenants(t *testing.T) {
 					r, err := w.c.Get(ctx, ours, "c-1")
 					return fmt.Sprintf("%v %v %#v", r, err, err)
 				}},
+				{"patch", func(w world) string {
+					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), nil)
+					return fmt.Sprintf("%v %v", r, allText(err))
+				}},
+				{"patch, invalid", func(w world) string {
+					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":1}`), nil)
+					return fmt.Sprintf("%v %v", r, allText(err))
+				}},
+				{"patch if revision", func(w world) string {
+					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{IfRevision: 1})
+					return fmt.Sprintf("%v %v", r, allText(err))
+				}},
+				{"create if revision", func(w world) string {
+					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{IfRevision: 1})
+					var e *resource.PreconditionError
+					require.ErrorAs(t, err, &e)
+					return fmt.Sprintf("%v %v %+v", r, allText(err), *e)
+				}},
+				{"create if absent", func(w world) string {
+					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{IfAbsent: true})
+					require.NoError(t, err)
+					return fmt.Sprintf("%v %s %q", r.Outcome, r.AppendJSON(nil, nil), r.Changed())
+				}},
+				{"dry run", func(w world) string {
+					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{DryRun: true})
+					require.NoError(t, err)
+					return fmt.Sprintf("%v %s %q %d", r.Outcome, r.AppendJSON(nil, nil), r.Changed(), r.Revision())
+				}},
+				{"dry patch", func(w world) string {
+					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{DryRun: true})
+					return fmt.Sprintf("%v %v", r, allText(err))
+				}},
+				{"delete", func(w world) string {
+					r, err := w.c.Delete(ctx, ours, "c-1", nil)
+					return fmt.Sprintf("%v %v", r, allText(err))
+				}},
+				{"dry delete", func(w world) string {
+					r, err := w.c.Delete(ctx, ours, "c-1", &resource.DeleteOptions{DryRun: true})
+					return fmt.Sprintf("%v %v", r, allText(err))
+				}},
+				{"list", func(w world) string {
+					page, err := w.c.List(ctx, ours, nil)
+					return fmt.Sprintf("%+v %v", page, err)
+				}},
+				{"list by their email", func(w world) string {
+					page, err := w.c.List(ctx, ours, &resource.ListOptions{Filter: []schema.Equals{{Field: "email", Value: marker}}})
+					return fmt.Sprintf("%+v %v", page, err)
+				}},
 				{"partial upsert", func(w world) string {
 					r, err := w.c.Create(ctx, ours, []byte(`{"customerId":"c-1","phone":"1"}`), nil)
 					return fmt.Sprintf("%v %v", r, allText(err))
@@ -133,6 +181,14 @@ func TestNoTenant(t *testing.T) {
 		_, err := c.Get(ctx, nobody, "c-1")
 		assert.ErrorIs(t, err, storage.ErrInvalid)
 		assert.NotErrorIs(t, err, resource.ErrNotFound)
+		for _, id := range []string{"c-1", ""} {
+			_, err = c.Patch(ctx, nobody, id, []byte(`{`), nil)
+			assert.ErrorIs(t, err, storage.ErrInvalid)
+			_, err = c.Delete(ctx, nobody, id, nil)
+			assert.ErrorIs(t, err, storage.ErrInvalid)
+		}
+		_, err = c.List(ctx, nobody, &resource.ListOptions{Cursor: "x"})
+		assert.ErrorIs(t, err, storage.ErrInvalid)
 	}
 	assert.Zero(t, store.gets.Load()+store.puts.Load(), "the store was not asked")
 }

@@ -45,6 +45,10 @@ var (
 	// ErrNoChange is what the function given to Update returns when nothing
 	// is to be written. Update itself then succeeds.
 	ErrNoChange = errors.New("no change")
+
+	// ErrDelete is what the function given to Update returns when the record
+	// is to be deleted. Update itself then succeeds.
+	ErrDelete = errors.New("delete")
 )
 
 // ConflictError is an ErrConflict that may know the record in the way.

@@ -35,6 +35,8 @@ const (
 //   - fn returns ErrNoChange: nothing is written, and Update returns the
 //     record that fn was given and no error. Revision 0 then says that the
 //     key is absent.
+//   - fn returns ErrDelete: the record is deleted, and Update returns it as it
+//     was and no error. For an absent key this is ErrNoChange.
 //   - fn returns another error: nothing is written, and Update returns that
 //     error as it is.
 //   - fn returns a record with another key: ErrInvalid.
@@ -55,32 +57,51 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	old, err := getOrAbsent(ctx, store, key)
 	for attempt := 1; err == nil; attempt++ {
 		next, fnErr := fn(old)
-		if errors.Is(fnErr, ErrNoChange) {
-			return old, nil
-		}
-		if fnErr != nil {
-			return Record{}, fnErr
-		}
-		switch next.Key {
-		case key:
-		case Key{}:
-			next.Key = key
-		default:
-			return fail(invalid("the record to put has another key"))
-		}
-		rev, putErr := store.Put(ctx, next, old.Revision)
+		var swapErr error
 		switch {
-		case putErr == nil:
-			next.Revision = rev
-			return next, nil
-		case errors.Is(putErr, ErrUnknownOutcome) || !errors.Is(putErr, ErrConflict):
-			return fail(putErr)
-		case attempt == maxAttempts:
-			return fail(fmt.Errorf("%w: %w", ErrAttempts, putErr))
+		case errors.Is(fnErr, ErrNoChange), errors.Is(fnErr, ErrDelete) && old.Revision == 0:
+			return old, nil
+		case errors.Is(fnErr, ErrDelete):
+			next, swapErr = old, remove(ctx, store, key, old.Revision)
+		case fnErr != nil:
+			return Record{}, fnErr
+		default:
+			next, swapErr = replace(ctx, store, key, next, old.Revision)
 		}
-		old, err = afterConflict(ctx, store, key, attempt, putErr)
+		switch {
+		case swapErr == nil:
+			return next, nil
+		case errors.Is(swapErr, ErrUnknownOutcome) || !errors.Is(swapErr, ErrConflict):
+			return fail(swapErr)
+		case attempt == maxAttempts:
+			return fail(fmt.Errorf("%w: %w", ErrAttempts, swapErr))
+		}
+		old, err = afterConflict(ctx, store, key, attempt, swapErr)
 	}
 	return fail(err)
+}
+
+// replace puts the record under the key, and returns it with its revision.
+func replace(ctx context.Context, store Store, key Key, rec Record, expect Revision) (_ Record, err error) {
+	switch rec.Key {
+	case key:
+	case Key{}:
+		rec.Key = key
+	default:
+		return rec, invalid("the record to put has another key")
+	}
+	rec.Revision, err = store.Put(ctx, rec, expect)
+	return rec, err
+}
+
+// remove deletes the record. That somebody else has deleted it is a conflict
+// like any other: what is to be done now is for fn to say.
+func remove(ctx context.Context, store Store, key Key, expect Revision) error {
+	err := store.Delete(ctx, key, expect)
+	if errors.Is(err, ErrNotFound) {
+		return ErrConflict
+	}
+	return err
 }
 
 // afterConflict returns the record to try again with. The record that came

@@ -25,7 +25,7 @@ func key(id string) storage.Key {
 	return storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: id}
 }
 
-// scripted is a store whose puts give the errors in turn and then go through.
+// scripted is a store whose puts and deletes give the errors in turn and then go through.
 type scripted struct {
 	storage.Store
 	errs       []error
@@ -46,6 +46,17 @@ func (s *scripted) Put(ctx context.Context, rec storage.Record, expect storage.R
 	}
 	return s.Store.Put(ctx, rec, expect)
 }
+
+func (s *scripted) Delete(ctx context.Context, k storage.Key, expect storage.Revision) error {
+	if len(s.errs) > 0 {
+		err := s.errs[0]
+		s.errs = s.errs[1:]
+		return err
+	}
+	return s.Store.Delete(ctx, k, expect)
+}
+
+func deleteIt(old storage.Record) (storage.Record, error) { return old, storage.ErrDelete }
 
 func repeat(err error, n int) []error {
 	errs := make([]error, n)
@@ -78,6 +89,14 @@ func TestUpdate(t *testing.T) {
 		}, nil, "old", 1, 0},
 		{"error of fn", nil, func(storage.Record) (storage.Record, error) { return storage.Record{}, mine }, mine, "old", 1, 0},
 		{"fills the key in", nil, func(storage.Record) (storage.Record, error) { return storage.Record{Data: []byte("new")}, nil }, nil, "new", 1, 1},
+		{"delete", nil, deleteIt, nil, "", 1, 0},
+		{"delete, wrapped, with what else is returned ignored", nil, func(old storage.Record) (storage.Record, error) {
+			return storage.Record{Key: key("other")}, fmt.Errorf("gone: %w", storage.ErrDelete)
+		}, nil, "", 1, 0},
+		{"delete after conflicts", repeat(storage.ErrConflict, 6), deleteIt, nil, "", 7, 0},
+		{"delete, deleted already", []error{storage.ErrNotFound}, deleteIt, nil, "", 2, 0},
+		{"delete, unavailable", []error{storage.ErrUnavailable}, deleteIt, storage.ErrUnavailable, "old", 1, 0},
+		{"delete, unknown outcome", []error{storage.ErrUnknownOutcome}, deleteIt, storage.ErrUnknownOutcome, "old", 1, 0},
 		{"another key", nil, func(old storage.Record) (storage.Record, error) {
 			old.Key = key("other")
 			return old, nil
@@ -100,6 +119,12 @@ func TestUpdate(t *testing.T) {
 			require.Equal(t, tt.gets, store.gets, "gets")
 			require.Equal(t, tt.puts, store.puts, "puts")
 			rec, getErr := store.Store.Get(ctx, key("k"))
+			if tt.want == nil && tt.data == "" {
+				require.ErrorIs(t, getErr, storage.ErrNotFound)
+				require.Equal(t, "old", string(got.Data), "the record as it was")
+				require.Equal(t, rev, got.Revision)
+				return
+			}
 			require.NoError(t, getErr)
 			require.Equal(t, tt.data, string(rec.Data))
 			if tt.data == "old" {
@@ -135,6 +160,13 @@ func TestUpdateAbsent(t *testing.T) {
 	rec, err := store.Get(ctx, key("k"))
 	require.NoError(t, err)
 	require.Equal(t, rec, got)
+}
+
+func TestUpdateDeletesWhatIsAbsent(t *testing.T) {
+	store := &scripted{Store: memory.New(), errs: []error{errors.New("the store was asked to")}}
+	got, err := storage.Update(context.Background(), store, key("k"), deleteIt)
+	require.NoError(t, err)
+	require.Equal(t, storage.Record{Key: key("k")}, got)
 }
 
 func TestUpdateUsesTheRecordOfTheConflict(t *testing.T) {

@@ -133,6 +133,16 @@ func (d *Doc) NameIs(i uint32, hash uint32, name string) bool {
 	return string(d.Src[n.NameStart:n.NameEnd]) == name
 }
 
+// StringIs reports whether string i has this decoded value.
+func (d *Doc) StringIs(i uint32, s string) bool {
+	n := &d.Nodes[i]
+	body := d.Src[n.Start+1 : n.End-1]
+	if n.Escaped {
+		return string(appendDecoded(nil, body)) == s
+	}
+	return string(body) == s
+}
+
 // SameName reports whether member i of d and member j of e have equal decoded
 // names.
 func (d *Doc) SameName(i uint32, e *Doc, j uint32) bool {

@@ -57,6 +57,8 @@ var table = []struct {
 }{
 	{ErrUnknownTenant, Problem{Status: http.StatusNotFound, Message: "tenant not found"}},
 	{resource.ErrNotFound, Problem{Status: http.StatusNotFound, Message: "resource not found"}},
+	{resource.ErrPrecondition, Problem{Status: http.StatusPreconditionFailed, Message: "precondition failed: the resource is not in the revision that the request demands"}},
+	{resource.ErrCursor, Problem{Status: http.StatusBadRequest, Message: "the cursor is not valid: begin the list again"}},
 	{storage.ErrTooLarge, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the resource would be too large to store"}},
 	// Before the contexts' errors, which may come together with it.
 	{storage.ErrUnknownOutcome, Problem{Status: http.StatusInternalServerError, Message: "the outcome of the write is unknown: it may have been stored; read the resource before trying again"}},
@@ -74,6 +76,7 @@ func ProblemOf(err error) *Problem {
 	var (
 		problem *Problem
 		invalid *schema.ValidationError
+		filter  *schema.FilterError
 		syntax  *schema.SyntaxError
 		exists  *resource.ExistsError
 		tooLong *http.MaxBytesError
@@ -90,7 +93,9 @@ func ProblemOf(err error) *Problem {
 		}
 		return &p
 	case errors.As(err, &invalid):
-		return badRequest("the data is not valid", violations(invalid)...)
+		return badRequest("the data is not valid", lines("data", invalid.Violations, invalid.More)...)
+	case errors.As(err, &filter):
+		return badRequest("the filter is not valid", lines("filter", filter.Violations, 0)...)
 	case errors.As(err, &syntax):
 		return badRequest("the request is not strict JSON: " + syntax.Reason + " at byte " + strconv.Itoa(syntax.Offset))
 	case errors.As(err, &exists):
@@ -111,25 +116,25 @@ func ProblemOf(err error) *Problem {
 // violations stay far below it.
 const maxLines = 30 << 10
 
-// violations returns the lines of a 400.
-func violations(err *schema.ValidationError) []string {
-	lines := make([]string, 0, len(err.Violations)+1)
-	more, size := err.More, 0
-	for i, v := range err.Violations {
+// lines returns the lines of a 400; whole is the place "" in words.
+func lines(whole string, violations []schema.Violation, more int) []string {
+	list := make([]string, 0, len(violations)+1)
+	size := 0
+	for i, v := range violations {
 		line := v.String()
 		if v.Pointer == "" {
-			line = "data: " + line
+			line = whole + ": " + line
 		}
 		if size += len(line); i > 0 && size > maxLines {
-			more += len(err.Violations) - i
+			more += len(violations) - i
 			break
 		}
-		lines = append(lines, line)
+		list = append(list, line)
 	}
 	if more > 0 {
-		lines = append(lines, "and "+strconv.Itoa(more)+" more")
+		list = append(list, "and "+strconv.Itoa(more)+" more")
 	}
-	return lines
+	return list
 }
 
 // WriteError answers the request with the problem that err is, in the shape of

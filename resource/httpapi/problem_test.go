@@ -42,6 +42,11 @@ func TestProblemOf(t *testing.T) {
 			"more violations", &schema.ValidationError{Violations: []schema.Violation{violation("/a")}, More: 12},
 			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: want string, found number", "and 12 more"}},
 		},
+		{
+			"filter", &schema.FilterError{Violations: []schema.Violation{violation("/a"), violation("")}},
+			httpapi.Problem{Status: 400, Message: "the filter is not valid", Errors: []string{"/a: want string, found number", "filter: want string, found number"}},
+		},
+		{"cursor", resource.ErrCursor, httpapi.Problem{Status: 400, Message: "the cursor is not valid: begin the list again"}},
 		{"syntax", &schema.SyntaxError{Offset: 7, Reason: "duplicate member name"}, httpapi.Problem{Status: 400, Message: "the request is not strict JSON: duplicate member name at byte 7"}},
 		{"exists", &resource.ExistsError{Key: storage.Key{ExternalID: marker}, Field: "customerId"}, httpapi.Problem{Status: 400, Message: "a resource with this customerId exists already"}},
 		{"body too large", &http.MaxBytesError{Limit: 7}, httpapi.Problem{Status: 413, Message: "the request body is larger than 7 bytes"}},

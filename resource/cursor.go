@@ -1,0 +1,73 @@
+package resource
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// ErrCursor is returned for a cursor that is not the Next of a page of the same
+// tenant, schema and filter.
+var ErrCursor = errors.New("invalid cursor")
+
+// A cursor is one byte that tells its format, a hash of what it is bound to, and
+// the external id that the next page begins behind, in base64url without padding
+// (RFC 4648, section 5).
+//
+// The hash finds mistakes, it keeps nobody out: who makes a cursor up gets a page
+// that begins somewhere else, of the tenant that the call names.
+const (
+	cursorFormat = 1
+	cursorSum    = 12 // bytes
+)
+
+// sumOf returns the hash of what a cursor is bound to.
+func sumOf(scope storage.Scope, filter *schema.Filter) (sum [cursorSum]byte) {
+	conditions := filter.Sum()
+	h := sha256.New()
+	for _, part := range [][]byte{
+		scope.Tenant.Platform[:], scope.Tenant.Business[:], scope.Schema[:], conditions[:],
+	} {
+		h.Write(part)
+	}
+	copy(sum[:], h.Sum(nil))
+	return sum
+}
+
+// encodeCursor returns "" for "", which is the end.
+func encodeCursor(after string, sum [cursorSum]byte) string {
+	if after == "" {
+		return ""
+	}
+	b := make([]byte, 0, 1+cursorSum+len(after))
+	b = append(b, cursorFormat)
+	b = append(b, sum[:]...)
+	b = append(b, after...)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func decodeCursor(cursor string, scope storage.Scope, sum [cursorSum]byte) (after string, err error) {
+	if cursor == "" {
+		return "", nil
+	}
+	refuse := func(how string) (string, error) { return "", fmt.Errorf("resource: %w: it is %s", ErrCursor, how) }
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) <= 1+cursorSum || base64.RawURLEncoding.EncodeToString(b) != cursor {
+		return refuse("damaged")
+	}
+	if b[0] != cursorFormat {
+		return refuse("of another version of this service; begin the list again")
+	}
+	if [cursorSum]byte(b[1:]) != sum {
+		return refuse("of another list: it is good for the same tenant, schema and filter alone")
+	}
+	after = string(b[1+cursorSum:])
+	if _, err := storage.CheckList(scope, after, 1); err != nil {
+		return refuse("damaged")
+	}
+	return after, nil
+}

@@ -1,0 +1,80 @@
+package resource
+
+import (
+	"context"
+
+	"example.com/resourcekit/storage"
+)
+
+// DeleteOptions are the optional parts of one [Collection.Delete]. A nil
+// *DeleteOptions is the zero value.
+type DeleteOptions struct {
+	// IfRevision, if not 0, is the revision that the resource must have:
+	// otherwise the error is an ErrPrecondition.
+	IfRevision storage.Revision
+	// DryRun gives the result of the call, or its error, and deletes nothing.
+	DryRun bool
+}
+
+// Delete deletes the tenant's resource with this external id. opts may be nil.
+// The result is the resource as it was; a resource that is created under the id
+// later is another one, with another ID.
+//
+// Errors:
+//
+//   - [storage.ErrInvalid]: the tenant is not valid.
+//   - [ErrNotFound]: there is no such resource, also when the id is one that no
+//     resource can have. So of several deletes at the same time one succeeds.
+//   - [ErrPrecondition]: the resource has another revision than IfRevision.
+//   - [*schema.CorruptError]: the stored document is not a JSON object; delete it
+//     through the store, once you know what it is.
+//   - what the store reports, and the error of ctx when it ends, as for
+//     [Collection.Create].
+func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, externalID string, opts *DeleteOptions) (*Result, error) {
+	const op = "delete"
+	if opts == nil {
+		opts = &DeleteOptions{}
+	}
+	key := c.key(tenant, externalID)
+	if err := key.Scope().Validate(); err != nil {
+		return nil, fail(op, key, err)
+	}
+	if key.Validate() != nil {
+		return nil, fail(op, key, ErrNotFound)
+	}
+	if !opts.DryRun {
+		lock, err := c.locks.lock(ctx, key)
+		if err != nil {
+			return nil, fail(op, key, err)
+		}
+		defer lock.unlock()
+	}
+	w := &writing{op: op, key: key, mayChange: true, ifRevision: opts.IfRevision, dryRun: opts.DryRun}
+	var result *Result
+	_, err := storage.Update(ctx, c.store, key, func(old storage.Record) (storage.Record, error) {
+		err := w.permits(old, c.field)
+		if err != nil {
+			return old, err
+		}
+		if result, err = c.deleted(old); err != nil {
+			return old, err
+		}
+		if opts.DryRun {
+			return old, storage.ErrNoChange
+		}
+		return old, storage.ErrDelete
+	})
+	if err != nil {
+		return nil, w.fail(err)
+	}
+	return result, nil
+}
+
+// deleted returns the result of deleting a record.
+func (c *Collection) deleted(rec storage.Record) (*Result, error) {
+	gone, err := c.read(rec)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Resource: *gone, Outcome: Deleted, before: rec.Data}, nil
+}

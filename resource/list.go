@@ -1,0 +1,161 @@
+package resource
+
+import (
+	"context"
+	"iter"
+
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// DefaultLimit is the number of resources in a page when a list asks for none.
+const DefaultLimit = 100
+
+// MaxScan is how many resources a filtered page looks at, at most.
+const MaxScan = 10 * storage.MaxPage
+
+// ListOptions say which resources a list has, and where it begins. A nil
+// *ListOptions is the zero value: from the first resource on.
+type ListOptions struct {
+	// Cursor is the Next of the page before; "" begins with the first
+	// resource.
+	Cursor string
+	// Limit is the number of resources in a page, DefaultLimit when 0 and
+	// storage.MaxPage at most: a larger one counts as that.
+	Limit int
+	// Filter leaves resources out. All of its conditions must hold.
+	Filter []schema.Equals
+}
+
+// A Page is a piece of a list.
+type Page struct {
+	// Resources in ascending byte order of their external ids. A page may have
+	// fewer than the limit, and even none, and still have a Next.
+	Resources []*Resource
+	// Next is the cursor for the page after this one, "" at the end. It is
+	// opaque, and good for the same tenant, schema and filter alone.
+	Next string
+}
+
+// List returns a page of the tenant's resources, in ascending byte order of
+// their external ids. opts may be nil.
+//
+// Going from page to page until Next is "" yields every resource that is there
+// during the whole walk exactly once. It is not a snapshot: each resource is as
+// of a moment during its page's call, and those that come or go meanwhile may
+// show or not. With a filter, a page ends after MaxScan resources were looked at,
+// whatever it has found by then: go on with its Next.
+//
+// Errors:
+//
+//   - [storage.ErrInvalid]: the tenant is not valid, or Limit is negative.
+//   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
+//   - [*schema.FilterError]: the filter names no declared field, or a value that the
+//     field cannot have.
+//   - [*schema.CorruptError]: a stored document is not a JSON object.
+//   - what the store reports, and the error of ctx when it ends.
+func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
+	l, err := c.listing(tenant, opts)
+	if err != nil {
+		return nil, err
+	}
+	return l.page(ctx)
+}
+
+// All returns the resources that List pages through, from the cursor in opts on.
+// Limit is the size of the pages that are read. After an error, which comes with
+// a nil resource, it ends. opts may be nil.
+func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListOptions) iter.Seq2[*Resource, error] {
+	return func(yield func(*Resource, error) bool) {
+		l, err := c.listing(tenant, opts)
+		for err == nil {
+			var page *Page
+			if page, err = l.page(ctx); err != nil {
+				break
+			}
+			for _, r := range page.Resources {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+		}
+		yield(nil, err)
+	}
+}
+
+// A listing is a walk through the resources of a tenant.
+type listing struct {
+	c      *Collection
+	scope  storage.Scope
+	filter *schema.Filter
+	sum    [cursorSum]byte // of all that its cursors are bound to
+	limit  int
+	after  string // the external id that the next page begins behind
+}
+
+func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing, error) {
+	if opts == nil {
+		opts = &ListOptions{}
+	}
+	l := &listing{c: c, scope: c.key(tenant, "").Scope(), limit: opts.Limit}
+	if l.limit == 0 {
+		l.limit = DefaultLimit
+	}
+	l.limit = min(l.limit, storage.MaxPage)
+	if _, err := storage.CheckList(l.scope, "", l.limit); err != nil {
+		return nil, l.fail(err)
+	}
+	var err error
+	if l.filter, err = c.schema.Filter(opts.Filter); err != nil {
+		return nil, err
+	}
+	l.sum = sumOf(l.scope, l.filter)
+	l.after, err = decodeCursor(opts.Cursor, l.scope, l.sum)
+	return l, err
+}
+
+func (l *listing) fail(err error) error {
+	return fail("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
+}
+
+// page returns the next page. The one after it begins where it ends.
+func (l *listing) page(ctx context.Context) (*Page, error) {
+	page := &Page{}
+	read := l.limit // at once; more when the filter leaves much out
+	for scanned := 0; ; read = min(2*read, storage.MaxPage, MaxScan-scanned) {
+		found, err := l.c.store.List(ctx, l.scope, l.after, read)
+		if err != nil {
+			return nil, l.fail(err)
+		}
+		l.after = found.Next
+		for i, rec := range found.Records {
+			r, err := l.c.read(rec)
+			if err != nil {
+				return nil, err
+			}
+			takes, err := l.filter.Match(r.shown)
+			if err != nil {
+				return nil, l.fail(err)
+			}
+			if !takes {
+				continue
+			}
+			page.Resources = append(page.Resources, r)
+			if len(page.Resources) == l.limit {
+				if i < len(found.Records)-1 {
+					l.after = rec.Key.ExternalID // what was read beyond it is for the next page
+				}
+				break
+			}
+		}
+		scanned += len(found.Records)
+		enough := len(page.Resources) == l.limit || scanned >= MaxScan || l.filter.Empty() && len(page.Resources) > 0
+		if enough || l.after == "" {
+			page.Next = encodeCursor(l.after, l.sum)
+			return page, nil
+		}
+	}
+}

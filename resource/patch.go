@@ -1,0 +1,63 @@
+package resource
+
+import (
+	"context"
+
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// PatchOptions are the policies of one [Collection.Patch]. A nil *PatchOptions is
+// the zero value.
+type PatchOptions struct {
+	UnknownFields schema.UnknownFields // schema.RejectUnknown unless set
+	Nulls         schema.Nulls         // schema.DeleteNulls unless set
+	// IfRevision, if not 0, is the revision that the resource must have:
+	// otherwise the error is an ErrPrecondition.
+	IfRevision storage.Revision
+	// DryRun gives the result of the write, or its error, and stores nothing.
+	DryRun bool
+}
+
+// Patch merges patch into the tenant's resource with this external id (RFC
+// 7396): fields that are not sent stay, and a null deletes. It never creates.
+// The external id may be in the patch, too, but only as it is. patch is one JSON
+// object; it is not kept and may be changed afterwards. opts may be nil. The
+// resource is changed completely or, with an error, not at all; only
+// [storage.ErrUnknownOutcome] leaves that open.
+//
+// Errors are those of [Collection.Create] without ErrExists, and [ErrNotFound]
+// when there is no such resource, also when the id is one that no resource can
+// have. A patch that is not strict JSON, or no object, is refused before it is
+// known whether there is a resource.
+func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (*Result, error) {
+	if opts == nil {
+		opts = &PatchOptions{}
+	}
+	w, err := c.patching(tenant, externalID, patch, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.write(ctx, w)
+}
+
+// patching returns the write that a patch is.
+func (c *Collection) patching(tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (*writing, error) {
+	const op = "patch"
+	key := c.key(tenant, externalID)
+	if err := key.Scope().Validate(); err != nil {
+		return nil, fail(op, key, err)
+	}
+	request, err := c.schema.Check(patch, &schema.CheckOptions{
+		UnknownFields: opts.UnknownFields, Nulls: opts.Nulls, ExternalID: externalID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if key.Validate() != nil {
+		return nil, fail(op, key, ErrNotFound)
+	}
+	return &writing{
+		op: op, key: key, request: request, mayChange: true, ifRevision: opts.IfRevision, dryRun: opts.DryRun,
+	}, nil
+}

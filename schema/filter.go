@@ -1,0 +1,190 @@
+package schema
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"example.com/resourcekit/internal/strictjson"
+)
+
+// Equals is a condition on a document: a declared field has a value.
+type Equals struct {
+	// Field is the name of a field, or a JSON Pointer (RFC 6901), which begins
+	// with '/': "email", "/shipTo/city". Its type is String, Boolean, Number or
+	// Integer, and it is in no array.
+	Field string
+	// Value is what the field must have, of the Go types of [Field.Default] and
+	// valid for the field. Strings are compared by value, everything else by
+	// its text, so 1 is not 1.0. Nil demands that the field is absent.
+	Value any
+}
+
+// maxConditions is how many conditions a filter may have.
+const maxConditions = 100
+
+// A Filter is a compiled list of conditions, all of which must hold. It is
+// immutable and safe for concurrent use. The zero value matches everything.
+type Filter struct {
+	conditions []condition
+}
+
+// A condition is the compiled form of Equals.
+type condition struct {
+	path   []pathStep
+	value  []byte // JSON; nil for absent
+	text   string // of a string, decoded
+	isText bool
+}
+
+type pathStep struct {
+	name string
+	hash uint32
+}
+
+// A FilterError holds all mistakes of a list of conditions.
+type FilterError struct {
+	Violations []Violation // at least 1; the pointers name the conditions' fields
+}
+
+// Error returns the mistakes in one line, bounded in length. It holds no value.
+func (e *FilterError) Error() string {
+	return "schema: invalid filter: " + joinViolations(e.Violations, 0)
+}
+
+// Filter compiles conditions. The error is a [*FilterError] that names each
+// field that is not declared, cannot be compared, or cannot have the value, and
+// more than 100 conditions.
+func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
+	if len(conditions) > maxConditions {
+		return nil, &FilterError{[]Violation{{"", CodeType, "want at most 100 conditions"}}}
+	}
+	f := &Filter{conditions: make([]condition, len(conditions))}
+	var wrong []Violation
+	for i, e := range conditions {
+		c, violation := s.condition(e)
+		if violation != nil {
+			wrong = append(wrong, *violation)
+		}
+		f.conditions[i] = c
+	}
+	if wrong != nil {
+		return nil, &FilterError{wrong}
+	}
+	return f, nil
+}
+
+func (s *Schema) condition(e Equals) (condition, *Violation) {
+	var c condition
+	names := []string{e.Field}
+	if strings.HasPrefix(e.Field, "/") {
+		names = strings.Split(e.Field[1:], "/")
+		for i, name := range names {
+			names[i] = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
+		}
+	}
+	pointer := []byte{}
+	var f *field
+	o := s.root
+	for _, name := range names {
+		if pointer = append(pointer, '/'); len(pointer) <= maxShownPath {
+			pointer = appendClientName(pointer, []byte(name))
+		}
+		if o == nil {
+			return c, &Violation{string(pointer), CodeUnknownField, "unknown field"}
+		}
+		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name })
+		if i < 0 {
+			message := "unknown field"
+			if near := suggest(o.fields, []byte(name)); near != "" {
+				message = `unknown field, did you mean "` + near + `"?`
+			}
+			return c, &Violation{string(pointer), CodeUnknownField, message}
+		}
+		f = &o.fields[i]
+		o = f.object
+		c.path = append(c.path, pathStep{name, f.hash})
+	}
+	switch f.typ {
+	case Object, Array:
+		return c, &Violation{string(pointer), CodeType, "want a field of type string, boolean, number or integer, found " + f.typ.String()}
+	}
+	if e.Value == nil {
+		return c, nil
+	}
+	raw, err := new(compiler).value(e.Value, f, place{depth: len(names)})
+	if err != nil {
+		return c, &Violation{string(pointer), CodeType, err.Error()}
+	}
+	c.value = raw
+	if f.typ == String {
+		c.isText, c.text = true, decoded(raw)
+	}
+	return c, nil
+}
+
+// Match reports whether all conditions hold for a document as [Schema.Show]
+// gives it. The error is a [*CorruptError] when doc is not a JSON object.
+func (f *Filter) Match(doc []byte) (bool, error) {
+	if len(f.conditions) == 0 {
+		return true, nil
+	}
+	d := strictjson.Get()
+	defer strictjson.Put(d)
+	if err := parseStored(d, doc); err != nil {
+		return false, err
+	}
+	for i := range f.conditions {
+		if !f.conditions[i].holds(d) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (c *condition) holds(d *strictjson.Doc) bool {
+	node := uint32(0)
+	for _, step := range c.path {
+		member, ok := d.Find(node, step.hash, step.name)
+		if !ok {
+			return c.value == nil
+		}
+		node = member
+	}
+	if c.isText && d.Nodes[node].Kind == strictjson.String {
+		return d.StringIs(node, c.text)
+	}
+	return c.value != nil && string(d.Text(node)) == string(c.value)
+}
+
+// Empty reports whether the filter has no conditions.
+func (f *Filter) Empty() bool { return len(f.conditions) == 0 }
+
+// Sum returns a hash that filters with the same conditions share, in whatever
+// order, on every machine: what a cursor keeps to know its filter again.
+func (f *Filter) Sum() [sha256.Size]byte {
+	texts := make([]string, len(f.conditions))
+	for i, c := range f.conditions {
+		var b []byte
+		for _, step := range c.path {
+			b = appendSized(b, step.name)
+		}
+		b = append(b, 0xff) // no length of a name begins like that
+		value := string(c.value)
+		if c.isText {
+			value = "\"" + c.text
+		}
+		texts[i] = string(appendSized(b, value))
+	}
+	slices.Sort(texts)
+	var all []byte
+	for _, text := range slices.Compact(texts) {
+		all = appendSized(all, text)
+	}
+	return sha256.Sum256(all)
+}
+
+func appendSized(dst []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(dst, uint32(len(s))), s...)
+}
