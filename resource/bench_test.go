@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
@@ -214,6 +215,39 @@ func BenchmarkHotKey(b *testing.B) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkBatch sets a batch of 1000 upserts beside 1000 single ones, of the
+// same customers; ratio is how much longer the batch takes.
+func BenchmarkBatch(b *testing.B) {
+	const n = 1000
+	for _, size := range benchSizes() {
+		b.Run(fmt.Sprintf("resources=%d", size), func(b *testing.B) {
+			c, requests := benchCollection(b, size), benchRequests(size)
+			rounds := len(requests) / n // an even number
+			var single, batch time.Duration
+			for i := 0; b.Loop(); i++ {
+				of := requests[2*i%rounds*n:][:n]
+				start := time.Now()
+				for _, request := range of {
+					if _, err := c.Create(ctx, tenant, request, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+				middle := time.Now()
+				// Others, so that each changes something too.
+				of = requests[(2*i+1)%rounds*n:][:n]
+				res, err := c.CreateBatch(ctx, tenant, of, nil)
+				if err != nil || res.Failed > 0 {
+					b.Fatal(err, res.Failed)
+				}
+				single, batch = single+middle.Sub(start), batch+time.Since(middle)
+			}
+			b.ReportMetric(float64(single.Nanoseconds())/float64(b.N*n), "ns/single")
+			b.ReportMetric(float64(batch.Nanoseconds())/float64(b.N*n), "ns/item")
+			b.ReportMetric(float64(batch)/float64(single), "ratio")
 		})
 	}
 }

@@ -19,6 +19,8 @@ type Options struct {
 	// NewID makes the ID of a new resource; uuid.NewV7 when nil. It is called
 	// from many goroutines, at most once for each write.
 	NewID func() (uuid.UUID, error)
+	// MaxBatch is how many items a batch may have; DefaultMaxBatch when 0.
+	MaxBatch int
 }
 
 // A Collection is the resources of one schema in one store. It is safe for
@@ -31,6 +33,8 @@ type Collection struct {
 	now    func() time.Time
 	newID  func() (uuid.UUID, error)
 	locks  keyLocks
+
+	maxBatch int
 
 	nothing schema.Checked // a request that changes nothing
 }
@@ -53,6 +57,10 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 	}
 	if opts != nil && opts.NewID != nil {
 		c.newID = opts.NewID
+	}
+	c.maxBatch = DefaultMaxBatch
+	if opts != nil && opts.MaxBatch > 0 {
+		c.maxBatch = opts.MaxBatch
 	}
 	c.locks.init()
 	var err error

@@ -66,30 +66,37 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
+	w, err := c.creating(tenant, data, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.write(ctx, &w)
+}
+
+// creating returns the write that a create is.
+func (c *Collection) creating(tenant storage.Tenant, data []byte, opts *CreateOptions) (writing, error) {
+	const op = "create"
 	key := c.key(tenant, "")
 	if err := key.Scope().Validate(); err != nil {
-		return nil, fail("create", key, err)
+		return writing{}, fail(op, key, err)
 	}
 	request, err := c.schema.Check(data, &schema.CheckOptions{
 		UnknownFields: opts.UnknownFields, Nulls: opts.Nulls, RequireComplete: opts.RequireComplete,
 	})
 	if err != nil {
-		return nil, err
+		return writing{}, err
 	}
 	var known bool
-	if key.ExternalID, known = request.ExternalID(); !known {
-		// Nothing can be stored under such an id, so the request is judged as
-		// what it would have been: an insert.
-		_, _, err := apply(&request, nil)
-		return nil, err
-	}
-	if opts.OnConflict != Upsert {
-		if _, _, err := apply(&request, nil); err != nil {
-			return nil, err
+	if key.ExternalID, known = request.ExternalID(); !known || opts.OnConflict != Upsert {
+		// Nothing can be stored without an id, and a reject changes nothing
+		// that is stored: such a request is judged as the insert that it
+		// would have been.
+		if _, _, err := apply(&request, nil); err != nil || !known {
+			return writing{}, err
 		}
 	}
-	return c.write(ctx, &writing{
-		op: "create", key: key, request: request, mayCreate: true, mayChange: opts.OnConflict == Upsert,
+	return writing{
+		op: op, key: key, request: request, mayCreate: true, mayChange: opts.OnConflict == Upsert,
 		ifRevision: opts.IfRevision, ifAbsent: opts.IfAbsent, dryRun: opts.DryRun,
-	})
+	}, nil
 }

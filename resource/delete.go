@@ -31,50 +31,25 @@ type DeleteOptions struct {
 //   - what the store reports, and the error of ctx when it ends, as for
 //     [Collection.Create].
 func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, externalID string, opts *DeleteOptions) (*Result, error) {
-	const op = "delete"
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	key := c.key(tenant, externalID)
-	if err := key.Scope().Validate(); err != nil {
-		return nil, fail(op, key, err)
-	}
-	if key.Validate() != nil {
-		return nil, fail(op, key, ErrNotFound)
-	}
-	if !opts.DryRun {
-		lock, err := c.locks.lock(ctx, key)
-		if err != nil {
-			return nil, fail(op, key, err)
-		}
-		defer lock.unlock()
-	}
-	w := &writing{op: op, key: key, mayChange: true, ifRevision: opts.IfRevision, dryRun: opts.DryRun}
-	var result *Result
-	_, err := storage.Update(ctx, c.store, key, func(old storage.Record) (storage.Record, error) {
-		err := w.permits(old, c.field)
-		if err != nil {
-			return old, err
-		}
-		if result, err = c.deleted(old); err != nil {
-			return old, err
-		}
-		if opts.DryRun {
-			return old, storage.ErrNoChange
-		}
-		return old, storage.ErrDelete
-	})
-	if err != nil {
-		return nil, w.fail(err)
-	}
-	return result, nil
-}
-
-// deleted returns the result of deleting a record.
-func (c *Collection) deleted(rec storage.Record) (*Result, error) {
-	gone, err := c.read(rec)
+	w, err := c.deleting(tenant, externalID, opts)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Resource: *gone, Outcome: Deleted, before: rec.Data}, nil
+	return c.write(ctx, &w)
+}
+
+// deleting returns the write that a delete is.
+func (c *Collection) deleting(tenant storage.Tenant, externalID string, opts *DeleteOptions) (writing, error) {
+	const op = "delete"
+	key := c.key(tenant, externalID)
+	if err := key.Scope().Validate(); err != nil {
+		return writing{}, fail(op, key, err)
+	}
+	if key.Validate() != nil {
+		return writing{}, fail(op, key, ErrNotFound)
+	}
+	return writing{op: op, key: key, remove: true, mayChange: true, ifRevision: opts.IfRevision, dryRun: opts.DryRun}, nil
 }

@@ -38,26 +38,26 @@ func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalI
 	if err != nil {
 		return nil, err
 	}
-	return c.write(ctx, w)
+	return c.write(ctx, &w)
 }
 
 // patching returns the write that a patch is.
-func (c *Collection) patching(tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (*writing, error) {
+func (c *Collection) patching(tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (writing, error) {
 	const op = "patch"
 	key := c.key(tenant, externalID)
 	if err := key.Scope().Validate(); err != nil {
-		return nil, fail(op, key, err)
+		return writing{}, fail(op, key, err)
 	}
 	request, err := c.schema.Check(patch, &schema.CheckOptions{
 		UnknownFields: opts.UnknownFields, Nulls: opts.Nulls, ExternalID: externalID,
 	})
 	if err != nil {
-		return nil, err
+		return writing{}, err
 	}
 	if key.Validate() != nil {
-		return nil, fail(op, key, ErrNotFound)
+		return writing{}, fail(op, key, ErrNotFound)
 	}
-	return &writing{
+	return writing{
 		op: op, key: key, request: request, mayChange: true, ifRevision: opts.IfRevision, dryRun: opts.DryRun,
 	}, nil
 }

@@ -85,11 +85,12 @@ func (r *Result) changes() (changed, removed []string) {
 	return changed, removed
 }
 
-// A writing is one create or patch: what its attempts have in common.
+// A writing is one create, patch or delete: what its attempts have in common.
 type writing struct {
 	op         string // for errors
 	key        storage.Key
-	request    schema.Checked
+	request    schema.Checked // of a create or patch
+	remove     bool           // a delete
 	mayCreate  bool
 	mayChange  bool             // else ErrExists
 	ifRevision storage.Revision // 0 for any
@@ -112,7 +113,7 @@ func (c *Collection) write(ctx context.Context, w *writing) (*Result, error) {
 	result := new(Result)
 	rec, err := storage.Update(ctx, c.store, w.key, func(old storage.Record) (storage.Record, error) {
 		next, err := c.attempt(w, old, result)
-		if err == nil && w.dryRun {
+		if w.dryRun && (err == nil || err == storage.ErrDelete) {
 			next.Revision = old.Revision
 			result.record = next
 			return old, storage.ErrNoChange
@@ -139,7 +140,8 @@ func (w *writing) fail(err error) error {
 }
 
 // attempt returns what the write makes of a record, and says in result what that
-// is. The error is storage.ErrNoChange when it is the record itself.
+// is. The error is storage.ErrNoChange when it is the record itself, and
+// storage.ErrDelete when it is to be deleted.
 func (c *Collection) attempt(w *writing, old storage.Record, result *Result) (storage.Record, error) {
 	if err := w.permits(old, c.field); err != nil {
 		return old, err
@@ -147,6 +149,13 @@ func (c *Collection) attempt(w *writing, old storage.Record, result *Result) (st
 	stored, err := document(old)
 	if err != nil {
 		return old, err
+	}
+	if w.remove {
+		if result.shown, err = c.schema.Show(stored); err != nil {
+			return old, err
+		}
+		result.before, result.Outcome = stored, Deleted
+		return old, storage.ErrDelete
 	}
 	doc, merged, err := apply(&w.request, stored)
 	if err != nil {

@@ -38,6 +38,24 @@ type PutResult struct {
 	Err      error
 }
 
+// BatchDeleter is a Store that deletes many keys in fewer round trips. DeleteMany
+// uses it where it is there, and checks what it may rely on, as for BatchStore.
+type BatchDeleter interface {
+	Store
+
+	// DeleteMany does what Delete does, for each operation by itself. It
+	// returns one error per operation, in their order; nil says deleted. An
+	// error in place of them holds for each operation: as long as it does not
+	// match ErrUnknownOutcome, none was applied.
+	DeleteMany(ctx context.Context, ops []DeleteOp) ([]error, error)
+}
+
+// DeleteOp is one operation of DeleteMany: the parameters of Delete.
+type DeleteOp struct {
+	Key    Key
+	Expect Revision // not 0
+}
+
 // Limiter is a Store with limits of its own.
 type Limiter interface {
 	Limits() Limits
@@ -46,7 +64,7 @@ type Limiter interface {
 // Limits are the bounds of a store. In each field 0 means that there is none.
 type Limits struct {
 	MaxData  int // bytes of Data; a Put above it gives ErrTooLarge. At least 1 MiB
-	MaxBatch int // keys in one call of BatchStore; GetMany and PutMany split above it
+	MaxBatch int // keys in one call of BatchStore or BatchDeleter; the functions of this package split above it
 }
 
 // GetMany returns one record per key, in the order of the keys; an absent one
@@ -135,6 +153,56 @@ func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error)
 			part = make([]PutResult, n)
 			for i, op := range ops[:n] {
 				part[i].Err = &OpError{Op: "put many", Key: op.Record.Key, Err: err}
+			}
+		}
+		results = append(results, part...)
+		ops = ops[n:]
+	}
+	return results, nil
+}
+
+// DeleteMany deletes many records, each by a compare-and-swap of its own: it is
+// not a transaction. It returns one error per operation, in their order: what
+// Delete returns. A store without DeleteMany of its own is called operation by
+// operation.
+//
+// An error in place of the results means that nothing was deleted: a key is not
+// valid, or an operation expects revision 0 (ErrInvalid), a key is there twice
+// (ErrDuplicateKey), or the context was already done. What the store says later,
+// the end of the context included, is in the results.
+func DeleteMany(ctx context.Context, store Store, ops []DeleteOp) ([]error, error) {
+	seen := make(map[Key]struct{}, len(ops))
+	for _, op := range ops {
+		err := checkBatchKey(seen, op.Key)
+		if err == nil && op.Expect == 0 {
+			err = invalid("delete expects revision 0, which means absent")
+		}
+		if err != nil {
+			return nil, &OpError{Op: "delete many", Key: op.Key, Err: err}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &OpError{Op: "delete many", Err: err}
+	}
+	results := make([]error, 0, len(ops))
+	batch, ok := store.(BatchDeleter)
+	if !ok {
+		for _, op := range ops {
+			results = append(results, store.Delete(ctx, op.Key, op.Expect))
+		}
+		return results, nil
+	}
+	size := batchSize(store, len(ops))
+	for len(ops) > 0 {
+		n := min(size, len(ops))
+		part, err := batch.DeleteMany(ctx, ops[:n])
+		if err == nil && len(part) != n {
+			err = fmt.Errorf("%w: %w", ErrUnknownOutcome, errResults)
+		}
+		if err != nil {
+			part = make([]error, n)
+			for i, op := range ops[:n] {
+				part[i] = &OpError{Op: "delete many", Key: op.Key, Err: err}
 			}
 		}
 		results = append(results, part...)

@@ -41,6 +41,23 @@ func (b *batcher) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.P
 	return results[b.lose:], err
 }
 
+func (b *batcher) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+	b.sizes = append(b.sizes, len(ops))
+	if b.err != nil {
+		return nil, b.err
+	}
+	results, err := storage.DeleteMany(ctx, b.Store, ops)
+	return results[b.lose:], err
+}
+
+// deletesOf returns the deletes of what a batch has put.
+func deletesOf(ops []storage.PutOp, results []storage.PutResult) (deletes []storage.DeleteOp) {
+	for i, op := range ops {
+		deletes = append(deletes, storage.DeleteOp{Key: op.Record.Key, Expect: results[i].Revision})
+	}
+	return deletes
+}
+
 func batchOf(n int) (keys []storage.Key, ops []storage.PutOp) {
 	for i := range n {
 		keys = append(keys, key(fmt.Sprint("k", i)))
@@ -75,6 +92,13 @@ func TestBatchSizes(t *testing.T) {
 				require.Equal(t, fmt.Sprint(i), string(rec.Data))
 				require.Equal(t, results[i].Revision, rec.Revision)
 			}
+			store.sizes = nil
+			errs, err := storage.DeleteMany(ctx, store, deletesOf(ops, results))
+			require.NoError(t, err)
+			require.Equal(t, tt.want, store.sizes)
+			for _, err := range errs {
+				require.NoError(t, err)
+			}
 		})
 	}
 }
@@ -101,6 +125,13 @@ func TestBatchErrors(t *testing.T) {
 				require.ErrorIs(t, r.Err, tt.want)
 				require.NotContains(t, r.Err.Error(), "k1")
 			}
+			errs, err := storage.DeleteMany(ctx, tt.store, []storage.DeleteOp{{Key: keys[0], Expect: 1}, {Key: keys[1], Expect: 1}})
+			require.NoError(t, err)
+			require.Len(t, errs, 2)
+			for _, err := range errs {
+				require.ErrorIs(t, err, tt.want)
+				require.NotContains(t, err.Error(), "k1")
+			}
 			_, err = storage.GetMany(ctx, tt.store, keys)
 			require.Error(t, err)
 		})
@@ -117,9 +148,15 @@ func TestBatchRefused(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrDuplicateKey)
 	_, err = storage.GetMany(ctx, store, append(keys, key("\xff")))
 	require.ErrorIs(t, err, storage.ErrInvalid)
+	_, err = storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: keys[0], Expect: 1}, {Key: keys[0], Expect: 2}})
+	require.ErrorIs(t, err, storage.ErrDuplicateKey)
+	_, err = storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: keys[0], Expect: 1}, {Key: keys[1]}})
+	require.ErrorIs(t, err, storage.ErrInvalid)
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err = storage.PutMany(cancelled, store, ops)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = storage.DeleteMany(cancelled, store, []storage.DeleteOp{{Key: keys[0], Expect: 1}})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, store.sizes, "the store was not asked")
 }

@@ -15,6 +15,7 @@ import (
 var batchCases = []testCase{
 	{"batch/get", "GetMany returns one record per key in their order, an absent one with its Key and Revision 0.", caseGetMany},
 	{"batch/put", "PutMany does what Put does, for each operation by itself, and returns the results in their order.", casePutMany},
+	{"batch/delete", "DeleteMany does what Delete does, for each operation by itself, and returns the errors in their order.", caseDeleteMany},
 	{"batch/refused", "A batch with a key that is there twice or not valid is refused before anything is written.", caseBatchRefused},
 	{"batch/overlapping", "Batches with keys in common, in whatever order, lose no change and fail with nothing but conflicts.", caseOverlapping},
 }
@@ -151,6 +152,62 @@ func casePutMany(e *env) {
 	results, err = storage.PutMany(ctx, store, nil)
 	require.NoError(e, err)
 	require.Empty(e, results)
+}
+
+func caseDeleteMany(e *env) {
+	ctx, store := context.Background(), e.open()
+	present := e.mustPut(store, record(testKey("present"), "old"), 0)
+	wrong := e.mustPut(store, record(testKey("wrong revision"), "old"), 0)
+	deleted := e.mustPut(store, record(testKey("deleted"), "old"), 0)
+	e.mustDelete(store, deleted)
+	other := e.mustPut(store, record(keyIn(confusableScopes()[0], "present"), "of another scope"), 0)
+	second := e.mustPut(store, record(testKey("0 second"), "old"), 0) // before the others in the order of the keys
+
+	ops := []storage.DeleteOp{
+		{Key: testKey("never there"), Expect: 42},
+		{Key: present.Key, Expect: present.Revision},
+		{Key: wrong.Key, Expect: wrong.Revision ^ 1<<40},
+		{Key: deleted.Key, Expect: deleted.Revision},
+		{Key: second.Key, Expect: second.Revision},
+		{Key: keyIn(confusableScopes()[1], "present"), Expect: present.Revision},
+	}
+	want := []error{storage.ErrNotFound, nil, storage.ErrConflict, storage.ErrNotFound, nil, storage.ErrNotFound}
+	results, err := storage.DeleteMany(ctx, store, ops)
+	require.NoError(e, err)
+	require.Len(e, results, len(ops))
+	for i, err := range results {
+		for range maxSpurious {
+			if want[i] != nil || !errors.Is(err, storage.ErrConflict) {
+				break
+			}
+			again, manyErr := storage.DeleteMany(ctx, store, ops[i:i+1])
+			require.NoError(e, manyErr)
+			err = again[0]
+		}
+		require.ErrorIs(e, err, want[i], "operation %d", i)
+		e.silent(err, ops[i].Key.ExternalID)
+	}
+	e.absent(store, present.Key)
+	e.absent(store, second.Key)
+	e.holds(store, wrong)
+	e.holds(store, other)
+
+	results, err = storage.DeleteMany(ctx, store, nil)
+	require.NoError(e, err)
+	require.Empty(e, results)
+	for name, bad := range map[string][]storage.DeleteOp{
+		"twice":     {{Key: wrong.Key, Expect: wrong.Revision}, {Key: wrong.Key, Expect: wrong.Revision}},
+		"expects 0": {{Key: wrong.Key, Expect: wrong.Revision}, {Key: testKey("x")}},
+		"empty id":  {{Key: wrong.Key, Expect: wrong.Revision}, {Key: testKey(""), Expect: 1}},
+	} {
+		results, err = storage.DeleteMany(ctx, store, bad)
+		require.Error(e, err, name)
+		require.Empty(e, results, name)
+		e.holds(store, wrong)
+	}
+	e.mustDelete(store, wrong)
+	created := e.mustPut(store, record(wrong.Key, "created again"), 0)
+	require.NotEqual(e, wrong.Revision, created.Revision)
 }
 
 func caseBatchRefused(e *env) {

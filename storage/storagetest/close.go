@@ -30,6 +30,16 @@ func caseClosed(e *env) {
 		require.ErrorIs(e, err, storage.ErrClosed, "list")
 		_, err = storage.GetMany(ctx, store, []storage.Key{rec.Key})
 		require.ErrorIs(e, err, storage.ErrClosed, "get many")
+		require.ErrorIs(e, settled(func() error {
+			results, err := storage.PutMany(ctx, store, []storage.PutOp{{Record: rec, Expect: rec.Revision}})
+			require.NoError(e, err)
+			return results[0].Err
+		}), storage.ErrClosed, "put many")
+		require.ErrorIs(e, settled(func() error {
+			errs, err := storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: rec.Key, Expect: rec.Revision}})
+			require.NoError(e, err)
+			return errs[0]
+		}), storage.ErrClosed, "delete many")
 	}
 }
 

@@ -63,6 +63,8 @@ func caseCancelled(e *env) {
 		fails("get many", err)
 		_, err = storage.PutMany(tt.ctx, store, []storage.PutOp{{Record: record(absent, "y")}})
 		fails("put many", err)
+		_, err = storage.DeleteMany(tt.ctx, store, []storage.DeleteOp{{Key: rec.Key, Expect: rec.Revision}})
+		fails("delete many", err)
 		if batch, ok := store.(storage.BatchStore); ok {
 			_, err = batch.GetMany(tt.ctx, []storage.Key{rec.Key})
 			fails("get many of the store itself", err)

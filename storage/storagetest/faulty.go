@@ -82,16 +82,17 @@ func RandomPlan(seed uint64, faults Faults) Plan {
 // valid) are refused without asking the plan. Injected errors are wrapped in a
 // *storage.OpError.
 //
-// The result is a storage.BatchStore and a storage.Limiter whatever the store
-// is: a batch asks the plan for each of its keys, and hands those without a
+// The result is a storage.BatchStore, a storage.BatchDeleter and a
+// storage.Limiter whatever the store is: a batch asks the plan for each of its keys, and hands those without a
 // fault on as one batch.
 func Faulty(store storage.Store, plan Plan) storage.Store {
 	return &faulty{store: store, plan: plan}
 }
 
 var (
-	_ storage.BatchStore = (*faulty)(nil)
-	_ storage.Limiter    = (*faulty)(nil)
+	_ storage.BatchStore   = (*faulty)(nil)
+	_ storage.BatchDeleter = (*faulty)(nil)
+	_ storage.Limiter      = (*faulty)(nil)
 )
 
 type faulty struct {
@@ -250,6 +251,37 @@ func (f *faulty) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.Pu
 	for i, result := range done {
 		if results[place[i]].Err == nil {
 			results[place[i]] = result
+		}
+	}
+	return results, nil
+}
+
+// DeleteMany decides on each operation by itself.
+func (f *faulty) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	results := make([]error, len(ops))
+	var through []storage.DeleteOp
+	var place []int // of the operations that go through
+	for i, op := range ops {
+		fault, err := f.ask(ctx, "delete", op.Key)
+		goes := err == nil && (fault.Err == nil || fault.Applied)
+		if results[i] = err; err == nil {
+			results[i] = fault.Err
+		}
+		if goes {
+			through = append(through, op)
+			place = append(place, i)
+		}
+	}
+	done, err := storage.DeleteMany(ctx, f.store, through)
+	for i := range through {
+		if results[place[i]] != nil {
+			continue
+		}
+		if results[place[i]] = err; err == nil { // else it was refused as a whole
+			results[place[i]] = done[i]
 		}
 	}
 	return results, nil

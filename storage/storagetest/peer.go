@@ -19,8 +19,9 @@ var peerCases = []testCase{
 type pair [2]storage.Store
 
 var (
-	_ storage.BatchStore = pair{}
-	_ storage.Limiter    = pair{}
+	_ storage.BatchStore   = pair{}
+	_ storage.BatchDeleter = pair{}
+	_ storage.Limiter      = pair{}
 )
 
 func (p pair) one() storage.Store { return p[rand.IntN(len(p))] }
@@ -47,6 +48,10 @@ func (p pair) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record
 
 func (p pair) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
 	return storage.PutMany(ctx, p.one(), ops)
+}
+
+func (p pair) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+	return storage.DeleteMany(ctx, p.one(), ops)
 }
 
 func (p pair) Limits() storage.Limits {
