@@ -1,0 +1,234 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// ErrDocument marks an error of a sequence of documents that concerns one document
+// alone: the import counts it as failed and goes on. Wrap it:
+//
+//	yield(nil, fmt.Errorf("%w: 3 columns, want 5", resource.ErrDocument))
+var ErrDocument = errors.New("unusable document")
+
+// The bounds of an import unless ImportOptions say otherwise.
+const (
+	DefaultMaxErrors = 100
+
+	// maxImportBytes is how many bytes of documents go into a batch; a
+	// document that is larger goes alone.
+	maxImportBytes = 8 << 20
+)
+
+// ImportOptions are the policies of one [Collection.Import]. A nil *ImportOptions
+// is the zero value.
+type ImportOptions struct {
+	// Create holds the policies for each document; its IfRevision must be 0.
+	Create CreateOptions
+	// BatchSize is how many documents are written at once; as many as a batch
+	// may have when 0, or when it is more.
+	BatchSize int
+	// Position is where to begin: so many documents of the sequence are left
+	// out, unread. Give it the Position of an earlier import that ended early.
+	Position int64
+	// Progress, if not nil, is called after each batch, with what has been done
+	// so far. It is called by the goroutine that imports, which waits for it.
+	Progress func(ImportResult)
+	// OnError, if not nil, is given each document that failed, instead of
+	// ImportResult.Errors. An error that it returns ends the import.
+	OnError func(DocumentError) error
+	// MaxErrors is how many errors ImportResult.Errors holds; DefaultMaxErrors
+	// when 0, none when negative. All are counted.
+	MaxErrors int
+}
+
+// A DocumentError is a document that was not imported.
+type DocumentError struct {
+	Position int64 // in the sequence, the first is 0
+	Err      error // what Create returned for it
+}
+
+// Error returns the position and the reason.
+func (e DocumentError) Error() string { return fmt.Sprintf("document %d: %v", e.Position, e.Err) }
+
+// Unwrap returns Err.
+func (e DocumentError) Unwrap() error { return e.Err }
+
+// An ImportResult is what an import has done. The counts are of what this import
+// has stored, and do not know of an earlier one.
+type ImportResult struct {
+	// Position is how many documents of the sequence are done, from its start:
+	// what to begin the next import with after this one ended early.
+	Position                            int64
+	Created, Updated, Unchanged, Failed int64
+	// Errors are the first documents that failed.
+	Errors []DocumentError
+}
+
+// Import creates or merges documents of a sequence, in their order and in
+// batches, see [Collection.CreateBatch]. It keeps at most one batch in memory, and
+// no document beyond it: the sequence may use the memory of a document again. opts
+// may be nil.
+//
+// A document that is refused (not strict JSON, not valid, too large, in the way of
+// a policy) is counted as failed, and the import goes on. Everything else ends it
+// early, with an error beside the result: an error of the sequence that does not
+// match [ErrDocument], an error of OnError, what the store reports, the end of
+// ctx. Import can then be called again, with the same documents and the result's
+// Position. The position counts whole batches, so some documents after it may
+// have been stored; an upsert of the same data finds them unchanged. The same
+// goes for a program that was killed, and the last position it was told.
+//
+// [storage.ErrInvalid] is for a tenant that is not valid, and for a Create.IfRevision
+// that is not 0.
+func (c *Collection) Import(ctx context.Context, tenant storage.Tenant, documents iter.Seq2[[]byte, error], opts *ImportOptions) (*ImportResult, error) {
+	if opts == nil {
+		opts = &ImportOptions{}
+	}
+	im := &importing{c: c, tenant: tenant, opts: opts, size: c.maxBatch}
+	if opts.BatchSize > 0 {
+		im.size = min(im.size, opts.BatchSize)
+	}
+	im.maxErrors = opts.MaxErrors
+	if im.maxErrors == 0 {
+		im.maxErrors = DefaultMaxErrors
+	}
+	// An empty batch has everything checked that does not depend on documents.
+	if _, err := c.CreateBatch(ctx, tenant, nil, &opts.Create); err != nil {
+		return &im.result, err
+	}
+	err := im.run(ctx, documents)
+	return &im.result, err
+}
+
+// An importing is one import. The batch that is being collected is bytes, cut
+// into documents.
+type importing struct {
+	c         *Collection
+	tenant    storage.Tenant
+	opts      *ImportOptions
+	size      int // of a batch, in documents
+	maxErrors int
+	result    ImportResult
+
+	bytes     []byte
+	ends      []int         // where the documents end in bytes
+	unusable  map[int]error // by index in the batch: the sequence has no document there
+	documents [][]byte      // of the batch, once it is collected
+	places    []int         // of documents, in the batch
+}
+
+func (im *importing) run(ctx context.Context, documents iter.Seq2[[]byte, error]) error {
+	position := int64(0)
+	for document, err := range documents {
+		if position++; position <= im.opts.Position {
+			im.result.Position = position
+			continue
+		}
+		if err != nil && !errors.Is(err, ErrDocument) {
+			// What was read before it is still written.
+			return errors.Join(im.flush(ctx), err)
+		}
+		if len(im.ends) == im.size || len(im.ends) > 0 && len(im.bytes)+len(document) > maxImportBytes {
+			if err := im.flush(ctx); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if im.unusable == nil {
+				im.unusable = make(map[int]error)
+			}
+			im.unusable[len(im.ends)] = err
+		}
+		im.bytes = append(im.bytes, document...)
+		im.ends = append(im.ends, len(im.bytes))
+	}
+	return im.flush(ctx)
+}
+
+// flush writes the batch, counts it, and begins the next.
+func (im *importing) flush(ctx context.Context) error {
+	n := len(im.ends)
+	if n == 0 {
+		return nil
+	}
+	im.documents, im.places = im.documents[:0], im.places[:0]
+	start := 0
+	for i, end := range im.ends {
+		if im.unusable[i] == nil {
+			im.documents = append(im.documents, im.bytes[start:end:end])
+			im.places = append(im.places, i)
+		}
+		start = end
+	}
+	batch, err := im.c.CreateBatch(ctx, im.tenant, im.documents, &im.opts.Create)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, n)
+	for i, err := range im.unusable {
+		errs[i] = err
+	}
+	for i, item := range batch.Items {
+		errs[im.places[i]] = item.Err
+	}
+	im.result.Created += int64(batch.Created)
+	im.result.Updated += int64(batch.Updated)
+	im.result.Unchanged += int64(batch.Unchanged)
+	for _, err := range errs {
+		if err != nil && !refused(err) {
+			return err // it may work another time, and so the batch is not done
+		}
+	}
+	var stop error
+	for i, err := range errs {
+		if err != nil {
+			failed := DocumentError{Position: im.result.Position + int64(i), Err: err}
+			stop = errors.Join(stop, im.fail(failed, stop != nil))
+		}
+	}
+	im.result.Position += int64(n)
+	im.bytes, im.ends = im.bytes[:0], im.ends[:0]
+	clear(im.unusable)
+	if im.opts.Progress != nil {
+		im.opts.Progress(im.result)
+	}
+	return stop
+}
+
+// fail counts a document that failed, and hands the error over unless the import
+// is stopping.
+func (im *importing) fail(failed DocumentError, stopping bool) error {
+	im.result.Failed++
+	if im.opts.OnError != nil {
+		if stopping {
+			return nil
+		}
+		return im.opts.OnError(failed)
+	}
+	if len(im.result.Errors) < im.maxErrors {
+		im.result.Errors = append(im.result.Errors, failed)
+	}
+	return nil
+}
+
+// refused reports whether an error is the document's own fault, or that of what
+// is stored under its id: it would be the same another time.
+func refused(err error) bool {
+	var (
+		syntax  *schema.SyntaxError
+		invalid *schema.ValidationError
+		corrupt *schema.CorruptError
+	)
+	for _, is := range []error{ErrDocument, ErrExists, ErrPrecondition, storage.ErrTooLarge} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return errors.As(err, &syntax) || errors.As(err, &invalid) || errors.As(err, &corrupt)
+}
