@@ -1,0 +1,177 @@
+package resource_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage/memory"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestTypedStructsAreTheSchemas holds each struct against the schema that it is
+// named after: the same fields in the same order, of types that fit, none of
+// which can be sent by accident.
+func TestTypedStructsAreTheSchemas(t *testing.T) {
+	for _, tt := range []struct {
+		schema *schema.Schema
+		typ    reflect.Type
+	}{
+		{schema.Customers(), reflect.TypeFor[resource.Customer]()},
+		{schema.Locations(), reflect.TypeFor[resource.Location]()},
+		{schema.Transactions(), reflect.TypeFor[resource.Transaction]()},
+	} {
+		def := tt.schema.Definition()
+		require.Equal(t, len(def.Fields), tt.typ.NumField(), def.Name)
+		for i, f := range def.Fields {
+			got := tt.typ.Field(i)
+			assert.Equal(t, f.Name+",omitzero", got.Tag.Get("json"), "%s.%s", tt.typ.Name(), got.Name)
+			want := map[schema.Type]string{schema.String: "string", schema.Boolean: "bool", schema.Number: "encoding/json.Number"}[f.Type]
+			if f.Format == schema.DateTime {
+				want = "example.com/resourcekit/resource.Timestamp"
+			}
+			name := strings.TrimSuffix(strings.TrimPrefix(got.Type.Name(), "Opt["), "]")
+			assert.Equal(t, want, name, "%s.%s", tt.typ.Name(), got.Name)
+			assert.Equal(t, f.Name != def.ExternalID, strings.HasPrefix(got.Type.Name(), "Opt["))
+		}
+		none, err := resource.Encode(reflect.Zero(tt.typ).Interface())
+		require.NoError(t, err)
+		assert.Equal(t, "{}", string(none), "what is not set is not sent")
+	}
+}
+
+func TestTypedRoundTrip(t *testing.T) {
+	c, _ := customers(t)
+	ada := resource.Customer{
+		CustomerID: "c-1",
+		FirstName:  resource.Set("Ada <&> \u2028 \\ufffd \ufffd"), LastName: resource.Set(""),
+		EmailOptOut: resource.Set(false),
+		CreatedAt:   resource.Set(resource.Timestamp("2024-05-01t10:00:00.120+02:00")),
+	}
+	text, err := resource.Encode(ada)
+	require.NoError(t, err)
+	res, err := c.Create(ctx, tenant, text, nil)
+	require.NoError(t, err)
+	got, err := resource.Decode[resource.Customer](&res.Resource)
+	require.NoError(t, err)
+	ada.SMSOptOut = resource.Set(true) // the default
+	assert.Equal(t, ada, got)
+
+	// A patch holds what is set, and a deletion is explicit.
+	text, err = resource.Encode(resource.Customer{Phone: resource.Set("1"), SMSOptOut: resource.Set(false)})
+	require.NoError(t, err)
+	assert.Equal(t, `{"phone":"1","smsOptOut":false}`, string(text))
+	res, err = c.Patch(ctx, tenant, "c-1", text, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/smsOptOut", "/phone"}, res.Changed())
+	text, err = resource.Encode(resource.Customer{Phone: resource.Null[string](), SMSOptOut: resource.Null[bool]()})
+	require.NoError(t, err)
+	assert.Equal(t, `{"phone":null,"smsOptOut":null}`, string(text))
+	res, err = c.Patch(ctx, tenant, "c-1", text, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/phone"}, res.Removed())
+	got, err = resource.Decode[resource.Customer](&res.Resource)
+	require.NoError(t, err)
+	assert.Equal(t, ada, got)
+
+	// What was decoded can be sent back as it is: nothing changes.
+	text, err = resource.Encode(got)
+	require.NoError(t, err)
+	res, err = c.Create(ctx, tenant, text, nil)
+	require.NoError(t, err)
+	assert.Equal(t, resource.Unchanged, res.Outcome)
+}
+
+// TestTypedNumbers: no number goes through a float on its way.
+func TestTypedNumbers(t *testing.T) {
+	c := open(t, schema.Transactions(), memory.New(), fixed)
+	const total = "12345678901234567890.1234567890"
+	res := create(t, c, `{"transactionId":"t-1","transactionDate":"2024-05-01T10:00:00Z","transactionTotal":`+total+`}`)
+	got, err := resource.Decode[resource.Transaction](&res.Resource)
+	require.NoError(t, err)
+	assert.Equal(t, json.Number(total), got.TransactionTotal.Or(""))
+	text, err := resource.Encode(got)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"transactionTotal":`+total)
+
+	s := things(object("free"), array("list"), number("n"))
+	things := open(t, s, memory.New(), fixed)
+	res = create(t, things, `{"id":"1","free":{"a":1e400,"b":[1.0,-0]},"list":[123456789012345678901234567890],"n":1.50}`)
+	loose, err := resource.Decode[map[string]any](&res.Resource)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{
+		"id": "1", "free": map[string]any{"a": json.Number("1e400"), "b": []any{json.Number("1.0"), json.Number("-0")}},
+		"list": []any{json.Number("123456789012345678901234567890")}, "n": json.Number("1.50"),
+	}, loose)
+	typed, err := resource.Decode[struct {
+		Free resource.Opt[map[string]any] `json:"free,omitzero"`
+		List resource.Opt[[]any]          `json:"list,omitzero"`
+	}](&res.Resource)
+	require.NoError(t, err)
+	assert.Equal(t, loose["free"], typed.Free.Or(nil))
+	assert.Equal(t, loose["list"], typed.List.Or(nil))
+}
+
+func TestOpt(t *testing.T) {
+	var unset resource.Opt[string]
+	null, value, empty := resource.Null[string](), resource.Set("x"), resource.Set("")
+	for _, tt := range []struct {
+		opt          resource.Opt[string]
+		isZero, null bool
+		has          bool
+		value, or    string
+	}{
+		{unset, true, false, false, "", "other"},
+		{null, false, true, false, "", "other"},
+		{value, false, false, true, "x", "x"},
+		{empty, false, false, true, "", ""},
+	} {
+		got, has := tt.opt.Get()
+		assert.Equal(t, tt.value, got)
+		assert.Equal(t, tt.has, has)
+		assert.Equal(t, tt.isZero, tt.opt.IsZero())
+		assert.Equal(t, tt.null, tt.opt.IsNull())
+		assert.Equal(t, tt.or, tt.opt.Or("other"))
+	}
+	// Without omitzero a field that is not set would be sent as null, and so
+	// delete.
+	_, err := resource.Encode(struct{ Email resource.Opt[string] }{})
+	assert.Error(t, err)
+}
+
+func TestTypedErrors(t *testing.T) {
+	c, _ := customers(t)
+	res := create(t, c, cust(`,"email":"`+marker+`"`))
+	_, err := resource.Decode[struct {
+		Email int `json:"email"`
+	}](&res.Resource)
+	assert.EqualError(t, err, "resource: cannot decode email: its Go type is int")
+	_, err = resource.Decode[[]string](&res.Resource)
+	assert.Error(t, err)
+	for name, bad := range map[string]any{
+		"invalid UTF-8":     resource.Customer{FirstName: resource.Set(marker + "\xff")},
+		"in a name":         map[string]any{marker + "\xff": 1},
+		"behind an escape":  map[string]any{"a": `\` + "\xff" + marker},
+		"no JSON":           map[string]any{"a": func() {}},
+		"not a number":      resource.Transaction{TransactionTotal: resource.Set(json.Number(marker))},
+		"raw, and not JSON": map[string]any{"a": json.RawMessage(`{` + marker)},
+	} {
+		_, err := resource.Encode(bad)
+		require.Error(t, err, name)
+		assert.NotContains(t, err.Error(), marker, name)
+	}
+	_, err = resource.Timestamp(marker).Time()
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), marker)
+	when := time.Date(2024, 5, 1, 10, 0, 0, 120_000_000, time.FixedZone("", 7200))
+	assert.Equal(t, resource.Timestamp("2024-05-01T10:00:00.12+02:00"), resource.TimestampOf(when))
+	back, err := resource.TimestampOf(when).Time()
+	require.NoError(t, err)
+	assert.True(t, when.Equal(back))
+}
