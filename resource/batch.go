@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"example.com/resourcekit/storage"
 )
@@ -40,11 +41,31 @@ type ItemResult struct {
 }
 
 // A BatchResult is what became of a batch. Items has one result for each item,
-// at its position; the counts are of those, and their sum is the number of
-// items.
+// at its position. Counts is of those, and its sum is the number of items.
 type BatchResult struct {
-	Items                                        []ItemResult
+	Items []ItemResult
+	Counts
+}
+
+// Counts are how many writes had which outcome.
+type Counts struct {
 	Created, Updated, Unchanged, Deleted, Failed int
+}
+
+// add counts one more write.
+func (n *Counts) add(result *Result, err error) {
+	switch {
+	case err != nil:
+		n.Failed++
+	case result.Outcome == Created:
+		n.Created++
+	case result.Outcome == Updated:
+		n.Updated++
+	case result.Outcome == Deleted:
+		n.Deleted++
+	default:
+		n.Unchanged++
+	}
 }
 
 // CreateBatch is [Collection.Create] for many documents. Items with the same
@@ -62,20 +83,20 @@ type BatchResult struct {
 // record. If the store fails, it fails for all of them.
 //
 // The error, in place of a result, is [storage.ErrInvalid] for a tenant or an
-// IfRevision that is not valid, [ErrBatchSize], or what the store or the context
-// says before anything is written. Everything else is in the items.
+// IfRevision that is not valid, or [ErrBatchSize]. Everything else is in the items,
+// also what the store or the context says of all of them.
 func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *CreateOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
-	b, err := c.newBatch("create batch", tenant, len(documents), opts.IfRevision, opts.DryRun)
+	b, err := c.newBatch(ctx, "create batch", tenant, len(documents), opts.IfRevision, opts.DryRun)
 	if err != nil {
 		return nil, err
 	}
 	for _, document := range documents {
 		b.add(c.creating(tenant, document, opts))
 	}
-	return b.run(ctx)
+	return b.run(ctx), nil
 }
 
 // PatchBatch is [Collection.Patch] for many items, in the way of
@@ -85,7 +106,7 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 	if opts == nil {
 		opts = &PatchOptions{}
 	}
-	b, err := c.newBatch("patch batch", tenant, len(items), opts.IfRevision, opts.DryRun)
+	b, err := c.newBatch(ctx, "patch batch", tenant, len(items), opts.IfRevision, opts.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +115,7 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 		own.IfRevision = item.IfRevision
 		b.add(c.patching(tenant, item.ExternalID, item.Patch, &own))
 	}
-	return b.run(ctx)
+	return b.run(ctx), nil
 }
 
 // DeleteBatch is [Collection.Delete] for many items, in the way of
@@ -105,7 +126,7 @@ func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, ite
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	b, err := c.newBatch("delete batch", tenant, len(items), opts.IfRevision, opts.DryRun)
+	b, err := c.newBatch(ctx, "delete batch", tenant, len(items), opts.IfRevision, opts.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -114,14 +135,15 @@ func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, ite
 		own.IfRevision = item.IfRevision
 		b.add(c.deleting(tenant, item.ExternalID, &own))
 	}
-	return b.run(ctx)
+	return b.run(ctx), nil
 }
 
 // A batch is the items of one call. writes, items and results are by position.
 type batch struct {
 	c       *Collection
 	op      string
-	scope   storage.Scope
+	tenant  storage.Tenant
+	start   time.Time
 	dryRun  bool
 	writes  []writing
 	items   []ItemResult
@@ -130,29 +152,43 @@ type batch struct {
 
 // A group is the items of one external id.
 type group struct {
-	key   storage.Key
-	items []int // positions, in their order
+	key       storage.Key
+	items     []int          // positions, in their order
+	old, next storage.Record // around its items; Revision 0 is absent
 }
 
 // pending is the revision of a record that a batch has made and not stored yet.
 // No caller has seen it, so it meets no precondition.
 const pending = storage.Revision(math.MaxUint64)
 
-func (c *Collection) newBatch(op string, tenant storage.Tenant, size int, ifRevision storage.Revision, dryRun bool) (*batch, error) {
-	key := c.key(tenant, "")
-	if err := key.Scope().Validate(); err != nil {
-		return nil, fail(op, key, err)
-	}
-	if size > c.maxBatch {
-		return nil, fail(op, key, fmt.Errorf("%w: found %d, want at most %d", ErrBatchSize, size, c.maxBatch))
-	}
-	if ifRevision != 0 {
-		return nil, fail(op, key, fmt.Errorf("%w: IfRevision for a whole batch", storage.ErrInvalid))
+func (c *Collection) newBatch(ctx context.Context, op string, tenant storage.Tenant, size int, ifRevision storage.Revision, dryRun bool) (*batch, error) {
+	if err := c.checkBatch(op, tenant, size, ifRevision); err != nil {
+		if c.onCall != nil {
+			c.called(ctx, c.start(), Call{Op: op, Tenant: tenant, DryRun: dryRun, Err: err})
+		}
+		return nil, err
 	}
 	return &batch{
-		c: c, op: op, scope: key.Scope(), dryRun: dryRun,
+		c: c, op: op, tenant: tenant, start: c.start(), dryRun: dryRun,
 		writes: make([]writing, 0, size), items: make([]ItemResult, size), results: make([]Result, size),
 	}, nil
+}
+
+// checkBatch returns why a batch cannot be: what does not depend on its items.
+func (c *Collection) checkBatch(op string, tenant storage.Tenant, size int, ifRevision storage.Revision) error {
+	key := c.key(tenant, "")
+	err := key.Scope().Validate()
+	switch {
+	case err != nil:
+	case size > c.maxBatch:
+		err = fmt.Errorf("%w: found %d, want at most %d", ErrBatchSize, size, c.maxBatch)
+	case ifRevision != 0:
+		err = fmt.Errorf("%w: IfRevision for a whole batch", storage.ErrInvalid)
+	}
+	if err != nil {
+		return fail(op, key, err)
+	}
+	return nil
 }
 
 // add takes the next item, or the reason why it has failed already.
@@ -194,18 +230,16 @@ func (b *batch) groups() []*group {
 // each key that is left queues for itself.
 const batchRounds = 3
 
-func (b *batch) run(ctx context.Context) (*BatchResult, error) {
+func (b *batch) run(ctx context.Context) *BatchResult {
 	groups := b.groups()
 	size := len(groups)
 	if _, ok := b.c.store.(storage.BatchStore); !ok {
 		size = min(size, fewAtOnce)
 	}
 	for part := range slices.Chunk(groups, max(size, 1)) {
-		if err := b.runGroups(ctx, part, len(part) < len(groups)); err != nil {
-			return nil, err
-		}
+		b.write(ctx, part)
 	}
-	return b.result(), nil
+	return b.result(ctx)
 }
 
 // fewAtOnce is how many keys a batch handles at once in a store that takes no
@@ -213,61 +247,62 @@ func (b *batch) run(ctx context.Context) (*BatchResult, error) {
 // is quicker.
 const fewAtOnce = 32
 
-// runGroups reads, changes and writes some of the records. An error, which there
-// is for a whole batch only, says that nothing was written.
-func (b *batch) runGroups(ctx context.Context, groups []*group, isPart bool) error {
-	left := groups
-	for round := 0; len(left) > 0; round++ {
-		if round == batchRounds {
-			for _, g := range left {
-				b.alone(ctx, g)
-			}
-			break
-		}
-		again, err := b.round(ctx, left)
-		if err != nil && round == 0 && !isPart {
-			return err
-		}
+// write reads, changes and writes the records of some groups.
+func (b *batch) write(ctx context.Context, groups []*group) {
+	if b.c.feed != nil && !b.dryRun {
+		// Held while the keys are written, so that the feed hears of the
+		// changes of each in their order.
+		unlock, err := b.c.locks.lockAll(ctx, keysOf(groups))
 		if err != nil {
-			for _, g := range left {
-				b.failWrites(g, err)
-			}
-			break
+			b.failAll(groups, err)
+			return
 		}
-		left = again
+		defer unlock()
 	}
-	return nil
+	for range batchRounds {
+		if groups = b.round(ctx, groups); len(groups) == 0 {
+			return
+		}
+	}
+	for _, g := range groups {
+		b.alone(ctx, g)
+	}
 }
 
-// round reads the records of the groups, writes what changes, and returns the
-// groups that somebody else was faster for.
-func (b *batch) round(ctx context.Context, groups []*group) (again []*group, err error) {
+func keysOf(groups []*group) []storage.Key {
 	keys := make([]storage.Key, len(groups))
 	for i, g := range groups {
 		keys[i] = g.key
 	}
-	records, err := storage.GetMany(ctx, b.c.store, keys)
+	return keys
+}
+
+// round reads the records of the groups, writes what changes, and returns the
+// groups that somebody else was faster for.
+func (b *batch) round(ctx context.Context, groups []*group) (again []*group) {
+	records, err := storage.GetMany(ctx, b.c.store, keysOf(groups))
 	if err != nil {
-		return nil, b.fail(storage.Key{Tenant: b.scope.Tenant, Schema: b.scope.Schema}, err)
+		b.failAll(groups, err)
+		return nil
 	}
 	var swaps swaps
 	for i, g := range groups {
-		next, err := b.fold(g, records[i])
-		switch {
-		case err == storage.ErrNoChange || b.dryRun:
-			b.settle(g, records[i].Revision)
-		case err == storage.ErrDelete:
+		switch b.fold(g, records[i]) {
+		case storage.ErrNoChange:
+			b.settle(g)
+		case storage.ErrDelete:
 			swaps.deleting = append(swaps.deleting, g)
-			swaps.deletes = append(swaps.deletes, storage.DeleteOp{Key: g.key, Expect: records[i].Revision})
+			swaps.deletes = append(swaps.deletes, storage.DeleteOp{Key: g.key, Expect: g.old.Revision})
 		default:
 			swaps.putting = append(swaps.putting, g)
-			swaps.puts = append(swaps.puts, storage.PutOp{Record: next, Expect: records[i].Revision})
+			swaps.puts = append(swaps.puts, storage.PutOp{Record: g.next, Expect: g.old.Revision})
 		}
 	}
 	swaps.run(ctx, b.c.store, func(g *group, rev storage.Revision, err error) {
 		switch {
 		case err == nil:
-			b.settle(g, rev)
+			g.next.Revision = rev
+			b.settle(g)
 		case errors.Is(err, storage.ErrUnknownOutcome):
 			b.failWrites(g, err)
 		case errors.Is(err, storage.ErrConflict), errors.Is(err, storage.ErrNotFound): // deleted by somebody else
@@ -276,7 +311,7 @@ func (b *batch) round(ctx context.Context, groups []*group) (again []*group, err
 			b.failWrites(g, err)
 		}
 	})
-	return again, nil
+	return again
 }
 
 // swaps are the compare-and-swaps of a round.
@@ -312,26 +347,33 @@ func (s *swaps) run(ctx context.Context, store storage.Store, tell func(*group, 
 
 // alone writes a group in the queue of its key.
 func (b *batch) alone(ctx context.Context, g *group) {
-	lock, err := b.c.locks.lock(ctx, g.key)
-	if err != nil {
-		b.failWrites(g, err)
-		return
+	if b.c.feed == nil { // else the lock is held
+		lock, err := b.c.locks.lock(ctx, g.key)
+		if err != nil {
+			b.failWrites(g, err)
+			return
+		}
+		defer lock.unlock()
 	}
-	defer lock.unlock()
 	rec, err := storage.Update(ctx, b.c.store, g.key, func(old storage.Record) (storage.Record, error) {
-		return b.fold(g, old)
+		err := b.fold(g, old)
+		return g.next, err
 	})
 	if err != nil {
 		b.failWrites(g, err)
 		return
 	}
-	b.settle(g, rec.Revision)
+	if g.next.Revision != 0 {
+		g.next.Revision = rec.Revision
+	}
+	b.settle(g)
 }
 
 // fold applies the items of a group to a record, each to what the one before it
-// made, and says in b.items what became of them. It returns the record to put,
-// or storage.ErrDelete, or storage.ErrNoChange.
-func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
+// made, and says in b.items what became of them. The error is storage.ErrNoChange
+// when nothing is to be written, and storage.ErrDelete when the record is to be
+// deleted; else g.next is to be put.
+func (b *batch) fold(g *group, old storage.Record) error {
 	current := old
 	for _, i := range g.items {
 		result := &b.results[i]
@@ -351,18 +393,29 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
 		}
 		b.items[i] = ItemResult{Result: result}
 	}
-	switch current.Revision {
-	case old.Revision:
-		return old, storage.ErrNoChange
-	case 0:
-		return old, storage.ErrDelete
+	g.old, g.next = old, current
+	switch {
+	case b.dryRun:
+		g.next = old
+		return storage.ErrNoChange
+	case current.Revision == old.Revision:
+		return storage.ErrNoChange
+	case current.Revision == 0:
+		return storage.ErrDelete
 	}
-	return current, nil
+	return nil
 }
 
 // settle gives the items of a group the revision that the record has now. A
 // state that was replaced within the batch has none.
-func (b *batch) settle(g *group, rev storage.Revision) {
+func (b *batch) settle(g *group) {
+	if g.next.Revision != g.old.Revision {
+		b.c.feed.add(b.c.schema, g.old, g.next)
+	}
+	b.setRevision(g, g.next.Revision)
+}
+
+func (b *batch) setRevision(g *group, rev storage.Revision) {
 	replaced := false
 	for _, i := range slices.Backward(g.items) {
 		item := &b.items[i]
@@ -389,27 +442,29 @@ func (b *batch) failWrites(g *group, err error) {
 			*item = ItemResult{Err: b.fail(g.key, err)}
 		}
 	}
-	b.settle(g, 0)
+	b.setRevision(g, 0)
+}
+
+func (b *batch) failAll(groups []*group, err error) {
+	for _, g := range groups {
+		b.failWrites(g, err)
+	}
 }
 
 func (b *batch) fail(key storage.Key, err error) error { return fail(b.op, key, err) }
 
 // result counts what became of the items.
-func (b *batch) result() *BatchResult {
+func (b *batch) result(ctx context.Context) *BatchResult {
 	r := &BatchResult{Items: b.items}
 	for _, item := range b.items {
-		switch {
-		case item.Err != nil:
-			r.Failed++
-		case item.Result.Outcome == Created:
-			r.Created++
-		case item.Result.Outcome == Updated:
-			r.Updated++
-		case item.Result.Outcome == Deleted:
-			r.Deleted++
-		default:
-			r.Unchanged++
+		r.add(item.Result, item.Err)
+	}
+	if b.c.onCall != nil {
+		call := Call{Op: b.op, Tenant: b.tenant, Counts: r.Counts, DryRun: b.dryRun}
+		for i := range b.writes {
+			call.Attempts += b.writes[i].attempts
 		}
+		b.c.called(ctx, b.start, call)
 	}
 	return r
 }

@@ -377,7 +377,7 @@ func TestBatchFaults(t *testing.T) {
 			assert.ErrorIs(t, del.Items[1].Err, fault)
 		})
 	}
-	// A store that cannot be read: nothing is written, and the call says so.
+	// A store that cannot be read: nothing is written, and each item says so.
 	inner := memory.New()
 	store := storagetest.Faulty(inner, func(op storagetest.Op) storagetest.Fault {
 		if op.Name == "get" {
@@ -385,16 +385,20 @@ func TestBatchFaults(t *testing.T) {
 		}
 		return storagetest.Fault{}
 	})
-	res, err := open(t, schema.Customers(), store, fixed).CreateBatch(ctx, tenant, numberedDocs(3, ""), nil)
-	assert.ErrorIs(t, err, storage.ErrUnavailable)
-	assert.Nil(t, res)
+	res, err := open(t, schema.Customers(), store, fixed).CreateBatch(ctx, tenant, append(numberedDocs(3, ""), []byte("{")), nil)
+	require.NoError(t, err)
+	assert.Equal(t, 4, res.Failed)
+	assert.ErrorIs(t, res.Items[0].Err, storage.ErrUnavailable)
+	assert.True(t, is[*schema.SyntaxError](res.Items[3].Err), "what was wrong before the store was asked stays")
 	assert.Zero(t, count(t, inner, tenant, schema.Customers()))
 
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	c, _ := customers(t)
-	_, err = c.CreateBatch(cancelled, tenant, numberedDocs(3, ""), nil)
-	assert.ErrorIs(t, err, context.Canceled)
+	res, err = c.CreateBatch(cancelled, tenant, numberedDocs(3, ""), nil)
+	require.NoError(t, err)
+	assert.Equal(t, 3, res.Failed)
+	assert.ErrorIs(t, res.Items[0].Err, context.Canceled)
 }
 
 // TestBatchRace: batches, single writes and deletes of the same keys, through one

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -21,6 +22,12 @@ type Options struct {
 	NewID func() (uuid.UUID, error)
 	// MaxBatch is how many items a batch may have; DefaultMaxBatch when 0.
 	MaxBatch int
+	// Feed, if not nil, is told of each change after it has been stored.
+	Feed *Feed
+	// OnCall, if not nil, sees every call when it ends, before it returns: for
+	// metrics and traces. It is called from many goroutines, and must be quick
+	// and not panic.
+	OnCall func(ctx context.Context, call Call)
 }
 
 // A Collection is the resources of one schema in one store. It is safe for
@@ -35,6 +42,8 @@ type Collection struct {
 	locks  keyLocks
 
 	maxBatch int
+	feed     *Feed
+	onCall   func(context.Context, Call)
 
 	nothing schema.Checked // a request that changes nothing
 }
@@ -52,16 +61,20 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 		return nil, errors.New("resource: NewCollection without a store")
 	}
 	c := &Collection{schema: s, store: store, field: s.Definition().ExternalID, now: time.Now, newID: uuid.NewV7}
-	if opts != nil && opts.Now != nil {
+	if opts == nil {
+		opts = &Options{}
+	}
+	if opts.Now != nil {
 		c.now = opts.Now
 	}
-	if opts != nil && opts.NewID != nil {
+	if opts.NewID != nil {
 		c.newID = opts.NewID
 	}
 	c.maxBatch = DefaultMaxBatch
-	if opts != nil && opts.MaxBatch > 0 {
+	if opts.MaxBatch > 0 {
 		c.maxBatch = opts.MaxBatch
 	}
+	c.feed, c.onCall = opts.Feed, opts.OnCall
 	c.locks.init()
 	var err error
 	c.nothing, err = s.Check([]byte("{}"), nil)

@@ -66,11 +66,9 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
+	start := c.start()
 	w, err := c.creating(tenant, data, opts)
-	if err != nil {
-		return nil, err
-	}
-	return c.write(ctx, &w)
+	return c.single(ctx, "create", tenant, start, &w, err)
 }
 
 // creating returns the write that a create is.

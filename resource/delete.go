@@ -34,11 +34,9 @@ func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, external
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
+	start := c.start()
 	w, err := c.deleting(tenant, externalID, opts)
-	if err != nil {
-		return nil, err
-	}
-	return c.write(ctx, &w)
+	return c.single(ctx, "delete", tenant, start, &w, err)
 }
 
 // deleting returns the write that a delete is.

@@ -15,6 +15,19 @@ import (
 // [*schema.CorruptError] when the stored document is not a JSON object; and
 // otherwise what the store reports.
 func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
+	start := c.start()
+	r, err := c.get(ctx, tenant, externalID)
+	if c.onCall != nil {
+		call := Call{Op: "get", Tenant: tenant, Err: err}
+		if err == nil {
+			call.Found = 1
+		}
+		c.called(ctx, start, call)
+	}
+	return r, err
+}
+
+func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
 	key := c.key(tenant, externalID)
 	if err := key.Scope().Validate(); err != nil {
 		return nil, fail("get", key, err)

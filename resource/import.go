@@ -98,8 +98,7 @@ func (c *Collection) Import(ctx context.Context, tenant storage.Tenant, document
 	if im.maxErrors == 0 {
 		im.maxErrors = DefaultMaxErrors
 	}
-	// An empty batch has everything checked that does not depend on documents.
-	if _, err := c.CreateBatch(ctx, tenant, nil, &opts.Create); err != nil {
+	if err := c.checkBatch("import", tenant, 0, opts.Create.IfRevision); err != nil {
 		return &im.result, err
 	}
 	err := im.run(ctx, documents)

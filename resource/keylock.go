@@ -45,7 +45,37 @@ type heldLock struct {
 // lock waits for the key's lock, first come, first served, or for the end of
 // ctx, whose error it then returns.
 func (l *keyLocks) lock(ctx context.Context, key storage.Key) (heldLock, error) {
-	hash := maphash.Comparable(l.seed, key)
+	return l.lockHash(ctx, maphash.Comparable(l.seed, key))
+}
+
+// lockAll waits for the locks of several keys, and returns what gives them up
+// again. Every caller takes them in the same order, so two never wait for each
+// other.
+func (l *keyLocks) lockAll(ctx context.Context, keys []storage.Key) (unlock func(), err error) {
+	hashes := make([]uint64, len(keys))
+	for i, key := range keys {
+		hashes[i] = maphash.Comparable(l.seed, key)
+	}
+	slices.Sort(hashes)
+	hashes = slices.Compact(hashes) // two keys with one hash share a lock
+	held := make([]heldLock, 0, len(hashes))
+	unlock = func() {
+		for _, h := range held {
+			h.unlock()
+		}
+	}
+	for _, hash := range hashes {
+		h, err := l.lockHash(ctx, hash)
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		held = append(held, h)
+	}
+	return unlock, nil
+}
+
+func (l *keyLocks) lockHash(ctx context.Context, hash uint64) (heldLock, error) {
 	h := heldLock{&l.shards[hash%uint64(len(l.shards))], hash}
 	h.shard.mu.Lock()
 	queue, held := h.shard.held[hash]

@@ -56,10 +56,7 @@ type Page struct {
 //   - what the store reports, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
 	l, err := c.listing(tenant, opts)
-	if err != nil {
-		return nil, err
-	}
-	return l.page(ctx)
+	return l.observedPage(ctx, err)
 }
 
 // All returns the resources that List pages through, from the cursor in opts on.
@@ -68,9 +65,9 @@ func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *List
 func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListOptions) iter.Seq2[*Resource, error] {
 	return func(yield func(*Resource, error) bool) {
 		l, err := c.listing(tenant, opts)
-		for err == nil {
+		for {
 			var page *Page
-			if page, err = l.page(ctx); err != nil {
+			if page, err = l.observedPage(ctx, err); err != nil {
 				break
 			}
 			for _, r := range page.Resources {
@@ -106,11 +103,11 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 	}
 	l.limit = min(l.limit, storage.MaxPage)
 	if _, err := storage.CheckList(l.scope, "", l.limit); err != nil {
-		return nil, l.fail(err)
+		return l, l.fail(err)
 	}
 	var err error
 	if l.filter, err = c.schema.Filter(opts.Filter); err != nil {
-		return nil, err
+		return l, err
 	}
 	l.sum = sumOf(l.scope, l.filter)
 	l.after, err = decodeCursor(opts.Cursor, l.scope, l.sum)
@@ -119,6 +116,22 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 
 func (l *listing) fail(err error) error {
 	return fail("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
+}
+
+// observedPage is page, unless err says that there is none, for OnCall to see.
+func (l *listing) observedPage(ctx context.Context, err error) (page *Page, _ error) {
+	start := l.c.start()
+	if err == nil {
+		page, err = l.page(ctx)
+	}
+	if l.c.onCall != nil {
+		call := Call{Op: "list", Tenant: l.scope.Tenant, Err: err}
+		if err == nil {
+			call.Found = len(page.Resources)
+		}
+		l.c.called(ctx, start, call)
+	}
+	return page, err
 }
 
 // page returns the next page. The one after it begins where it ends.

@@ -34,11 +34,9 @@ func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalI
 	if opts == nil {
 		opts = &PatchOptions{}
 	}
+	start := c.start()
 	w, err := c.patching(tenant, externalID, patch, opts)
-	if err != nil {
-		return nil, err
-	}
-	return c.write(ctx, &w)
+	return c.single(ctx, "patch", tenant, start, &w, err)
 }
 
 // patching returns the write that a patch is.

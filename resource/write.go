@@ -97,6 +97,8 @@ type writing struct {
 	ifAbsent   bool
 	dryRun     bool
 
+	attempts int // made so far
+
 	id    uuid.UUID // of the resource that is created, once it is made
 	hasID bool
 }
@@ -111,7 +113,9 @@ func (c *Collection) write(ctx context.Context, w *writing) (*Result, error) {
 		defer lock.unlock()
 	}
 	result := new(Result)
+	var was storage.Record
 	rec, err := storage.Update(ctx, c.store, w.key, func(old storage.Record) (storage.Record, error) {
+		was = old
 		next, err := c.attempt(w, old, result)
 		if w.dryRun && (err == nil || err == storage.ErrDelete) {
 			next.Revision = old.Revision
@@ -125,6 +129,12 @@ func (c *Collection) write(ctx context.Context, w *writing) (*Result, error) {
 	}
 	if !w.dryRun || result.Outcome == Unchanged {
 		result.record = rec
+	}
+	if !w.dryRun && result.Outcome != Unchanged {
+		if w.remove {
+			rec = storage.Record{}
+		}
+		c.feed.add(c.schema, was, rec) // while the lock is held, for the order
 	}
 	return result, nil
 }
@@ -143,6 +153,7 @@ func (w *writing) fail(err error) error {
 // is. The error is storage.ErrNoChange when it is the record itself, and
 // storage.ErrDelete when it is to be deleted.
 func (c *Collection) attempt(w *writing, old storage.Record, result *Result) (storage.Record, error) {
+	w.attempts++
 	if err := w.permits(old, c.field); err != nil {
 		return old, err
 	}

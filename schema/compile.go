@@ -42,6 +42,7 @@ type field struct {
 	typ        Type
 	required   bool
 	externalID bool
+	pii        bool
 	dateTime   bool
 	accepts    uint // kinds, as bits, of which a value needs no further look
 	nested     bool // declared objects may stand in values
@@ -246,7 +247,7 @@ func (f *field) anyRequired() bool {
 
 // field compiles what a field and items have in common.
 func (c *compiler) field(decl *Field, p place) field {
-	f := field{typ: decl.Type, required: decl.Required}
+	f := field{typ: decl.Type, required: decl.Required, pii: decl.PII != ""}
 	if decl.Type < String || decl.Type > Array {
 		c.mistake(p.pointer, "the type is missing")
 		return f

@@ -1,0 +1,123 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// A Call is one call of a method of a Collection, as Options.OnCall sees it when
+// it ends. Apart from what Err may hold for those who take it apart, there is
+// nothing in it of a document, and no external id.
+type Call struct {
+	// Op is the method: "create", "patch", "delete", "get", "list", "create
+	// batch", "patch batch" or "delete batch". An import is its batches, and All
+	// its pages.
+	Op     string
+	Tenant storage.Tenant
+	Schema string // the schema's name
+	// Counts are how many writes had which outcome; for a single write one of
+	// them is 1, and in a dry run they are what would be.
+	Counts
+	DryRun bool
+	// Found is how many resources a get or list returned.
+	Found int
+	// Attempts is how often a write was tried against what is stored: 1 unless
+	// somebody else was faster, 0 when it did not get that far. For a batch it is
+	// the sum of those of its items.
+	Attempts int
+	Duration time.Duration
+	// Err is what the method returns. Errors of items are counted as Failed.
+	Err error
+}
+
+// ErrorClass returns the class that an error of a Collection is in, a word for
+// the label of a metric:
+//
+//	""             no error
+//	"invalid"      the caller's mistake: not strict JSON, violations, a bad filter or cursor, too large
+//	"not_found"    ErrNotFound
+//	"exists"       ErrExists
+//	"precondition" ErrPrecondition
+//	"unknown"      storage.ErrUnknownOutcome: it may have been applied
+//	"conflict"     others were faster too often
+//	"unavailable"  the store is unavailable or closed
+//	"deadline"     the context's deadline has passed
+//	"canceled"     the context was canceled
+//	"internal"     everything else, corrupt documents among it
+func ErrorClass(err error) string {
+	if err == nil {
+		return ""
+	}
+	for _, row := range errorClasses {
+		if row.is(err) {
+			return row.class
+		}
+	}
+	return "internal"
+}
+
+// errorClasses is the table from errors to classes; the first row that matches
+// counts.
+var errorClasses = []struct {
+	is    func(error) bool
+	class string
+}{
+	{isA(storage.ErrUnknownOutcome), "unknown"}, // before the contexts' errors, which may come together with it
+	{isType[*schema.SyntaxError], "invalid"},
+	{isType[*schema.ValidationError], "invalid"},
+	{isType[*schema.FilterError], "invalid"},
+	{isA(ErrCursor), "invalid"},
+	{isA(ErrBatchSize), "invalid"},
+	{isA(ErrDocument), "invalid"},
+	{isA(storage.ErrTooLarge), "invalid"},
+	{isA(storage.ErrInvalid), "invalid"},
+	{isA(ErrNotFound), "not_found"},
+	{isA(ErrExists), "exists"},
+	{isA(ErrPrecondition), "precondition"},
+	{isA(storage.ErrConflict), "conflict"},
+	{isA(storage.ErrUnavailable), "unavailable"},
+	{isA(storage.ErrClosed), "unavailable"},
+	{isA(context.DeadlineExceeded), "deadline"},
+	{isA(context.Canceled), "canceled"},
+}
+
+func isA(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func isType[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
+
+// called tells OnCall that a call which began at start has ended.
+func (c *Collection) called(ctx context.Context, start time.Time, call Call) {
+	call.Schema, call.Duration = c.schema.Name(), time.Since(start)
+	c.onCall(ctx, call)
+}
+
+// single writes what a create, patch or delete is, unless it has failed before.
+func (c *Collection) single(ctx context.Context, op string, tenant storage.Tenant, start time.Time, w *writing, err error) (*Result, error) {
+	var result *Result
+	if err == nil {
+		result, err = c.write(ctx, w)
+	}
+	if c.onCall != nil {
+		call := Call{Op: op, Tenant: tenant, DryRun: w.dryRun, Attempts: w.attempts, Err: err}
+		call.add(result, err)
+		c.called(ctx, start, call)
+	}
+	return result, err
+}
+
+// start returns when a call begins, if anybody wants to know.
+func (c *Collection) start() (now time.Time) {
+	if c.onCall != nil {
+		now = time.Now()
+	}
+	return now
+}

@@ -1,0 +1,179 @@
+package resource
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/resourcekit/merge"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// DefaultFeedBuffer is how many events a [Feed] keeps for its observer unless
+// FeedOptions say otherwise.
+const DefaultFeedBuffer = 1024
+
+// An Event is a change of a resource that has been stored.
+type Event struct {
+	Key     storage.Key // tenant, schema and external id
+	ID      uuid.UUID   // of the resource
+	Outcome Outcome     // Created, Updated or Deleted
+	// Before and After are the revisions that the change lies between; 0 is
+	// absent. An event whose Before is not the After of the one that came
+	// last for the same key tells that some are missing between them.
+	Before, After storage.Revision
+	// At is the resource's UpdatedAt after the change; zero for Deleted.
+	At time.Time
+	// Patch is the change as a merge patch (RFC 7396): what to merge into the
+	// stored document before it to get the one after it. It is nil for Deleted,
+	// and where there is no such patch: when a program has stored a null past
+	// the collection.
+	// Values of fields that are marked as personal data are redacted, see
+	// schema.Schema.Redact, unless FeedOptions.Unredacted is set; the external
+	// id in Key is not.
+	Patch []byte
+}
+
+// FeedOptions are the optional parts of a [Feed]. A nil *FeedOptions is the zero
+// value.
+type FeedOptions struct {
+	// Buffer is how many events wait for the observer at most;
+	// DefaultFeedBuffer when 0. Each holds on to the documents before and
+	// after its change.
+	Buffer int
+	// Unredacted leaves personal data in Event.Patch.
+	Unredacted bool
+	// OnPanic, if not nil, is given what the observer panicked with. The event
+	// counts as observed, and the next one follows.
+	OnPanic func(value any)
+}
+
+// A Feed hands changes to an observer after they have been stored. Collections are
+// given it in [Options].Feed; several can share one.
+//
+// What it guarantees, and what not:
+//
+//   - No write waits for the observer, and none fails because of it. The observer
+//     is called by one goroutine of the feed's own, one event at a time. When the
+//     buffer is full, events are dropped and counted (Dropped).
+//   - At most once: an event is handed over once or not at all. Those in the
+//     buffer are lost when the process ends without Close, and so are those of a
+//     write whose outcome was unknown to the writer.
+//   - Order: the events of one key come in the order of its changes, as long as
+//     these are made through one Collection. Changes through other collections or
+//     processes come between them in no order, and events of different keys in
+//     none at all.
+//   - Each event is a change that is in the store. Writes that change nothing, dry
+//     runs and failed writes make none. Several items of a batch that change one
+//     resource make one event.
+//
+// Whoever must not miss a change reads the store: a feed is for caches,
+// notifications and the like.
+type Feed struct {
+	observe func(Event)
+	opts    FeedOptions
+	dropped atomic.Uint64
+	done    chan struct{}
+
+	mu     sync.RWMutex // for closed, and for sending on changes
+	closed bool
+	queue  chan change
+}
+
+// A change is an event that has not been worked out yet.
+type change struct {
+	schema     *schema.Schema
+	old, after storage.Record // with Revision 0 for absent
+}
+
+// NewFeed returns a feed with its observer, and starts its goroutine. opts may be
+// nil. Close ends it.
+func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
+	f := &Feed{observe: observe, done: make(chan struct{})}
+	if opts != nil {
+		f.opts = *opts
+	}
+	if f.opts.Buffer <= 0 {
+		f.opts.Buffer = DefaultFeedBuffer
+	}
+	f.queue = make(chan change, f.opts.Buffer)
+	go f.run()
+	return f
+}
+
+// Dropped returns how many changes the observer was not and will not be told of:
+// those that found the buffer full, or the feed closed.
+func (f *Feed) Dropped() uint64 { return f.dropped.Load() }
+
+// Close lets the observer have the events in the buffer, and waits until it has,
+// or until ctx ends, whose error it then returns. Changes that are stored
+// afterwards are dropped. Close the feed after the writers have ended. Closing it
+// again waits in the same way.
+func (f *Feed) Close(ctx context.Context) error {
+	f.mu.Lock()
+	if !f.closed {
+		f.closed = true
+		close(f.queue)
+	}
+	f.mu.Unlock()
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// add takes a change, unless there is no room. A nil Feed takes none.
+func (f *Feed) add(s *schema.Schema, old, after storage.Record) {
+	if f == nil {
+		return
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if !f.closed {
+		select {
+		case f.queue <- change{s, old, after}:
+			return
+		default:
+		}
+	}
+	f.dropped.Add(1)
+}
+
+func (f *Feed) run() {
+	defer close(f.done)
+	for c := range f.queue {
+		f.hand(c)
+	}
+}
+
+func (f *Feed) hand(c change) {
+	defer func() {
+		if value := recover(); value != nil && f.opts.OnPanic != nil {
+			f.opts.OnPanic(value)
+		}
+	}()
+	f.observe(f.event(c))
+}
+
+// event works a change out.
+func (f *Feed) event(c change) Event {
+	e := Event{Key: c.after.Key, ID: c.after.ID, Outcome: Updated, Before: c.old.Revision, After: c.after.Revision, At: c.after.UpdatedAt}
+	before := c.old.Data
+	switch {
+	case c.after.Revision == 0:
+		return Event{Key: c.old.Key, ID: c.old.ID, Outcome: Deleted, Before: c.old.Revision}
+	case c.old.Revision == 0:
+		e.Outcome, before = Created, []byte("{}")
+	}
+	e.Patch, _ = merge.Diff(before, c.after.Data)
+	if !f.opts.Unredacted && e.Patch != nil {
+		e.Patch, _ = c.schema.Redact(e.Patch)
+	}
+	return e
+}

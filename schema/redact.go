@@ -1,0 +1,56 @@
+package schema
+
+import "example.com/resourcekit/internal/strictjson"
+
+// Redacted is what stands in the place of a value that [Schema.Redact] hides.
+const Redacted = "[redacted]"
+
+// Redact returns a document, or a merge patch (RFC 7396), in which the string
+// Redacted stands for each value of a field that is marked as personal data
+// (Field.PII), of a member that is not declared, and of one that has another kind
+// than its declaration: nobody has said of those that they are not personal. It does so at every depth that declares fields, and in the
+// elements of arrays. What is in an open object is left as it is, unless the
+// object is marked. A null is kept, since it says nothing but that the field is
+// deleted. The result is compact.
+//
+// The error is a [*CorruptError] when document is not a JSON object.
+func (s *Schema) Redact(document []byte) ([]byte, error) {
+	d := strictjson.Get()
+	defer strictjson.Put(d)
+	if err := parseStored(d, document); err != nil {
+		return nil, err
+	}
+	return appendRedacted(make([]byte, 0, len(document)), d, 0, &field{typ: Object, object: s.root}), nil
+}
+
+// appendRedacted appends node i, which is the value of f; f is nil for a member
+// that is not declared.
+func appendRedacted(dst []byte, d *strictjson.Doc, i uint32, f *field) []byte {
+	n := &d.Nodes[i]
+	switch {
+	case n.Kind == strictjson.Null:
+		return append(dst, "null"...)
+	case f == nil || f.pii, f.object != nil && n.Kind != strictjson.Object, f.items != nil && n.Kind != strictjson.Array:
+		return strictjson.AppendQuoted(dst, Redacted)
+	case n.Kind == strictjson.Object && f.object != nil:
+		dst = append(dst, '{')
+		for c := i + 1; c < n.Next; c = d.Nodes[c].Next {
+			if c > i+1 {
+				dst = append(dst, ',')
+			}
+			dst = append(append(append(dst, '"'), d.RawName(c)...), '"', ':')
+			dst = appendRedacted(dst, d, c, f.object.find(d, c))
+		}
+		return append(dst, '}')
+	case n.Kind == strictjson.Array && f.items != nil:
+		dst = append(dst, '[')
+		for c := i + 1; c < n.Next; c = d.Nodes[c].Next {
+			if c > i+1 {
+				dst = append(dst, ',')
+			}
+			dst = appendRedacted(dst, d, c, f.items)
+		}
+		return append(dst, ']')
+	}
+	return strictjson.AppendCompact(dst, d.Text(i))
+}
