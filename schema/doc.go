@@ -5,10 +5,10 @@
 // A [Definition] is what a program writes down. [Compile] turns it into a
 // [Schema], which is immutable and safe for concurrent use; whatever is wrong
 // with a declaration is reported then, never while a document is read.
-// [Customers] is a schema that is built in.
+// [Customers], [Locations] and [Transactions] are built in.
 //
-// Most programs need Compile or Customers and no more: package resource does the
-// rest.
+// Most programs need Compile or one of those and no more: package resource does
+// the rest.
 //
 // # Writing
 //

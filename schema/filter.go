@@ -113,7 +113,9 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 	if e.Value == nil {
 		return c, nil
 	}
-	raw, err := new(compiler).value(e.Value, f, place{depth: len(names)})
+	alone := *f
+	alone.name = "" // or the message would begin with a pointer of its own
+	raw, err := new(compiler).value(e.Value, &alone, place{depth: len(names)})
 	if err != nil {
 		return c, &Violation{string(pointer), CodeType, err.Error()}
 	}

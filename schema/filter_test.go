@@ -140,6 +140,7 @@ func TestFilterErrors(t *testing.T) {
 			require.ErrorAs(t, err, &e)
 			require.Len(t, e.Violations, 1)
 			assert.Contains(t, err.Error(), tt.want)
+			assert.Equal(t, 1, strings.Count(err.Error(), ": want")+strings.Count(err.Error(), ": unknown")+strings.Count(err.Error(), ": a value"), "%v", err)
 			assert.True(t, strings.HasPrefix(err.Error(), "schema: invalid filter: "))
 			assert.NotContains(t, err.Error(), marker)
 			assert.Less(t, len(err.Error()), 600)

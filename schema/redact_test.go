@@ -36,7 +36,7 @@ func TestRedact(t *testing.T) {
 		{"open object", `{"open":{"phone":"1"}}`, `{"open":{"phone":"1"}}`},
 		{"array of anything", `{"tags":[{"phone":"1"},2]}`, `{"tags":[{"phone":"1"},2]}`},
 		{"marked elements", `{"emails":["a","b"]}`, `{"emails":[` + r + `,` + r + `]}`},
-		{"elements with marks", `{"lines":[{"sku":"s","for":"Ada"},{},7]}`, `{"lines":[{"sku":"s","for":` + r + `},{},7]}`},
+		{"elements with marks", `{"lines":[{"sku":"s","for":"Ada"},{},7]}`, `{"lines":[{"sku":"s","for":` + r + `},{},` + r + `]}`},
 		{"another kind than declared", `{"shipTo":["x"],"lines":{"sku":"s"}}`, `{"shipTo":` + r + `,"lines":` + r + `}`},
 		{"escaped name", `{"\u0069d":"1"}`, `{"\u0069d":` + r + `}`},
 		{"blanks", " { \"id\" : \"1\" , \"tags\" : [ 1 , 2 ] } ", `{"id":` + r + `,"tags":[1,2]}`},

@@ -76,11 +76,8 @@ type Limits struct {
 // ErrDuplicateKey for one that is there twice. Then the first error of the
 // store ends it.
 func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
-	seen := make(map[Key]struct{}, len(keys))
-	for _, key := range keys {
-		if err := checkBatchKey(seen, key); err != nil {
-			return nil, &OpError{Op: "get many", Key: key, Err: err}
-		}
+	if key, err := checkBatch(len(keys), func(i int) *Key { return &keys[i] }); err != nil {
+		return nil, &OpError{Op: "get many", Key: key, Err: err}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, &OpError{Op: "get many", Err: err}
@@ -124,11 +121,8 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 //
 // Two batches with keys in common cost the least if both are sorted by key.
 func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error) {
-	seen := make(map[Key]struct{}, len(ops))
-	for _, op := range ops {
-		if err := checkBatchKey(seen, op.Record.Key); err != nil {
-			return nil, &OpError{Op: "put many", Key: op.Record.Key, Err: err}
-		}
+	if key, err := checkBatch(len(ops), func(i int) *Key { return &ops[i].Record.Key }); err != nil {
+		return nil, &OpError{Op: "put many", Key: key, Err: err}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, &OpError{Op: "put many", Err: err}
@@ -171,15 +165,14 @@ func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error)
 // (ErrDuplicateKey), or the context was already done. What the store says later,
 // the end of the context included, is in the results.
 func DeleteMany(ctx context.Context, store Store, ops []DeleteOp) ([]error, error) {
-	seen := make(map[Key]struct{}, len(ops))
-	for _, op := range ops {
-		err := checkBatchKey(seen, op.Key)
-		if err == nil && op.Expect == 0 {
-			err = invalid("delete expects revision 0, which means absent")
+	key, err := checkBatch(len(ops), func(i int) *Key { return &ops[i].Key })
+	for i := 0; err == nil && i < len(ops); i++ {
+		if ops[i].Expect == 0 {
+			key, err = ops[i].Key, invalid("delete expects revision 0, which means absent")
 		}
-		if err != nil {
-			return nil, &OpError{Op: "delete many", Key: op.Key, Err: err}
-		}
+	}
+	if err != nil {
+		return nil, &OpError{Op: "delete many", Key: key, Err: err}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, &OpError{Op: "delete many", Err: err}
@@ -211,15 +204,28 @@ func DeleteMany(ctx context.Context, store Store, ops []DeleteOp) ([]error, erro
 	return results, nil
 }
 
-func checkBatchKey(seen map[Key]struct{}, key Key) error {
-	if err := key.Validate(); err != nil {
-		return err
+// checkBatch returns the first key that is not valid or there twice, with the
+// error. A batch whose keys ascend, as most do, takes no memory.
+func checkBatch(n int, key func(i int) *Key) (Key, error) {
+	ascends := true
+	for i := range n {
+		if err := key(i).Validate(); err != nil {
+			return *key(i), err
+		}
+		ascends = ascends && (i == 0 || key(i-1).Compare(*key(i)) < 0)
 	}
-	if _, twice := seen[key]; twice {
-		return ErrDuplicateKey
+	if ascends {
+		return Key{}, nil
 	}
-	seen[key] = struct{}{}
-	return nil
+	seen := make(map[Key]struct{}, n)
+	for i := range n {
+		k := *key(i)
+		if _, twice := seen[k]; twice {
+			return k, ErrDuplicateKey
+		}
+		seen[k] = struct{}{}
+	}
+	return Key{}, nil
 }
 
 // batchSize returns how many of n keys go into one call.

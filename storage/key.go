@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"bytes"
+	"cmp"
 	"strings"
 	"unicode/utf8"
 
@@ -88,6 +90,17 @@ type Key struct {
 
 // Scope returns the scope that the key is in.
 func (k Key) Scope() Scope { return Scope{Tenant: k.Tenant, Schema: k.Schema} }
+
+// Compare returns -1, 0 or 1 as k comes before, is, or comes after other: by
+// platform, business, schema and external id, each in the order of bytes.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(
+		bytes.Compare(k.Tenant.Platform[:], other.Tenant.Platform[:]),
+		bytes.Compare(k.Tenant.Business[:], other.Tenant.Business[:]),
+		bytes.Compare(k.Schema[:], other.Schema[:]),
+		strings.Compare(k.ExternalID, other.ExternalID),
+	)
+}
 
 // Validate returns nil, or ErrInvalid if the scope is not valid or the external
 // id is not 1 to MaxExternalID bytes of valid UTF-8 without NUL. The error's

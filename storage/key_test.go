@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"testing"
@@ -102,5 +103,38 @@ func TestCheckList(t *testing.T) {
 				require.NoError(t, err)
 			}
 		})
+	}
+}
+
+func TestKeyCompare(t *testing.T) {
+	a, b := uuid.MustParse("0a000000-0000-4000-8000-000000000000"), uuid.MustParse("0b000000-0000-4000-8000-000000000000")
+	ascending := []storage.Key{
+		{},
+		{ExternalID: "a"},
+		{Schema: a},
+		{Tenant: storage.Tenant{Business: a}},
+		{Tenant: storage.Tenant{Business: b}},
+		{Tenant: storage.Tenant{Platform: a}, ExternalID: "B"},
+		{Tenant: storage.Tenant{Platform: a}, ExternalID: "a"},
+		{Tenant: storage.Tenant{Platform: a}, ExternalID: "a "},
+		{Tenant: storage.Tenant{Platform: a}, ExternalID: "\u00e9"},
+		{Tenant: storage.Tenant{Platform: a, Business: a}, Schema: b},
+		{Tenant: storage.Tenant{Platform: a, Business: b}, Schema: a},
+	}
+	for i, x := range ascending {
+		for j, y := range ascending {
+			require.Equal(t, cmp.Compare(i, j), x.Compare(y), "%d, %d", i, j)
+		}
+	}
+}
+
+func TestFirstRevision(t *testing.T) {
+	seen := make(map[storage.Revision]bool)
+	for range 10_000 {
+		r := storage.FirstRevision()
+		require.NotZero(t, r)
+		require.LessOrEqual(t, r, storage.Revision(1)<<62, "room for as many updates as there will ever be")
+		require.False(t, seen[r])
+		seen[r] = true
 	}
 }

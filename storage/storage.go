@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,14 @@ import (
 // has it. No store gives the same revision to one key twice, also not after
 // delete and re-create.
 type Revision uint64
+
+// FirstRevision returns a revision for a record that is created, for
+// implementations: a random number between 1 and 2^62. An update may then count
+// on from it, without a sequence that all writers would share and that would
+// tell one tenant how much the others write. That a key which is deleted and
+// created again gets a revision for the second time is as likely as to guess
+// such a number.
+func FirstRevision() Revision { return Revision(1 + rand.Uint64N(1<<62)) }
 
 // Record is what a store keeps under a key.
 type Record struct {

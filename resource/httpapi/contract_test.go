@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,13 @@ const (
 	isFalse  kind = "boolean, false"
 	texts    kind = "array of strings"
 	none     kind = "empty array"
+	number   kind = "number"
+
+	// Where the published text is silent.
+	resources    kind = "array of resources"
+	document     kind = "object with the fields of a default schema"
+	numberOrNull kind = "number or null"
+	textOrNull   kind = "string or null"
 )
 
 // A member is a row of a response schema. Of is set for objects, and kind for
@@ -57,6 +65,24 @@ var (
 		{"customerDetailUrl", text, false, nil},
 		{"createdAt", dateTime, true, nil},
 	}
+	locationShape = []member{
+		{"locationId", text, true, nil},
+		{"name", text, true, nil},
+		{"address", text, true, nil},
+		{"city", text, true, nil},
+		{"state", text, true, nil},
+		{"zipCode", text, true, nil},
+		{"address2", text, false, nil},
+		{"address3", text, false, nil},
+	}
+	transactionShape = []member{
+		{"transactionId", text, true, nil},
+		{"customerId", text, false, nil},
+		{"locationId", text, false, nil},
+		{"transactionDate", dateTime, true, nil},
+		{"transactionTotal", number, true, nil},
+		{"transactionDetailUrl", text, false, nil},
+	}
 	resourceShape = []member{
 		{"id", anUUID, true, nil},
 		{"schemaDefinitionId", anUUID, true, nil},
@@ -71,7 +97,7 @@ var (
 		{"created_at", dateTime, true, nil},
 		{"updatedAt", dateTime, true, nil},
 		{"updated_at", dateTime, true, nil},
-		{"data", "", true, customerShape},
+		{"data", document, true, nil},
 	}
 	postShape = []member{
 		{"success", isTrue, true, nil},
@@ -84,6 +110,19 @@ var (
 		{"data", "", true, []member{
 			{"result", "", true, resourceShape},
 			{"included", none, true, nil},
+		}},
+	}
+	listShape = []member{
+		{"success", isTrue, true, nil},
+		{"message", text, true, nil},
+		{"data", "", true, []member{
+			{"results", resources, true, nil},
+			{"included", none, true, nil},
+			{"pagination", "", true, []member{
+				{"hasNextPage", boolean, true, nil},
+				{"total", numberOrNull, true, nil},
+				{"cursor", textOrNull, true, nil},
+			}},
 		}},
 	}
 	notFoundShape = []member{
@@ -111,7 +150,7 @@ func camelCase(shape []member) []member {
 }
 
 // documented are the statuses of the package doc.
-var documented = []int{200, 400, 401, 404, 405, 413, 415, 500, 503}
+var documented = []int{200, 204, 304, 400, 401, 404, 405, 412, 413, 415, 500, 503}
 
 // checkAnswer holds an answer against the contract: a documented status and its
 // headers, strict and compact JSON of the right length, and the schema of the
@@ -131,6 +170,20 @@ func contractProblems(a answer) []string {
 		}
 	}
 	note(slices.Contains(documented, a.status), "status %d is not documented", a.status)
+	// One resource has a tag of its state; a list, an error and what is deleted
+	// have none.
+	tag := a.header.Get("ETag")
+	tagged := a.status == 304 || a.status == 200 && a.method != http.MethodDelete && !strings.Contains(a.body, `"results":[`) && !a.headOfList()
+	note(tag == "" || strongTag.MatchString(tag), "ETag %q", tag)
+	note((tag != "") == tagged, "ETag %q", tag)
+	if a.status == 204 || a.status == 304 {
+		note(a.body == "", "a body")
+		note(a.header.Get("Content-Type") == "" && a.header.Get("Content-Length") == "", "headers of a body")
+		note((a.header.Get("Allow") != "") == (a.status == 204), "Allow %q", a.header.Get("Allow"))
+		note((a.status == 204) == (a.method == http.MethodOptions), "status %d of a %s", a.status, a.method)
+		note(a.status == 204 || a.method == http.MethodGet || a.method == http.MethodHead, "status 304 of a %s", a.method)
+		return wrong
+	}
 	note(a.header.Get("Content-Type") == "application/json", "Content-Type %q", a.header.Get("Content-Type"))
 	note(a.header.Get("X-Content-Type-Options") == "nosniff", "no X-Content-Type-Options")
 	note((a.header.Get("Allow") != "") == (a.status == 405), "Allow %q", a.header.Get("Allow"))
@@ -138,6 +191,9 @@ func contractProblems(a answer) []string {
 	note((a.header.Get("Retry-After") != "") == (a.status == 503), "Retry-After %q", a.header.Get("Retry-After"))
 	note(a.status == 200 || len(a.body) < 64<<10, "an error of %d bytes", len(a.body))
 	length, err := strconv.Atoi(a.header.Get("Content-Length"))
+	if len(a.body) > 256<<10 && a.header.Get("Content-Length") == "" { // a page in pieces
+		length, err = len(a.body), nil
+	}
 	note(err == nil, "Content-Length %q", a.header.Get("Content-Length"))
 	if a.method == http.MethodHead && a.body == "" {
 		note(length > 0, "Content-Length of a HEAD is %d", length)
@@ -154,6 +210,9 @@ func contractProblems(a answer) []string {
 	switch {
 	case a.status == 200 && a.method == http.MethodPost:
 		shapes = [][]member{postShape, camelCase(postShape)}
+	case a.status == 200 && a.method == http.MethodGet && strings.Contains(a.body, `"results":[`):
+		shapes = [][]member{listShape, listShape}
+		wrong = append(wrong, pagination(value)...)
 	case a.status == 200:
 		shapes = [][]member{getShape, camelCase(getShape)}
 	case a.status == 404:
@@ -166,6 +225,30 @@ func contractProblems(a answer) []string {
 		mismatch = conform("", value, shapes[1])
 	}
 	return append(wrong, mismatch...)
+}
+
+var strongTag = regexp.MustCompile(`^"[0-9a-z]+-[0-9a-f]{16}"$`)
+
+// headOfList reports whether this is the answer to a HEAD of a collection, which
+// only its lack of a tag tells.
+func (a answer) headOfList() bool {
+	return a.method == http.MethodHead && a.body == "" && a.header.Get("ETag") == ""
+}
+
+// pagination holds the members of data.pagination against each other.
+func pagination(value any) []string {
+	object, _ := value.(map[string]any)
+	data, _ := object["data"].(map[string]any)
+	p, _ := data["pagination"].(map[string]any)
+	results, _ := data["results"].([]any)
+	var wrong []string
+	if (p["cursor"] != nil) != (p["hasNextPage"] == true) {
+		wrong = append(wrong, fmt.Sprintf("cursor %v and hasNextPage %v", p["cursor"], p["hasNextPage"]))
+	}
+	if total := p["total"]; total != nil && (fmt.Sprint(total) != strconv.Itoa(len(results)) || p["hasNextPage"] == true) {
+		wrong = append(wrong, fmt.Sprintf("total %v of a page of %d", total, len(results)))
+	}
+	return wrong
 }
 
 // conform returns what is wrong with a value that should be an object with the
@@ -186,6 +269,20 @@ func conform(path string, value any, shape []member) []string {
 		case !ok:
 		case m.of != nil:
 			wrong = append(wrong, conform(at, v, m.of)...)
+		case m.kind == document:
+			wrong = append(wrong, conformDocument(at, v)...)
+		case m.kind == resources:
+			list, ok := v.([]any)
+			if !ok {
+				wrong = append(wrong, at+": not an array")
+			}
+			for i, v := range list {
+				shape := resourceShape
+				if object, _ := v.(map[string]any); object["platform_id"] == nil {
+					shape = camelCase(resourceShape)
+				}
+				wrong = append(wrong, conform(fmt.Sprint(at, "/", i), v, shape)...)
+			}
 		case !m.kind.has(v):
 			wrong = append(wrong, fmt.Sprintf("%s: want %s, found %v", at, m.kind, v))
 		}
@@ -198,8 +295,29 @@ func conform(path string, value any, shape []member) []string {
 	return wrong
 }
 
+// conformDocument holds a document against the default schema whose external id
+// it has.
+func conformDocument(path string, v any) []string {
+	object, _ := v.(map[string]any)
+	shape := customerShape
+	switch {
+	case object["transactionId"] != nil:
+		shape = transactionShape
+	case object["locationId"] != nil:
+		shape = locationShape
+	}
+	return conform(path, v, shape)
+}
+
 func (k kind) has(v any) bool {
 	switch k {
+	case number:
+		_, ok := v.(json.Number)
+		return ok
+	case numberOrNull:
+		return v == nil || number.has(v)
+	case textOrNull:
+		return v == nil || text.has(v)
 	case boolean:
 		_, ok := v.(bool)
 		return ok
@@ -350,6 +468,56 @@ func TestContractCheck(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			a := answer{method: good.method, status: good.status, header: good.header.Clone(), body: good.body}
+			require.Empty(t, contractProblems(a))
+			tc.change(&a)
+			assert.NotEmpty(t, contractProblems(a))
+		})
+	}
+}
+
+// TestContractCheckOfTheOtherShapes shows the same for those of PATCH, DELETE,
+// lists, 204 and 304.
+func TestContractCheckOfTheOtherShapes(t *testing.T) {
+	s := newService(t, nil)
+	require.Equal(t, 200, s.direct(t, post("", customer("c-1", ""))).status)
+	require.Equal(t, 200, s.direct(t, post("", customer("c-2", ""))).status)
+	page := s.direct(t, list("?limit=1"))
+	whole := s.direct(t, list(""))
+	patched := s.direct(t, get("c-1").as("PATCH", `{"data":{"phone":"1"}}`))
+	options := s.direct(t, get("c-1").as("OPTIONS", ""))
+	same := s.direct(t, get("c-1", "If-None-Match: *"))
+	deleted := s.direct(t, get("c-1").as("DELETE", ""))
+	for _, tc := range []struct {
+		name   string
+		good   answer
+		change func(*answer)
+	}{
+		{"list/no total", page, func(a *answer) { a.edit(`"total":null,`, "") }},
+		{"list/cursor at the end", whole, func(a *answer) { a.edit(`"cursor":null`, `"cursor":"x"`) }},
+		{"list/no cursor before the end", page, func(a *answer) { a.edit(`"hasNextPage":true`, `"hasNextPage":false`) }},
+		{"list/total of a part", page, func(a *answer) { a.edit(`"total":null`, `"total":1`) }},
+		{"list/wrong total", whole, func(a *answer) { a.edit(`"total":2`, `"total":3`) }},
+		{"list/total as text", whole, func(a *answer) { a.edit(`"total":2`, `"total":"2"`) }},
+		{"list/member of a resource missing", whole, func(a *answer) { a.edit(`"platform_id"`, `"platformID"`) }},
+		{"list/no resource", whole, func(a *answer) { a.edit(`"results":[`, `"results":[null,`) }},
+		{"list/something included", whole, func(a *answer) { a.edit(`"included":[]`, `"included":[1]`) }},
+		{"list/tag", whole, func(a *answer) { a.header.Set("ETag", `"1-0123456789abcdef"`) }},
+		{"patch/no tag", patched, func(a *answer) { a.header.Del("ETag") }},
+		{"patch/weak tag", patched, func(a *answer) { a.header.Set("ETag", `W/"1-0123456789abcdef"`) }},
+		{"patch/tag without quotes", patched, func(a *answer) { a.header.Set("ETag", `1-0123456789abcdef`) }},
+		{"patch/no included", patched, func(a *answer) { a.edit(`,"included":[]`, "") }},
+		{"patch/unknown field", patched, func(a *answer) { a.edit(`"phone":`, `"phon":`) }},
+		{"patch/412 with a tag", patched, func(a *answer) { a.status = 412 }},
+		{"delete/tag", deleted, func(a *answer) { a.header.Set("ETag", `"1-0123456789abcdef"`) }},
+		{"delete/shape of a POST", deleted, func(a *answer) { a.method = "POST" }},
+		{"options/no Allow", options, func(a *answer) { a.header.Del("Allow") }},
+		{"options/body", options, func(a *answer) { a.body = "{}" }},
+		{"304/no tag", same, func(a *answer) { a.header.Del("ETag") }},
+		{"304/body", same, func(a *answer) { a.body = "{}" }},
+		{"304/of a PATCH", same, func(a *answer) { a.method = "PATCH" }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := answer{method: tc.good.method, status: tc.good.status, header: tc.good.header.Clone(), body: tc.good.body}
 			require.Empty(t, contractProblems(a))
 			tc.change(&a)
 			assert.NotEmpty(t, contractProblems(a))

@@ -1,17 +1,22 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"example.com/resourcekit/internal/strictjson"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
 
 	"github.com/tidwall/gjson"
 )
@@ -30,41 +35,185 @@ const DefaultMaxBody = 1 << 20
 // another parameter.
 func ParseCreateOptions(r *http.Request) (resource.CreateOptions, error) {
 	var opts resource.CreateOptions
-	query, err := parseQuery(r)
+	q, err := parseQuery(r)
 	if err != nil {
 		return opts, err
 	}
-	var wrong []string
-	switch values := query["onconflict"]; {
-	case len(values) > 1:
-		wrong = append(wrong, "onconflict: given more than once")
-	case len(values) == 0 || values[0] == "upsert":
-	case values[0] == "reject":
+	switch value, given := q.one("onconflict"); {
+	case !given || value == "upsert":
+	case value == "reject":
 		opts.OnConflict = resource.Reject
 	default:
-		wrong = append(wrong, `onconflict: want "upsert" or "reject", in lower case`)
+		q.note(`onconflict: want "upsert" or "reject", in lower case`)
 	}
-	switch values := query["ignoreUnknownFields"]; {
-	case len(values) > 1:
-		wrong = append(wrong, "ignoreUnknownFields: given more than once")
-	case len(values) == 0 || values[0] == "false" || values[0] == "" || values[0] == "null":
-	case values[0] == "true":
-		opts.UnknownFields = schema.IgnoreUnknown
-	default:
-		wrong = append(wrong, `ignoreUnknownFields: want "true" or "false", in lower case`)
-	}
-	if len(wrong) > 0 {
-		return resource.CreateOptions{}, badRequest("the query is not valid", wrong...)
+	opts.UnknownFields = q.unknownFields()
+	if err := q.err(); err != nil {
+		return resource.CreateOptions{}, err
 	}
 	return opts, nil
 }
 
-func parseQuery(r *http.Request) (url.Values, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+// ParsePatchOptions returns the policy that the query of a PATCH asks for:
+// ignoreUnknownFields, as [ParseCreateOptions] has it.
+func ParsePatchOptions(r *http.Request) (resource.PatchOptions, error) {
+	q, err := parseQuery(r)
+	if err != nil {
+		return resource.PatchOptions{}, err
+	}
+	opts := resource.PatchOptions{UnknownFields: q.unknownFields()}
+	if err := q.err(); err != nil {
+		return resource.PatchOptions{}, err
+	}
+	return opts, nil
+}
+
+// ParseListOptions returns which resources the request's query asks for:
+//
+//   - cursor is the cursor of the page before; absent or empty begins the list;
+//   - limit is the number of resources in a page, 1 to 1000;
+//   - filter[NAME] is what the field NAME must have, where NAME is the name of a
+//     field of the schema or a JSON Pointer. The value is the text of a string as
+//     it is, true or false, or the text of a number, as the field is declared.
+//     Given twice it is two conditions, and all must hold.
+//
+// Any other limit, cursor or limit given twice, and a filter without a name are a
+// [*Problem] with status 400. Other parameters are ignored. What the cursor and
+// the filter say is judged by [resource.Collection.List]. The conditions are in
+// the order of their names.
+//
+// Values in a URL end up in the logs of servers and proxies: a service that must
+// not have personal data there does not let its clients filter by such fields.
+func ParseListOptions(r *http.Request, s *schema.Schema) (resource.ListOptions, error) {
+	var opts resource.ListOptions
+	q, err := parseQuery(r)
+	if err != nil {
+		return opts, err
+	}
+	opts.Cursor, _ = q.one("cursor")
+	if text, given := q.one("limit"); given {
+		n, err := strconv.Atoi(text)
+		if err != nil || strconv.Itoa(n) != text || n < 1 || n > storage.MaxPage {
+			q.note("limit: want an integer from 1 to " + strconv.Itoa(storage.MaxPage))
+		}
+		opts.Limit = n
+	}
+	var def schema.Definition // a copy: only made when there is a filter
+	for _, parameter := range slices.Sorted(maps.Keys(q.values)) {
+		rest, ok := strings.CutPrefix(parameter, "filter")
+		if !ok || rest != "" && rest[0] != '[' {
+			continue
+		}
+		if len(rest) < 3 || rest[len(rest)-1] != ']' {
+			q.note("filter: want filter[NAME]=VALUE, where NAME is a field or a JSON Pointer")
+			break
+		}
+		if def.Fields == nil {
+			def = s.Definition()
+		}
+		name := rest[1 : len(rest)-1]
+		typ := typeOf(def.Fields, name)
+		for _, text := range q.values[parameter] {
+			opts.Filter = append(opts.Filter, schema.Equals{Field: name, Value: valueOf(text, typ)})
+		}
+	}
+	if err := q.err(); err != nil {
+		return resource.ListOptions{}, err
+	}
+	return opts, nil
+}
+
+// typeOf returns the type of a field by its name or JSON Pointer, 0 if there is
+// none.
+func typeOf(fields []schema.Field, name string) schema.Type {
+	names := []string{name}
+	if strings.HasPrefix(name, "/") {
+		names = strings.Split(name[1:], "/")
+		for i := range names {
+			names[i] = strings.ReplaceAll(strings.ReplaceAll(names[i], "~1", "/"), "~0", "~")
+		}
+	}
+	var typ schema.Type
+	for _, name := range names {
+		i := slices.IndexFunc(fields, func(f schema.Field) bool { return f.Name == name })
+		if i < 0 {
+			return 0
+		}
+		fields, typ = fields[i].Fields, fields[i].Type
+	}
+	return typ
+}
+
+// valueOf returns what a text means for a field of this type. A text that is no
+// value of the type stays a string, which the field cannot have.
+func valueOf(text string, typ schema.Type) any {
+	switch typ {
+	case schema.Boolean:
+		if text == "true" || text == "false" {
+			return text == "true"
+		}
+	case schema.Number, schema.Integer:
+		if isNumber(text) {
+			return json.Number(text)
+		}
+	}
+	return text
+}
+
+// isNumber reports whether the text is a number of JSON (RFC 8259, section 6).
+func isNumber(text string) bool {
+	if text == "" {
+		return false
+	}
+	first, last := text[0], text[len(text)-1]
+	return (first == '-' || first >= '0' && first <= '9') && last >= '0' && last <= '9' && json.Valid([]byte(text))
+}
+
+// A query is the parameters of a request, and what is wrong with them.
+type query struct {
+	values url.Values
+	wrong  []string
+}
+
+func parseQuery(r *http.Request) (*query, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("the query is not valid: want parameters as name=value, percent-encoded and separated by &")
 	}
-	return query, nil
+	return &query{values: values}, nil
+}
+
+func (q *query) note(wrong string) { q.wrong = append(q.wrong, wrong) }
+
+// err returns the problem that was noted, if any.
+func (q *query) err() error {
+	if len(q.wrong) == 0 {
+		return nil
+	}
+	return badRequest("the query is not valid", q.wrong...)
+}
+
+// one returns the value of a parameter that may be given once, and whether it is
+// given as it should be.
+func (q *query) one(name string) (value string, given bool) {
+	switch values := q.values[name]; len(values) {
+	case 0:
+		return "", false
+	case 1:
+		return values[0], true
+	}
+	q.note(name + ": given more than once")
+	return "", false
+}
+
+func (q *query) unknownFields() schema.UnknownFields {
+	switch value, given := q.one("ignoreUnknownFields"); {
+	case !given || value == "false" || value == "" || value == "null":
+	case value == "true":
+		return schema.IgnoreUnknown
+	default:
+		q.note(`ignoreUnknownFields: want "true" or "false", in lower case`)
+	}
+	return schema.RejectUnknown
 }
 
 // ReadData reads the request's body, at most limit bytes (0: [DefaultMaxBody]), and
@@ -168,6 +317,10 @@ func checkContentType(h http.Header) error {
 // there is one. A query that is not valid, or with two such parameters, is a
 // [*Problem] with status 400. A route without the wildcard {externalId} is an
 // error of the program.
+//
+// The path value must be the id itself, as a [http.ServeMux] has it. Some routers
+// hand a segment on as it was sent: take its escapes away first, and put it there
+// with r.SetPathValue.
 func ExternalID(r *http.Request) (string, error) {
 	id := r.PathValue(pathValue)
 	if id == "" {
@@ -176,11 +329,11 @@ func ExternalID(r *http.Request) (string, error) {
 	if id != "-" {
 		return id, nil
 	}
-	query, err := parseQuery(r)
+	q, err := parseQuery(r)
 	if err != nil {
 		return "", err
 	}
-	switch values := query[pathValue]; {
+	switch values := q.values[pathValue]; {
 	case len(values) > 1:
 		return "", badRequest(fmt.Sprintf("the query is not valid: %s given more than once", pathValue))
 	case len(values) == 1 && values[0] != "":

@@ -4,35 +4,106 @@
 //
 // # The ready handler
 //
-// [NewHandler] serves the collection of a schema named customers at
+// [NewAPI] serves collections, each under the name of its schema. For one that is
+// named customers:
 //
-//	POST /api/resources/customers                 create or merge
-//	GET  /api/resources/customers/{externalId}    read one
+//	POST   /api/resources/customers                 create or merge
+//	GET    /api/resources/customers                 list
+//	GET    /api/resources/customers/{externalId}    read one
+//	PATCH  /api/resources/customers/{externalId}    merge, and never create
+//	DELETE /api/resources/customers/{externalId}    delete one
 //
-// It asks two [Hooks] of the service: who is calling, and which tenant is meant.
+// HEAD is GET without the body. OPTIONS is a 204 with the methods of the path in
+// Allow. An API asks two [Hooks] of the service: who is calling, and which tenant
+// is meant.
+//
+//	api, err := httpapi.NewAPI(hooks, nil, customers, locations, transactions)
+//	...
+//	http.ListenAndServe(addr, api)
 //
 // POST takes {"data": {...}} and the query parameters onconflict (upsert or
 // reject) and ignoreUnknownFields (true or false), and answers
 // {"success":true,"message":...,"data":RESOURCE} with status 200, whether the
-// resource was created, updated or left as it was. GET answers
-// {"success":true,"message":...,"data":{"result":RESOURCE,"included":[]}}.
+// resource was created, updated or left as it was. GET of one resource answers
+// {"success":true,"message":...,"data":{"result":RESOURCE,"included":[]}}. PATCH
+// takes {"data": {...}} and ignoreUnknownFields, and answers as GET does with the
+// resource as it is then, DELETE with the resource as it was.
 // RESOURCE is what [resource.Resource.AppendJSON] makes. The contract has no
 // member for what a write did; the message says whether the resource was created,
-// updated or unchanged, and a handler of one's own has all of
-// [resource.Result], dropped fields included.
+// updated, unchanged or deleted, and a handler of one's own has all of
+// [resource.Result], dropped fields included. Unknown parameters are ignored.
+//
+// # Lists
+//
+// A list is in the byte order of the external ids. Its parameters, and its
+// filters by equality (filter[email]=ada@example.com), are those of
+// [ParseListOptions]. It answers
+//
+//	{"success":true,"message":...,"data":{"results":[RESOURCE,...],"included":[],
+//	 "pagination":{"hasNextPage":true,"total":null,"cursor":"..."}}}
+//
+// The cursor is null at the end, and goes into the parameter cursor until then,
+// with the same filter. A page can have fewer resources than the limit, even
+// none, and still not be the last. The total is a number only when the whole
+// list is in this one page; nobody counts it for a page.
+//
+// The values of a filter stand in the URL, and so end up in the logs of servers
+// and proxies. Let clients filter by personal data only where that may be.
+//
+// # Preconditions
+//
+// Every answer with one resource has an ETag, except that to DELETE: a strong one,
+// made of the revision ([ETag]). If-Match and If-None-Match are held against it,
+// as RFC 9110 has it, and what was held is what is written over:
+//
+//	If-Match: "..."       PATCH, DELETE, POST: only if nobody was faster, else 412
+//	If-None-Match: *      POST: only if there is none yet, else 412
+//	If-None-Match: "..."  GET: 304 if the client has this one
+//
+// Content that was changed and changed back has another tag. A resource that is
+// not there is a 404 before it is a 412, but for a POST, which is about the
+// resource that its data names and would create it. A tag that the service has
+// not made matches nothing, and so does a weak one in If-Match: a proxy that
+// compresses answers and weakens their tags makes every If-Match fail. A list has
+// no tag, and ignores both.
+//
+// The tag is of the revision alone. What a reader is shown of one revision can
+// change when the service gets another edition of the schema or another
+// [Options].Shape: clients that must see that do without If-None-Match.
+//
+// Answers have neither Cache-Control nor Vary. A service that lets caches keep
+// them says in Vary what its hooks look at, at least reach-tenant-id.
 //
 // # External ids in paths
 //
 // An external id is one path segment, percent-encoded: "a/b" is
 // /api/resources/customers/a%2Fb. The ids "." and ".." have to be sent in
 // another way, because clients and proxies take such segments for steps in the
-// path even when they are encoded: the segment "-" with the query parameter
-// externalId names the id in the parameter, whatever it is:
+// path even when they are encoded; so does the id "batch", whose segment is kept
+// free for batches and is no route in any spelling. The segment "-" with the
+// query parameter externalId names the id in the parameter, whatever it is, for
+// GET, PATCH and DELETE alike:
 //
-//	GET /api/resources/customers/-?externalId=..
+//	GET /api/resources/customers/-?externalId=batch
 //
-// Without the parameter, "-" is an id like any other. The handler matches the
-// path as it was sent and redirects nothing; a ServeMux in front of it may.
+// Without the parameter, "-" is an id like any other.
+//
+// # Mounting
+//
+// An [API] is a handler for a whole server or for a subtree of one. It matches
+// the path as it was sent, in which a percent-encoded letter is the letter, and
+// redirects nothing. [API.Routes] is the same as a table, for a service that
+// mounts all or some of the routes on a router of its own:
+//
+//	for _, r := range api.Routes() {
+//		mux.Handle(r.String(), r.Handler)
+//	}
+//
+// A [http.ServeMux] is not as patient with paths. In front of the API, whole or in
+// parts, it redirects a path with empty segments or with "." and ".." as they
+// are, and mounted in parts it does not find the id "/" (%2F alone). All of these
+// are reached by the parameter. Every other id, with encoded slashes or dots in
+// it or not, is answered alike.
 //
 // # Errors
 //
@@ -46,18 +117,23 @@
 //	401  Authenticate failed
 //	404  no such resource, tenant or route
 //	405  the route has no such method; see Allow
+//	412  a precondition does not hold
 //	413  the body is too large
 //	415  the body is not declared as JSON in UTF-8
 //	500  anything unexpected, without detail; or the outcome of a write is unknown
 //	503  the store is unavailable or too busy; see Retry-After
 //
 // A tenant that does not exist and one that the caller may not act for answer
-// alike. No answer to a wrong request holds a value of it, and none is longer
-// than 64 KiB.
+// alike, and so do a resource that does not exist and one of another tenant,
+// preconditions included. No answer to a wrong request holds a value of it, and
+// none is longer than 64 KiB.
 //
 // # The kit
 //
 // The handler is a thin use of functions that a service can call in handlers of
-// its own, with an envelope of its own: [Hooks.Tenant], [ParseCreateOptions],
-// [ReadData], [ExternalID], [WriteResult], [WriteResource] and [WriteError].
+// its own, with an envelope of its own. They read a request ([Hooks.Tenant],
+// [ExternalID], [ReadData], [ParseCreateOptions], [ParsePatchOptions],
+// [ParseListOptions], [ParsePreconditions]), do what it asks under its
+// preconditions (the methods of [Preconditions]), and answer ([WriteResult],
+// [WriteResource], [WriteNotModified], [WriteChange], [WritePage], [WriteError]).
 package httpapi

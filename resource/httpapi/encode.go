@@ -4,33 +4,122 @@ import (
 	"net/http"
 	"strconv"
 
+	"example.com/resourcekit/internal/strictjson"
 	"example.com/resourcekit/resource"
 )
 
-// WriteResult answers a POST: status 200 with the resource in data, for every
-// outcome. opts may be nil.
+// WriteResult answers a POST: status 200 with the resource in data and its ETag,
+// for every outcome. opts may be nil.
 func WriteResult(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resource `...)
 	body = append(body, result.Outcome.String()...)
 	body = append(body, `","data":`...)
+	setETag(w, &result.Resource)
 	write(w, http.StatusOK, append(result.AppendJSON(body, opts), '}'))
 }
 
-// WriteResource answers a GET: status 200 with the resource in data.result, and
-// an empty data.included. opts may be nil.
+// WriteChange answers a PATCH or a DELETE: status 200 with the resource in
+// data.result, as it is or was, and an empty data.included. What is deleted has no
+// ETag any more. opts may be nil.
+func WriteChange(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
+	if result.Outcome != resource.Deleted {
+		setETag(w, &result.Resource)
+	}
+	writeWrapped(w, result.Outcome.String(), &result.Resource, opts)
+}
+
+// WriteResource answers a GET: status 200 with the resource in data.result, its
+// ETag, and an empty data.included. opts may be nil.
 func WriteResource(w http.ResponseWriter, res *resource.Resource, opts *resource.ShapeOptions) {
-	body := append(newBody(), `{"success":true,"message":"resource found","data":{"result":`...)
+	setETag(w, res)
+	writeWrapped(w, "found", res, opts)
+}
+
+func writeWrapped(w http.ResponseWriter, what string, res *resource.Resource, opts *resource.ShapeOptions) {
+	body := append(newBody(), `{"success":true,"message":"resource `...)
+	body = append(body, what...)
+	body = append(body, `","data":{"result":`...)
 	write(w, http.StatusOK, append(res.AppendJSON(body, opts), `,"included":[]}}`...))
+}
+
+// WriteNotModified answers a GET of a resource that the client has already:
+// status 304 with its ETag, and no body (RFC 9110, section 15.4.5).
+func WriteNotModified(w http.ResponseWriter, res *resource.Resource) {
+	setETag(w, res)
+	w.WriteHeader(http.StatusNotModified)
+}
+
+func setETag(w http.ResponseWriter, res *resource.Resource) {
+	if tag := ETag(res); tag != "" {
+		w.Header().Set("ETag", tag)
+	}
+}
+
+// maxBuffered is how many bytes of a page are kept before they are sent.
+const maxBuffered = 256 << 10
+
+// WritePage answers a list: status 200 with the resources in data.results, an
+// empty data.included, and data.pagination. The cursor of the next page is null
+// at the end. The total is a number only when this page is the whole list, and
+// otherwise null: nobody counts everything for a page. asked are the options of
+// the list, nil for none; opts may be nil.
+//
+// A page of more than 256 KiB goes out in pieces, without a Content-Length.
+func WritePage(w http.ResponseWriter, page *resource.Page, asked *resource.ListOptions, opts *resource.ShapeOptions) {
+	body := append(newBody(), `{"success":true,"message":"resources listed","data":{"results":[`...)
+	pieces := false
+	for i, res := range page.Resources {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = res.AppendJSON(body, opts)
+		if len(body) < maxBuffered {
+			continue
+		}
+		if !pieces {
+			setHeaders(w)
+			w.WriteHeader(http.StatusOK)
+			pieces = true
+		}
+		if _, err := w.Write(body); err != nil {
+			return // the client is gone
+		}
+		body = body[:0]
+	}
+	body = append(body, `],"included":[],"pagination":{"hasNextPage":`...)
+	body = strconv.AppendBool(body, page.Next != "")
+	body = append(body, `,"total":`...)
+	if first := asked == nil || asked.Cursor == ""; first && page.Next == "" {
+		body = strconv.AppendInt(body, int64(len(page.Resources)), 10)
+	} else {
+		body = append(body, "null"...)
+	}
+	body = append(body, `,"cursor":`...)
+	if page.Next != "" {
+		body = strictjson.AppendQuoted(body, page.Next)
+	} else {
+		body = append(body, "null"...)
+	}
+	body = append(body, "}}}"...)
+	if pieces {
+		_, _ = w.Write(body)
+		return
+	}
+	write(w, http.StatusOK, body)
 }
 
 // newBody returns an empty slice with room for an answer of the usual size.
 func newBody() []byte { return make([]byte, 0, 2048) }
 
-func write(w http.ResponseWriter, status int, body []byte) {
+func setHeaders(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+func write(w http.ResponseWriter, status int, body []byte) {
+	setHeaders(w)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	// An error here means that the client is gone; there is nobody to tell.
 	_, _ = w.Write(body)

@@ -75,6 +75,105 @@ func ExampleNewHandler() {
 	// 404 {"success":false,"message":"tenant not found","data":{"error":"tenant not found"}}
 }
 
+// The routes one by one on a ServeMux: here all that only read.
+func ExampleAPI_Routes() {
+	store := memory.New()
+	var collections []*resource.Collection
+	for _, s := range []*schema.Schema{schema.Customers(), schema.Locations()} {
+		c, err := resource.NewCollection(s, store, nil)
+		if err != nil {
+			panic(err)
+		}
+		collections = append(collections, c)
+	}
+	api, err := httpapi.NewAPI(hooks, nil, collections...)
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	for _, r := range api.Routes() {
+		if r.Method == http.MethodGet {
+			mux.Handle(r.String(), r.Handler)
+			fmt.Println(r)
+		}
+	}
+	// Output:
+	// GET /api/resources/customers
+	// GET /api/resources/customers/{externalId}
+	// GET /api/resources/locations
+	// GET /api/resources/locations/{externalId}
+}
+
+// A handler of a service's own that reads, and one that writes only over what its
+// client has read.
+func ExampleParsePreconditions() {
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	tenant := storage.TenantOf("my-platform", "acme")
+	ada := []byte(`{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}`)
+	if _, err := customers.Create(context.Background(), tenant, ada, nil); err != nil {
+		panic(err)
+	}
+
+	get := func(w http.ResponseWriter, r *http.Request) error {
+		pre, err := httpapi.ParsePreconditions(r)
+		if err != nil {
+			return err
+		}
+		res, modified, err := pre.Get(r.Context(), customers, tenant, "c-1")
+		if err != nil {
+			return err
+		}
+		if !modified {
+			httpapi.WriteNotModified(w, res)
+			return nil
+		}
+		httpapi.WriteResource(w, res, nil)
+		return nil
+	}
+	patch := func(w http.ResponseWriter, r *http.Request) error {
+		pre, err := httpapi.ParsePreconditions(r)
+		if err != nil {
+			return err
+		}
+		data, err := httpapi.ReadData(w, r, 4<<10)
+		if err != nil {
+			return err
+		}
+		result, err := pre.Patch(r.Context(), customers, tenant, "c-1", data, nil)
+		if err != nil {
+			return err
+		}
+		httpapi.WriteChange(w, result, nil)
+		return nil
+	}
+
+	send := func(handler func(http.ResponseWriter, *http.Request) error, body, header, tag string) string {
+		r, w := httptest.NewRequest("", "/", strings.NewReader(body)), httptest.NewRecorder()
+		if header != "" {
+			r.Header.Set(header, tag)
+		}
+		if err := handler(w, r); err != nil {
+			httpapi.WriteError(w, err)
+		}
+		fmt.Println(w.Code)
+		return w.Header().Get("ETag")
+	}
+	first := send(get, "", "", "")
+	send(get, "", "If-None-Match", first)
+	second := send(patch, `{"data":{"phone":"555-0100"}}`, "If-Match", first)
+	send(patch, `{"data":{"phone":"555-0199"}}`, "If-Match", first)
+	send(patch, `{"data":{"phone":"555-0199"}}`, "If-Match", second)
+	// Output:
+	// 200
+	// 304
+	// 200
+	// 412
+	// 200
+}
+
 // A service with an envelope of its own still has the reading of errors.
 func ExampleProblemOf() {
 	for _, err := range []error{

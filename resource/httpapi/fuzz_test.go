@@ -1,12 +1,21 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,7 +27,9 @@ import (
 //   - the answer is one that the contract has, and no 5xx;
 //   - an error changes nothing in the store;
 //   - a success is read back by GET as it was answered, and the same request
-//     again changes nothing, or is the conflict that it asked for.
+//     again changes nothing, or is the conflict that it asked for;
+//   - the same data as a PATCH changes nothing, or is refused like a GET, and a
+//     DELETE takes away this one resource.
 func FuzzHandler(f *testing.F) {
 	f.Add([]byte(customer("c-1", "")), "", "c-1", "application/json", "", "Bearer acme")
 	f.Add([]byte(customer("c-2", `,"emial":1`)), "ignoreUnknownFields=true", "c-2", "", "acme", "Bearer platform")
@@ -45,7 +56,7 @@ func FuzzHandler(f *testing.F) {
 				Header: http.Header{"Authorization": {authorization}}, ContentLength: int64(len(body)),
 				Body: http.NoBody,
 			}
-			if method == http.MethodPost {
+			if method == http.MethodPost || method == http.MethodPatch {
 				r.Body = readCloser(body)
 			}
 			if contentType != "" {
@@ -88,17 +99,157 @@ func FuzzHandler(f *testing.F) {
 		}
 		require.NoError(t, json.Unmarshal([]byte(posted.body), &answered))
 		query = ""
-		if answered.Data.ResourceExternalID == "-" {
-			query = "externalId=-"
+		path := route + "/" + answered.Data.ResourceExternalID
+		if answered.Data.ResourceExternalID == "-" || answered.Data.ResourceExternalID == "batch" {
+			query, path = "externalId="+answered.Data.ResourceExternalID, route+"/-"
 		}
-		stored := send(http.MethodGet, route+"/"+answered.Data.ResourceExternalID)
-		if answered.Data.ResourceExternalID == "/" {
-			query = "externalId=%2F" // ServeMux takes an encoded slash alone for the end of the path
-			stored = send(http.MethodGet, route+"/-")
-		}
+		stored := send(http.MethodGet, path)
 		require.Equal(t, 200, stored.status)
 		_, want, _ := strings.Cut(posted.body, `"data":`)
 		require.Contains(t, stored.body, `"result":`+strings.TrimSuffix(want, "}")+`,"included":[]`)
+		require.Equal(t, posted.header.Get("ETag"), stored.header.Get("ETag"))
+
+		patched := send(http.MethodPatch, path)
+		require.Contains(t, []int{200, 400}, patched.status) // 400: unknown fields are not ignored here
+		if patched.status == 200 {
+			require.Contains(t, patched.body, `"resource unchanged"`)
+		}
+		require.Equal(t, after, s.records(t))
+		require.Equal(t, 200, send(http.MethodDelete, path).status)
+		require.Equal(t, 404, send(http.MethodGet, path).status)
+		require.Len(t, s.records(t), len(after)-1)
+	})
+}
+
+// FuzzPreconditions gives anything to the parser of entity tags and holds what it
+// understands against a transcription of the grammar.
+func FuzzPreconditions(f *testing.F) {
+	one := tagFor(acme, 1)
+	for _, seed := range [][2]string{
+		{"*", ""}, {one, ""}, {"W/" + one, ""}, {`"a", ` + one, `W/"b"`}, {"", ""}, {",,", "*"}, {`"a`, `b"`}, {one + one, ""}, {"*", "*"},
+		{"\"\\\",\t" + one, ""}, {"\"\x80\"", "w/"}, {strings.Repeat(`"",`, 101), ""},
+	} {
+		f.Add(seed[0], seed[1], true)
+		f.Add(seed[0], seed[1], false)
+	}
+	tag := regexp.MustCompile(`^(W/)?"[!#-~\x80-\xff]*"$`)
+	c, err := resource.NewCollection(schema.Customers(), &numbered{Store: memory.New(), keys: map[storage.Key][]storage.Revision{}}, nil)
+	require.NoError(f, err)
+	_, err = c.Create(context.Background(), acme, []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`), nil)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, line1, line2 string, match bool) {
+		// The elements of the list: a comma inside a tag is a part of it.
+		latin := func(s string) string { // a byte each, for the regular expression
+			var b strings.Builder
+			for i := range len(s) {
+				b.WriteRune(rune(s[i]))
+			}
+			return b.String()
+		}
+		valid, strong, weak, n := true, false, false, 0
+		var elements []string
+		for _, line := range []string{line1, line2} {
+			inside, element := false, ""
+			for i := range len(line) {
+				if line[i] == '"' {
+					inside = !inside
+				}
+				if line[i] == ',' && !inside {
+					elements, element = append(elements, element), ""
+				} else {
+					element += line[i : i+1]
+				}
+			}
+			elements = append(elements, element)
+		}
+		for _, e := range elements {
+			if e = strings.Trim(e, " \t"); e == "" {
+				continue
+			}
+			n++
+			valid = valid && tag.MatchString(latin(e))
+			strong = strong || e == one
+			weak = weak || strings.TrimPrefix(e, "W/") == one
+		}
+		valid = valid && n <= 100
+
+		name := "If-None-Match"
+		if match {
+			name = "If-Match"
+		}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header[name] = []string{line1, line2}
+		pre, err := httpapi.ParsePreconditions(r)
+		require.Equal(t, valid, err == nil, "%q %q: %v", line1, line2, err)
+		if err != nil {
+			require.Equal(t, 400, httpapi.ProblemOf(err).Status)
+			return
+		}
+		res, modified, err := pre.Get(context.Background(), c, acme, "c-1")
+		_, patchErr := pre.Patch(context.Background(), c, acme, "c-1", []byte("{}"), nil)
+		if match {
+			require.Equal(t, strong, err == nil)
+			require.Equal(t, strong, patchErr == nil)
+			require.Equal(t, strong, res != nil && modified)
+		} else {
+			require.NoError(t, err)
+			require.Equal(t, !weak, modified)
+			require.Equal(t, !weak, patchErr == nil)
+		}
+	})
+}
+
+// FuzzList sends anything as the query of a list: the answer is a page or a 400,
+// and what is on a page is the tenant's own, in order, and has what the filter
+// demands.
+func FuzzList(f *testing.F) {
+	s := newService(f, nil)
+	for i, more := range []string{"", `,"email":"a b"`, `,"email":"1","emailOptOut":true`, `,"phone":"true"`} {
+		s.put(f, acme, fmt.Sprintf(`{"customerId":"c-%d","firstName":"","lastName":"x","createdAt":"2024-01-02T03:04:05Z"%s}`, i, more))
+		s.put(f, globex, fmt.Sprintf(`{"customerId":"c-%d","firstName":"theirs","lastName":"x","createdAt":"2024-01-02T03:04:05Z"%s}`, i, more))
+	}
+	for _, seed := range []string{
+		"", "limit=1", "limit=2&cursor=" + cursorOf(f, acme), "cursor=" + cursorOf(f, globex), "filter[email]=a+b", "filter%5BemailOptOut%5D=true",
+		"filter[/email]=1&filter[lastName]=x", "filter[emailOptOut]=1", "filter[]=", "filter", "limit=0", "a;b", "%", "filter[lastName]=x&limit=1&cursor=%00",
+		"filter[firstName]=theirs", "filter[email]=&filter[email]=1",
+	} {
+		f.Add(seed)
+	}
+	before := s.records(f)
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequest("GET", route, nil)
+		r.URL.RawQuery = query
+		r.Header.Set("Authorization", "Bearer acme")
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		a := answer{method: "GET", status: w.Code, header: w.Header(), body: w.Body.String()}
+		checkAnswer(t, a)
+		require.Contains(t, []int{200, 400}, a.status)
+		if a.status == 400 {
+			return
+		}
+		require.NotContains(t, a.body, "theirs")
+		values, err := url.ParseQuery(query)
+		require.NoError(t, err)
+		last := ""
+		for _, res := range parseList(t, a).Data.Results {
+			require.Greater(t, res.ResourceExternalID, last)
+			last = res.ResourceExternalID
+			var doc map[string]any
+			require.NoError(t, json.Unmarshal(res.Data, &doc))
+			for name, wants := range values {
+				field, ok := strings.CutPrefix(name, "filter[")
+				if !ok {
+					continue
+				}
+				field = strings.TrimPrefix(strings.TrimSuffix(field, "]"), "/")
+				for _, want := range wants {
+					require.Contains(t, doc, field)
+					require.Equal(t, want, fmt.Sprint(doc[field]))
+				}
+			}
+		}
+		require.Equal(t, before, s.records(t))
 	})
 }
 

@@ -15,10 +15,9 @@ import (
 // otherwise.
 const DefaultPrefix = "/api/resources/"
 
-// Options are the optional parts of the ready handler. A nil *Options is the
-// zero value.
+// Options are the optional parts of an [API]. A nil *Options is the zero value.
 type Options struct {
-	// Prefix is the path before the schema's name, clean, with a slash at both
+	// Prefix is the path before a schema's name, clean, with a slash at both
 	// ends and nothing in it to escape; "/api/resources/" when empty.
 	Prefix string
 	// MaxBody is how many bytes a request body may have; 1 MiB when 0. Reading
@@ -26,7 +25,8 @@ type Options struct {
 	// when it is made of as many values as fit in.
 	MaxBody int64
 	// RequireComplete wants every required field in each POST, as the
-	// published request schema has it, also for a resource that exists.
+	// published request schema has it, also for a resource that exists. It is
+	// not about PATCH.
 	RequireComplete bool
 	// Shape chooses the shape of resources; the full one when zero.
 	Shape resource.ShapeOptions
@@ -35,136 +35,120 @@ type Options struct {
 	OnError func(r *http.Request, status int, err error)
 }
 
-// handler serves the routes of one collection.
-type handler struct {
-	collection *resource.Collection
-	hooks      Hooks
-	opts       Options
-
-	path            string // of the collection
-	all, one, other http.HandlerFunc
+// An API is the ready handler: the routes of one or more collections, and 404 in
+// the shape of the contract for every other path. It is safe for concurrent use.
+type API struct {
+	hooks     Hooks
+	opts      Options
+	prefix    []string // the segments of Options.Prefix
+	endpoints []*endpoint
+	noRoute   http.HandlerFunc
 }
 
-// NewHandler returns the ready handler of a collection: its routes, and 404 in
-// the shape of the contract for every other path. opts may be nil.
+// NewAPI returns the API of collections. opts may be nil.
 //
-// It returns an error when the collection or a hook is nil, or when the prefix
-// is no clean path with a slash at both ends and nothing in it to escape.
-func NewHandler(c *resource.Collection, hooks Hooks, opts *Options) (http.Handler, error) {
-	if c == nil {
-		return nil, errors.New("httpapi: NewHandler without a collection")
+// It returns an error when there is no collection or a nil one, when two have
+// schemas of the same name (the case of letters does not count), when a hook is
+// nil, or when the prefix is no clean path with a slash at both ends and nothing
+// in it to escape.
+func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*API, error) {
+	if len(collections) == 0 {
+		return nil, errors.New("httpapi: an API without a collection")
 	}
 	if err := hooks.validate(); err != nil {
 		return nil, err
 	}
-	h := &handler{collection: c, hooks: hooks}
+	a := &API{hooks: hooks}
 	if opts != nil {
-		h.opts = *opts
+		a.opts = *opts
 	}
-	prefix := cmp.Or(h.opts.Prefix, DefaultPrefix)
+	prefix := cmp.Or(a.opts.Prefix, DefaultPrefix)
 	if path.Join("/", prefix, "x") != prefix+"x" || (&url.URL{Path: prefix}).EscapedPath() != prefix {
 		return nil, errors.New("httpapi: Options.Prefix must be a clean path with a slash at both ends and nothing in it to escape")
 	}
-	h.path = prefix + c.Schema().Name()
-	h.all = h.route(map[string]operation{http.MethodPost: h.create})
-	h.one = h.route(map[string]operation{http.MethodGet: h.get})
-	h.other = h.route(nil)
-	return h, nil
+	a.prefix = strings.Split(strings.Trim(prefix, "/"), "/")
+	if prefix == "/" {
+		a.prefix = nil
+	}
+	for _, c := range collections {
+		if c == nil {
+			return nil, errors.New("httpapi: an API without a collection: one of them is nil")
+		}
+		name := c.Schema().Name()
+		if a.endpoint(name, strings.EqualFold) != nil {
+			return nil, errors.New("httpapi: two collections with schemas of the name " + name)
+		}
+		a.endpoints = append(a.endpoints, newEndpoint(a, c, name, prefix+name))
+	}
+	a.noRoute = a.handle(nil)
+	return a, nil
+}
+
+// NewHandler returns the API of one collection. opts may be nil. Errors are those
+// of [NewAPI].
+func NewHandler(c *resource.Collection, hooks Hooks, opts *Options) (http.Handler, error) {
+	a, err := NewAPI(hooks, opts, c)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// endpoint returns the endpoint of a name, nil if there is none.
+func (a *API) endpoint(name string, same func(a, b string) bool) *endpoint {
+	for _, e := range a.endpoints {
+		if same(e.name, name) {
+			return e
+		}
+	}
+	return nil
 }
 
 // ServeHTTP finds the route itself, on the path as it was sent: a ServeMux would
-// redirect or take apart paths in which an external id has slashes or dots.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rest, found := strings.CutPrefix(r.URL.EscapedPath(), h.path)
-	segment, deeper := strings.CutPrefix(rest, "/")
-	id, err := url.PathUnescape(segment)
-	switch {
-	case found && rest == "":
-		r.Pattern = h.path
-		h.all(w, r)
-	case found && deeper && err == nil && segment != "" && segment != "." && segment != ".." && !strings.Contains(segment, "/"):
-		r.Pattern = h.path + "/{" + pathValue + "}"
-		r.SetPathValue(pathValue, id)
-		h.one(w, r)
-	default:
-		r.Pattern = ""
-		h.other(w, r)
-	}
-}
-
-// An operation answers a request, or returns an error and has written nothing.
-type operation func(w http.ResponseWriter, r *http.Request) error
-
-// route serves a path by the operations of its methods; without any it is no
-// route at all. HEAD is served as GET.
-func (h *handler) route(operations map[string]operation) http.HandlerFunc {
-	var allow []string
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		if operations[method] != nil {
-			allow = append(allow, method)
-			if method == http.MethodGet {
-				allow = append(allow, http.MethodHead)
-			}
-		}
-	}
-	notAllowed := &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Allow: strings.Join(allow, ", ")}
-	notFound := &Problem{Status: http.StatusNotFound, Message: "no such route"}
-	return func(w http.ResponseWriter, r *http.Request) {
-		method := r.Method
-		if method == http.MethodHead {
-			method = http.MethodGet
-		}
-		var err error = notFound
-		if op := operations[method]; op != nil {
-			err = op(w, r)
-		} else if len(operations) > 0 {
-			err = notAllowed
-		}
-		if err == nil {
+// redirect or take apart paths in which an external id has slashes or dots. It
+// sets r.Pattern and the path value externalId, for logs.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Pattern = ""
+	rest := r.URL.EscapedPath()
+	for _, want := range a.prefix {
+		var segment string
+		if segment, rest = firstSegment(rest); unescape(segment) != want {
+			a.noRoute(w, r)
 			return
 		}
-		if h.opts.OnError != nil {
-			h.opts.OnError(r, ProblemOf(err).Status, err)
-		}
-		WriteError(w, err)
+	}
+	name, rest := firstSegment(rest)
+	e := a.endpoint(unescape(name), func(a, b string) bool { return a == b })
+	switch {
+	case e == nil:
+		a.noRoute(w, r)
+	case rest == "":
+		r.Pattern = e.path
+		e.all(w, r)
+	case strings.IndexByte(rest[1:], '/') < 0:
+		e.serveOne(w, r, rest[1:])
+	default:
+		a.noRoute(w, r)
 	}
 }
 
-func (h *handler) create(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := h.hooks.Tenant(r)
-	if err != nil {
-		return err
+// firstSegment takes the first segment off a path, which begins with a slash
+// unless it is empty.
+func firstSegment(path string) (segment, rest string) {
+	path = strings.TrimPrefix(path, "/")
+	if i := strings.IndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i:]
 	}
-	opts, err := ParseCreateOptions(r)
-	if err != nil {
-		return err
-	}
-	opts.RequireComplete = h.opts.RequireComplete
-	data, err := ReadData(w, r, h.opts.MaxBody)
-	if err != nil {
-		return err
-	}
-	result, err := h.collection.Create(r.Context(), tenant, data, &opts)
-	if err != nil {
-		return err
-	}
-	WriteResult(w, result, &h.opts.Shape)
-	return nil
+	return path, ""
 }
 
-func (h *handler) get(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := h.hooks.Tenant(r)
+// unescape returns the text of a path segment, or "", which no route has, for one
+// that is not valid. Percent-encoded or not, it is the same segment (RFC 3986,
+// section 6.2.2.2).
+func unescape(segment string) string {
+	text, err := url.PathUnescape(segment)
 	if err != nil {
-		return err
+		return ""
 	}
-	id, err := ExternalID(r)
-	if err != nil {
-		return err
-	}
-	res, err := h.collection.Get(r.Context(), tenant, id)
-	if err != nil {
-		return err
-	}
-	WriteResource(w, res, &h.opts.Shape)
-	return nil
+	return text
 }

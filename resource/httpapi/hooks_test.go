@@ -161,6 +161,10 @@ func TestConfinement(t *testing.T) {
 // and after the other tenant has it.
 func TestTenantLeak(t *testing.T) {
 	incomplete := `{"data":{"customerId":"c-1","firstName":"mine"}}`
+	// The tag and the cursor that the other tenant has for its customer, and
+	// what acme would have if it had that customer.
+	theirs, mine := tagFor(globex, 1), tagFor(acme, 1)
+	cursor := cursorOf(t, globex)
 	requests := map[string]message{
 		"get":                         get("c-1"),
 		"get, encoded":                get("%63%2D1"),
@@ -170,7 +174,47 @@ func TestTenantLeak(t *testing.T) {
 		"get, platform, none":         get("c-1").by("platform"),
 		"get, foreign platform":       get("c-1").by("platform", "stranger"),
 		"head":                        {method: "HEAD", target: route + "/c-1", header: []string{"Authorization: Bearer acme"}},
-		"delete":                      {method: "DELETE", target: route + "/c-1", header: []string{"Authorization: Bearer acme"}},
+		"get, if-none-match any":      get("c-1", "If-None-Match: *"),
+		"get, if-none-match":          get("c-1", "If-None-Match: "+theirs+", "+mine),
+		"get, if-match any":           get("c-1", "If-Match: *"),
+		"get, if-match":               get("c-1", "If-Match: "+theirs+", "+mine),
+		"get, malformed tag":          get("c-1", "If-Match: x"),
+		"delete":                      get("c-1").as("DELETE", ""),
+		"delete, parameter":           get("-?externalId=c-1").as("DELETE", ""),
+		"delete, other name":          get("c-1").as("DELETE", "").by("acme", "globex"),
+		"delete, if-match any":        get("c-1", "If-Match: *").as("DELETE", ""),
+		"delete, if-match":            get("c-1", "If-Match: "+mine).as("DELETE", ""),
+		"delete, if-match theirs":     get("c-1", "If-Match: "+theirs).as("DELETE", ""),
+		"delete, if-none-match":       get("c-1", "If-None-Match: *").as("DELETE", ""),
+		"patch":                       get("c-1").as("PATCH", `{"data":{"email":"x"}}`),
+		"patch, nothing":              get("c-1").as("PATCH", `{"data":{}}`),
+		"patch, other name":           get("c-1").as("PATCH", `{"data":{"email":"x"}}`).by("acme", "globex"),
+		"patch, platform":             get("c-1").as("PATCH", `{"data":{"email":"x"}}`).by("platform", "acme"),
+		"patch, violations":           get("c-1").as("PATCH", `{"data":{"email":7,"firstName":null,"nickname":null}}`),
+		"patch, another id":           get("c-1").as("PATCH", `{"data":{"customerId":"c-2"}}`),
+		"patch, not an object":        get("c-1").as("PATCH", `{"data":7}`),
+		"patch, if-match any":         get("c-1", "If-Match: *").as("PATCH", `{"data":{"email":"x"}}`),
+		"patch, if-match":             get("c-1", "If-Match: "+mine).as("PATCH", `{"data":{"email":"x"}}`),
+		"patch, if-match theirs":      get("c-1", "If-Match: "+theirs+", "+mine).as("PATCH", `{"data":{"email":"x"}}`),
+		"patch, if-none-match":        get("c-1", "If-None-Match: *").as("PATCH", `{"data":{"email":"x"}}`),
+		"patch, if-none-match theirs": get("c-1", "If-None-Match: "+theirs).as("PATCH", `{"data":{"email":"x"}}`),
+		"create, if-none-match any":   post("", customer("c-1", ""), "If-None-Match: *"),
+		"create, if-none-match":       post("", customer("c-1", ""), "If-None-Match: "+theirs+", "+mine),
+		"create, if-match any":        post("", customer("c-1", ""), "If-Match: *"),
+		"create, if-match":            post("", customer("c-1", ""), "If-Match: "+mine),
+		"create, if-match theirs":     post("", customer("c-1", ""), "If-Match: "+theirs+", "+mine),
+		"partial, if-match any":       post("", incomplete, "If-Match: *"),
+		"partial, if-none-match any":  post("", incomplete, "If-None-Match: *"),
+		"list":                        list(""),
+		"list, head":                  list("").as("HEAD", ""),
+		"list, filter":                list("?filter[firstName]=" + marker),
+		"list, filter by id":          list("?filter[customerId]=c-1"),
+		"list, limit":                 list("?limit=1"),
+		"list, their cursor":          list("?cursor=" + cursor),
+		"list, other name":            list("").by("acme", "globex"),
+		"list, platform":              list("").by("platform", "acme"),
+		"list, platform, none":        list("").by("platform"),
+		"options":                     get("c-1").as("OPTIONS", ""),
 		"partial":                     post("", incomplete),
 		"partial, reject":             post("?onconflict=reject", incomplete),
 		"partial, ignoring":           post("?ignoreUnknownFields=true", incomplete),
@@ -312,7 +356,7 @@ func TestOnError(t *testing.T) {
 	s.direct(t, get("c-2"))
 	require.ErrorIs(t, last, resource.ErrNotFound)
 	s.direct(t, message{method: "GET", target: "/x"})
-	s.direct(t, message{method: "GET", target: route})
+	s.direct(t, message{method: "PUT", target: route})
 	assert.Equal(t, []seen{{route + "/c-2", 404}, {"/x", 404}, {route, 405}}, all)
 
 	broken, err := httpapi.NewHandler(collection(t), always(httpapi.Principal{}, nil, storage.Tenant{Platform: uuid.New()}, nil), &httpapi.Options{

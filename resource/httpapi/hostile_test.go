@@ -313,7 +313,10 @@ func TestIDs(t *testing.T) {
 	}
 	for i, id := range ids {
 		ways := []message{get(everyByte(id)), get("-?externalId=" + url.QueryEscape(id)), get("%2D?externalId=" + everyByte(id))}
-		if id != "." && id != ".." {
+		if id == "batch" {
+			ways = ways[1:] // its segment is kept free
+		}
+		if id != "." && id != ".." && id != "batch" {
 			ways = append(ways, get(url.PathEscape(id)))
 		}
 		for _, m := range ways {

@@ -22,6 +22,7 @@ import (
 const (
 	outcomeUnknown = "the outcome of the write is unknown: it may have been stored; read the resource before trying again"
 	tooMany        = "too many concurrent changes to this resource"
+	demanded       = "precondition failed: the resource is not in the revision that the request demands"
 )
 
 func TestProblemOf(t *testing.T) {
@@ -46,6 +47,8 @@ func TestProblemOf(t *testing.T) {
 			"filter", &schema.FilterError{Violations: []schema.Violation{violation("/a"), violation("")}},
 			httpapi.Problem{Status: 400, Message: "the filter is not valid", Errors: []string{"/a: want string, found number", "filter: want string, found number"}},
 		},
+		{"precondition", &resource.PreconditionError{Key: storage.Key{ExternalID: marker}, Current: 7}, httpapi.Problem{Status: 412, Message: demanded}},
+		{"precondition, absent", &resource.PreconditionError{Key: storage.Key{ExternalID: marker}}, httpapi.Problem{Status: 412, Message: demanded}},
 		{"cursor", resource.ErrCursor, httpapi.Problem{Status: 400, Message: "the cursor is not valid: begin the list again"}},
 		{"syntax", &schema.SyntaxError{Offset: 7, Reason: "duplicate member name"}, httpapi.Problem{Status: 400, Message: "the request is not strict JSON: duplicate member name at byte 7"}},
 		{"exists", &resource.ExistsError{Key: storage.Key{ExternalID: marker}, Field: "customerId"}, httpapi.Problem{Status: 400, Message: "a resource with this customerId exists already"}},
@@ -410,4 +413,25 @@ func TestWrite(t *testing.T) {
 		checkAnswer(t, answer{method: "GET", status: w.Code, header: w.Header(), body: w.Body.String()})
 		assert.Equal(t, opts == nil || !opts.OmitDeprecated, strings.Contains(w.Body.String(), "platform_id"))
 	}
+	w := httptest.NewRecorder()
+	httpapi.WriteNotModified(w, res)
+	checkAnswer(t, answer{method: "GET", status: w.Code, header: w.Header(), body: w.Body.String()})
+	assert.Equal(t, httpapi.ETag(res), w.Header().Get("ETag"))
+
+	for _, step := range []struct{ patch, message string }{
+		{`{"phone":"2"}`, "resource updated"}, {`{"phone":"2"}`, "resource unchanged"},
+	} {
+		result, err := c.Patch(context.Background(), acme, "c-1", []byte(step.patch), nil)
+		require.NoError(t, err)
+		w := httptest.NewRecorder()
+		httpapi.WriteChange(w, result, nil)
+		checkAnswer(t, answer{method: "PATCH", status: w.Code, header: w.Header(), body: w.Body.String()})
+		assert.Contains(t, w.Body.String(), `"message":"`+step.message+`"`)
+	}
+	result, err := c.Delete(context.Background(), acme, "c-1", nil)
+	require.NoError(t, err)
+	w = httptest.NewRecorder()
+	httpapi.WriteChange(w, result, nil)
+	checkAnswer(t, answer{method: "DELETE", status: w.Code, header: w.Header(), body: w.Body.String()})
+	assert.Contains(t, w.Body.String(), `"message":"resource deleted"`)
 }

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,11 +76,13 @@ func resolveTenant(_ context.Context, p httpapi.Principal, name string) (storage
 
 var hooks = httpapi.Hooks{Authenticate: authenticate, ResolveTenant: resolveTenant}
 
-// A service is the ready handler over a store of its own.
+// A service is the ready handler over a store of its own, with the three default
+// schemas.
 type service struct {
 	store   *memory.Store
 	faults  *faults
 	handler http.Handler
+	api     *httpapi.API
 
 	mu       sync.Mutex
 	answered []error // what OnError saw
@@ -89,16 +93,20 @@ type service struct {
 func newService(t testing.TB, opts *httpapi.Options) *service {
 	t.Helper()
 	s := &service{store: memory.New()}
-	s.faults = &faults{Store: s.store}
+	s.faults = &faults{Store: &numbered{Store: s.store, keys: map[storage.Key][]storage.Revision{}}}
 	var ticks, ids atomic.Int64
 	start := time.Date(2025, 6, 7, 8, 9, 10, 123_456_789, time.UTC)
-	collection, err := resource.NewCollection(schema.Customers(), s.faults, &resource.Options{
-		Now: func() time.Time { return start.Add(time.Duration(ticks.Add(1)-1) * time.Second) },
-		NewID: func() (uuid.UUID, error) {
-			return uuid.MustParse(fmt.Sprintf("01974000-0000-7000-8000-%012d", ids.Add(1))), nil
-		},
-	})
-	require.NoError(t, err)
+	var collections []*resource.Collection
+	for _, kind := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
+		collection, err := resource.NewCollection(kind, s.faults, &resource.Options{
+			Now: func() time.Time { return start.Add(time.Duration(ticks.Add(1)-1) * time.Second) },
+			NewID: func() (uuid.UUID, error) {
+				return uuid.MustParse(fmt.Sprintf("01974000-0000-7000-8000-%012d", ids.Add(1))), nil
+			},
+		})
+		require.NoError(t, err)
+		collections = append(collections, collection)
+	}
 	all := httpapi.Options{}
 	if opts != nil {
 		all = *opts
@@ -108,8 +116,10 @@ func newService(t testing.TB, opts *httpapi.Options) *service {
 		defer s.mu.Unlock()
 		s.answered = append(s.answered, err)
 	}
-	s.handler, err = httpapi.NewHandler(collection, hooks, &all)
+	var err error
+	s.api, err = httpapi.NewAPI(hooks, &all, collections...)
 	require.NoError(t, err)
+	s.handler = s.api
 	return s
 }
 
@@ -118,6 +128,78 @@ func (s *service) errors() []error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]error(nil), s.answered...)
+}
+
+// numbered is a store that counts the revisions of each key from 1 on. So the
+// entity tags of an exchange do not depend on what else is stored, and those of
+// two tenants are made of the same numbers.
+type numbered struct {
+	storage.Store
+	mu   sync.Mutex
+	keys map[storage.Key][]storage.Revision // of the store below, in the order in which they were seen
+}
+
+// up returns the number of a revision of the store below.
+func (n *numbered) up(key storage.Key, revision storage.Revision) storage.Revision {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i := slices.Index(n.keys[key], revision)
+	if i < 0 {
+		i = len(n.keys[key])
+		n.keys[key] = append(n.keys[key], revision)
+	}
+	return storage.Revision(i + 1)
+}
+
+// down returns the revision of a number, and for a number that was never given
+// out one that no record has.
+func (n *numbered) down(key storage.Key, number storage.Revision) storage.Revision {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if number == 0 {
+		return 0
+	}
+	if number > storage.Revision(len(n.keys[key])) {
+		return math.MaxInt64
+	}
+	return n.keys[key][number-1]
+}
+
+func (n *numbered) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
+	rec, err := n.Store.Get(ctx, key)
+	if err == nil {
+		rec.Revision = n.up(key, rec.Revision)
+	}
+	return rec, err
+}
+
+func (n *numbered) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	revision, err := n.Store.Put(ctx, rec, n.down(rec.Key, expect))
+	if err != nil {
+		return 0, n.conflict(err)
+	}
+	return n.up(rec.Key, revision), nil
+}
+
+func (n *numbered) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	return n.conflict(n.Store.Delete(ctx, key, n.down(key, expect)))
+}
+
+// conflict leaves the record out of a conflict, whose revision would be the other
+// store's.
+func (n *numbered) conflict(err error) error {
+	if errors.Is(err, storage.ErrConflict) {
+		return storage.ErrConflict
+	}
+	return err
+}
+
+func (n *numbered) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+	page, err := n.Store.List(ctx, scope, after, limit)
+	for i := range page.Records {
+		page.Records[i].Revision = n.up(page.Records[i].Key, page.Records[i].Revision)
+	}
+	return page, err
 }
 
 // faults is a store that fails when it is told to.
@@ -140,7 +222,22 @@ func (f *faults) Put(ctx context.Context, rec storage.Record, expect storage.Rev
 	return f.Store.Put(ctx, rec, expect)
 }
 
-// set makes each call fail with its error from now on; nil for none.
+func (f *faults) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	if err := f.put.Load(); err != nil {
+		return &storage.OpError{Op: "delete", Key: key, Err: *err}
+	}
+	return f.Store.Delete(ctx, key, expect)
+}
+
+func (f *faults) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+	if err := f.get.Load(); err != nil {
+		return storage.Page{}, &storage.OpError{Op: "list", Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}, Err: *err}
+	}
+	return f.Store.List(ctx, scope, after, limit)
+}
+
+// set makes each read and each write fail with its error from now on; nil for
+// none.
 func (f *faults) set(get, put error) {
 	set := func(p *atomic.Pointer[error], err error) {
 		p.Store(nil)
@@ -157,12 +254,14 @@ func (s *service) records(t testing.TB) []storage.Record {
 	t.Helper()
 	var all []storage.Record
 	for _, tenant := range []storage.Tenant{acme, globex, stranger} {
-		for after := ""; ; {
-			page, err := s.store.List(context.Background(), storage.Scope{Tenant: tenant, Schema: schema.Customers().ID()}, after, storage.MaxPage)
-			require.NoError(t, err)
-			all = append(all, page.Records...)
-			if after = page.Next; after == "" {
-				break
+		for _, kind := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
+			for after := ""; ; {
+				page, err := s.store.List(context.Background(), storage.Scope{Tenant: tenant, Schema: kind.ID()}, after, storage.MaxPage)
+				require.NoError(t, err)
+				all = append(all, page.Records...)
+				if after = page.Next; after == "" {
+					break
+				}
 			}
 		}
 	}
@@ -230,8 +329,8 @@ func (m message) bytes() []byte {
 
 // post is a POST by acme, declared as JSON unless header says otherwise.
 func post(query, body string, header ...string) message {
-	if len(header) == 0 {
-		header = []string{"Content-Type: application/json"}
+	if !slices.ContainsFunc(header, func(line string) bool { return strings.HasPrefix(line, "Content-") }) {
+		header = append([]string{"Content-Type: application/json"}, header...)
 	}
 	return message{method: "POST", target: route + query, body: body, header: append([]string{"Authorization: Bearer acme"}, header...)}
 }
@@ -239,6 +338,17 @@ func post(query, body string, header ...string) message {
 // get is a GET by acme. rest is what follows the slash.
 func get(rest string, header ...string) message {
 	return message{method: "GET", target: route + "/" + rest, header: append([]string{"Authorization: Bearer acme"}, header...)}
+}
+
+// list is a GET of all customers by acme.
+func list(query string, header ...string) message {
+	return message{method: "GET", target: route + query, header: append([]string{"Authorization: Bearer acme"}, header...)}
+}
+
+// as returns the message with another method and body.
+func (m message) as(method, body string) message {
+	m.method, m.body = method, body
+	return m
 }
 
 // by returns the message with another caller, and the tenants named in headers.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/resourcekit/storage"
@@ -18,10 +17,6 @@ var _ storage.Store = (*Store)(nil)
 // It has no limit on data, and its conflicts are never spurious and always
 // carry the current record when there is one.
 type Store struct {
-	// revision is the last one given out, over all keys. One counter that
-	// only grows is what keeps a revision from ever coming back.
-	revision atomic.Uint64
-
 	mu     sync.RWMutex
 	scopes map[storage.Scope]*index // nil once closed
 }
@@ -65,7 +60,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 	if old == nil || old.Revision != expect {
 		return 0, conflict(old)
 	}
-	next := s.next(rec)
+	next := stored(rec, old.Revision+1)
 	next.Key = old.Key // equal, but without holding on to the caller's string
 	if !e.rec.CompareAndSwap(old, next) {
 		return 0, conflict(e.load())
@@ -82,7 +77,7 @@ func (s *Store) create(rec storage.Record) (storage.Revision, error) {
 	// The id may be a piece of a request's body, which the index would keep
 	// alive for as long as the record lives.
 	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID)
-	next := s.next(rec)
+	next := stored(rec, storage.FirstRevision())
 	if current := ix.add(next); current != nil {
 		return 0, conflict(current)
 	}
@@ -171,9 +166,9 @@ func (s *Store) indexForWrite(scope storage.Scope) (*index, error) {
 	return ix, nil
 }
 
-// next returns the record to store, under a fresh revision.
-func (s *Store) next(rec storage.Record) *storage.Record {
-	rec.Revision = storage.Revision(s.revision.Add(1))
+// stored returns the record as it is kept.
+func stored(rec storage.Record, rev storage.Revision) *storage.Record {
+	rec.Revision = rev
 	rec.CreatedAt = toMillisecond(rec.CreatedAt)
 	rec.UpdatedAt = toMillisecond(rec.UpdatedAt)
 	return &rec

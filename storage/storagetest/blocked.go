@@ -30,9 +30,10 @@ type attempt struct {
 
 // attempts returns one write of each kind.
 func (e *env) attempts(store storage.Store) []attempt {
-	update := e.mustPut(store, record(testKey("update"), "before"), 0)
-	gone := e.mustPut(store, record(testKey("delete"), "before"), 0)
-	many := e.mustPut(store, record(testKey("put many"), "before"), 0)
+	// None of the ids is a word that an error may use.
+	update := e.mustPut(store, record(testKey("id-of-update"), "before"), 0)
+	gone := e.mustPut(store, record(testKey("id-of-delete"), "before"), 0)
+	many := e.mustPut(store, record(testKey("id-of-put-many"), "before"), 0)
 	single := func(name string, rec storage.Record) attempt {
 		after := rec
 		after.Data = []byte("after")
@@ -52,7 +53,7 @@ func (e *env) attempts(store storage.Store) []attempt {
 		return err
 	}
 	return []attempt{
-		single("create", storage.Record{Key: testKey("create")}),
+		single("create", storage.Record{Key: testKey("id-of-create")}),
 		single("update", update),
 		{"delete", gone.Key, nil, func(ctx context.Context) error { return store.Delete(ctx, gone.Key, gone.Revision) }},
 		batch,

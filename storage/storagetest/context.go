@@ -124,5 +124,11 @@ func caseEndsMeanwhile(e *env) {
 		}
 		e.same(current, got)
 	}
-	e.mustDelete(store, current)
+	// A write of unknown outcome may still come between, and so make this a
+	// conflict.
+	require.NoError(e, settled(func() error {
+		rec, err := store.Get(context.Background(), key)
+		require.NoError(e, err)
+		return store.Delete(context.Background(), key, rec.Revision)
+	}))
 }

@@ -76,23 +76,28 @@ func (c testCase) onPair(e *env) {
 }
 
 func casePeerSees(e *env) {
-	const rounds = 50
+	const rounds = 20
 	place := e.newPlace()
-	a, b := e.openAt(place), e.openAt(place)
+	stores := [2]storage.Store{e.openAt(place), e.openAt(place)}
 	key := testKey("key")
-	e.absent(b, key) // a store that keeps what it read has something to keep
-	var rec storage.Record
-	for range rounds {
-		rec = e.mustPut(a, record(key, rec.ID.String()+"a"), rec.Revision)
-		e.holds(b, rec)
-		rec = e.mustPut(b, record(key, rec.ID.String()+"b"), rec.Revision)
-		e.holds(a, rec)
-		many, err := storage.GetMany(context.Background(), a, []storage.Key{key})
+	for round := range rounds {
+		writer, reader := stores[round%2], stores[1-round%2]
+		// The reader looks before and after each write, so that a store which
+		// keeps what it read, or that there was nothing, has something to keep.
+		e.absent(reader, key)
+		rec := e.mustPut(writer, record(key, "created"), 0)
+		e.holds(reader, rec)
+		rec.Data = []byte("updated")
+		rec = e.mustPut(writer, rec, rec.Revision)
+		e.holds(reader, rec)
+		many, err := storage.GetMany(context.Background(), reader, []storage.Key{key})
 		require.NoError(e, err)
 		e.same(rec, many[0])
-		e.mustDelete(a, rec)
-		e.absent(b, key)
-		rec.Revision = 0
+		e.mustDelete(writer, rec)
+		e.absent(reader, key)
+		rec = e.mustPut(writer, record(key, "created again"), 0)
+		e.holds(reader, rec)
+		e.mustDelete(writer, rec)
 	}
 }
 

@@ -1,0 +1,124 @@
+package httpapi
+
+import "net/http"
+
+// The operations of an endpoint. Each looks at the tenant first, so that nothing
+// else of a request is answered to somebody who may not ask.
+
+func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
+	if err != nil {
+		return err
+	}
+	opts, err := ParseCreateOptions(r)
+	if err != nil {
+		return err
+	}
+	opts.RequireComplete = e.api.opts.RequireComplete
+	pre, err := ParsePreconditions(r)
+	if err != nil {
+		return err
+	}
+	data, err := ReadData(w, r, e.api.opts.MaxBody)
+	if err != nil {
+		return err
+	}
+	result, err := pre.Create(r.Context(), e.collection, tenant, data, &opts)
+	if err != nil {
+		return err
+	}
+	WriteResult(w, result, &e.api.opts.Shape)
+	return nil
+}
+
+func (e *endpoint) list(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
+	if err != nil {
+		return err
+	}
+	opts, err := ParseListOptions(r, e.collection.Schema())
+	if err != nil {
+		return err
+	}
+	page, err := e.collection.List(r.Context(), tenant, &opts)
+	if err != nil {
+		return err
+	}
+	WritePage(w, page, &opts, &e.api.opts.Shape)
+	return nil
+}
+
+func (e *endpoint) get(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
+	if err != nil {
+		return err
+	}
+	id, err := ExternalID(r)
+	if err != nil {
+		return err
+	}
+	pre, err := ParsePreconditions(r)
+	if err != nil {
+		return err
+	}
+	res, modified, err := pre.Get(r.Context(), e.collection, tenant, id)
+	switch {
+	case err != nil:
+		return err
+	case modified:
+		WriteResource(w, res, &e.api.opts.Shape)
+	default:
+		WriteNotModified(w, res)
+	}
+	return nil
+}
+
+func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
+	if err != nil {
+		return err
+	}
+	id, err := ExternalID(r)
+	if err != nil {
+		return err
+	}
+	opts, err := ParsePatchOptions(r)
+	if err != nil {
+		return err
+	}
+	pre, err := ParsePreconditions(r)
+	if err != nil {
+		return err
+	}
+	data, err := ReadData(w, r, e.api.opts.MaxBody)
+	if err != nil {
+		return err
+	}
+	result, err := pre.Patch(r.Context(), e.collection, tenant, id, data, &opts)
+	if err != nil {
+		return err
+	}
+	WriteChange(w, result, &e.api.opts.Shape)
+	return nil
+}
+
+func (e *endpoint) delete(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
+	if err != nil {
+		return err
+	}
+	id, err := ExternalID(r)
+	if err != nil {
+		return err
+	}
+	pre, err := ParsePreconditions(r)
+	if err != nil {
+		return err
+	}
+	result, err := pre.Delete(r.Context(), e.collection, tenant, id, nil)
+	if err != nil {
+		return err
+	}
+	WriteChange(w, result, &e.api.opts.Shape)
+	return nil
+}

@@ -1,0 +1,314 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// ETag returns the entity tag of a resource with its quotes: a strong one (RFC
+// 9110, section 8.8.3), made of the revision and never of the content, so that
+// content which was changed and changed back has another tag. It is "" for a
+// resource that is not stored, such as the result of a dry run.
+//
+// The tag also depends on the tenant and the schema: they are chosen beside the
+// path, and revisions of different tenants may be the same number.
+func ETag(res *resource.Resource) string {
+	return tagOf(storage.Scope{Tenant: res.Tenant(), Schema: res.SchemaID()}, res.Revision())
+}
+
+// tagOf returns the tag of a revision: the number in base 36, and 8 bytes of a
+// hash of what it belongs to.
+func tagOf(scope storage.Scope, revision storage.Revision) string {
+	if revision == 0 {
+		return ""
+	}
+	var parts [48]byte
+	copy(parts[0:], scope.Tenant.Platform[:])
+	copy(parts[16:], scope.Tenant.Business[:])
+	copy(parts[32:], scope.Schema[:])
+	sum := sha256.Sum256(parts[:])
+	tag := make([]byte, 0, 32)
+	tag = append(tag, '"')
+	tag = strconv.AppendUint(tag, uint64(revision), 36)
+	tag = append(tag, '-')
+	tag = hex.AppendEncode(tag, sum[:8])
+	return string(append(tag, '"'))
+}
+
+// revisionOf returns the revision of a tag of this scope, 0 for any other tag.
+func revisionOf(scope storage.Scope, tag string) storage.Revision {
+	digits, _, _ := strings.Cut(strings.TrimPrefix(tag, `"`), "-")
+	n, err := strconv.ParseUint(digits, 36, 64)
+	if err != nil || tagOf(scope, storage.Revision(n)) != tag {
+		return 0
+	}
+	return storage.Revision(n)
+}
+
+// Preconditions are what a request demands of the state of a resource by its
+// header fields If-Match and If-None-Match (RFC 9110, section 13). The zero
+// value demands nothing.
+//
+// Its methods are those of a Collection with one more error, when the
+// preconditions do not hold: a [*resource.PreconditionError]. It comes behind
+// ErrNotFound, and before violations. A write is still one compare-and-swap: it
+// replaces what the preconditions were held against, or they are held against
+// what is there by then; with 100 faster writers in a row the error is a
+// [storage.ErrAttempts].
+type Preconditions struct {
+	match, noneMatch *tagList // nil when the field is absent
+}
+
+// A tagList is the value of one of the two fields.
+type tagList struct {
+	any  bool // *
+	tags []entityTag
+}
+
+// An entityTag is one of a request: with its quotes, and without the W/.
+type entityTag struct {
+	text string
+	weak bool
+}
+
+// maxTags is how many entity tags one field may have.
+const maxTags = 100
+
+// ParsePreconditions returns what the request's If-Match and If-None-Match
+// demand. The error is a [*Problem] with status 400 when one of them is neither
+// "*" nor a list of entity tags, or has more than 100. Lines of the same name
+// are one list. Tags that [ETag] has not made are allowed and match nothing.
+// If-Modified-Since, If-Unmodified-Since and If-Range are ignored, since no
+// answer has a Last-Modified.
+func ParsePreconditions(r *http.Request) (Preconditions, error) {
+	var p Preconditions
+	var err error
+	if p.match, err = parseTags(r.Header, "If-Match"); err != nil {
+		return Preconditions{}, err
+	}
+	if p.noneMatch, err = parseTags(r.Header, "If-None-Match"); err != nil {
+		return Preconditions{}, err
+	}
+	return p, nil
+}
+
+func parseTags(h http.Header, name string) (*tagList, error) {
+	lines := h.Values(name)
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	list := new(tagList)
+	if len(lines) == 1 && strings.Trim(lines[0], " \t") == "*" {
+		list.any = true
+		return list, nil
+	}
+	for _, rest := range lines {
+		for {
+			rest = strings.TrimLeft(rest, " \t,") // elements may be empty: section 5.6.1.2
+			if rest == "" {
+				break
+			}
+			var tag entityTag
+			if rest, tag.weak = strings.CutPrefix(rest, "W/"); !tag.take(&rest) {
+				return nil, badRequest("the header " + name + ` is not valid: want * or entity tags, each in double quotes, separated by commas`)
+			}
+			if len(list.tags) == maxTags {
+				return nil, badRequest("the header " + name + " is not valid: want at most " + strconv.Itoa(maxTags) + " entity tags")
+			}
+			list.tags = append(list.tags, tag)
+		}
+	}
+	return list, nil
+}
+
+// take takes the opaque part of a tag off a list, and reports whether there is
+// one, with the end of the list or a comma behind it.
+func (t *entityTag) take(list *string) bool {
+	s := *list
+	if s == "" || s[0] != '"' {
+		return false
+	}
+	end := 1
+	for end < len(s) && (s[end] == '!' || s[end] >= '#' && s[end] != 0x7f) {
+		end++
+	}
+	if end == len(s) || s[end] != '"' {
+		return false
+	}
+	t.text = s[:end+1]
+	*list = strings.TrimLeft(s[end+1:], " \t")
+	return *list == "" || (*list)[0] == ','
+}
+
+// has reports whether the list matches a revision: by strong comparison, or by
+// weak comparison, in which W/ does not count (section 8.8.3.2).
+func (l *tagList) has(scope storage.Scope, revision storage.Revision, weak bool) bool {
+	if l.any || revision == 0 {
+		return l.any && revision != 0
+	}
+	want := tagOf(scope, revision)
+	for _, tag := range l.tags {
+		if tag.text == want && (weak || !tag.weak) {
+			return true
+		}
+	}
+	return false
+}
+
+// hold returns nil when the preconditions hold for a revision, 0 for no resource.
+func (p Preconditions) hold(key storage.Key, revision storage.Revision) error {
+	scope := key.Scope()
+	if p.match != nil && !p.match.has(scope, revision, false) || p.noneMatch != nil && p.noneMatch.has(scope, revision, true) {
+		return &resource.PreconditionError{Key: key, Current: revision}
+	}
+	return nil
+}
+
+// only returns the revision that the preconditions come to, 0 when they are not
+// as simple as that.
+func (p Preconditions) only(scope storage.Scope) storage.Revision {
+	if p.match == nil || p.noneMatch != nil || len(p.match.tags) != 1 || p.match.tags[0].weak {
+		return 0
+	}
+	return revisionOf(scope, p.match.tags[0].text)
+}
+
+// Get returns the resource as [resource.Collection.Get] does. When modified is
+// false the client has it already, by its If-None-Match: see [WriteNotModified].
+func (p Preconditions) Get(ctx context.Context, c *resource.Collection, tenant storage.Tenant, externalID string) (res *resource.Resource, modified bool, err error) {
+	if res, err = c.Get(ctx, tenant, externalID); err != nil {
+		return nil, false, err
+	}
+	key := storage.Key{Tenant: tenant, Schema: c.Schema().ID(), ExternalID: externalID}
+	// If-Match decides first: section 13.2.2.
+	if err := (Preconditions{match: p.match}).hold(key, res.Revision()); err != nil {
+		return nil, false, err
+	}
+	return res, p.hold(key, res.Revision()) == nil, nil
+}
+
+// Create is [resource.Collection.Create]. The preconditions are about the
+// resource whose external id is in data; what they demand takes the place of
+// IfRevision and IfAbsent in opts, which may be nil.
+func (p Preconditions) Create(ctx context.Context, c *resource.Collection, tenant storage.Tenant, data []byte, opts *resource.CreateOptions) (*resource.Result, error) {
+	var o resource.CreateOptions
+	if opts != nil {
+		o = *opts
+	}
+	create := func() (*resource.Result, error) { return c.Create(ctx, tenant, data, &o) }
+	key := storage.Key{Tenant: tenant, Schema: c.Schema().ID()}
+	if p == (Preconditions{}) {
+		return create()
+	}
+	if p.match == nil && p.noneMatch.any {
+		o.IfRevision, o.IfAbsent = 0, true
+		return create()
+	}
+	if revision := p.only(key.Scope()); revision != 0 {
+		o.IfRevision, o.IfAbsent = revision, false
+		return create()
+	}
+	request, err := c.Schema().Check(data, &schema.CheckOptions{UnknownFields: o.UnknownFields, Nulls: o.Nulls})
+	if err != nil {
+		return nil, err
+	}
+	var known bool
+	if key.ExternalID, known = request.ExternalID(); !known {
+		return create() // which says what is wrong with the data
+	}
+	seen, err := current(ctx, c, key)
+	if err != nil && !errors.Is(err, resource.ErrNotFound) {
+		return nil, err
+	}
+	return p.write(key, seen, func(revision storage.Revision) (*resource.Result, error) {
+		o.IfRevision, o.IfAbsent = revision, revision == 0
+		return create()
+	})
+}
+
+// Patch is [resource.Collection.Patch]. What the preconditions demand takes the
+// place of IfRevision in opts, which may be nil.
+func (p Preconditions) Patch(ctx context.Context, c *resource.Collection, tenant storage.Tenant, externalID string, patch []byte, opts *resource.PatchOptions) (*resource.Result, error) {
+	var o resource.PatchOptions
+	if opts != nil {
+		o = *opts
+	}
+	return p.change(ctx, c, tenant, externalID, func(revision storage.Revision) (*resource.Result, error) {
+		if revision != 0 {
+			o.IfRevision = revision
+		}
+		return c.Patch(ctx, tenant, externalID, patch, &o)
+	})
+}
+
+// Delete is [resource.Collection.Delete]. What the preconditions demand takes the
+// place of IfRevision in opts, which may be nil.
+func (p Preconditions) Delete(ctx context.Context, c *resource.Collection, tenant storage.Tenant, externalID string, opts *resource.DeleteOptions) (*resource.Result, error) {
+	var o resource.DeleteOptions
+	if opts != nil {
+		o = *opts
+	}
+	return p.change(ctx, c, tenant, externalID, func(revision storage.Revision) (*resource.Result, error) {
+		if revision != 0 {
+			o.IfRevision = revision
+		}
+		return c.Delete(ctx, tenant, externalID, &o)
+	})
+}
+
+// change writes to a resource that must exist, with the revision that the
+// preconditions come to, 0 for any.
+func (p Preconditions) change(ctx context.Context, c *resource.Collection, tenant storage.Tenant, externalID string, write func(storage.Revision) (*resource.Result, error)) (*resource.Result, error) {
+	if p.noneMatch == nil && (p.match == nil || p.match.any) {
+		return write(0) // * asks for nothing more than a resource that exists
+	}
+	key := storage.Key{Tenant: tenant, Schema: c.Schema().ID(), ExternalID: externalID}
+	if revision := p.only(key.Scope()); revision != 0 {
+		return write(revision)
+	}
+	seen, err := current(ctx, c, key)
+	if err != nil {
+		return nil, err
+	}
+	return p.write(key, seen, write)
+}
+
+// current returns the revision of a resource.
+func current(ctx context.Context, c *resource.Collection, key storage.Key) (storage.Revision, error) {
+	res, err := c.Get(ctx, key.Tenant, key.ExternalID)
+	if err != nil {
+		return 0, err
+	}
+	return res.Revision(), nil
+}
+
+// maxAttempts bounds how often the preconditions are held against another
+// revision, because one writer after the other was faster.
+const maxAttempts = 100
+
+// write holds the preconditions against the revision that was seen and lets the
+// write demand that very one; and again with the one that was in the way.
+func (p Preconditions) write(key storage.Key, seen storage.Revision, write func(storage.Revision) (*resource.Result, error)) (*resource.Result, error) {
+	for range maxAttempts {
+		if err := p.hold(key, seen); err != nil {
+			return nil, err
+		}
+		result, err := write(seen)
+		var failed *resource.PreconditionError
+		if !errors.As(err, &failed) {
+			return result, err
+		}
+		seen = failed.Current
+	}
+	return nil, fmt.Errorf("httpapi: %w: %w", storage.ErrAttempts, storage.ErrConflict)
+}

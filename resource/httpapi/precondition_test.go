@@ -1,0 +1,456 @@
+package httpapi_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// tagFor is the tag of a customer's revision, made here again from what its doc
+// says.
+func tagFor(tenant storage.Tenant, revision uint64) string {
+	id := schema.Customers().ID()
+	sum := sha256.Sum256(append(append(append([]byte{}, tenant.Platform[:]...), tenant.Business[:]...), id[:]...))
+	return fmt.Sprintf(`"%s-%x"`, strconv.FormatUint(revision, 36), sum[:8])
+}
+
+// TestETag: the tag depends on the revision, the tenant and the schema, and not
+// on the content.
+func TestETag(t *testing.T) {
+	store := &numbered{Store: memory.New(), keys: map[storage.Key][]storage.Revision{}}
+	customers, err := resource.NewCollection(schema.Customers(), store, nil)
+	require.NoError(t, err)
+	ctx, data := context.Background(), []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`)
+	var tags []string
+	for _, tenant := range []storage.Tenant{acme, globex, stranger} {
+		for range 3 {
+			result, err := customers.Create(ctx, tenant, data, nil)
+			require.NoError(t, err)
+			require.Equal(t, resource.Created, result.Outcome)
+			tags = append(tags, httpapi.ETag(&result.Resource))
+			res, err := customers.Get(ctx, tenant, "c-1")
+			require.NoError(t, err)
+			assert.Equal(t, httpapi.ETag(&result.Resource), httpapi.ETag(res))
+			_, err = customers.Delete(ctx, tenant, "c-1", nil)
+			require.NoError(t, err)
+		}
+	}
+	assert.Equal(t, tagFor(acme, 1), tags[0])
+	assert.Equal(t, tagFor(stranger, 3), tags[8])
+	seen := map[string]bool{}
+	for _, tag := range tags {
+		assert.False(t, seen[tag], "the same content, and revisions of the same number, but another tag: %s", tag)
+		seen[tag] = true
+	}
+	dry, err := customers.Create(ctx, acme, data, &resource.CreateOptions{DryRun: true})
+	require.NoError(t, err)
+	assert.Empty(t, httpapi.ETag(&dry.Resource))
+	w := httptest.NewRecorder()
+	httpapi.WriteResult(w, dry, nil)
+	assert.NotContains(t, w.Header(), "Etag")
+	assert.Empty(t, httpapi.ETag(&resource.Resource{}))
+}
+
+// TestTagOfAnotherTenant: a client that acts for two tenants and mixes up what
+// it knows of them neither overwrites nor keeps the wrong customer.
+func TestTagOfAnotherTenant(t *testing.T) {
+	s := newService(t, nil)
+	for _, tenant := range []string{"acme", "globex"} {
+		require.Equal(t, 200, s.direct(t, post("", customer("c-1", "")).by("platform", tenant)).status)
+	}
+	theirs := s.direct(t, get("c-1").by("platform", "globex")).header.Get("ETag")
+	require.Equal(t, tagFor(globex, 1), theirs, "the same number")
+	require.Equal(t, tagFor(acme, 1), s.direct(t, get("c-1").by("platform", "acme")).header.Get("ETag"))
+	assert.Equal(t, 304, s.direct(t, get("c-1", "If-None-Match: "+theirs).by("platform", "globex")).status)
+	assert.Equal(t, 200, s.direct(t, get("c-1", "If-None-Match: "+theirs).by("platform", "acme")).status)
+	before := s.records(t)
+	assert.Equal(t, 412, s.direct(t, get("c-1", "If-Match: "+theirs).as("PATCH", `{"data":{"phone":"1"}}`).by("platform", "acme")).status)
+	assert.Equal(t, 412, s.direct(t, get("c-1", "If-Match: "+theirs).as("DELETE", "").by("platform", "acme")).status)
+	assert.Equal(t, 412, s.direct(t, post("", customer("c-1", `,"phone":"1"`), "If-Match: "+theirs).by("platform", "acme")).status)
+	assert.Equal(t, before, s.records(t))
+}
+
+func TestParsePreconditions(t *testing.T) {
+	one, two := tagFor(acme, 1), tagFor(acme, 2)
+	const bad = "400"
+	for _, tc := range []struct {
+		name  string
+		lines []string
+		// Whether the field's list has revision 1, by strong and by weak
+		// comparison; or bad.
+		strong, weak string
+	}{
+		{"the tag", []string{one}, "yes", "yes"},
+		{"weak", []string{"W/" + one}, "no", "yes"},
+		{"another", []string{two}, "no", "no"},
+		{"any", []string{"*"}, "yes", "yes"},
+		{"any with blanks", []string{" \t* "}, "yes", "yes"},
+		{"list", []string{`"a", ` + one + `,"b"`}, "yes", "yes"},
+		{"list without the tag", []string{`"a", W/"b",` + two}, "no", "no"},
+		{"weak and strong", []string{"W/" + one + "," + one}, "yes", "yes"},
+		{"blanks and empty elements", []string{" ,, \t" + one + "\t ,, "}, "yes", "yes"},
+		{"lines", []string{`"a"`, one}, "yes", "yes"},
+		{"lines, one empty", []string{"", one}, "yes", "yes"},
+		{"empty", []string{""}, "no", "no"},
+		{"commas", []string{",,,"}, "no", "no"},
+		{"commas inside", []string{`"a,b",` + one}, "yes", "yes"},
+		{"obs-text", []string{"\"\x80\xff\"," + one}, "yes", "yes"},
+		{"backslash is no escape", []string{`"a\",` + one}, "yes", "yes"},
+		{"empty tag", []string{`""`}, "no", "no"},
+
+		// Not ours, however near.
+		{"without the hash", []string{`"1"`}, "no", "no"},
+		{"without the quotes inside", []string{`"` + strings.Trim(one, `"`) + ` "`}, bad, bad},
+		{"leading zero", []string{strings.Replace(one, `"1`, `"01`, 1)}, "no", "no"},
+		{"sign", []string{strings.Replace(one, `"1`, `"+1`, 1)}, "no", "no"},
+		{"upper case", []string{strings.ToUpper(one)}, "no", "no"},
+		{"longer", []string{one[:len(one)-1] + `0"`}, "no", "no"},
+		{"shorter", []string{one[:len(one)-2] + `"`}, "no", "no"},
+		{"revision 0", []string{strings.Replace(one, `"1`, `"0`, 1)}, "no", "no"},
+		{"revision over the limit", []string{strings.Replace(one, `"1`, `"zzzzzzzzzzzzzzzz`, 1)}, "no", "no"},
+		{"of another tenant", []string{tagFor(globex, 1)}, "no", "no"},
+
+		{"no quotes", []string{strings.Trim(one, `"`)}, bad, bad},
+		{"one quote", []string{`"`}, bad, bad},
+		{"no end", []string{one[:len(one)-1]}, bad, bad},
+		{"no comma", []string{one + one}, bad, bad},
+		{"semicolon", []string{one + ";" + two}, bad, bad},
+		{"blank inside", []string{`"a b"`}, bad, bad},
+		{"delete character inside", []string{"\"a\x7f\""}, bad, bad},
+		{"lower case w", []string{"w/" + one}, bad, bad},
+		{"blank behind W/", []string{"W/ " + one}, bad, bad},
+		{"W/ alone", []string{"W/"}, bad, bad},
+		{"any and a tag", []string{"*, " + one}, bad, bad},
+		{"a tag and any", []string{one + ", *"}, bad, bad},
+		{"any twice", []string{"*", "*"}, bad, bad},
+		{"any and an empty line", []string{"*", ""}, bad, bad},
+		{"weak any", []string{"W/*"}, bad, bad},
+		{"single quotes", []string{`'a'`}, bad, bad},
+		{"word", []string{"null"}, bad, bad},
+		{"100", []string{strings.Repeat(`"",`, 99) + one}, "yes", "yes"},
+		{"101", []string{strings.Repeat(`"",`, 100) + one}, bad, bad},
+		{"101 in lines", []string{strings.Repeat(`"",`, 100), one}, bad, bad},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			store := &numbered{Store: memory.New(), keys: map[storage.Key][]storage.Revision{}}
+			c, err := resource.NewCollection(schema.Customers(), store, nil)
+			require.NoError(t, err)
+			ctx := context.Background()
+			_, err = c.Create(ctx, acme, []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`), nil)
+			require.NoError(t, err)
+			for name, want := range map[string]string{"If-Match": tc.strong, "If-None-Match": tc.weak} {
+				r := httptest.NewRequest("GET", "/anything", nil)
+				r.Header[name] = tc.lines
+				pre, err := httpapi.ParsePreconditions(r)
+				if want == bad {
+					require.Error(t, err)
+					assert.Equal(t, httpapi.Preconditions{}, pre)
+					p := httpapi.ProblemOf(err)
+					assert.Equal(t, 400, p.Status)
+					assert.Contains(t, p.Message, "the header "+name+" is not valid")
+					continue
+				}
+				require.NoError(t, err)
+				_, modified, err := pre.Get(ctx, c, acme, "c-1")
+				_, patchErr := pre.Patch(ctx, c, acme, "c-1", []byte(`{}`), nil)
+				_, createErr := pre.Create(ctx, c, acme, []byte(`{"customerId":"c-1"}`), nil)
+				_, deleteErr := pre.Delete(ctx, c, acme, "c-1", &resource.DeleteOptions{DryRun: true})
+				holds := (want == "yes") == (name == "If-Match")
+				for what, err := range map[string]error{"patch": patchErr, "create": createErr, "delete": deleteErr} {
+					if holds {
+						require.NoError(t, err, what)
+					} else {
+						require.ErrorIs(t, err, resource.ErrPrecondition, what)
+					}
+				}
+				if name == "If-Match" {
+					assert.Equal(t, holds, err == nil)
+					assert.Equal(t, holds, modified)
+				} else {
+					require.NoError(t, err)
+					assert.Equal(t, holds, modified)
+				}
+			}
+		})
+	}
+}
+
+// TestPreconditionsAndOptions: what the request demands takes the place of what
+// the options do, the options stay as they are, and a request that demands nothing
+// leaves them alone.
+func TestPreconditionsAndOptions(t *testing.T) {
+	s := newService(t, nil)
+	customers, err := resource.NewCollection(schema.Customers(), s.store, nil)
+	require.NoError(t, err)
+	ctx, full := context.Background(), []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`)
+	first, err := customers.Create(ctx, acme, full, nil)
+	require.NoError(t, err)
+	with := func(name, value string) httpapi.Preconditions {
+		r := httptest.NewRequest("GET", "/", nil)
+		if name != "" {
+			r.Header.Set(name, value)
+		}
+		pre, err := httpapi.ParsePreconditions(r)
+		require.NoError(t, err)
+		return pre
+	}
+	tag := httpapi.ETag(&first.Resource)
+	create := resource.CreateOptions{IfAbsent: true, IfRevision: 77}
+	patch := resource.PatchOptions{IfRevision: 77, DryRun: true}
+	remove := resource.DeleteOptions{IfRevision: 77, DryRun: true}
+	for _, pre := range []httpapi.Preconditions{with("If-Match", tag), with("If-Match", tag+`,"x"`)} {
+		_, err = pre.Create(ctx, customers, acme, full, &create)
+		require.NoError(t, err)
+		_, err = pre.Patch(ctx, customers, acme, "c-1", []byte(`{"phone":"1"}`), &patch)
+		require.NoError(t, err)
+		_, err = pre.Delete(ctx, customers, acme, "c-1", &remove)
+		require.NoError(t, err)
+	}
+	_, err = with("If-None-Match", `"x"`).Create(ctx, customers, acme, full, &create)
+	require.NoError(t, err)
+	for _, name := range []string{"", "If-Match"} {
+		_, err = with(name, "*").Patch(ctx, customers, acme, "c-1", []byte(`{}`), &patch)
+		require.ErrorIs(t, err, resource.ErrPrecondition, "the options' own")
+		_, err = with(name, "*").Delete(ctx, customers, acme, "c-1", &remove)
+		require.ErrorIs(t, err, resource.ErrPrecondition)
+	}
+	_, err = with("", "").Create(ctx, customers, acme, full, &create)
+	require.ErrorIs(t, err, resource.ErrPrecondition)
+	assert.Equal(t, resource.CreateOptions{IfAbsent: true, IfRevision: 77}, create)
+	assert.Equal(t, resource.PatchOptions{IfRevision: 77, DryRun: true}, patch)
+	assert.Equal(t, resource.DeleteOptions{IfRevision: 77, DryRun: true}, remove)
+	for _, pre := range []httpapi.Preconditions{with("", ""), with("If-Match", tag), with("If-Match", `"x"`)} {
+		_, _, err := pre.Get(ctx, customers, storage.Tenant{}, "c-1")
+		require.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = pre.Create(ctx, customers, storage.Tenant{}, full, nil)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = pre.Patch(ctx, customers, storage.Tenant{}, "c-1", full, nil)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = pre.Delete(ctx, customers, storage.Tenant{}, "c-1", nil)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+	}
+}
+
+// interfering is a store in which somebody else changes the record between a
+// read and a write, as often as it is told.
+type interfering struct {
+	storage.Store
+	left   atomic.Int64
+	change func()
+}
+
+func (i *interfering) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
+	rec, err := i.Store.Get(ctx, key)
+	if i.left.Add(-1) >= 0 {
+		i.change()
+	}
+	return rec, err
+}
+
+// TestPreconditionsAreHeldAgain: when somebody else was faster between the look
+// and the write, the preconditions are held against what is there now.
+func TestPreconditionsAreHeldAgain(t *testing.T) {
+	ctx := context.Background()
+	full := func(phone string) []byte {
+		return fmt.Appendf(nil, `{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z","phone":%q}`, phone)
+	}
+	for _, tc := range []struct {
+		name, header, value string
+		times               int64 // that somebody interferes
+		write               func(httpapi.Preconditions, *resource.Collection) error
+		want                error
+	}{
+		{"still not the tag", "If-None-Match", `"x"`, 5, patchPhone, nil},
+		{"the tag no more", "If-Match", `TAG, "x"`, 1, patchPhone, resource.ErrPrecondition},
+		{"the tag", "If-Match", `TAG, "x"`, 0, patchPhone, nil},
+		{"delete/still not the tag", "If-None-Match", `"x"`, 5, deleteIt, nil},
+		{"delete/the tag no more", "If-Match", `TAG, "x"`, 1, deleteIt, resource.ErrPrecondition},
+		{"create/any", "If-Match", "*", 5, createPhone, nil},
+		{"create/still not the tag", "If-None-Match", `"x", "y"`, 5, createPhone, nil},
+		{"create/the tag no more", "If-Match", `TAG, "x"`, 1, createPhone, resource.ErrPrecondition},
+		{"create/always", "If-Match", "*", 1 << 40, createPhone, storage.ErrAttempts},
+		{"always", "If-None-Match", `"x"`, 1 << 40, patchPhone, storage.ErrAttempts},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			store := &interfering{Store: memory.New()}
+			others, err := resource.NewCollection(schema.Customers(), store.Store, nil)
+			require.NoError(t, err)
+			first, err := others.Create(ctx, acme, full("0"), nil)
+			require.NoError(t, err)
+			phone := 0
+			store.change = func() {
+				phone++
+				_, err := others.Create(ctx, acme, full(fmt.Sprint(phone)), nil)
+				require.NoError(t, err)
+			}
+			c, err := resource.NewCollection(schema.Customers(), store, nil)
+			require.NoError(t, err)
+			r := httptest.NewRequest("PATCH", "/", nil)
+			r.Header.Set(tc.header, strings.ReplaceAll(tc.value, "TAG", httpapi.ETag(&first.Resource)))
+			pre, err := httpapi.ParsePreconditions(r)
+			require.NoError(t, err)
+			store.left.Store(tc.times)
+			err = tc.write(pre, c)
+			if tc.want == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, tc.want)
+			if tc.want == storage.ErrAttempts {
+				assert.Equal(t, 503, httpapi.ProblemOf(err).Status)
+			}
+		})
+	}
+}
+
+func patchPhone(pre httpapi.Preconditions, c *resource.Collection) error {
+	_, err := pre.Patch(context.Background(), c, acme, "c-1", []byte(`{"phone":"mine"}`), nil)
+	return err
+}
+
+func createPhone(pre httpapi.Preconditions, c *resource.Collection) error {
+	_, err := pre.Create(context.Background(), c, acme, []byte(`{"customerId":"c-1","phone":"mine"}`), nil)
+	return err
+}
+
+func deleteIt(pre httpapi.Preconditions, c *resource.Collection) error {
+	_, err := pre.Delete(context.Background(), c, acme, "c-1", nil)
+	return err
+}
+
+// TestOneOfManyGetsThrough: of many writes that demand the same state exactly one
+// is made, whatever the verb and however it is demanded.
+func TestOneOfManyGetsThrough(t *testing.T) {
+	const clients = 32
+	one := tagFor(acme, 1)
+	for _, tc := range []struct {
+		name  string
+		fresh bool // there is no c-1 before
+		send  func(client int) message
+	}{
+		{"patch", false, func(i int) message {
+			return get("c-1", "If-Match: "+one).as("PATCH", fmt.Sprintf(`{"data":{"phone":"%d"}}`, i))
+		}},
+		{"patch, a list", false, func(i int) message {
+			return get("c-1", `If-Match: "x", `+one).as("PATCH", fmt.Sprintf(`{"data":{"phone":"%d"}}`, i))
+		}},
+		{"post", false, func(i int) message {
+			return post("", customer("c-1", fmt.Sprintf(`,"phone":"%d"`, i)), "If-Match: "+one)
+		}},
+		{"post, a list", false, func(i int) message {
+			return post("", customer("c-1", fmt.Sprintf(`,"phone":"%d"`, i)), `If-Match: "x", `+one)
+		}},
+		{"post, none", true, func(i int) message {
+			return post("", customer("c-1", fmt.Sprintf(`,"phone":"%d"`, i)), "If-None-Match: *")
+		}},
+		{"all verbs", false, func(i int) message {
+			switch i % 3 {
+			case 0:
+				return get("c-1", "If-Match: "+one).as("DELETE", "")
+			case 1:
+				return get("c-1", "If-Match: "+one).as("PATCH", fmt.Sprintf(`{"data":{"phone":"%d"}}`, i))
+			}
+			return post("", customer("c-1", fmt.Sprintf(`,"phone":"%d"`, i)), "If-Match: "+one)
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newService(t, nil)
+			if !tc.fresh {
+				require.Equal(t, one, s.direct(t, post("", customer("c-1", ""))).header.Get("ETag"))
+			}
+			var mu sync.Mutex
+			statuses := map[int]int{}
+			var wg sync.WaitGroup
+			for client := range clients {
+				wg.Go(func() {
+					a := s.direct(t, tc.send(client))
+					mu.Lock()
+					defer mu.Unlock()
+					statuses[a.status]++
+				})
+			}
+			wg.Wait()
+			assert.Equal(t, 1, statuses[200], "%v", statuses)
+			assert.Equal(t, clients-1, statuses[412]+statuses[404], "%v", statuses)
+			if tc.name != "all verbs" {
+				assert.Zero(t, statuses[404])
+			}
+		})
+	}
+}
+
+// TestCountingWithIfMatch: clients that read, add one and write with If-Match,
+// again when it is a 412, count to the sum of what they did.
+func TestCountingWithIfMatch(t *testing.T) {
+	const clients, rounds = 8, 10
+	s := newService(t, nil)
+	require.Equal(t, 200, s.direct(t, post("", customer("c-1", `,"phone":"0"`))).status)
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for done := 0; done < rounds; {
+				a := s.direct(t, get("c-1"))
+				var found struct {
+					Data struct {
+						Result struct{ Data struct{ Phone string } }
+					}
+				}
+				if !assert.NoError(t, json.Unmarshal([]byte(a.body), &found)) {
+					return
+				}
+				n, err := strconv.Atoi(found.Data.Result.Data.Phone)
+				if !assert.NoError(t, err) {
+					return
+				}
+				switch s.direct(t, get("c-1", "If-Match: "+a.header.Get("ETag")).as("PATCH", fmt.Sprintf(`{"data":{"phone":"%d"}}`, n+1))).status {
+				case http.StatusOK:
+					done++
+				case http.StatusPreconditionFailed:
+				default:
+					assert.Fail(t, "neither 200 nor 412")
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Contains(t, s.direct(t, get("c-1")).body, fmt.Sprintf(`"phone":"%d"`, clients*rounds))
+}
+
+// TestManyWithoutATag: any number of writers who demand only that there is
+// something, or not a certain state, all get through.
+func TestManyWithoutATag(t *testing.T) {
+	const clients = 24
+	for _, header := range []string{"If-Match: *", `If-None-Match: "x"`} {
+		s := newService(t, nil)
+		require.Equal(t, 200, s.direct(t, post("", customer("c-1", ""))).status)
+		var wg sync.WaitGroup
+		for client := range clients {
+			wg.Go(func() {
+				m := get("c-1", header).as("PATCH", fmt.Sprintf(`{"data":{"phone":"%d"}}`, client))
+				if client%2 == 0 {
+					m = post("", fmt.Sprintf(`{"data":{"customerId":"c-1","email":"%d"}}`, client), header)
+				}
+				assert.Equal(t, 200, s.direct(t, m).status)
+			})
+		}
+		wg.Wait()
+	}
+}

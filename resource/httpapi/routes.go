@@ -1,0 +1,157 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+
+	"example.com/resourcekit/resource"
+)
+
+// A Route is one row of an API's table of routes.
+type Route struct {
+	// Method is the request method, or "" for every method that no other row
+	// has for the pattern: those are answered with 405.
+	Method string
+	// Pattern is the path as a pattern of [http.ServeMux], without a method:
+	// "/api/resources/customers/{externalId}".
+	Pattern string
+	// Handler answers. It takes the external id from the last segment of the
+	// request's path as it was sent, so any router will do, whatever it makes
+	// of escapes and of path values.
+	Handler http.Handler
+}
+
+// String returns the pattern with its method, as [http.ServeMux.Handle] takes it.
+func (r Route) String() string { return strings.TrimPrefix(r.Method+" "+r.Pattern, " ") }
+
+// Routes returns the table of routes, for a service that mounts all or some of
+// them on a router of its own:
+//
+//	for _, r := range api.Routes() {
+//		mux.Handle(r.String(), r.Handler)
+//	}
+//
+// The row without a method comes first for each pattern, for routers in which a
+// later row replaces an earlier one.
+func (a *API) Routes() []Route {
+	var routes []Route
+	for _, e := range a.endpoints {
+		add := func(pattern string, handler http.HandlerFunc, methods []string) {
+			for _, method := range append([]string{""}, methods...) {
+				routes = append(routes, Route{method, pattern, handler})
+			}
+		}
+		add(e.path, e.mountedAll, e.allMethods)
+		add(e.onePath, e.mountedOne, e.oneMethods)
+	}
+	return routes
+}
+
+// An endpoint serves the routes of one collection.
+type endpoint struct {
+	api        *API
+	collection *resource.Collection
+	name       string // of the schema
+
+	path, onePath          string // of the collection, and the pattern of one resource
+	all, one               http.HandlerFunc
+	allMethods, oneMethods []string
+}
+
+// batchSegment is the path segment under a collection that is kept free for
+// batches: no resource is reached by it, in whatever spelling.
+const batchSegment = "batch"
+
+func newEndpoint(a *API, c *resource.Collection, name, path string) *endpoint {
+	e := &endpoint{api: a, collection: c, name: name, path: path, onePath: path + "/{" + pathValue + "}"}
+	all := []action{
+		{http.MethodGet, e.list}, {http.MethodHead, e.list}, {http.MethodPost, e.create},
+	}
+	one := []action{
+		{http.MethodGet, e.get}, {http.MethodHead, e.get}, {http.MethodPatch, e.patch}, {http.MethodDelete, e.delete},
+	}
+	all = append(all, action{http.MethodOptions, options(all)})
+	one = append(one, action{http.MethodOptions, options(one)})
+	e.all, e.allMethods = a.handle(all), methods(all)
+	e.one, e.oneMethods = a.handle(one), methods(one)
+	return e
+}
+
+// serveOne serves the path of one resource, whose last segment is given as it
+// was sent.
+func (e *endpoint) serveOne(w http.ResponseWriter, r *http.Request, segment string) {
+	id := unescape(segment)
+	if id == "" || segment == "." || segment == ".." || id == batchSegment {
+		e.api.noRoute(w, r)
+		return
+	}
+	if r.Pattern == "" {
+		r.Pattern = e.onePath
+	}
+	r.SetPathValue(pathValue, id)
+	e.one(w, r)
+}
+
+func (e *endpoint) mountedOne(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	e.serveOne(w, r, path[strings.LastIndexByte(path, '/')+1:])
+}
+
+func (e *endpoint) mountedAll(w http.ResponseWriter, r *http.Request) {
+	if r.Pattern == "" {
+		r.Pattern = e.path
+	}
+	e.all(w, r)
+}
+
+// An operation answers a request, or returns an error and has written nothing.
+type operation func(w http.ResponseWriter, r *http.Request) error
+
+// An action is what a method does on a path.
+type action struct {
+	method string
+	do     operation
+}
+
+func methods(actions []action) []string {
+	names := make([]string, len(actions))
+	for i, a := range actions {
+		names[i] = a.method
+	}
+	return names
+}
+
+// options answers OPTIONS with the methods of a path and those alone (RFC 9110,
+// section 9.3.7). Nobody is asked who they are, as for a 405.
+func options(actions []action) operation {
+	allow := strings.Join(append(methods(actions), http.MethodOptions), ", ")
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Allow", allow)
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+}
+
+// handle serves a path by its actions; without any it is no route at all.
+func (a *API) handle(actions []action) http.HandlerFunc {
+	other := &Problem{Status: http.StatusNotFound, Message: "no such route"}
+	if len(actions) > 0 {
+		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Allow: strings.Join(methods(actions), ", ")}
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		var err error = other
+		for _, action := range actions {
+			if action.method == r.Method {
+				err = action.do(w, r)
+				break
+			}
+		}
+		if err == nil {
+			return
+		}
+		if a.opts.OnError != nil {
+			a.opts.OnError(r, ProblemOf(err).Status, err)
+		}
+		WriteError(w, err)
+	}
+}
