@@ -1,0 +1,135 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"example.com/resourcekit/storage"
+)
+
+// Backup writes a copy of all records to a new file at the path, for Open to
+// open. It is the state of one instant of the call: all writes that were
+// acknowledged before the call are in it, and each later one is in it or not.
+// Revisions are the same.
+//
+// Reads and writes go on meanwhile; the -wal file can not be used anew before
+// the end. Backups of one store run one after the other. There is never a half
+// written file at the path: the copy has another name, in the same directory,
+// until it is complete and synced. A file that is there already is ErrInvalid.
+func (s *Store) Backup(ctx context.Context, path string) error {
+	if err := s.backUp(ctx, path); err != nil {
+		return &storage.OpError{Op: "backup", Err: notApplied(err)}
+	}
+	return nil
+}
+
+func (s *Store) backUp(ctx context.Context, path string) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	path, err = filePath(path)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-s.closing:
+		return storage.ErrClosed
+	default:
+	}
+	select {
+	case <-s.backup:
+		defer func() { s.backup <- struct{}{} }()
+	case <-s.closing:
+		return storage.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := free(path); err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), ".backup-*")
+	if err != nil {
+		return errors.New("the directory of the backup can not be written to")
+	}
+	defer func() {
+		if err != nil {
+			_ = temp.Close()
+			_ = os.Remove(temp.Name())
+		}
+	}()
+	if err := s.copyTo(ctx, temp.Name()); err != nil {
+		return err
+	}
+	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
+		return fmt.Errorf("%w: the backup could not be synced", storage.ErrUnavailable)
+	}
+	if err := free(path); err != nil {
+		return err
+	}
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return errors.New("the backup could not be given its name")
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// copyTo writes the copy into a file that is there and empty. The context and
+// Close interrupt it.
+func (s *Store) copyTo(ctx context.Context, path string) error {
+	stoppable, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.closing:
+			cancel()
+		case <-stoppable.Done():
+		}
+	}()
+	err := s.patiently(ctx, func() error {
+		c, err := s.connect()
+		if err != nil {
+			return err
+		}
+		_, err = c.execContext(stoppable, "VACUUM INTO ?1", path)
+		return errors.Join(err, c.close())
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case stoppable.Err() != nil:
+		return storage.ErrClosed
+	}
+	return err
+}
+
+// free returns an error if there is something at the path.
+func free(path string) error {
+	switch _, err := os.Lstat(path); {
+	case err == nil:
+		return invalid("there is a file at the path of the backup")
+	case !errors.Is(err, fs.ErrNotExist):
+		return errors.New("the path of the backup can not be examined")
+	}
+	return nil
+}
+
+// syncDir makes a new name in the directory durable. Windows has no such call.
+func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := os.Open(path)
+	if err == nil {
+		err = errors.Join(dir.Sync(), dir.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the name of the backup could not be synced", storage.ErrUnavailable)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package sqlite_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/sqlite"
+)
+
+func all(t *testing.T, store storage.Store) map[string]storage.Record {
+	t.Helper()
+	records := make(map[string]storage.Record)
+	for after := ""; ; {
+		page, err := store.List(context.Background(), scope, after, storage.MaxPage)
+		require.NoError(t, err)
+		for _, rec := range page.Records {
+			records[rec.Key.ExternalID] = rec
+		}
+		if after = page.Next; after == "" {
+			return records
+		}
+	}
+}
+
+func fill(t *testing.T, store storage.Store, n int, data []byte) {
+	t.Helper()
+	for i := 0; i < n; i += 500 {
+		var ops []storage.PutOp
+		for j := i; j < min(n, i+500); j++ {
+			ops = append(ops, storage.PutOp{Record: storage.Record{Key: key(fmt.Sprintf("fill-%06d", j)), Data: data}})
+		}
+		results, err := storage.PutMany(context.Background(), store, ops)
+		require.NoError(t, err)
+		for _, r := range results {
+			require.NoError(t, r.Err)
+		}
+	}
+}
+
+func TestBackup(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	store := open(t, filepath.Join(dir, "records.db"), nil)
+	fill(t, store, 2000, make([]byte, 400))
+	path := filepath.Join(dir, "backup.db")
+	require.NoError(t, store.Backup(ctx, path))
+	want := all(t, store)
+	_, err := store.Put(ctx, record("later", "x"), 0)
+	require.NoError(t, err)
+
+	copied := open(t, path, nil)
+	require.Equal(t, want, all(t, copied), "the same records and revisions")
+	rec := want["fill-000007"]
+	rev, err := copied.Put(ctx, rec, rec.Revision)
+	require.NoError(t, err)
+	require.NotEqual(t, rec.Revision, rev)
+
+	err = store.Backup(ctx, path)
+	require.ErrorIs(t, err, storage.ErrInvalid, "it is there already")
+	require.ErrorIs(t, store.Backup(ctx, filepath.Join(dir, "records.db")), storage.ErrInvalid, "onto itself")
+	require.ErrorIs(t, store.Backup(ctx, filepath.Join(dir, "missing", "x")), storage.ErrInvalid)
+	require.ErrorIs(t, store.Backup(ctx, ":memory:"), storage.ErrInvalid)
+	require.NoError(t, store.Close())
+	require.ErrorIs(t, store.Backup(ctx, filepath.Join(dir, "new.db")), storage.ErrClosed)
+}
+
+// TestBackupDuringWrites has each writer count in a record of its own, one after
+// the other: a copy is of one instant if a record that was written later never
+// shows more than the one that was written before.
+func TestBackupDuringWrites(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	store := open(t, filepath.Join(dir, "records.db"), nil)
+	fill(t, store, 2000, make([]byte, 400))
+	var stop atomic.Bool
+	var acknowledged atomic.Int64
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		revs := [2]storage.Revision{}
+		for n := int64(1); !stop.Load(); n++ {
+			for i, id := range []string{"first", "second"} {
+				rev, err := store.Put(ctx, record(id, fmt.Sprintf("%09d", n)), revs[i])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				revs[i] = rev
+			}
+			acknowledged.Store(n)
+		}
+	})
+	for i := range 5 {
+		before := fmt.Sprintf("%09d", acknowledged.Load())
+		path := filepath.Join(dir, fmt.Sprint("backup-", i, ".db"))
+		require.NoError(t, store.Backup(ctx, path))
+		copied := all(t, open(t, path, nil))
+		first, second := string(copied["first"].Data), string(copied["second"].Data)
+		require.GreaterOrEqual(t, first, second)
+		if before != "000000000" {
+			require.GreaterOrEqual(t, second, before, "what was acknowledged before")
+		}
+		require.GreaterOrEqual(t, len(copied), 2000)
+	}
+	stop.Store(true)
+	wg.Wait()
+}
+
+func empty(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+// TestBackupStopped by its context and by Close leaves no file behind.
+func TestBackupStopped(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		stop func(cancel context.CancelFunc, store *sqlite.Store)
+		want error
+	}{
+		{"context", func(cancel context.CancelFunc, _ *sqlite.Store) { cancel() }, context.Canceled},
+		{"close", func(_ context.CancelFunc, store *sqlite.Store) { _ = store.Close() }, storage.ErrClosed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, target := t.TempDir(), t.TempDir()
+			store := open(t, filepath.Join(dir, "records.db"), nil)
+			fill(t, store, 1000, make([]byte, 40_000))
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- store.Backup(ctx, filepath.Join(target, "backup.db")) }()
+			// Stop it when it has begun to write.
+			require.Eventually(t, func() bool {
+				entries, _ := os.ReadDir(target)
+				if len(entries) == 0 {
+					return false
+				}
+				info, err := entries[0].Info()
+				return err == nil && info.Size() > 0
+			}, 5*time.Second, 100*time.Microsecond)
+			tt.stop(cancel, store)
+			if tt.want == context.Canceled {
+				defer func() {
+					require.NoError(t, store.Backup(context.Background(), filepath.Join(target, "backup.db")))
+				}()
+			} else {
+				empty(t, target) // Close has waited for the end
+			}
+			err := <-done
+			require.ErrorIs(t, err, tt.want)
+			require.ErrorContains(t, err, "backup")
+			empty(t, target)
+		})
+	}
+}

@@ -1,0 +1,157 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+// conn is a connection to the file and the statements that were used on it.
+// Only one goroutine uses it at a time.
+//
+// It stands on the driver alone, without database/sql. The store has a pool of
+// its own anyway, one writer and some readers, of which each must stay the
+// connection that it is; and this way data is copied once and not twice.
+type conn struct {
+	driver driver.Conn
+	stmts  map[string]statement
+	args   []driver.NamedValue
+}
+
+// statement is what the driver's statements can do.
+type statement interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// dial opens a connection. The driver is one of its own, without the functions
+// and hooks that the program may have registered for its own databases.
+func dial(dsn string) (*conn, error) {
+	c, err := new(sqlite.Driver).Open(dsn)
+	if err != nil {
+		return nil, &failure{err}
+	}
+	return &conn{driver: c, stmts: make(map[string]statement)}, nil
+}
+
+// dsnOf returns the name that the driver knows the file by. As a URI, whatever
+// characters the path has; modeOf is the file whose permissions a new file
+// gets, "" if it is not to be a new one.
+func dsnOf(path, modeOf string) string {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // a drive letter
+	}
+	query := url.Values{"mode": {"rw"}}
+	if modeOf != "" {
+		query = url.Values{"mode": {"rwc"}, "modeof": {modeOf}}
+	}
+	uri := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	return uri.String()
+}
+
+// close also rolls back a transaction that is open.
+func (c *conn) close() error {
+	var errs []error
+	for _, s := range c.stmts {
+		errs = append(errs, s.Close())
+	}
+	errs = append(errs, c.driver.Close())
+	if err := errors.Join(errs...); err != nil {
+		return &failure{err}
+	}
+	return nil
+}
+
+func (c *conn) prepare(query string) (statement, error) {
+	if s := c.stmts[query]; s != nil {
+		return s, nil
+	}
+	prepared, err := c.driver.Prepare(query)
+	if err != nil {
+		return nil, &failure{err}
+	}
+	s, ok := prepared.(statement)
+	if !ok {
+		return nil, &failure{errors.Join(errors.New("a statement of the driver lacks a method"), prepared.Close())}
+	}
+	c.stmts[query] = s
+	return s, nil
+}
+
+// bind returns the arguments as the driver wants them, valid until the next call.
+func (c *conn) bind(args []driver.Value) []driver.NamedValue {
+	c.args = c.args[:0]
+	for i, arg := range args {
+		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	}
+	return c.args
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (c *conn) exec(query string, args ...driver.Value) (int64, error) {
+	return c.execContext(context.Background(), query, args...)
+}
+
+// execContext is exec for a statement that takes long: the end of the context
+// interrupts it, at the price of a goroutine.
+func (c *conn) execContext(ctx context.Context, query string, args ...driver.Value) (int64, error) {
+	s, err := c.prepare(query)
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.ExecContext(ctx, c.bind(args))
+	clear(c.args)
+	if err != nil {
+		return 0, &failure{err}
+	}
+	changed, err := result.RowsAffected()
+	if err != nil {
+		return 0, &failure{err}
+	}
+	return changed, nil
+}
+
+// query runs a statement and calls each with its rows of so many columns, until
+// there is none left or each returns false. The values belong to each, the
+// slice does not.
+func (c *conn) query(query string, columns int, each func(row []driver.Value) bool, args ...driver.Value) error {
+	s, err := c.prepare(query)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(context.Background(), c.bind(args))
+	clear(c.args)
+	if err != nil {
+		return &failure{err}
+	}
+	row := make([]driver.Value, columns)
+	for {
+		if err = rows.Next(row); err != nil || !each(row) {
+			break
+		}
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	if err = errors.Join(err, rows.Close()); err != nil {
+		return &failure{err}
+	}
+	return nil
+}
+
+// value returns the one value that a query has.
+func (c *conn) value(query string) (v driver.Value, err error) {
+	err = c.query(query, 1, func(row []driver.Value) bool {
+		v = row[0]
+		return false
+	})
+	return v, err
+}

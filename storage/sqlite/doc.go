@@ -1,0 +1,72 @@
+// Package sqlite is a storage.Store in one SQLite file: durable, without a
+// server, and without cgo (modernc.org/sqlite). It is for a service on one
+// machine, from a handful of records to some millions.
+//
+//	store, err := sqlite.Open(ctx, "/var/lib/service/records.db", nil)
+//
+// One goroutine writes. It puts all writes that are waiting, up to 256 of them
+// or 16 MiB, into one transaction, so that many writers share the price of one
+// sync of the disk. Reads do not wait for writes, nor for each other as long
+// as they are not more than Options.Readers.
+//
+// # Durability
+//
+// A write is acknowledged after the write-ahead log with it was synced
+// (synchronous=FULL): it survives a crash of the process, of the system and a
+// loss of power, as far as the disk keeps what it says it has kept. With
+// Options.SyncNormal the log is synced only now and then: a single writer
+// gets several times as fast, and a loss of power or a crash of the system may
+// take the last acknowledged writes. It can not damage the file, nor
+// lose one write and keep a later one; a crash of the process alone loses
+// nothing.
+//
+// # The file
+//
+// Beside the file there are two more while it is open, of the same name with
+// -wal and -shm at the end; the first holds acknowledged writes. The last Close
+// brings them into the file and removes both. After a crash they stay, and
+// belong to the file: copy, move and restore the three together, and only
+// while nobody has them open. For a copy while the store is in use there is
+// Store.Backup.
+//
+// Open creates the file readable and writable by its owner alone, since records
+// may be personal data, and the two others get the permissions of the file. It
+// refuses a file that another program made, and one of a newer version of this
+// package, without a change to it.
+//
+// Several processes on one machine can have one file open; each sees what the
+// others wrote, at once. They wait for each other's transactions, at most
+// Options.BusyTimeout. Never use a network file system: the locks and the
+// shared memory that this needs do not work there. And since POSIX takes the
+// locks of a process on a file away as soon as the process closes any
+// descriptor of it, no other code of the process may open the file, not even
+// to copy it.
+//
+// A read that takes long, which is a Backup above all, keeps the -wal file from
+// being used anew, and it grows with every write until the read is over.
+//
+// # Limits and sizes
+//
+// Data has at most MaxData bytes. A page of List ends early once it holds
+// 16 MiB. A record of 400 bytes needs 170 to 215 bytes beside its data and
+// external id. Each connection, of which there are Readers + 1, caches up to
+// 8 MiB; the first GiB of the file is mapped into memory, which is why a
+// record among 100,000 is not much farther away than one among 1,000. Where a
+// disk fails to read a mapped piece, the process ends with SIGBUS.
+//
+// # Errors and contexts
+//
+// Each error is a *storage.OpError; the text names the operation and SQLite's
+// result code, never a value. The error of the driver, whose text may hold more,
+// is there for errors.As (*sqlite.Error of modernc.org/sqlite).
+//
+//   - storage.ErrUnavailable: another process held the file for longer than
+//     BusyTimeout, or the disk is full or failed before the commit.
+//   - storage.ErrUnknownOutcome: the disk failed during the commit, or the
+//     context ended while the write was in a transaction, which did not end
+//     within 100 ms either; then the error matches the context's as well.
+//   - The context's error alone: it ended while the call was waiting, for the
+//     writer, a reader or another process. The call had no effect.
+//   - None of these, SQLITE_CORRUPT or SQLITE_NOTADB in the text: the file is
+//     damaged. Restore a backup.
+package sqlite

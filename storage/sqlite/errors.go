@@ -1,0 +1,83 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"example.com/resourcekit/storage"
+)
+
+// failure is an error of SQLite. Its text is that of the result code alone,
+// since the driver's may hold values.
+type failure struct{ err error }
+
+func (f *failure) Error() string {
+	code := f.code()
+	if text := sqlite.ErrorCodeString[code&0xff]; text != "" {
+		return fmt.Sprintf("%s, code %d", text, code)
+	}
+	return fmt.Sprintf("error of the SQLite driver, code %d", code)
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// code returns the extended result code, 0 for an error of the driver itself.
+func (f *failure) code() int {
+	var coded interface {
+		error
+		Code() int
+	}
+	if errors.As(f.err, &coded) {
+		return coded.Code()
+	}
+	return 0
+}
+
+// resultCode returns the primary result code behind an error, 0 if there is none.
+func resultCode(err error) int {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.code() & 0xff
+	}
+	return 0
+}
+
+// busy reports whether the error says that another connection holds a lock.
+func busy(err error) bool {
+	switch resultCode(err) {
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_PROTOCOL:
+		return true
+	}
+	return false
+}
+
+// notApplied makes an error of SQLite that certainly left no trace one that
+// matches ErrUnavailable, if it may go away. Other errors it returns as they are.
+func notApplied(err error) error {
+	switch resultCode(err) {
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_PROTOCOL,
+		codes.SQLITE_FULL, codes.SQLITE_IOERR, codes.SQLITE_CANTOPEN,
+		codes.SQLITE_READONLY, codes.SQLITE_NOMEM, codes.SQLITE_INTERRUPT:
+		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+	}
+	return err
+}
+
+// notCommitted makes the error of a COMMIT one that says what came of it.
+func notCommitted(err error) error {
+	switch resultCode(err) {
+	case codes.SQLITE_BUSY, // nothing was written
+		codes.SQLITE_FULL: // the last page, which makes the rest count, was not
+		return notApplied(err)
+	}
+	// After a failed sync the pages may be in the log all the same, to be found
+	// after a crash.
+	return fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, err)
+}
+
+func invalid(what string) error { return fmt.Errorf("%w: %s", storage.ErrInvalid, what) }
+
+var errExpectZero = invalid("delete expects a revision, and 0 means absent")

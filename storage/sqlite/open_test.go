@@ -1,0 +1,244 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/sqlite"
+)
+
+var scope = storage.Scope{
+	Tenant: storage.TenantOf("acme", "main"),
+	Schema: uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001"),
+}
+
+func key(id string) storage.Key {
+	return storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: id}
+}
+
+func record(id, data string) storage.Record {
+	return storage.Record{Key: key(id), Data: []byte(data)}
+}
+
+func open(t testing.TB, path string, opts *sqlite.Options) *sqlite.Store {
+	t.Helper()
+	store, err := sqlite.Open(context.Background(), path, opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// execute runs SQL on a file as another program would.
+func execute(t *testing.T, path string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	for _, s := range statements {
+		_, err := db.Exec(s)
+		require.NoError(t, err)
+	}
+	require.NoError(t, db.Close())
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		path string // in a directory of its own, unless it has another form
+		file func(t *testing.T, path string)
+		want string
+	}{
+		{"nothing", "", nil, "path is empty"},
+		{"memory", ":memory:", nil, "in memory"},
+		{"memory with parameters", ":memory:?cache=shared", nil, "in memory"},
+		{"memory as a URI", "file::memory:?cache=shared", nil, "not a URI"},
+		{"a URI", "file:/tmp/records.db", nil, "not a URI"},
+		{"NUL", "a\x00b", nil, "NUL"},
+		{"directory is missing", "missing/records.db", func(*testing.T, string) {}, "directory of the path does not exist"},
+		{"directory is a file", "file/records.db", func(t *testing.T, path string) {
+			require.NoError(t, os.WriteFile(filepath.Dir(path), []byte("x"), 0o600))
+		}, "directory of the path"},
+		{"path is a directory", "records.db", func(t *testing.T, path string) {
+			require.NoError(t, os.Mkdir(path, 0o700))
+		}, "not a regular file"},
+		{"text", "records.db", func(t *testing.T, path string) {
+			require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("alice@example.com\n"), 100), 0o600))
+		}, "another program"},
+		{"tables of another program", "records.db", func(t *testing.T, path string) {
+			execute(t, path, "CREATE TABLE records (x)")
+		}, "another program"},
+		{"application id of another program", "records.db", func(t *testing.T, path string) {
+			execute(t, path, "PRAGMA application_id = 17", "PRAGMA user_version = 1")
+		}, "another program"},
+		{"version of another program", "records.db", func(t *testing.T, path string) {
+			execute(t, path, "PRAGMA user_version = 1")
+		}, "another program"},
+		{"newer version", "records.db", func(t *testing.T, path string) {
+			store, err := sqlite.Open(context.Background(), path, nil)
+			require.NoError(t, err)
+			require.NoError(t, store.Close())
+			execute(t, path, "PRAGMA user_version = 7")
+		}, "version 7"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := tt.path
+			if tt.file != nil {
+				path = filepath.Join(t.TempDir(), path)
+				tt.file(t, path)
+			}
+			before, _ := os.ReadFile(path)
+			store, err := sqlite.Open(context.Background(), path, nil)
+			require.ErrorIs(t, err, storage.ErrInvalid)
+			require.ErrorContains(t, err, "storage: open: ")
+			require.ErrorContains(t, err, tt.want)
+			require.NotContains(t, err.Error(), "alice")
+			require.Nil(t, store)
+			after, _ := os.ReadFile(path)
+			require.True(t, bytes.Equal(before, after), "the file was changed")
+		})
+	}
+	for _, opts := range []sqlite.Options{{Readers: -1}, {BusyTimeout: -1}} {
+		_, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "x"), &opts)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+	}
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := sqlite.Open(cancelled, filepath.Join(t.TempDir(), "x"), nil)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestOpenWaitsForALock that another program has while the file is made.
+func TestOpenWaitsForALock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "records.db")
+	execute(t, path, "PRAGMA journal_mode = WAL")
+	release := block(t, path)
+	_, err := sqlite.Open(context.Background(), path, &sqlite.Options{BusyTimeout: 50 * time.Millisecond})
+	require.ErrorIs(t, err, storage.ErrUnavailable)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	_, err = sqlite.Open(ctx, path, nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	time.AfterFunc(50*time.Millisecond, release)
+	open(t, path, nil)
+}
+
+func TestPaths(t *testing.T) {
+	for _, name := range []string{
+		"a b", "a?b", "a#b", "a%b", "%41", "a%3fb?mode=memory&cache=shared#x", "a&b=c;d", "é😀", "'\"`", "a:b", "-x", "\xff",
+		"records.db?_pragma=query_only(1)",
+	} {
+		t.Run(fmt.Sprintf("%q", name), func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, name)
+			store := open(t, path, nil)
+			rev, err := store.Put(context.Background(), record("k", "x"), 0)
+			require.NoError(t, err)
+			require.NoError(t, store.Backup(context.Background(), filepath.Join(dir, "copy of "+name)))
+			require.NoError(t, store.Close())
+			entries, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			var names []string
+			for _, e := range entries {
+				names = append(names, e.Name())
+			}
+			require.ElementsMatch(t, []string{name, "copy of " + name}, names)
+			rec, err := open(t, path, nil).Get(context.Background(), key("k"))
+			require.NoError(t, err)
+			require.Equal(t, rev, rec.Revision)
+		})
+	}
+}
+
+func TestRelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, path := range []string{"records.db", "./file:x", "./:memory:"} {
+		store := open(t, path, nil)
+		t.Chdir(t.TempDir()) // what was opened does not depend on it
+		_, err := store.Put(context.Background(), record("k", "x"), 0)
+		require.NoError(t, err)
+		_, err = store.Get(context.Background(), key("k"))
+		require.NoError(t, err)
+	}
+}
+
+func TestPermissions(t *testing.T) {
+	dir := t.TempDir()
+	store := open(t, filepath.Join(dir, "records.db"), nil)
+	_, err := store.Put(context.Background(), record("k", "x"), 0)
+	require.NoError(t, err)
+	require.NoError(t, store.Backup(context.Background(), filepath.Join(dir, "backup.db")))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 4, "the file, -wal, -shm and the backup")
+	for _, e := range entries {
+		info, err := e.Info()
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode(), e.Name())
+	}
+
+	// An empty file with permissions of its own keeps them.
+	path := filepath.Join(dir, "shared.db")
+	require.NoError(t, os.WriteFile(path, nil, 0o640))
+	require.NoError(t, os.Chmod(path, 0o640))
+	open(t, path, nil)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o640), info.Mode())
+}
+
+// TestOpenAtOnce opens one new file many times at the same time, in this process
+// and in others.
+func TestOpenAtOnce(t *testing.T) {
+	const inProcess, processes = 8, 3
+	path := os.Getenv("SQLITE_TEST_OPEN")
+	if path == "" {
+		path = filepath.Join(t.TempDir(), "records.db")
+		for range processes {
+			child := exec.Command(os.Args[0], "-test.run", "^TestOpenAtOnce$")
+			child.Env = append(os.Environ(), "SQLITE_TEST_OPEN="+path)
+			var out strings.Builder
+			child.Stdout, child.Stderr = &out, &out
+			require.NoError(t, child.Start())
+			defer func() { require.NoError(t, child.Wait(), out.String()) }()
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range inProcess {
+		wg.Go(func() {
+			store, err := sqlite.Open(context.Background(), path, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			id := fmt.Sprint(os.Getpid(), "-", i)
+			if _, err := store.Put(context.Background(), record(id, "x"), 0); err != nil {
+				t.Error(err)
+			}
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
+			store, err = sqlite.Open(context.Background(), path, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer store.Close()
+			if _, err := store.Get(context.Background(), key(id)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}

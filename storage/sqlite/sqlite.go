@@ -1,0 +1,465 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/resourcekit/storage"
+)
+
+var (
+	_ storage.Store        = (*Store)(nil)
+	_ storage.BatchStore   = (*Store)(nil)
+	_ storage.BatchDeleter = (*Store)(nil)
+	_ storage.Limiter      = (*Store)(nil)
+)
+
+// The limits of a Store.
+const (
+	MaxData  = 16 << 20 // bytes of a record's data
+	MaxBatch = 1000     // records in one call of GetMany, PutMany or DeleteMany
+)
+
+// maxPageBytes is the data after which a page of List ends: a thousand records
+// of MaxData would be 16 GiB.
+const maxPageBytes = 16 << 20
+
+// Options are the optional parameters of Open. The zero value of each field is
+// its default.
+type Options struct {
+	// Readers is the number of connections for reading, and so the number of
+	// reads at the same time; more of them wait. 0 is the number of
+	// processors, but at least 4.
+	Readers int
+
+	// BusyTimeout is for how long a call waits while another process, or
+	// another Store, holds the lock that it needs. 0 is 5 seconds.
+	BusyTimeout time.Duration
+
+	// SyncNormal has SQLite sync its log before a checkpoint and not before
+	// each acknowledgement (synchronous=NORMAL). The price is that a loss of
+	// power may take the last acknowledged writes.
+	SyncNormal bool
+}
+
+// Store is a storage.Store in a SQLite file. Make it with Open; it is safe for
+// concurrent use.
+//
+// Its conflicts are never spurious, and do not carry the current record.
+type Store struct {
+	path        string // absolute
+	synchronous string
+	busyTimeout time.Duration
+
+	writer  *writer
+	readers chan *conn    // nil stands for one that has to be opened anew
+	backup  chan struct{} // holds a token while no Backup runs
+
+	closing   chan struct{} // closed when Close begins
+	closeOnce sync.Once
+}
+
+// Open opens the file at the path, and creates it if it does not exist; its
+// directory must. The path is that of a file: ":memory:" and names that
+// begin with "file:" are ErrInvalid, and so is a file of another program or of
+// a newer version of this package. opts may be nil.
+//
+// The context counts for Open alone.
+func Open(ctx context.Context, path string, opts *Options) (*Store, error) {
+	s, err := open(ctx, path, opts)
+	if err != nil {
+		return nil, &storage.OpError{Op: "open", Err: notApplied(err)}
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string, opts *Options) (*Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if opts == nil {
+		opts = &Options{}
+	}
+	s := &Store{
+		synchronous: "FULL",
+		busyTimeout: opts.BusyTimeout,
+		backup:      make(chan struct{}, 1),
+		closing:     make(chan struct{}),
+	}
+	readers := opts.Readers
+	switch {
+	case readers < 0:
+		return nil, invalid("the number of readers is negative")
+	case opts.BusyTimeout < 0:
+		return nil, invalid("the busy timeout is negative")
+	}
+	if readers == 0 {
+		readers = max(4, runtime.GOMAXPROCS(0))
+	}
+	if s.busyTimeout == 0 {
+		s.busyTimeout = 5 * time.Second
+	}
+	if opts.SyncNormal {
+		s.synchronous = "NORMAL"
+	}
+	var err error
+	if s.path, err = filePath(path); err != nil {
+		return nil, err
+	}
+	first, err := s.create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.readers = make(chan *conn, readers)
+	for range readers {
+		s.readers <- nil
+	}
+	s.backup <- struct{}{}
+	s.writer = newWriter(s, first)
+	go s.writer.run()
+	return s, nil
+}
+
+// filePath returns the absolute form of a path, or an error that says why there
+// can not be a file of this package.
+func filePath(path string) (string, error) {
+	switch {
+	case path == "":
+		return "", invalid("the path is empty")
+	case strings.HasPrefix(path, ":memory:"):
+		return "", invalid("the path must be that of a file: in memory each connection would have records of its own")
+	case strings.HasPrefix(path, "file:"):
+		return "", invalid("the path must be a plain one and not a URI; ./file: is for a file of such a name")
+	case strings.IndexByte(path, 0) >= 0:
+		return "", invalid("the path holds a NUL")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", invalid("the path has no absolute form")
+	}
+	switch dir, err := os.Stat(filepath.Dir(path)); {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !dir.IsDir():
+		return "", invalid("the directory of the path does not exist")
+	case err != nil:
+		return "", invalid("the directory of the path can not be read")
+	}
+	if file, err := os.Stat(path); err == nil && !file.Mode().IsRegular() {
+		return "", invalid("there is something at the path that is not a regular file")
+	}
+	return path, nil
+}
+
+// create makes the file, if there is none, brings it to the newest version, and
+// returns the connection that it used, which is ready for the writer.
+func (s *Store) create(ctx context.Context) (c *conn, err error) {
+	modeOf := ""
+	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+		// SQLite would create the file readable by everybody. It can be told to
+		// take the permissions of another one; a temporary one is 0600.
+		temp, err := os.CreateTemp(filepath.Dir(s.path), ".new-*")
+		if err != nil {
+			return nil, errors.New("the directory of the path can not be written to")
+		}
+		defer os.Remove(temp.Name())
+		if err := temp.Close(); err != nil {
+			return nil, errors.New("the directory of the path can not be written to")
+		}
+		modeOf = temp.Name()
+	}
+	if c, err = dial(dsnOf(s.path, modeOf)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = c.close()
+		}
+	}()
+	var v int
+	err = s.patiently(ctx, func() (err error) {
+		if v, err = peek(c); err != nil {
+			return err // before anything is changed
+		}
+		for _, pragma := range []string{"PRAGMA page_size = 8192", "PRAGMA journal_mode = WAL"} {
+			if _, err := c.exec(pragma); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && v < len(migrations) {
+		err = s.patiently(ctx, func() error { return migrate(c) })
+	}
+	if err == nil {
+		err = s.patiently(ctx, func() error { return s.setUp(c) })
+	}
+	return c, err
+}
+
+// setUp brings a new connection into the state that all have, and checks the
+// promises that depend on it.
+func (s *Store) setUp(c *conn) error {
+	for _, pragma := range []string{
+		"PRAGMA synchronous = " + s.synchronous,
+		"PRAGMA fullfsync = ON",     // where a plain sync stops at the disk's cache: macOS
+		"PRAGMA cache_size = -8192", // KiB
+		"PRAGMA trusted_schema = OFF",
+		"PRAGMA mmap_size = 1073741824",
+	} {
+		if _, err := c.exec(pragma); err != nil {
+			return err
+		}
+	}
+	switch mode, err := c.value("PRAGMA journal_mode"); {
+	case err != nil:
+		return err
+	case mode != "wal":
+		return errors.New("the file can not have a write-ahead log")
+	}
+	return nil
+}
+
+func (s *Store) connect() (*conn, error) {
+	c, err := dial(dsnOf(s.path, ""))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.setUp(c); err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// The pauses of patiently. They are much shorter than SQLite's own, which go up
+// to 100 ms: another store that always has work leaves the lock free for some
+// microseconds at a time.
+const (
+	firstPause = 100 * time.Microsecond
+	maxPause   = 4 * time.Millisecond
+)
+
+// patiently calls f again as long as another connection holds a lock that it
+// needs, until BusyTimeout is over, the context ends or the store closes. It is
+// the only place where the store waits for a lock; no connection has a
+// busy_timeout.
+func (s *Store) patiently(ctx context.Context, f func() error) error {
+	err := f()
+	if !busy(err) {
+		return err
+	}
+	deadline := time.Now().Add(s.busyTimeout)
+	for bound := firstPause; ; bound = min(2*bound, maxPause) {
+		select {
+		case <-time.After(rand.N(bound)):
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closing:
+			return storage.ErrClosed
+		}
+		if err = f(); !busy(err) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// read runs f with a reader, again if the file was locked.
+func (s *Store) read(ctx context.Context, f func(*conn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var c *conn
+	select {
+	case c = <-s.readers:
+	case <-s.closing:
+		return storage.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err := s.patiently(ctx, func() (err error) {
+		if c == nil {
+			if c, err = s.connectReader(); err != nil {
+				return err
+			}
+		}
+		return f(c)
+	})
+	var broken *failure
+	if c != nil && errors.As(err, &broken) {
+		_ = c.close() // in whatever state it is: the next read gets a new one
+		c = nil
+	}
+	s.readers <- c
+	return notApplied(err)
+}
+
+func (s *Store) connectReader() (*conn, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.exec("PRAGMA query_only = ON"); err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+const (
+	ofScope = "platform = ?1 AND business = ?2 AND schema = ?3"
+	ofKey   = ofScope + " AND external_id = ?4"
+
+	sqlGet  = "SELECT revision, id, created_at, updated_at, data FROM records WHERE " + ofKey
+	sqlList = "SELECT revision, id, created_at, updated_at, data, external_id FROM records WHERE " + ofScope +
+		" AND external_id > ?4 ORDER BY external_id LIMIT ?5"
+)
+
+// Get implements storage.Store.
+func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
+	rec := storage.Record{Key: key}
+	err := key.Validate()
+	if err == nil {
+		err = s.read(ctx, func(c *conn) error { return get(c, &rec) })
+	}
+	if err == nil && rec.Revision == 0 {
+		err = storage.ErrNotFound
+	}
+	if err != nil {
+		return storage.Record{}, &storage.OpError{Op: "get", Key: key, Err: err}
+	}
+	return rec, nil
+}
+
+// get fills in the record of the key, if there is one.
+func get(c *conn, rec *storage.Record) error {
+	var damaged error
+	key := &rec.Key
+	err := c.query(sqlGet, 5, func(row []driver.Value) bool {
+		damaged = fill(rec, row)
+		return false
+	}, key.Tenant.Platform[:], key.Tenant.Business[:], key.Schema[:], key.ExternalID)
+	return errors.Join(err, damaged)
+}
+
+// fill sets all of a record but the key. The table is STRICT, so that values of
+// other types are not to be expected.
+func fill(rec *storage.Record, row []driver.Value) error {
+	revision, _ := row[0].(int64)
+	id, _ := row[1].([]byte)
+	created, ok := row[2].(int64)
+	updated, ok2 := row[3].(int64)
+	data, ok3 := row[4].([]byte)
+	parsed, err := uuid.FromBytes(id)
+	if revision <= 0 || !ok || !ok2 || !ok3 || err != nil {
+		return errors.New("a stored record is not one that this package wrote")
+	}
+	rec.Revision = storage.Revision(revision)
+	rec.ID = parsed
+	rec.CreatedAt = time.UnixMilli(created).UTC()
+	rec.UpdatedAt = time.UnixMilli(updated).UTC()
+	rec.Data = data
+	return nil
+}
+
+// GetMany implements storage.BatchStore.
+func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	records := make([]storage.Record, len(keys))
+	err := s.read(ctx, func(c *conn) error {
+		// One transaction spares each record the locks of its own.
+		if _, err := c.exec("BEGIN"); err != nil {
+			return err
+		}
+		err := getAll(ctx, c, keys, records)
+		_, end := c.exec(sqlCommit)
+		return errors.Join(err, end)
+	})
+	if err != nil {
+		return nil, &storage.OpError{Op: "get many", Err: err}
+	}
+	return records, nil
+}
+
+func getAll(ctx context.Context, c *conn, keys []storage.Key, records []storage.Record) error {
+	for i, key := range keys {
+		records[i] = storage.Record{Key: key}
+		if err := errors.Join(ctx.Err(), get(c, &records[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// List implements storage.Store.
+func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+	var page storage.Page
+	limit, err := storage.CheckList(scope, after, limit)
+	if err == nil {
+		err = s.read(ctx, func(c *conn) (err error) {
+			page, err = list(ctx, c, scope, after, limit)
+			return err
+		})
+	}
+	if err != nil {
+		return storage.Page{}, &storage.OpError{Op: "list", Err: err}
+	}
+	return page, nil
+}
+
+func list(ctx context.Context, c *conn, scope storage.Scope, after string, limit int) (page storage.Page, err error) {
+	size := 0
+	var damaged error
+	err = c.query(sqlList, 6, func(row []driver.Value) bool {
+		if len(page.Records) == limit || size >= maxPageBytes {
+			page.Next = page.Records[len(page.Records)-1].Key.ExternalID
+			return false
+		}
+		rec := storage.Record{Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}}
+		rec.Key.ExternalID, _ = row[5].(string)
+		if damaged = errors.Join(fill(&rec, row), ctx.Err()); damaged != nil {
+			return false
+		}
+		page.Records = append(page.Records, rec)
+		size += len(rec.Data)
+		return true
+	}, scope.Tenant.Platform[:], scope.Tenant.Business[:], scope.Schema[:], after, int64(limit)+1)
+	return page, errors.Join(err, damaged)
+}
+
+// Limits implements storage.Limiter.
+func (s *Store) Limits() storage.Limits {
+	return storage.Limits{MaxData: MaxData, MaxBatch: MaxBatch}
+}
+
+// Close implements storage.Store. It waits for the transaction that is being
+// written, for reads, and for the end of a Backup, which it stops. Nothing that
+// was acknowledged gets lost. An error says that the file could not be closed
+// properly; the store is closed all the same.
+func (s *Store) Close() error {
+	var errs []error
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		<-s.writer.stopped
+		<-s.backup
+		for range cap(s.readers) {
+			if c := <-s.readers; c != nil {
+				errs = append(errs, c.close())
+			}
+		}
+		errs = append(errs, s.writer.disconnect())
+	})
+	if err := errors.Join(errs...); err != nil {
+		return &storage.OpError{Op: "close", Err: fmt.Errorf("the file was not closed properly: %w", err)}
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/sqlite"
+	"example.com/resourcekit/storage/storagetest"
+)
+
+func durable() storagetest.Durable {
+	return storagetest.Durable{
+		New: func(t *testing.T) string { return filepath.Join(t.TempDir(), "records.db") },
+		Open: func(ctx context.Context, place string) (storage.Store, error) {
+			return sqlite.Open(ctx, place, nil)
+		},
+		Block: block,
+	}
+}
+
+// block holds the lock for writing, as another program would.
+func block(t *testing.T, path string) (release func()) {
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	tx, err := db.Conn(context.Background())
+	require.NoError(t, err)
+	_, err = tx.ExecContext(context.Background(), "PRAGMA busy_timeout = 5000")
+	require.NoError(t, err)
+	_, err = tx.ExecContext(context.Background(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	return func() {
+		_, err := tx.ExecContext(context.Background(), "ROLLBACK")
+		require.NoError(t, err)
+		require.NoError(t, tx.Close())
+		require.NoError(t, db.Close())
+	}
+}
+
+func TestStore(t *testing.T) { storagetest.RunDurable(t, durable()) }
+
+func TestMutants(t *testing.T) { storagetest.RunDurableMutants(t, durable()) }

@@ -1,0 +1,371 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"example.com/resourcekit/storage"
+)
+
+// A group ends when it has so many swaps, or so many bytes of data.
+const (
+	maxGroup      = 256
+	maxGroupBytes = 16 << 20
+)
+
+// grace is for how long a call whose context has ended still waits for the
+// outcome of its transaction. That is mostly a matter of milliseconds, and a known
+// outcome is worth far more than they are.
+const grace = 100 * time.Millisecond
+
+const (
+	sqlBegin    = "BEGIN IMMEDIATE"
+	sqlCommit   = "COMMIT"
+	sqlRollback = "ROLLBACK"
+
+	sqlInsert = "INSERT INTO records (platform, business, schema, external_id, revision, id, created_at, updated_at, data)" +
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"
+	sqlUpdate = "UPDATE records SET revision = revision + 1, id = ?6, created_at = ?7, updated_at = ?8, data = ?9 WHERE " +
+		ofKey + " AND revision = ?5"
+	sqlDelete = "DELETE FROM records WHERE " + ofKey + " AND revision = ?5"
+	sqlExists = "SELECT 1 FROM records WHERE " + ofKey
+)
+
+// swap is one compare-and-swap: a Put, or a Delete, of which only the key
+// counts. Its outcome is rev or err.
+type swap struct {
+	record storage.Record
+	expect storage.Revision
+	remove bool
+
+	rev storage.Revision
+	err error
+}
+
+// request is what one call wants to have written. The call and the writer agree
+// by state who it belongs to: the one that changes it from pending first.
+type request struct {
+	swaps []swap
+	state atomic.Int32
+	done  chan struct{} // closed by the writer when the outcome is there
+	err   error         // in place of the outcomes of the swaps
+}
+
+const (
+	pending   = iota // in the queue: without any effect so far
+	taken            // in a transaction of the writer, which will close done
+	abandoned        // the call has returned: the writer leaves it out
+)
+
+// writer is the one goroutine that writes to the file, with the one connection
+// that may.
+type writer struct {
+	store   *Store
+	conn    *conn // nil after a failure
+	queue   chan *request
+	stopped chan struct{}
+
+	transactions int // for tests
+}
+
+func newWriter(s *Store, c *conn) *writer {
+	return &writer{store: s, conn: c, queue: make(chan *request, maxGroup), stopped: make(chan struct{})}
+}
+
+// do has the swaps written and waits for the outcome. When it returns nil, each
+// swap has its own.
+func (w *writer) do(ctx context.Context, swaps []swap) error {
+	r := &request{swaps: swaps, done: make(chan struct{})}
+	select {
+	case <-w.store.closing:
+		return storage.ErrClosed
+	default:
+	}
+	select {
+	case w.queue <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.store.closing:
+		return storage.ErrClosed
+	}
+	var gaveUp error
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		gaveUp = ctx.Err()
+	case <-w.stopped:
+		gaveUp = storage.ErrClosed
+	}
+	if r.state.CompareAndSwap(pending, abandoned) {
+		return gaveUp
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-time.After(grace):
+		return fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, gaveUp)
+	}
+}
+
+func (w *writer) run() {
+	defer close(w.stopped)
+	for {
+		select {
+		case r := <-w.queue:
+			w.write(r)
+		case <-w.store.closing:
+			return
+		}
+	}
+}
+
+// write writes a group: the request and all that are waiting with it.
+func (w *writer) write(first *request) {
+	// The lock comes first. As long as another process has it, each request is
+	// pending, and a call whose context ends leaves no trace.
+	if err := w.begin(); err != nil {
+		w.refuse(first, err)
+		return
+	}
+	group, err := w.apply(first)
+	if err != nil {
+		err = notApplied(err)
+	} else if _, err = w.conn.exec(sqlCommit); err != nil {
+		err = notCommitted(err)
+	}
+	if err != nil {
+		// A closed connection has no transaction, whatever the state it was in.
+		_ = w.disconnect()
+	}
+	w.transactions++
+	for _, r := range group {
+		r.err = err
+		close(r.done)
+	}
+}
+
+// begin opens a transaction that has the lock for writing.
+func (w *writer) begin() error {
+	return w.store.patiently(context.Background(), func() (err error) {
+		if w.conn == nil {
+			if w.conn, err = w.store.connect(); err != nil {
+				return err
+			}
+		}
+		_, err = w.conn.exec(sqlBegin)
+		return err
+	})
+}
+
+// refuse answers all that are waiting, so that they do not wait for the lock
+// one after the other.
+func (w *writer) refuse(first *request, err error) {
+	if !busy(err) {
+		_ = w.disconnect()
+	}
+	err = notApplied(err)
+	for r, more := first, len(w.queue); ; more-- {
+		if r.state.CompareAndSwap(pending, taken) {
+			r.err = err
+			close(r.done)
+		}
+		if more == 0 {
+			return
+		}
+		r = <-w.queue
+	}
+}
+
+// apply runs the swaps of the first request and of all others that are waiting.
+// It returns the requests it took, also with an error, which makes the whole
+// transaction void.
+func (w *writer) apply(first *request) (group []*request, err error) {
+	count, size := 0, 0
+	for r := first; ; {
+		if r.state.CompareAndSwap(pending, taken) {
+			group = append(group, r)
+			for i := range r.swaps {
+				if err := w.swap(&r.swaps[i]); err != nil {
+					return group, err
+				}
+				size += len(r.swaps[i].record.Data)
+			}
+			count += len(r.swaps)
+		}
+		if count >= maxGroup || size >= maxGroupBytes {
+			return group, nil
+		}
+		select {
+		case r = <-w.queue:
+		default:
+			return group, nil
+		}
+	}
+}
+
+// swap runs one swap and notes its outcome. An error is one of SQLite.
+func (w *writer) swap(s *swap) error {
+	if s.err != nil {
+		return nil
+	}
+	key := &s.record.Key
+	platform, business, schema, id := key.Tenant.Platform[:], key.Tenant.Business[:], key.Schema[:], key.ExternalID
+	// No revision is above MaxInt64. One that is expected becomes negative, and
+	// is not found.
+	revision := int64(s.expect)
+	var changed int64
+	var err error
+	switch {
+	case s.remove:
+		changed, err = w.conn.exec(sqlDelete, platform, business, schema, id, revision)
+		if err == nil && changed == 0 {
+			s.err = storage.ErrNotFound
+			err = w.conn.query(sqlExists, 1, func([]driver.Value) bool {
+				s.err = storage.ErrConflict
+				return false
+			}, platform, business, schema, id)
+		}
+		return err
+	case s.expect == 0:
+		revision = int64(storage.FirstRevision())
+		changed, err = w.conn.exec(sqlInsert, platform, business, schema, id, revision,
+			s.record.ID[:], s.record.CreatedAt.UnixMilli(), s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data))
+	default:
+		changed, err = w.conn.exec(sqlUpdate, platform, business, schema, id, revision,
+			s.record.ID[:], s.record.CreatedAt.UnixMilli(), s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data))
+		revision++
+	}
+	if s.rev = storage.Revision(revision); changed == 0 {
+		s.rev, s.err = 0, storage.ErrConflict
+	}
+	return err
+}
+
+// notNil is for a column that can not be NULL.
+func notNil(data []byte) []byte {
+	if data == nil {
+		return []byte{}
+	}
+	return data
+}
+
+func (w *writer) disconnect() error {
+	c := w.conn
+	if w.conn = nil; c == nil {
+		return nil
+	}
+	return c.close()
+}
+
+// Put implements storage.Store. When the context ends after the record went into
+// a transaction, Put waits for the outcome up to 100 ms longer, and then gives an
+// error that matches the context's and ErrUnknownOutcome.
+func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	rev, err := s.putOne(ctx, rec, expect)
+	if err != nil {
+		return 0, &storage.OpError{Op: "put", Key: rec.Key, Err: err}
+	}
+	return rev, nil
+}
+
+func (s *Store) putOne(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	if err := errors.Join(ctx.Err(), rec.Key.Validate(), checkData(rec.Data)); err != nil {
+		return 0, err
+	}
+	swaps := []swap{{record: rec, expect: expect}}
+	if err := s.writer.do(ctx, swaps); err != nil {
+		return 0, err
+	}
+	return swaps[0].rev, swaps[0].err
+}
+
+func checkData(data []byte) error {
+	if len(data) > MaxData {
+		return fmt.Errorf("%w: %d bytes, and at most %d are possible", storage.ErrTooLarge, len(data), MaxData)
+	}
+	return nil
+}
+
+// Delete implements storage.Store. The context is as for Put.
+func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	err := s.deleteOne(ctx, key, expect)
+	if err != nil {
+		return &storage.OpError{Op: "delete", Key: key, Err: err}
+	}
+	return nil
+}
+
+func (s *Store) deleteOne(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	if err := errors.Join(ctx.Err(), key.Validate()); err != nil {
+		return err
+	}
+	if expect == 0 {
+		return errExpectZero
+	}
+	swaps := []swap{{record: storage.Record{Key: key}, expect: expect, remove: true}}
+	if err := s.writer.do(ctx, swaps); err != nil {
+		return err
+	}
+	return swaps[0].err
+}
+
+// PutMany implements storage.BatchStore. The operations share one transaction;
+// one that conflicts leaves the others alone.
+func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+	results, err := s.putMany(ctx, ops)
+	if err != nil {
+		return nil, &storage.OpError{Op: "put many", Err: err}
+	}
+	return results, nil
+}
+
+func (s *Store) putMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	swaps := make([]swap, len(ops))
+	for i, op := range ops {
+		swaps[i] = swap{record: op.Record, expect: op.Expect, err: checkData(op.Record.Data)}
+	}
+	if err := s.writer.do(ctx, swaps); err != nil {
+		return nil, err
+	}
+	results := make([]storage.PutResult, len(ops))
+	for i, sw := range swaps {
+		results[i] = storage.PutResult{Revision: sw.rev, Err: sw.err}
+	}
+	return results, nil
+}
+
+// DeleteMany implements storage.BatchDeleter. The operations share one
+// transaction; one that conflicts leaves the others alone.
+func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+	results, err := s.deleteMany(ctx, ops)
+	if err != nil {
+		return nil, &storage.OpError{Op: "delete many", Err: err}
+	}
+	return results, nil
+}
+
+func (s *Store) deleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	swaps := make([]swap, len(ops))
+	for i, op := range ops {
+		swaps[i] = swap{record: storage.Record{Key: op.Key}, expect: op.Expect, remove: true}
+	}
+	if err := s.writer.do(ctx, swaps); err != nil {
+		return nil, err
+	}
+	results := make([]error, len(ops))
+	for i, sw := range swaps {
+		results[i] = sw.err
+	}
+	return results, nil
+}

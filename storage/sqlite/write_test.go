@@ -1,0 +1,633 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	driversqlite "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"example.com/resourcekit/storage"
+)
+
+var bg = context.Background()
+
+func testKey(id string) storage.Key {
+	return storage.Key{Tenant: storage.TenantOf("acme", "main"), Schema: uuid.Max, ExternalID: id}
+}
+
+func testRecord(id string) storage.Record {
+	return storage.Record{Key: testKey(id), Data: []byte("born 1970-01-01")}
+}
+
+func testStore(t testing.TB, opts *Options) *Store {
+	t.Helper()
+	s, err := Open(bg, filepath.Join(t.TempDir(), "records.db"), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// lock holds the lock for writing until it is released.
+func lock(t testing.TB, s *Store) (release func()) {
+	t.Helper()
+	c, err := s.connect()
+	require.NoError(t, err)
+	require.NoError(t, s.patiently(bg, func() error {
+		_, err := c.exec(sqlBegin)
+		return err
+	}))
+	var once sync.Once
+	release = func() { once.Do(func() { _ = c.close() }) }
+	t.Cleanup(release)
+	return release
+}
+
+// before calls f ahead of a statement of the writer, which is not run if f
+// returns an error. The writer must be idle.
+func before(t testing.TB, s *Store, query string, f func() error) {
+	t.Helper()
+	real, err := s.writer.conn.prepare(query)
+	require.NoError(t, err)
+	s.writer.conn.stmts[query] = hooked{real, f}
+}
+
+type hooked struct {
+	statement
+	f func() error
+}
+
+func (h hooked) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if err := h.f(); err != nil {
+		return nil, err
+	}
+	return h.statement.ExecContext(ctx, args)
+}
+
+// coded is an error of the driver, whose text is not to be seen.
+type coded int
+
+func (c coded) Error() string { return "alice@example.com" }
+func (c coded) Code() int     { return int(c) }
+
+// queued waits until so many requests are in the queue.
+func queued(t testing.TB, s *Store, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(s.writer.queue) == n }, 5*time.Second, time.Millisecond)
+}
+
+// start runs n calls at the same time; the result waits for their errors.
+func start(n int, call func(i int) error) (wait func() []error) {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = call(i) })
+	}
+	return func() []error {
+		wg.Wait()
+		return errs
+	}
+}
+
+func silent(t testing.TB, err error) {
+	t.Helper()
+	require.Error(t, err)
+	var op *storage.OpError
+	require.ErrorAs(t, err, &op)
+	require.Contains(t, err.Error(), op.Op)
+	for _, secret := range []string{"alice", "born", "acme", "1970"} {
+		require.NotContains(t, err.Error(), secret)
+	}
+}
+
+func TestPragmas(t *testing.T) {
+	for _, tt := range []struct {
+		opts *Options
+		sync int64
+	}{
+		{nil, 2},
+		{&Options{SyncNormal: true}, 1},
+	} {
+		s := testStore(t, tt.opts)
+		check := func(c *conn, queryOnly int64) {
+			for query, want := range map[string]driver.Value{
+				"PRAGMA journal_mode":   "wal",
+				"PRAGMA synchronous":    tt.sync,
+				"PRAGMA query_only":     queryOnly,
+				"PRAGMA page_size":      int64(8192),
+				"PRAGMA application_id": int64(applicationID),
+				"PRAGMA user_version":   int64(1),
+				"PRAGMA trusted_schema": int64(0),
+				"PRAGMA encoding":       "UTF-8",
+			} {
+				got, err := c.value(query)
+				require.NoError(t, err)
+				require.Equal(t, want, got, query)
+			}
+		}
+		check(s.writer.conn, 0)
+		require.NoError(t, s.read(bg, func(c *conn) error {
+			check(c, 1)
+			_, err := c.exec("DELETE FROM records")
+			require.Equal(t, codes.SQLITE_READONLY, resultCode(err))
+			return nil
+		}))
+		_ = s.writer.disconnect()
+		_, err := s.Put(bg, testRecord("k"), 0)
+		require.NoError(t, err)
+		check(s.writer.conn, 0)
+	}
+}
+
+// TestPlans: no statement scans or sorts.
+func TestPlans(t *testing.T) {
+	s := testStore(t, nil)
+	for _, query := range []string{sqlGet, sqlList, sqlUpdate, sqlDelete, sqlExists} {
+		var plan []string
+		require.NoError(t, s.writer.conn.query("EXPLAIN QUERY PLAN "+query, 4, func(row []driver.Value) bool {
+			plan = append(plan, fmt.Sprint(row[3]))
+			return true
+		}, nil, nil, nil, nil, nil, nil, nil, nil, nil))
+		require.Len(t, plan, 1, "%s: %v", query, plan)
+		require.Contains(t, plan[0], "SEARCH records USING PRIMARY KEY (platform=? AND business=? AND schema=? AND external_id")
+	}
+}
+
+func TestWaitingWritesShareATransaction(t *testing.T) {
+	const n = 100
+	s := testStore(t, nil)
+	release := lock(t, s)
+	wait := start(n, func(i int) error {
+		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		return err
+	})
+	queued(t, s, n-1) // the first one is with the writer
+	release()
+	for _, err := range wait() {
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, s.writer.transactions)
+}
+
+func TestGroupEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		calls int
+		put   func(s *Store, i int) error
+		want  int
+	}{
+		{"by swaps", 250, func(s *Store, i int) error {
+			ops := []storage.PutOp{{Record: testRecord(fmt.Sprint(i))}, {Record: testRecord(fmt.Sprint(i, "b"))}}
+			_, err := s.PutMany(bg, ops)
+			return err
+		}, 2},
+		{"by bytes", 5, func(s *Store, i int) error {
+			rec := testRecord(fmt.Sprint(i))
+			rec.Data = make([]byte, maxGroupBytes/2)
+			_, err := s.Put(bg, rec, 0)
+			return err
+		}, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := testStore(t, nil)
+			release := lock(t, s)
+			wait := start(tt.calls, func(i int) error { return tt.put(s, i) })
+			queued(t, s, tt.calls-1)
+			release()
+			for _, err := range wait() {
+				require.NoError(t, err)
+			}
+			require.Equal(t, tt.want, s.writer.transactions)
+		})
+	}
+}
+
+func TestConflictInAGroup(t *testing.T) {
+	const n = 20
+	s := testStore(t, nil)
+	_, err := s.Put(bg, testRecord("7"), 0)
+	require.NoError(t, err)
+	release := lock(t, s)
+	wait := start(n, func(i int) error {
+		if i%5 == 4 {
+			return s.Delete(bg, testKey(fmt.Sprint("absent", i)), 1)
+		}
+		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		return err
+	})
+	queued(t, s, n-1)
+	release()
+	for i, err := range wait() {
+		switch {
+		case i == 7:
+			require.ErrorIs(t, err, storage.ErrConflict)
+		case i%5 == 4:
+			require.ErrorIs(t, err, storage.ErrNotFound)
+		default:
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, 2, s.writer.transactions)
+}
+
+// TestSameKeyInAGroup: of several swaps with one expectation one succeeds.
+func TestSameKeyInAGroup(t *testing.T) {
+	const n = 10
+	s := testStore(t, nil)
+	release := lock(t, s)
+	wait := start(n, func(i int) error {
+		_, err := s.Put(bg, testRecord("k"), 0)
+		return err
+	})
+	queued(t, s, n-1)
+	release()
+	created := 0
+	for _, err := range wait() {
+		if err == nil {
+			created++
+		} else {
+			require.ErrorIs(t, err, storage.ErrConflict)
+		}
+	}
+	require.Equal(t, 1, created)
+}
+
+func TestLocked(t *testing.T) {
+	const n, timeout = 20, 200 * time.Millisecond
+	s := testStore(t, &Options{BusyTimeout: timeout})
+	release := lock(t, s)
+	begin := time.Now()
+	for _, err := range start(n, func(i int) error {
+		_, err := s.Put(bg, testRecord("alice"+fmt.Sprint(i)), 0)
+		return err
+	})() {
+		silent(t, err)
+		require.ErrorIs(t, err, storage.ErrUnavailable)
+		require.NotErrorIs(t, err, storage.ErrUnknownOutcome)
+		require.ErrorContains(t, err, "SQLITE_BUSY")
+		var d *driversqlite.Error
+		require.ErrorAs(t, err, &d)
+	}
+	// One that came when the others were being refused starts a wait of its own.
+	require.Less(t, time.Since(begin), 3*timeout)
+	release()
+	_, err := s.Put(bg, testRecord("alice0"), 0)
+	require.NoError(t, err)
+	page, err := s.List(bg, testKey("x").Scope(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, page.Records, 1, "nothing of what was refused was applied")
+}
+
+func TestCancelledWhileWaiting(t *testing.T) {
+	s := testStore(t, nil)
+	release := lock(t, s)
+	ctx, cancel := context.WithCancel(bg)
+	wait := start(10, func(i int) error {
+		_, err := s.Put(ctx, testRecord(fmt.Sprint(i)), 0)
+		return err
+	})
+	queued(t, s, 9)
+	cancel()
+	for _, err := range wait() {
+		silent(t, err)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, storage.ErrUnknownOutcome)
+	}
+	release()
+	_, err := s.Put(bg, testRecord("k"), 0)
+	require.NoError(t, err)
+	page, err := s.List(bg, testKey("x").Scope(), "", 100)
+	require.NoError(t, err)
+	require.Len(t, page.Records, 1)
+}
+
+func TestCancelledInTheTransaction(t *testing.T) {
+	s := testStore(t, nil)
+	committing, proceed := make(chan struct{}), make(chan struct{})
+	before(t, s, sqlCommit, func() error {
+		committing <- struct{}{}
+		<-proceed
+		return nil
+	})
+	ctx, cancel := context.WithCancel(bg)
+	wait := start(1, func(i int) error {
+		_, err := s.Put(ctx, testRecord("k"), 0)
+		return err
+	})
+	<-committing
+	cancel()
+	err := wait()[0]
+	silent(t, err)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, storage.ErrUnknownOutcome)
+	close(proceed)
+	require.NoError(t, s.Close())
+	again, err := Open(bg, s.path, nil)
+	require.NoError(t, err)
+	defer again.Close()
+	_, err = again.Get(bg, testKey("k"))
+	require.NoError(t, err, "it was applied in the end")
+}
+
+// TestCloseAnswersWhatWasTaken: a write whose outcome is known is told it, one
+// that was waiting is either written after all or not, and told as well. Which
+// of the two is left to chance, hence the rounds.
+func TestCloseAnswersWhatWasTaken(t *testing.T) {
+	for range 10 {
+		s := testStore(t, nil)
+		committing, proceed := make(chan struct{}, 2), make(chan struct{})
+		before(t, s, sqlCommit, func() error {
+			committing <- struct{}{}
+			<-proceed
+			return nil
+		})
+		put := func(id string) func() []error {
+			return start(1, func(int) error {
+				_, err := s.Put(bg, testRecord(id), 0)
+				return err
+			})
+		}
+		first := put("first")
+		<-committing
+		second := put("second")
+		queued(t, s, 1)
+		closed := start(1, func(int) error { return s.Close() })
+		<-s.closing
+		close(proceed)
+		require.NoError(t, first()[0])
+		err := second()[0]
+		require.NoError(t, closed()[0])
+
+		again, openErr := Open(bg, s.path, nil)
+		require.NoError(t, openErr)
+		_, getErr := again.Get(bg, testKey("first"))
+		require.NoError(t, getErr)
+		_, getErr = again.Get(bg, testKey("second"))
+		require.NoError(t, again.Close())
+		if err != nil {
+			require.ErrorIs(t, err, storage.ErrClosed)
+			require.ErrorIs(t, getErr, storage.ErrNotFound)
+		} else {
+			require.NoError(t, getErr)
+		}
+	}
+}
+
+// TestCloseWhileLocked does not wait for another process.
+func TestCloseWhileLocked(t *testing.T) {
+	s := testStore(t, nil)
+	lock(t, s)
+	wait := start(10, func(i int) error {
+		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		return err
+	})
+	queued(t, s, 9)
+	begin := time.Now()
+	require.NoError(t, s.Close())
+	for _, err := range wait() {
+		require.ErrorIs(t, err, storage.ErrClosed)
+	}
+	require.Less(t, time.Since(begin), time.Second)
+}
+
+func TestDiskFull(t *testing.T) {
+	s := testStore(t, nil)
+	_, err := s.writer.conn.exec("PRAGMA max_page_count = 8")
+	require.NoError(t, err)
+	release := lock(t, s)
+	wait := start(20, func(i int) error {
+		rec := testRecord(fmt.Sprint("alice", i))
+		rec.Data = append(rec.Data, make([]byte, 8<<10)...)
+		_, err := s.Put(bg, rec, 0)
+		return err
+	})
+	queued(t, s, 19)
+	release()
+	failed := 0
+	for _, err := range wait() {
+		if err == nil { // it was in the next transaction, of a new connection
+			continue
+		}
+		failed++
+		silent(t, err)
+		require.ErrorIs(t, err, storage.ErrUnavailable)
+		require.NotErrorIs(t, err, storage.ErrUnknownOutcome)
+		require.ErrorContains(t, err, "SQLITE_FULL")
+	}
+	require.NotZero(t, failed)
+	page, err := s.List(bg, testKey("x").Scope(), "", 100)
+	require.NoError(t, err)
+	require.Len(t, page.Records, 20-failed, "nothing of the transaction was applied")
+	_, err = s.Put(bg, testRecord("later"), 0)
+	require.NoError(t, err)
+}
+
+// TestFailures injects errors of the driver at each step of a transaction.
+func TestFailures(t *testing.T) {
+	for _, tt := range []struct {
+		step string
+		code int
+		want error // nil: neither ErrUnavailable nor ErrUnknownOutcome
+		text string
+	}{
+		{sqlBegin, codes.SQLITE_IOERR, storage.ErrUnavailable, "SQLITE_IOERR"},
+		{sqlBegin, codes.SQLITE_CORRUPT, nil, "SQLITE_CORRUPT"},
+		{sqlInsert, codes.SQLITE_FULL, storage.ErrUnavailable, "SQLITE_FULL"},
+		{sqlInsert, codes.SQLITE_IOERR | 3<<8, storage.ErrUnavailable, "code 778"},
+		{sqlInsert, codes.SQLITE_CORRUPT, nil, "SQLITE_CORRUPT"},
+		{sqlInsert, codes.SQLITE_NOTADB, nil, "SQLITE_NOTADB"},
+		{sqlInsert, codes.SQLITE_CONSTRAINT, nil, "SQLITE_CONSTRAINT"},
+		{sqlInsert, 0, nil, "driver"},
+		{sqlCommit, codes.SQLITE_BUSY, storage.ErrUnavailable, "SQLITE_BUSY"},
+		{sqlCommit, codes.SQLITE_FULL, storage.ErrUnavailable, "SQLITE_FULL"},
+		{sqlCommit, codes.SQLITE_IOERR | 4<<8, storage.ErrUnknownOutcome, "SQLITE_IOERR"},
+		{sqlCommit, codes.SQLITE_CORRUPT, storage.ErrUnknownOutcome, "SQLITE_CORRUPT"},
+	} {
+		t.Run(fmt.Sprint(tt.step[:6], " ", tt.code), func(t *testing.T) {
+			s := testStore(t, nil)
+			before(t, s, tt.step, func() error { return coded(tt.code) })
+			_, err := s.Put(bg, testRecord("alice"), 0)
+			silent(t, err)
+			require.ErrorContains(t, err, tt.text)
+			for _, class := range []error{storage.ErrUnavailable, storage.ErrUnknownOutcome} {
+				require.Equal(t, class == tt.want, errors.Is(err, class), "%v: %v", class, err)
+			}
+			var d coded
+			require.ErrorAs(t, err, &d)
+			_, err = s.Get(bg, testKey("alice"))
+			require.ErrorIs(t, err, storage.ErrNotFound, "rolled back")
+			_, err = s.Put(bg, testRecord("alice"), 0)
+			require.NoError(t, err, "by a new connection")
+		})
+	}
+}
+
+// TestReaderAfterAFailure: a reader that failed inside a transaction must not go
+// on with its old snapshot.
+func TestReaderAfterAFailure(t *testing.T) {
+	s := testStore(t, &Options{Readers: 1})
+	require.Error(t, s.read(bg, func(c *conn) error {
+		_, err := c.exec("BEGIN")
+		require.NoError(t, err)
+		_, err = c.value("SELECT count(*) FROM records")
+		require.NoError(t, err)
+		_, err = c.value("SELECT x FROM records")
+		return err
+	}))
+	rev, err := s.Put(bg, testRecord("k"), 0)
+	require.NoError(t, err)
+	rec, err := s.Get(bg, testKey("k"))
+	require.NoError(t, err)
+	require.Equal(t, rev, rec.Revision)
+}
+
+func TestReadersAreLimited(t *testing.T) {
+	s := testStore(t, &Options{Readers: 1})
+	require.NoError(t, s.read(bg, func(*conn) error {
+		ctx, cancel := context.WithTimeout(bg, 20*time.Millisecond)
+		defer cancel()
+		_, err := s.Get(ctx, testKey("k"))
+		silent(t, err)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		return nil
+	}))
+}
+
+func TestDamagedFile(t *testing.T) {
+	s := testStore(t, nil)
+	for i := range 200 {
+		_, err := s.Put(bg, testRecord(fmt.Sprint("alice", i)), 0)
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Close())
+	data, err := os.ReadFile(s.path)
+	require.NoError(t, err)
+	for i := 8192; i < len(data); i++ {
+		data[i] ^= 0x5a
+	}
+	require.NoError(t, os.WriteFile(s.path, data, 0o600))
+	s, err = Open(bg, s.path, nil)
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = s.Get(bg, testKey("alice1"))
+	silent(t, err)
+	require.ErrorContains(t, err, "SQLITE_CORRUPT")
+	require.NotErrorIs(t, err, storage.ErrNotFound)
+	_, err = s.Put(bg, testRecord("alice1"), 0)
+	silent(t, err)
+	require.ErrorContains(t, err, "SQLITE_CORRUPT")
+}
+
+// TestForeignRow: what others wrote into the table is not taken for a record.
+func TestForeignRow(t *testing.T) {
+	s := testStore(t, nil)
+	k := testKey("alice")
+	_, err := s.writer.conn.exec(sqlInsert, k.Tenant.Platform[:], k.Tenant.Business[:], k.Schema[:], k.ExternalID,
+		int64(1), []byte("short id"), int64(0), int64(0), []byte("born"))
+	require.NoError(t, err)
+	_, err = s.Get(bg, k)
+	silent(t, err)
+	require.NotErrorIs(t, err, storage.ErrNotFound)
+	_, err = s.List(bg, k.Scope(), "", 10)
+	silent(t, err)
+	_, err = s.GetMany(bg, []storage.Key{k})
+	silent(t, err)
+}
+
+func TestPageEndsByBytes(t *testing.T) {
+	s := testStore(t, nil)
+	for i := range 5 {
+		rec := testRecord(fmt.Sprint(i))
+		rec.Data = make([]byte, maxPageBytes/2)
+		_, err := s.Put(bg, rec, 0)
+		require.NoError(t, err)
+	}
+	page, err := s.List(bg, testKey("x").Scope(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, page.Records, 2)
+	require.Equal(t, "1", page.Next)
+}
+
+func TestPutManyTooLarge(t *testing.T) {
+	s := testStore(t, nil)
+	large := testRecord("large")
+	large.Data = make([]byte, MaxData+1)
+	results, err := s.PutMany(bg, []storage.PutOp{{Record: testRecord("a")}, {Record: large}, {Record: testRecord("b")}})
+	require.NoError(t, err)
+	require.NoError(t, results[0].Err)
+	require.ErrorIs(t, results[1].Err, storage.ErrTooLarge)
+	require.NoError(t, results[2].Err)
+}
+
+// settles waits until there are no more goroutines than that.
+func settles(t testing.TB, goroutines int) {
+	t.Helper()
+	for range 1000 {
+		if runtime.NumGoroutine() <= goroutines {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("%d goroutines, and at most %d should be left", runtime.NumGoroutine(), goroutines)
+}
+
+// TestNothingIsLeft: neither cancelled calls nor a store that was closed leave
+// goroutines or descriptors behind.
+func TestNothingIsLeft(t *testing.T) {
+	dir := t.TempDir()
+	files := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			return 0
+		}
+		n := 0
+		for _, e := range entries {
+			if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(target, dir) {
+				n++
+			}
+		}
+		return n
+	}
+	goroutines := runtime.NumGoroutine()
+	s, err := Open(bg, filepath.Join(dir, "records.db"), nil)
+	require.NoError(t, err)
+	release := lock(t, s)
+	for i := range 1000 {
+		ctx, cancel := context.WithTimeout(bg, time.Duration(i%10)*10*time.Microsecond)
+		switch i % 4 {
+		case 0:
+			_, err = s.Put(ctx, testRecord("k"), 0)
+		case 1:
+			err = s.Delete(ctx, testKey("k"), 1)
+		case 2:
+			_, err = s.PutMany(ctx, []storage.PutOp{{Record: testRecord("k")}})
+		case 3:
+			_, err = s.List(ctx, testKey("k").Scope(), "", 10)
+		}
+		cancel()
+		if i%4 != 3 {
+			require.Error(t, err)
+		}
+	}
+	settles(t, goroutines+1) // the writer
+	release()
+	_, err = s.Put(bg, testRecord("k"), 0)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	settles(t, goroutines)
+	require.Zero(t, files(), "descriptors")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "-wal and -shm are gone")
+}
