@@ -1,0 +1,265 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"example.com/resourcekit/storage"
+)
+
+// GetMany implements storage.BatchStore, with one statement for each scope that
+// the keys are of, all in one round trip.
+func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	keys = slices.Clone(keys) // the statements may outlive the call
+	return do(ctx, s, operation{name: "get many"}, func(ctx context.Context, conn *pgx.Conn) ([]storage.Record, error) {
+		records := make([]storage.Record, len(keys))
+		for i, key := range keys {
+			records[i].Key = key
+		}
+		var batch pgx.Batch
+		key := func(i int) storage.Key { return keys[i] }
+		for scope, numbers := range scopes(sorted(len(keys), key), key) {
+			ids := make(pgtype.FlatArray[string], len(numbers))
+			for i, number := range numbers {
+				ids[i] = keys[number].ExternalID
+			}
+			t := scope.Tenant
+			batch.Queue(s.sql.getMany, toUUID(t.Platform), toUUID(t.Business), toUUID(scope.Schema), ids).
+				Query(func(rows pgx.Rows) error {
+					var n int64
+					row := newRow(&n)
+					for rows.Next() {
+						if err := rows.Scan(row.columns...); err != nil {
+							return err
+						}
+						row.fill(&records[numbers[n-1]])
+					}
+					return rows.Err()
+				})
+		}
+		return records, conn.SendBatch(ctx, &batch).Close()
+	})
+}
+
+// PutMany implements storage.BatchStore. The updates of a scope are one
+// statement, and its creates another; all are one round trip and one
+// transaction. Only a batch with more than 16 MiB of data takes several.
+func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	results := make([]storage.PutResult, len(ops))
+	// All batches lock their rows in the order of the keys, so that two of them
+	// do not wait for each other.
+	order := sorted(len(ops), func(i int) storage.Key { return ops[i].Record.Key })
+	order = slices.DeleteFunc(order, func(i int) bool {
+		tooLarge := len(ops[i].Record.Data) > MaxData
+		if tooLarge {
+			results[i].Err = storage.ErrTooLarge
+		}
+		return tooLarge
+	})
+	for len(order) > 0 {
+		n, size := 0, 0
+		for n < len(order) && (n == 0 || size+len(ops[order[n]].Record.Data) <= maxBytes) {
+			size += len(ops[order[n]].Record.Data)
+			n++
+		}
+		s.putSome(ctx, ops, order[:n], results)
+		order = order[n:]
+	}
+	return results, nil
+}
+
+// putSome puts the operations with the given numbers and fills their results.
+func (s *Store) putSome(ctx context.Context, ops []storage.PutOp, numbers []int, results []storage.PutResult) {
+	var puts []*putColumns
+	key := func(i int) storage.Key { return ops[i].Record.Key }
+	for scope, numbers := range scopes(numbers, key) {
+		for _, c := range []*putColumns{
+			newPutColumns(scope, s.sql.updateMany, false, ops, numbers),
+			newPutColumns(scope, s.sql.createMany, true, ops, numbers),
+		} {
+			if len(c.numbers) > 0 {
+				puts = append(puts, c)
+			}
+		}
+	}
+	type applied map[int]storage.Revision // by the numbers of the operations
+	done, err := do(ctx, s, operation{name: "put many", write: true}, func(ctx context.Context, conn *pgx.Conn) (applied, error) {
+		done := make(applied, len(numbers))
+		var batch pgx.Batch
+		for _, c := range puts {
+			c.queue(&batch, done)
+		}
+		return done, conn.SendBatch(ctx, &batch).Close()
+	})
+	for _, i := range numbers {
+		rev, ok := done[i]
+		switch {
+		case err != nil:
+			results[i].Err = err
+		case ok:
+			results[i].Revision = rev
+		default:
+			results[i].Err = storage.ErrConflict
+		}
+	}
+}
+
+// putColumns are the parameters of a statement that puts many records of one
+// scope, one array per column.
+type putColumns struct {
+	scope  storage.Scope
+	sql    string
+	create bool
+
+	numbers          []int // of the operations
+	externalID       pgtype.FlatArray[string]
+	revision         pgtype.FlatArray[int64] // the new ones of creates, the expected ones of updates
+	id               pgtype.FlatArray[pgtype.UUID]
+	created, updated pgtype.FlatArray[time.Time]
+	data             []byte                  // of all records, one after the other
+	start, length    pgtype.FlatArray[int64] // of each one's data; start counts from 1
+}
+
+// newPutColumns takes the creates or the updates among the operations with these
+// numbers.
+func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.PutOp, numbers []int) *putColumns {
+	c := &putColumns{scope: scope, sql: sql, create: create}
+	size := 0
+	for _, i := range numbers {
+		if (ops[i].Expect == 0) == create {
+			c.numbers = append(c.numbers, i)
+			size += len(ops[i].Record.Data)
+		}
+	}
+	n := len(c.numbers)
+	c.externalID, c.id = make(pgtype.FlatArray[string], n), make(pgtype.FlatArray[pgtype.UUID], n)
+	c.created, c.updated = make(pgtype.FlatArray[time.Time], n), make(pgtype.FlatArray[time.Time], n)
+	c.revision, c.start, c.length = make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n)
+	c.data = make([]byte, 0, size)
+	for k, i := range c.numbers {
+		rec := &ops[i].Record
+		c.externalID[k], c.id[k] = rec.Key.ExternalID, toUUID(rec.ID)
+		if c.revision[k] = toBigint(ops[i].Expect); create {
+			c.revision[k] = int64(storage.FirstRevision())
+		}
+		c.created[k], c.updated[k] = toMillisecond(rec.CreatedAt), toMillisecond(rec.UpdatedAt)
+		c.start[k], c.length[k] = int64(len(c.data)+1), int64(len(rec.Data))
+		c.data = append(c.data, rec.Data...)
+	}
+	return c
+}
+
+// queue adds the statement to the batch. The revisions of the rows that it
+// writes go to done.
+func (c *putColumns) queue(batch *pgx.Batch, done map[int]storage.Revision) {
+	t := c.scope.Tenant
+	batch.Queue(c.sql, toUUID(t.Platform), toUUID(t.Business), toUUID(c.scope.Schema),
+		c.externalID, c.revision, c.id, c.created, c.updated, c.data, c.start, c.length).
+		Query(func(rows pgx.Rows) error {
+			var id string
+			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+				// The ids are sorted, since they are those of one scope.
+				i, ok := slices.BinarySearch(c.externalID, id)
+				if !ok {
+					return errForeignRow
+				}
+				revision := storage.Revision(c.revision[i])
+				if !c.create {
+					revision++
+				}
+				done[c.numbers[i]] = revision
+				return nil
+			})
+			return err
+		})
+}
+
+// DeleteMany implements storage.BatchDeleter, with one statement for each scope
+// that the keys are of, all in one round trip and one transaction.
+func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	ops = slices.Clone(ops) // the statements may outlive the call
+	return do(ctx, s, operation{name: "delete many", write: true}, func(ctx context.Context, conn *pgx.Conn) ([]error, error) {
+		results := make([]error, len(ops))
+		for i := range results {
+			results[i] = storage.ErrNotFound
+		}
+		var batch pgx.Batch
+		key := func(i int) storage.Key { return ops[i].Key }
+		for scope, numbers := range scopes(sorted(len(ops), key), key) {
+			ids := make([]string, len(numbers))
+			revisions := make([]int64, len(numbers))
+			for i, number := range numbers {
+				ids[i], revisions[i] = ops[number].Key.ExternalID, toBigint(ops[number].Expect)
+			}
+			t := scope.Tenant
+			batch.Queue(s.sql.deleteMany, toUUID(t.Platform), toUUID(t.Business), toUUID(scope.Schema),
+				pgtype.FlatArray[string](ids), pgtype.FlatArray[int64](revisions)).
+				Query(func(rows pgx.Rows) error {
+					var id string
+					var deleted bool
+					_, err := pgx.ForEachRow(rows, []any{&id, &deleted}, func() error {
+						i, ok := slices.BinarySearch(ids, id)
+						if !ok {
+							return errForeignRow
+						}
+						if results[numbers[i]] = storage.ErrConflict; deleted {
+							results[numbers[i]] = nil
+						}
+						return nil
+					})
+					return err
+				})
+		}
+		return results, conn.SendBatch(ctx, &batch).Close()
+	})
+}
+
+// errForeignRow is for a server that returns rows which were not asked for.
+var errForeignRow = errors.New("a row that was not written")
+
+// sorted returns the numbers below n in the order of their keys.
+func sorted(n int, key func(int) storage.Key) []int {
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	slices.SortFunc(numbers, func(i, j int) int { return key(i).Compare(key(j)) })
+	return numbers
+}
+
+// scopes yields the scopes of sorted keys, with the numbers of each one's keys.
+func scopes(sorted []int, key func(int) storage.Key) iter.Seq2[storage.Scope, []int] {
+	return func(yield func(storage.Scope, []int) bool) {
+		for len(sorted) > 0 {
+			scope, n := key(sorted[0]).Scope(), 1
+			for n < len(sorted) && key(sorted[n]).Scope() == scope {
+				n++
+			}
+			if !yield(scope, sorted[:n]) {
+				return
+			}
+			sorted = sorted[n:]
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/resourcekit/storage"
+)
+
+// operation is what an error says about a call.
+type operation struct {
+	name  string
+	key   storage.Key
+	write bool
+}
+
+func (op operation) failed(err error) error {
+	return &storage.OpError{Op: op.name, Key: op.key, Err: err}
+}
+
+// maxReads is how often a read is tried that a serializable transaction stands
+// in the way of.
+const maxReads = 5
+
+// do runs the statements of one call on one connection. Its errors are those
+// of the contract.
+//
+// The caller's context ends the wait for a connection, and the caller's wait
+// for the answer, but never a statement that has been sent: that runs to its
+// end, under a timeout of its own, and gives the connection back. Otherwise
+// every cancelled request would cost a connection, since a connection on which
+// an answer is still to come is good for nothing else, and would interrupt a
+// commit that waits for its standby, which leaves it applied on the primary
+// alone.
+//
+// The statement function may so outlive the call: it shares no memory with it
+// but what nobody changes.
+func do[T any](ctx context.Context, s *Store, op operation, statement func(context.Context, *pgx.Conn) (T, error)) (T, error) {
+	var none T
+	if err := s.begin(); err != nil {
+		return none, err
+	}
+	timeout := s.opts.ReadTimeout
+	if op.write {
+		timeout = s.opts.WriteTimeout
+	}
+	conn, err := s.acquire(ctx, timeout)
+	if err != nil {
+		s.calls.Done()
+		return none, op.failed(err)
+	}
+	type answer struct {
+		value T
+		err   error
+	}
+	run := func() answer {
+		defer s.calls.Done()
+		defer conn.Release()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+		defer cancel()
+		for attempt := 1; ; attempt++ {
+			value, err := statement(ctx, conn.Conn())
+			if err == nil {
+				return answer{value: value}
+			}
+			if op.write || attempt == maxReads || !collided(err) {
+				return answer{err: op.failed(classify(err, op.write))}
+			}
+		}
+	}
+	if ctx.Done() == nil {
+		a := run()
+		return a.value, a.err
+	}
+	answers := make(chan answer, 1)
+	go func() { answers <- run() }()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		return none, op.failed(abandoned(ctx.Err(), op.write))
+	}
+}
+
+// acquire takes a connection from the pool. Its errors mean that nothing was
+// sent.
+func (s *Store) acquire(ctx context.Context, timeout time.Duration) (*pgxpool.Conn, error) {
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := s.pool.Acquire(bounded)
+	if ended := ctx.Err(); ended != nil {
+		if err == nil {
+			conn.Release()
+		}
+		return nil, ended
+	}
+	if err != nil {
+		return nil, notConnected(err)
+	}
+	return conn, nil
+}

@@ -1,0 +1,195 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/postgres"
+	"example.com/resourcekit/storage/postgres/pgtest"
+)
+
+// counts of what goes to the server.
+type counts struct {
+	statements, trips atomic.Int64
+}
+
+func (c *counts) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	c.statements.Add(1)
+	return ctx
+}
+func (c *counts) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (c *counts) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	c.statements.Add(int64(data.Batch.Len()))
+	return ctx
+}
+func (c *counts) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (c *counts) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+
+// countingConn counts a round trip whenever something is sent after something
+// has been received.
+type countingConn struct {
+	net.Conn
+	counts  *counts
+	sending atomic.Bool
+}
+
+func (c *countingConn) Write(b []byte) (int, error) {
+	if !c.sending.Swap(true) {
+		c.counts.trips.Add(1)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *countingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.sending.Store(false)
+	return n, err
+}
+
+// newStore returns a store on tables of its own, over a pool that configure, if
+// not nil, has prepared.
+func newStore(t testing.TB, opts postgres.Options, configure func(*pgxpool.Config)) (*postgres.Store, *pgxpool.Pool) {
+	dsn := pgtest.DSN(t)
+	opts.Schema = pgtest.Schema(t, dsn)
+	return newStoreAt(t, dsn, opts, configure)
+}
+
+func newStoreAt(t testing.TB, dsn string, opts postgres.Options, configure func(*pgxpool.Config)) (*postgres.Store, *pgxpool.Pool) {
+	cfg, err := pgxpool.ParseConfig(dsn)
+	require.NoError(t, err)
+	if configure != nil {
+		configure(cfg)
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	require.NoError(t, postgres.Migrate(context.Background(), pool, &opts))
+	store, err := postgres.New(context.Background(), pool, &opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	return store, pool
+}
+
+func testKey(id string) storage.Key {
+	return storage.Key{Tenant: storage.TenantOf("acme", "main"), Schema: uuid.Max, ExternalID: id}
+}
+
+func testOps(prefix string, n int) []storage.PutOp {
+	ops := make([]storage.PutOp, n)
+	for i := range ops {
+		ops[i].Record = storage.Record{Key: testKey(fmt.Sprintf("%s-%04d", prefix, i)), Data: []byte(`{"a":1}`)}
+	}
+	return ops
+}
+
+// mustPutMany puts the operations and lets them expect what they have put.
+func mustPutMany(t testing.TB, store storage.Store, ops []storage.PutOp) {
+	results, err := storage.PutMany(context.Background(), store, ops)
+	require.NoError(t, err)
+	for i, r := range results {
+		require.NoError(t, r.Err)
+		ops[i].Expect = r.Revision
+	}
+}
+
+func keysOf(ops []storage.PutOp) []storage.Key {
+	keys := make([]storage.Key, len(ops))
+	for i, op := range ops {
+		keys[i] = op.Record.Key
+	}
+	return keys
+}
+
+// TestRoundTrips holds what the documentation promises for each method.
+func TestRoundTrips(t *testing.T) {
+	c := &counts{}
+	store, _ := newStore(t, postgres.Options{}, func(cfg *pgxpool.Config) {
+		cfg.MaxConns = 1
+		cfg.ConnConfig.Tracer = c
+		dial := cfg.ConnConfig.DialFunc
+		cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return &countingConn{Conn: conn, counts: c}, err
+		}
+	})
+	ctx := context.Background()
+	key := testKey("key")
+	rev := storage.Revision(0)
+	many := testOps("many", postgres.MaxBatch)
+	round := 0
+	steps := []struct {
+		name              string
+		statements, trips int64
+		call              func()
+	}{
+		{"create", 1, 1, func() {
+			var err error
+			rev, err = store.Put(ctx, storage.Record{Key: key}, 0)
+			require.NoError(t, err)
+		}},
+		{"create over a record", 1, 1, func() {
+			_, err := store.Put(ctx, storage.Record{Key: key}, 0)
+			require.ErrorIs(t, err, storage.ErrConflict)
+		}},
+		{"update", 1, 1, func() {
+			var err error
+			rev, err = store.Put(ctx, storage.Record{Key: key}, rev)
+			require.NoError(t, err)
+		}},
+		{"update in another revision", 1, 1, func() {
+			_, err := store.Put(ctx, storage.Record{Key: key}, rev+1)
+			require.ErrorIs(t, err, storage.ErrConflict)
+		}},
+		{"get", 1, 1, func() {
+			_, err := store.Get(ctx, key)
+			require.NoError(t, err)
+		}},
+		{"list", 1, 1, func() {
+			_, err := store.List(ctx, key.Scope(), "", 100)
+			require.NoError(t, err)
+		}},
+		{"delete in another revision", 1, 1, func() {
+			require.ErrorIs(t, store.Delete(ctx, key, rev+1), storage.ErrConflict)
+		}},
+		{"delete", 1, 1, func() { require.NoError(t, store.Delete(ctx, key, rev)) }},
+		{"delete of an absent record", 1, 1, func() {
+			require.ErrorIs(t, store.Delete(ctx, key, rev), storage.ErrNotFound)
+		}},
+		{"create 1000", 1, 1, func() {
+			many = testOps(fmt.Sprint("many-", round), postgres.MaxBatch)
+			mustPutMany(t, store, many)
+		}},
+		{"update 1000", 1, 1, func() { mustPutMany(t, store, many) }},
+		{"get 1000", 1, 1, func() {
+			_, err := storage.GetMany(ctx, store, keysOf(many))
+			require.NoError(t, err)
+		}},
+		{"create 500 and update 500", 2, 1, func() {
+			mixed := append(testOps(fmt.Sprint("mixed-", round), 500), many[:500]...)
+			mustPutMany(t, store, mixed)
+			copy(many, mixed[500:])
+		}},
+	}
+	for _, warm := range []bool{false, true} { // a connection prepares what it does for the first time
+		for _, tt := range steps {
+			round++
+			c.statements.Store(0)
+			c.trips.Store(0)
+			tt.call()
+			if warm {
+				require.Equal(t, tt.statements, c.statements.Load(), "statements of %s", tt.name)
+				require.Equal(t, tt.trips, c.trips.Load(), "round trips of %s", tt.name)
+			}
+		}
+	}
+}

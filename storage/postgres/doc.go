@@ -1,0 +1,126 @@
+// Package postgres is a storage.Store in a PostgreSQL database, by pgx.
+//
+//	pool, err := pgxpool.New(ctx, dsn)
+//	...
+//	err = postgres.Migrate(ctx, pool, nil) // makes the tables; once, or at every start
+//	...
+//	store, err := postgres.New(ctx, pool, nil)
+//
+// Records are rows of one table in an SQL schema of the caller's choice. Their
+// data is bytea, byte for byte as it was put: jsonb would reorder members, spell
+// numbers in another way and refuse \u0000. The table is private to this
+// package, and the view below is for everybody.
+//
+// # Guarantees
+//
+// Every method is one statement and one round trip, and each statement is a
+// transaction. Put and Delete compare the revision in the statement that
+// writes, so they are right at every isolation level; at REPEATABLE READ and
+// SERIALIZABLE the server's serialization failures are conflicts of the
+// contract.
+//
+// GetMany and PutMany take up to MaxBatch keys in one round trip: one statement
+// for the reads, one for the updates and one for the creates of a scope, in one
+// transaction. A batch that the server rolls back to resolve a deadlock is a
+// conflict for each of its operations. More than 16 MiB of data are written in
+// several round trips. A page ends early when it holds 16 MiB; what the server
+// has already sent beyond that is read and dropped, so scopes with very large
+// records are better listed by small pages.
+//
+// The first revision of a row is a random number of 62 bits, and an update adds
+// 1. That a key which is deleted and created again gets a revision for the
+// second time is as likely as to guess such a number.
+//
+// No write is ever repeated by the store. A read that a serializable
+// transaction stands in the way of is tried five times.
+//
+// # Contexts and connections
+//
+// A context that ends while a call waits for a connection ends the call, and
+// nothing was sent. Afterwards it ends the caller's wait only: the statement
+// runs on, under Options.WriteTimeout or Options.ReadTimeout, and its
+// connection goes back to the pool. A driver that is told to stop waiting must
+// close the connection, so requests that are cancelled would otherwise cost a
+// new connection each; and a cancelled commit that waits for its standby is
+// applied on the primary alone.
+//
+// So a pool can have all its connections in statements that nobody waits for
+// any more, at most for the timeouts. Close waits for them. The pool belongs to
+// the caller, who closes it after the store.
+//
+// # Durability
+//
+// Put has committed before it returns: with the server's defaults (fsync and
+// synchronous_commit on) what was acknowledged survives a crash of the server.
+// It survives the loss of the server only with a synchronous standby: set
+//
+//	synchronous_commit = on
+//	synchronous_standby_names = 'ANY 1 (standby1, standby2)'
+//
+// and fail over to the standby that has received the most. With asynchronous
+// standbys a failover loses what was acknowledged in the moments before it.
+//
+// Even so, an administrator can break it: cancelling a backend that waits for
+// its standby (pg_cancel_backend, and statement_timeout, which does the same)
+// gives up the wait, and the commit is acknowledged without the standby. Do not
+// set statement_timeout for the store's user to less than a failover takes; the
+// store's own timeouts close the connection, and report ErrUnknownOutcome.
+//
+// Get must see what was acknowledged, so it must go to the primary. A DSN that
+// names several hosts needs target_session_attrs:
+//
+//	postgres://user@a,b,c/db?target_session_attrs=read-write
+//
+// A standby that is written to by mistake gives storage.ErrUnavailable; one
+// that is only read from is stale, and nobody notices.
+//
+// # PgBouncer
+//
+// In transaction mode, PgBouncer before 1.21 does not know the statements that
+// pgx prepares, and calls fail by chance. The DSN must say
+//
+//	default_query_exec_mode=exec
+//
+// which costs some 20 % of a call, as data then travels as text. Session mode
+// needs nothing.
+//
+// # The view for people with SQL
+//
+// The view resources has the columns of the key (platform, business, schema_id,
+// external_id), revision, id, created_at, updated_at, and data as jsonb. A
+// document that jsonb refuses, such as one with \u0000 or with 1e200000, is
+// NULL there and hides no other. jsonb shows numbers in full: the ten
+// characters of {"n":1e131071} come out as 131,072 digits.
+//
+//	SELECT external_id, data ->> 'email' FROM resourcekit.resources
+//	WHERE platform = '...' AND business = '...' AND schema_id = '...'
+//
+// Reading a field parses the document, so a search needs an expression index,
+// and a query with the same expression:
+//
+//	CREATE INDEX records_email ON resourcekit.records
+//		(platform, business, schema_id, left(resourcekit.data_jsonb(data) ->> 'email', 320));
+//
+//	SELECT external_id FROM resourcekit.resources
+//	WHERE platform = '...' AND business = '...' AND schema_id = '...'
+//		AND left(data ->> 'email', 320) = 'alice@example.com';
+//
+// The left is for safety: an entry of an index holds some 2700 bytes, and a
+// longer value would make the write fail. The index has its price: every update
+// parses the document and writes to both indexes, whereas without it nine of
+// ten updates touch no index at all (heap-only tuples, for which the table has
+// fillfactor 80).
+//
+// # Which servers
+//
+// It is tested with PostgreSQL 15. The database and its clients must have the
+// encoding UTF8. The default collation does not matter: external ids have
+// COLLATE "C", the order of bytes.
+//
+// The statements of the store stay within what CockroachDB and YugabyteDB
+// document, and retry nothing but what their documentation asks for; but it was
+// not run on either. There is one thing to change in [DDL] for CockroachDB:
+// COLLATE "C" goes, as strings are in the order of bytes anyway. It ignores
+// fillfactor, and needs a version that has PL/pgSQL with EXCEPTION; without it,
+// leave out the function and the view, which the store does not use.
+package postgres

@@ -1,0 +1,286 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/postgres"
+	"example.com/resourcekit/storage/postgres/pgtest"
+)
+
+var floorSize = flag.Int("floorsize", 10_000, "records in the tables of BenchmarkFloor")
+
+// floor is the fastest way to keep JSON in PostgreSQL that anybody would write
+// by hand: one statement that merges with jsonb's || (which has other rules:
+// it is shallow, and keeps nulls).
+type floor struct {
+	pool         *pgxpool.Pool
+	single, many string
+}
+
+func newFloor(b *testing.B, ids []string, data []byte) *floor {
+	dsn := pgtest.DSN(b)
+	table := pgtest.Schema(b, dsn)
+	f := &floor{pool: newPool(b, dsn)}
+	_, err := f.pool.Exec(context.Background(), fmt.Sprintf(`CREATE SCHEMA %s; CREATE TABLE %s.floor (
+	platform uuid, business uuid, schema_id uuid, external_id text COLLATE "C", data jsonb NOT NULL,
+	PRIMARY KEY (platform, business, schema_id, external_id)) WITH (fillfactor = 80)`, table, table))
+	require.NoError(b, err)
+	f.single = fmt.Sprintf(`INSERT INTO %s.floor AS f (platform, business, schema_id, external_id, data) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (platform, business, schema_id, external_id) DO UPDATE SET data = f.data || excluded.data`, table)
+	f.many = fmt.Sprintf(`INSERT INTO %s.floor AS f (platform, business, schema_id, external_id, data)
+SELECT $1, $2, $3, k.external_id, k.data FROM unnest($4::text[], $5::jsonb[]) AS k (external_id, data)
+ON CONFLICT (platform, business, schema_id, external_id) DO UPDATE SET data = f.data || excluded.data`, table)
+	for part := range slices.Chunk(ids, 1000) {
+		docs := make([][]byte, len(part))
+		for i := range docs {
+			docs[i] = data
+		}
+		require.NoError(b, f.putMany(part, docs))
+	}
+	_, err = f.pool.Exec(context.Background(), "VACUUM ANALYZE "+table+".floor")
+	require.NoError(b, err)
+	return f
+}
+
+func (f *floor) put(id string, patch []byte) error {
+	k := testKey(id)
+	_, err := f.pool.Exec(context.Background(), f.single, k.Tenant.Platform.String(), k.Tenant.Business.String(), k.Schema.String(), id, patch)
+	return err
+}
+
+func (f *floor) putMany(ids []string, patches [][]byte) error {
+	k := testKey("x")
+	_, err := f.pool.Exec(context.Background(), f.many, k.Tenant.Platform.String(), k.Tenant.Business.String(), k.Schema.String(), ids, patches)
+	return err
+}
+
+// document is a customer of some 400 bytes, of which a counter changes.
+func document(n int) []byte {
+	return fmt.Appendf(nil, `{"customerId":"customer-000001","firstName":"Ada","lastName":"Lovelace","email":"ada.lovelace@example.com",`+
+		`"phone":"+441632960001","birthDate":"1990-12-10","address":{"street":"12 St James's Square","city":"London","postalCode":"SW1Y 4JH","country":"GB"},`+
+		`"emailOptOut":false,"smsOptOut":true,"tags":["vip","newsletter"],"createdAt":"2025-03-01T12:30:15Z","loyalty":{"tier":"gold","points":%d}, "n":%d}`, n%1000, n)
+}
+
+// BenchmarkFloor compares the store with the floor, both with the same number
+// of records of the same size, taking turns in one run: what disturbs one
+// disturbs the other. Each turn is many operations; the metrics are medians of
+// the turns, and the ratio is that of the medians.
+func BenchmarkFloor(b *testing.B) {
+	ctx := context.Background()
+	dsn := pgtest.DSN(b)
+	opts := postgres.Options{Schema: pgtest.Schema(b, dsn)}
+	store, pool := newStoreAt(b, dsn, opts, nil)
+	describe(b, pool)
+	ids := make([]string, *floorSize)
+	ops := make([]storage.PutOp, len(ids))
+	for i := range ids {
+		ids[i] = fmt.Sprintf("customer-%09d", i*7919%len(ids))
+		ops[i].Record = storage.Record{Key: testKey(ids[i]), Data: document(0)}
+	}
+	mustPutMany(b, store, ops)
+	_, err := pool.Exec(ctx, "VACUUM ANALYZE "+opts.Schema+".records")
+	require.NoError(b, err)
+	f := newFloor(b, ids, document(0))
+	n := 0
+	next := func() int { n++; return n }
+	// Made beforehand: what it takes to make a document is not the store's.
+	patches, documents := make([][]byte, 4099), make([][]byte, 4099)
+	for i := range documents {
+		patches[i], documents[i] = fmt.Appendf(nil, `{"n":%d}`, i), document(i)
+	}
+	patch := func() []byte { return patches[next()%len(patches)] }
+	changed := func() []byte { return documents[next()%len(documents)] }
+	pick := func() int { return next() * 104_729 % len(ids) }
+
+	b.Run("single", func(b *testing.B) {
+		compareTurns(b, 200, func() {
+			require.NoError(b, f.put(ids[pick()], patch()))
+		}, func() {
+			rec, err := store.Get(ctx, testKey(ids[pick()]))
+			require.NoError(b, err)
+			rec.Data = changed()
+			_, err = store.Put(ctx, rec, rec.Revision)
+			require.NoError(b, err)
+		})
+	})
+	b.Run("batch1000", func(b *testing.B) {
+		const size = 1000
+		var part []string
+		choose := func() {
+			start := pick()
+			part = part[:0]
+			for i := range size {
+				part = append(part, ids[(start+i*7)%len(ids)]) // scattered over the table
+			}
+			slices.Sort(part)
+		}
+		compareTurns(b, 4, func() {
+			choose()
+			patches := make([][]byte, size)
+			for i := range patches {
+				patches[i] = patch()
+			}
+			require.NoError(b, f.putMany(part, patches))
+		}, func() {
+			choose()
+			keys := make([]storage.Key, size)
+			for i, id := range part {
+				keys[i] = testKey(id)
+			}
+			records, err := storage.GetMany(ctx, store, keys)
+			require.NoError(b, err)
+			ops := make([]storage.PutOp, size)
+			for i, rec := range records {
+				ops[i] = storage.PutOp{Record: rec, Expect: rec.Revision}
+				ops[i].Record.Data = changed()
+			}
+			mustPutMany(b, store, ops)
+		})
+	})
+}
+
+// compareTurns lets the floor and the store take turns of size operations.
+func compareTurns(b *testing.B, size int, floor, store func()) {
+	var times [2][]float64
+	for b.Loop() {
+		for i, op := range []func(){floor, store} {
+			start := time.Now()
+			for range size {
+				op()
+			}
+			times[i] = append(times[i], float64(time.Since(start).Microseconds())/float64(size))
+		}
+	}
+	for i := range times {
+		slices.Sort(times[i])
+	}
+	f, s := times[0][len(times[0])/2], times[1][len(times[1])/2]
+	b.ReportMetric(0, "ns/op") // of both together: says nothing
+	b.ReportMetric(f, "floor-us")
+	b.ReportMetric(s, "store-us")
+	b.ReportMetric(s/f, "ratio")
+}
+
+// BenchmarkHotKey has 16 writers on one record for a while, in turns: a loop
+// without any courtesy (get, put, and on a conflict at once again), the
+// storage.Update loop, and resource.Collection, which queues in front of it.
+func BenchmarkHotKey(b *testing.B) {
+	const writers, turn = 16, 500 * time.Millisecond
+	ctx := context.Background()
+	store, pool := newStore(b, postgres.Options{}, func(cfg *pgxpool.Config) { cfg.MaxConns = writers })
+	describe(b, pool)
+	customers, err := resource.NewCollection(schema.Customers(), store, nil)
+	require.NoError(b, err)
+	tenant := storage.TenantOf("acme", "main")
+	create := func(n int) error {
+		_, err := customers.Create(ctx, tenant, fmt.Appendf(nil, `{"customerId":"hot","firstName":"A","lastName":"B","email":"hot-%d@example.com","createdAt":"2025-01-01T00:00:00Z"}`, n), nil)
+		return err
+	}
+	require.NoError(b, create(0))
+	key := storage.Key{Tenant: tenant, Schema: schema.Customers().ID(), ExternalID: "hot"}
+	change := func(old storage.Record) (storage.Record, error) {
+		var doc map[string]any
+		if err := json.Unmarshal(old.Data, &doc); err != nil {
+			return old, err
+		}
+		doc["email"] = fmt.Sprintf("hot-%d@example.com", time.Now().UnixNano())
+		data, err := json.Marshal(doc)
+		return storage.Record{Key: key, ID: old.ID, CreatedAt: old.CreatedAt, UpdatedAt: old.UpdatedAt, Data: data}, err
+	}
+	contenders := []struct {
+		name string
+		op   func(n int) error
+	}{
+		{"naive", func(int) error {
+			for {
+				old, err := store.Get(ctx, key)
+				if err != nil {
+					return err
+				}
+				rec, err := change(old)
+				if err != nil {
+					return err
+				}
+				if _, err := store.Put(ctx, rec, old.Revision); !errors.Is(err, storage.ErrConflict) {
+					return err
+				}
+			}
+		}},
+		{"update", func(int) error {
+			_, err := storage.Update(ctx, store, key, change)
+			return err
+		}},
+		{"collection", create},
+	}
+	done := make([]int, len(contenders))
+	spent := make([]time.Duration, len(contenders))
+	for b.Loop() {
+		for i, c := range contenders {
+			start := time.Now()
+			counts := make([]int, writers)
+			var wg sync.WaitGroup
+			for w := range writers {
+				wg.Go(func() {
+					for time.Since(start) < turn {
+						if err := c.op(w*1_000_000 + counts[w] + int(start.UnixNano()%1_000_000)); err != nil {
+							b.Error(err)
+							return
+						}
+						counts[w]++
+					}
+				})
+			}
+			wg.Wait()
+			for _, n := range counts {
+				done[i] += n
+			}
+			spent[i] += time.Since(start)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	for i, c := range contenders {
+		b.ReportMetric(float64(done[i])/spent[i].Seconds(), c.name+"/s")
+	}
+	naive := float64(done[0]) / spent[0].Seconds()
+	b.ReportMetric(float64(done[1])/spent[1].Seconds()/naive, "update/naive")
+	b.ReportMetric(float64(done[2])/spent[2].Seconds()/naive, "collection/naive")
+}
+
+var described sync.Once
+
+// describe prints what the figures depend on.
+func describe(b *testing.B, pool *pgxpool.Pool) {
+	described.Do(func() {
+		settings := make(map[string]string)
+		rows, err := pool.Query(context.Background(), "SELECT name, setting FROM pg_settings WHERE name IN ('server_version', 'fsync', 'synchronous_commit', 'data_directory', 'shared_buffers')")
+		require.NoError(b, err)
+		var name, value string
+		_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error { settings[name] = value; return nil })
+		require.NoError(b, err)
+		disk := "a file system that is not visible from here"
+		if out, err := exec.Command("df", "-PT", settings["data_directory"]).Output(); err == nil {
+			if fields := strings.Fields(string(out[strings.IndexByte(string(out), '\n'):])); len(fields) > 1 {
+				disk = fields[1] + " on " + fields[0]
+			}
+		}
+		fmt.Fprintf(os.Stderr, "# PostgreSQL %s, fsync %s, synchronous_commit %s, %s\n", settings["server_version"], settings["fsync"], settings["synchronous_commit"], disk)
+	})
+}

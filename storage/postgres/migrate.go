@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/resourcekit/storage"
+)
+
+// version is that of the tables which this package works with.
+const version = 1
+
+//go:embed schema.sql
+var schemaSQL string
+
+// errNotMigrated is the error for tables that are not there, or older.
+var errNotMigrated = errors.New("the tables are missing or not of this version: run Migrate")
+
+// DDL returns the statements that Migrate runs, for those who have a tool for
+// that: they are to be run as one transaction, and do no harm when they are
+// run again. opts may be nil.
+func DDL(opts *Options) string {
+	schema := defaultSchema
+	if opts != nil && opts.Schema != "" {
+		schema = opts.Schema
+	}
+	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + inSchema(schema, schemaSQL)
+}
+
+// Migrate makes the schema, the tables and the view for stores with these
+// options, or brings them to the version that this package works with. It does
+// nothing when they have it, and then needs no privilege but to read. Any
+// number of programs may call it at the same time. opts may be nil.
+//
+// It never touches tables of a newer version: an error says so.
+func Migrate(ctx context.Context, pool *pgxpool.Pool, opts *Options) error {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return err
+	}
+	if pool == nil {
+		return fmt.Errorf("%w: Migrate without a pool", storage.ErrInvalid)
+	}
+	if err := migrate(ctx, pool, o.Schema); err != nil {
+		return &storage.OpError{Op: "migrate", Err: err}
+	}
+	return nil
+}
+
+// migrateAttempts is more than there are objects for another program to make
+// at the same instant.
+const migrateAttempts = 10
+
+func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
+	for attempt := 1; ; attempt++ {
+		found, err := installed(ctx, pool, schema)
+		if err == nil {
+			err = found.check()
+		}
+		if err != nil || found.version == version {
+			return err
+		}
+		ddl := inSchema(schema, schemaSQL)
+		if !found.schema { // not needed otherwise, and would need a privilege
+			ddl = DDL(&Options{Schema: schema})
+		}
+		// Statements that are sent together are one transaction.
+		if _, err = pool.Exec(ctx, ddl); err == nil {
+			return nil
+		}
+		if attempt == migrateAttempts || !raced(err) {
+			return migrateFailed(ctx, err)
+		}
+		time.Sleep(rand.N(50 * time.Millisecond))
+	}
+}
+
+// raced reports whether a statement failed since another program did the same
+// at the same time: IF NOT EXISTS does not prevent that.
+func raced(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && slices.Contains([]string{
+		"23505", "42P06", "42P07", "42710", "42723", // exists already
+		"40001", "40P01",
+		"XX000", // "tuple concurrently updated"
+	}, pg.Code)
+}
+
+// installation is what is there in a database.
+type installation struct {
+	encodings []string // of the server and of the client
+	schema    bool
+	version   int // 0 when there are no tables
+}
+
+// check returns an error if this package cannot work with it and never will.
+func (found installation) check() error {
+	for _, encoding := range found.encodings {
+		if encoding != "UTF8" && encoding != "utf8" {
+			return errors.New("the encoding of the database and of its clients must be UTF8")
+		}
+	}
+	if found.version > version {
+		return fmt.Errorf("the tables have version %d, and this program works with %d: update the program", found.version, version)
+	}
+	return nil
+}
+
+func installed(ctx context.Context, pool *pgxpool.Pool, schema string) (found installation, err error) {
+	found.encodings = make([]string, 2)
+	var table bool
+	err = pool.QueryRow(ctx, `
+SELECT current_setting('server_encoding'), current_setting('client_encoding'),
+	EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1),
+	EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'schema_version')`, schema).
+		Scan(&found.encodings[0], &found.encodings[1], &found.schema, &table)
+	if err == nil && table {
+		err = pool.QueryRow(ctx, inSchema(schema, "SELECT coalesce(max(version), 0) FROM schema.schema_version")).Scan(&found.version)
+	}
+	if err != nil {
+		return found, migrateFailed(ctx, err)
+	}
+	return found, nil
+}
+
+// migrateFailed returns the error of a statement that looks or migrates. What
+// it did can be seen by running it again, so it is never of unknown outcome.
+func migrateFailed(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil {
+		return ended
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return notConnected(err)
+	}
+	return classify(err, false)
+}

@@ -1,0 +1,135 @@
+package postgres_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/postgres"
+	"example.com/resourcekit/storage/postgres/pgtest"
+)
+
+func TestMigrateAtTheSameTime(t *testing.T) {
+	const programs = 8
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	for range 3 {
+		opts := &postgres.Options{Schema: pgtest.Schema(t, dsn)}
+		var pools []*pgxpool.Pool
+		for range programs {
+			pool := newPool(t, dsn)
+			require.NoError(t, pool.Ping(ctx)) // all start from a connection
+			pools = append(pools, pool)
+		}
+		errs := make(chan error, programs)
+		for _, pool := range pools {
+			go func() { errs <- postgres.Migrate(ctx, pool, opts) }()
+		}
+		for range programs {
+			require.NoError(t, <-errs)
+		}
+		store, err := postgres.New(ctx, pools[0], opts)
+		require.NoError(t, err)
+		_, err = store.Put(ctx, storage.Record{Key: testKey("key")}, 0)
+		require.NoError(t, err)
+		require.NoError(t, postgres.Migrate(ctx, pools[0], opts), "once more")
+		_, err = store.Get(ctx, testKey("key"))
+		require.NoError(t, err)
+	}
+}
+
+func TestNewWithoutMigrate(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	_, err := postgres.New(context.Background(), newPool(t, dsn), &postgres.Options{Schema: pgtest.Schema(t, dsn)})
+	require.ErrorContains(t, err, "run Migrate")
+}
+
+func TestNewerVersion(t *testing.T) {
+	ctx := context.Background()
+	opts := &postgres.Options{Schema: pgtest.Schema(t, pgtest.DSN(t))}
+	pool := newPool(t, pgtest.DSN(t))
+	require.NoError(t, postgres.Migrate(ctx, pool, opts))
+	_, err := pool.Exec(ctx, "INSERT INTO "+opts.Schema+".schema_version VALUES (2)")
+	require.NoError(t, err)
+	require.ErrorContains(t, postgres.Migrate(ctx, pool, opts), "version 2")
+	_, err = postgres.New(ctx, pool, opts)
+	require.ErrorContains(t, err, "version 2")
+}
+
+// TestMigrateWithoutPrivileges: a program whose user may use the tables and
+// nothing else can call Migrate, and one whose user owns a schema that somebody
+// else made can make the tables.
+func TestMigrateWithoutPrivileges(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	schema := pgtest.Schema(t, dsn)
+	admin := newPool(t, dsn)
+	run := func(sql string) {
+		_, err := admin.Exec(ctx, strings.ReplaceAll(sql, "$", schema))
+		require.NoError(t, err)
+	}
+	as := func(user string) *pgxpool.Pool {
+		cfg, err := pgxpool.ParseConfig(dsn)
+		require.NoError(t, err)
+		cfg.ConnConfig.RuntimeParams["role"] = user
+		pool, err := pgxpool.NewWithConfig(ctx, cfg)
+		require.NoError(t, err)
+		t.Cleanup(pool.Close)
+		return pool
+	}
+	run("CREATE ROLE $_owner; CREATE ROLE $_user; CREATE SCHEMA $ AUTHORIZATION $_owner")
+	t.Cleanup(func() {
+		run("DROP SCHEMA $ CASCADE; DROP OWNED BY $_owner, $_user; DROP ROLE $_owner, $_user")
+	})
+	opts := &postgres.Options{Schema: schema}
+	require.NoError(t, postgres.Migrate(ctx, as(schema+"_owner"), opts))
+	run("GRANT USAGE ON SCHEMA $ TO $_user; GRANT SELECT ON ALL TABLES IN SCHEMA $ TO $_user; GRANT INSERT, UPDATE, DELETE ON $.records TO $_user")
+	user := as(schema + "_user")
+	require.NoError(t, postgres.Migrate(ctx, user, opts))
+	store, err := postgres.New(ctx, user, opts)
+	require.NoError(t, err)
+	rev, err := store.Put(ctx, storage.Record{Key: testKey("key")}, 0)
+	require.NoError(t, err)
+	require.NoError(t, store.Delete(ctx, testKey("key"), rev))
+}
+
+func TestSchemaNames(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	pool := newPool(t, dsn)
+	for _, name := range []string{`UPPER case`, `a"b`, `"; DROP TABLE records; --`, `schema.`, `select`, `größe`, `$1`, strings.Repeat("x", 63)} {
+		t.Cleanup(func() {
+			_, err := pool.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{name}.Sanitize()+" CASCADE")
+			require.NoError(t, err)
+		})
+		opts := &postgres.Options{Schema: name}
+		require.NoError(t, postgres.Migrate(ctx, pool, opts), name)
+		store, err := postgres.New(ctx, pool, opts)
+		require.NoError(t, err, name)
+		ops := testOps("key", 3)
+		mustPutMany(t, store, ops)
+		mustPutMany(t, store, ops)
+		require.NoError(t, store.Delete(ctx, ops[0].Record.Key, ops[0].Expect))
+		page, err := store.List(ctx, testKey("x").Scope(), "", 10)
+		require.NoError(t, err)
+		require.Len(t, page.Records, 2, name)
+		_, err = pool.Exec(ctx, postgres.DDL(opts))
+		require.NoError(t, err, name)
+	}
+	for _, name := range []string{strings.Repeat("x", 64), "a\x00b", "\xff"} {
+		opts := &postgres.Options{Schema: name}
+		require.ErrorIs(t, postgres.Migrate(ctx, pool, opts), storage.ErrInvalid)
+		_, err := postgres.New(ctx, pool, opts)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+	}
+}
+
+// TestEncoding: a database that cannot hold every id is refused.
+func TestEncoding(t *testing.T) {
+	ctx := context.Background()
+	schema := pgtest.Schema(t, pgtest.DSN(t))
+	pool := newPool(t, withParameters(pgtest.DSN(t), "client_encoding=LATIN1"))
+	require.ErrorContains(t, postgres.Migrate(ctx, pool, &postgres.Options{Schema: schema}), "UTF8")
+}

@@ -1,0 +1,87 @@
+package pgtest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Bouncer starts a PgBouncer in transaction mode in front of a server and
+// returns the DSN of the database behind it. It ends with the test, which is
+// skipped if PgBouncer is not installed.
+func Bouncer(tb testing.TB, dsn string) string {
+	tb.Helper()
+	program := lookBouncer()
+	if program == "" {
+		tb.Skip("no PgBouncer: install one (apt-get install pgbouncer)")
+	}
+	through, err := startBouncer(tb, program, dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return through
+}
+
+func lookBouncer() string {
+	if path, err := exec.LookPath("pgbouncer"); err == nil {
+		return path
+	}
+	const debian = "/usr/sbin/pgbouncer" // not in everybody's PATH
+	if _, err := os.Stat(debian); err == nil {
+		return debian
+	}
+	return ""
+}
+
+func startBouncer(tb testing.TB, program, dsn string) (string, error) {
+	server, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return "", err
+	}
+	folder, err := newFolder()
+	if err != nil {
+		return "", err
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	users, ini := filepath.Join(folder, "users"), filepath.Join(folder, "pgbouncer.ini")
+	err = errors.Join(
+		writeFile(users, fmt.Sprintf("%q %q\n", server.User, server.Password)),
+		writeFile(ini, fmt.Sprintf(`[databases]
+* = host=%s port=%d
+[pgbouncer]
+listen_addr = %s
+listen_port = %s
+unix_socket_dir =
+auth_type = plain
+auth_file = %s
+pool_mode = transaction
+default_pool_size = 8
+max_client_conn = 200
+server_tls_sslmode = prefer
+`, server.Host, server.Port, host, port, users)))
+	if err != nil {
+		return "", err
+	}
+	proc, err := startProcess(folder, "TERM", program, ini)
+	if err != nil {
+		return "", err
+	}
+	tb.Cleanup(proc.stop)
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(server.User, server.Password), Host: addr, Path: "/" + server.Database, RawQuery: "sslmode=disable"}
+	// A ping is an empty statement, which needs nothing prepared.
+	return u.String(), proc.waitReady(u.String())
+}

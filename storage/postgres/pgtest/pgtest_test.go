@@ -1,0 +1,96 @@
+package pgtest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+func ask(t *testing.T, dsn, sql string) string {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	var answer string
+	require.NoError(t, conn.QueryRow(ctx, sql, pgx.QueryExecModeSimpleProtocol).Scan(&answer))
+	return answer
+}
+
+func TestShared(t *testing.T) {
+	dsn := DSN(t)
+	require.Equal(t, dsn, DSN(t))
+	var schema string
+	t.Run("schema", func(t *testing.T) {
+		schema = Schema(t, dsn)
+		execute(t, dsn, "CREATE SCHEMA "+schema+"; CREATE TABLE "+schema+".x ()")
+	})
+	require.Equal(t, "0", ask(t, dsn, "SELECT count(*)::text FROM pg_namespace WHERE nspname = '"+schema+"'"), "dropped")
+	if os.Getenv(EnvDSN) == "" {
+		require.Equal(t, "on", ask(t, dsn, "SHOW fsync"))
+	}
+}
+
+func TestDSNFromEnvironment(t *testing.T) {
+	t.Setenv(EnvDSN, "postgres://elsewhere/db")
+	require.Equal(t, "postgres://elsewhere/db", DSN(t))
+}
+
+func TestBouncer(t *testing.T) {
+	require.Equal(t, "1", ask(t, Bouncer(t, DSN(t)), "SELECT '1'"))
+}
+
+func TestServer(t *testing.T) {
+	primary := Start(t, Config{Settings: map[string]string{"work_mem": "'1234kB'"}})
+	require.Equal(t, "1234kB", ask(t, primary.DSN(), "SHOW work_mem"))
+	standby := Start(t, Config{Primary: primary, Name: "one"})
+	require.Equal(t, "one", ask(t, primary.DSN(), "SELECT application_name FROM pg_stat_replication"))
+	dsn := MultiDSN(standby, primary)
+	require.Equal(t, "false", ask(t, dsn, "SELECT pg_is_in_recovery()::text"))
+	primary.Kill(t)
+	_, err := pgx.Connect(context.Background(), primary.DSN())
+	require.Error(t, err)
+	standby.Promote(t)
+	require.Equal(t, "false", ask(t, dsn, "SELECT pg_is_in_recovery()::text"))
+}
+
+// TestEndsWithProcess: however the test process ends, the server and its folder
+// go.
+func TestEndsWithProcess(t *testing.T) {
+	const isChild = "PGTEST_CHILD"
+	if os.Getenv(isChild) != "" {
+		server := Start(t, Config{})
+		_, _ = os.Stdout.WriteString("folder " + server.folder + " " + server.addr + "\n")
+		select {}
+	}
+	if _, err := binaries(); errors.Is(err, errNotInstalled) {
+		t.Skip(err)
+	}
+	child := exec.Command(os.Args[0], "-test.run=^TestEndsWithProcess$")
+	child.Env = append(os.Environ(), isChild+"=1")
+	out, err := child.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, child.Start())
+	var folder string
+	for lines := bufio.NewScanner(out); folder == "" && lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "folder" {
+			folder = fields[1]
+		}
+	}
+	require.NotEmpty(t, folder)
+	require.DirExists(t, folder)
+	require.NoError(t, child.Process.Kill())
+	_ = child.Wait()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(folder)
+		return os.IsNotExist(err)
+	}, 30*time.Second, 20*time.Millisecond)
+}

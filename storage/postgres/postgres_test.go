@@ -1,0 +1,128 @@
+package postgres_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/postgres"
+	"example.com/resourcekit/storage/postgres/pgtest"
+	"example.com/resourcekit/storage/storagetest"
+)
+
+func TestStore(t *testing.T) {
+	storagetest.RunDurable(t, durable(pgtest.DSN, ""))
+}
+
+// fast is for runs of the suite that repeat one which waits for the disk.
+const fast = "synchronous_commit=off"
+
+// TestStoreSerializable runs the suite where a conflict is an error of the
+// server (40001) and reads can meet one.
+func TestStoreSerializable(t *testing.T) {
+	storagetest.RunDurable(t, durable(pgtest.DSN, "default_transaction_isolation=serializable&"+fast))
+}
+
+// TestStoreBehindPgBouncer runs the suite in the mode that the documentation
+// recommends. Times then come as text, in the time zone of the session.
+func TestStoreBehindPgBouncer(t *testing.T) {
+	dsn := pgtest.Bouncer(t, pgtest.DSN(t))
+	storagetest.Run(t, func(t *testing.T) storage.Store {
+		d := durable(func(testing.TB) string { return dsn }, "default_query_exec_mode=exec&timezone=Asia/Kathmandu")
+		store, err := d.Open(context.Background(), d.New(t))
+		require.NoError(t, err)
+		return store
+	})
+}
+
+// durable returns what the suite needs of a server. A place is the name of a
+// schema, a blank, and the DSN.
+func durable(server func(testing.TB) string, parameters string) storagetest.Durable {
+	return storagetest.Durable{
+		New: func(t *testing.T) string {
+			dsn := withParameters(server(t), parameters)
+			schema := pgtest.Schema(t, pgtest.DSN(t))
+			pool := newPool(t, dsn)
+			require.NoError(t, postgres.Migrate(context.Background(), pool, &postgres.Options{Schema: schema}))
+			pool.Close()
+			return schema + " " + dsn
+		},
+		Open: func(ctx context.Context, place string) (storage.Store, error) {
+			return open(ctx, place, nil)
+		},
+		OpenConn: open,
+		Block: func(t *testing.T, place string) func() {
+			schema, dsn, _ := strings.Cut(place, " ")
+			conn, err := pgx.Connect(context.Background(), dsn)
+			require.NoError(t, err)
+			// Reads pass this lock, and writes do not.
+			_, err = conn.Exec(context.Background(), "BEGIN; LOCK TABLE "+schema+".records IN SHARE MODE")
+			require.NoError(t, err)
+			return func() { _ = conn.Close(context.Background()) }
+		},
+	}
+}
+
+// withParameters adds to the query of a DSN that is a URL.
+func withParameters(dsn, parameters string) string {
+	switch {
+	case parameters == "":
+		return dsn
+	case strings.Contains(dsn, "?"):
+		return dsn + "&" + parameters
+	}
+	return dsn + "?" + parameters
+}
+
+// pooledStore is a store with a pool of its own.
+type pooledStore struct {
+	*postgres.Store
+	pool *pgxpool.Pool
+}
+
+func (s pooledStore) Close() error {
+	err := s.Store.Close()
+	s.pool.Close()
+	return err
+}
+
+func open(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
+	schema, dsn, _ := strings.Cut(place, " ")
+	cfg, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if wrap != nil {
+		dial := cfg.ConnConfig.DialFunc
+		cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return wrap(conn), nil
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	store, err := postgres.New(ctx, pool, &postgres.Options{Schema: schema})
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pooledStore{store, pool}, nil
+}
+
+func newPool(t testing.TB, dsn string) *pgxpool.Pool {
+	pool, err := pgxpool.New(context.Background(), dsn)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}

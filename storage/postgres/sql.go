@@ -1,0 +1,138 @@
+package postgres
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// statements are the SQL of a store, with the name of its schema filled in.
+//
+// The many-key ones are for the keys of one scope: an array is dear to unnest,
+// and scopes as arrays made GetMany and PutMany a fifth slower. For the same
+// reason the data of all records is one value, of which each row takes its
+// piece.
+//
+// Those that search are written so that the planner has no choice but to look
+// each key up in the index, in the order of the keys. Where it sees that an array
+// has a thousand elements, it prefers to read a small table from end to end,
+// which takes twice as long; hence the SELECT around each array. And where it
+// sees the scope as constants, and knows little of the table, it may read the
+// whole scope for each of the keys, which takes seconds; hence the subquery, which
+// OFFSET 0 keeps closed.
+//
+// Each is atomic by itself and right at every isolation level. They list their
+// columns, so that a column which a later version adds breaks no older
+// program, and cast their arrays, whose types the simple protocol does not
+// carry.
+type statements struct {
+	get, list, create, update, delete string
+	getMany, createMany, updateMany   string
+	deleteMany                        string
+}
+
+const (
+	getSQL = `
+SELECT revision, id, created_at, updated_at, data
+FROM schema.records
+WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id = $4`
+
+	listSQL = `
+SELECT external_id, revision, id, created_at, updated_at, data
+FROM schema.records
+WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id > $4
+ORDER BY external_id
+LIMIT $5`
+
+	createSQL = `
+INSERT INTO schema.records
+(platform, business, schema_id, external_id, revision, id, created_at, updated_at, data)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT DO NOTHING`
+
+	updateSQL = `
+UPDATE schema.records
+SET revision = revision + 1, id = $6, created_at = $7, updated_at = $8, data = $9
+WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id = $4 AND revision = $5`
+
+	// The second part sees the table as it was before the first.
+	deleteSQL = `
+WITH deleted AS (
+	DELETE FROM schema.records
+	WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id = $4 AND revision = $5
+	RETURNING revision
+)
+SELECT EXISTS (SELECT 1 FROM deleted), EXISTS (
+	SELECT 1 FROM schema.records
+	WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id = $4
+)`
+
+	getManySQL = `
+SELECT k.n, r.revision, r.id, r.created_at, r.updated_at, r.data
+FROM (
+	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id, u.*
+	FROM unnest((SELECT $4::text[])) WITH ORDINALITY AS u (external_id, n)
+	OFFSET 0
+) AS k
+JOIN schema.records AS r
+	ON r.platform = k.platform AND r.business = k.business AND r.schema_id = k.schema_id AND r.external_id = k.external_id`
+
+	createManySQL = `
+INSERT INTO schema.records
+(platform, business, schema_id, external_id, revision, id, created_at, updated_at, data)
+SELECT $1::uuid, $2::uuid, $3::uuid, k.external_id, k.revision, k.id, k.created_at, k.updated_at,
+	substring($9::bytea FROM k.start FOR k.length)
+FROM unnest($4::text[], $5::bigint[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $10::integer[], $11::integer[])
+	WITH ORDINALITY AS k (external_id, revision, id, created_at, updated_at, start, length, n)
+ORDER BY k.n
+ON CONFLICT DO NOTHING
+RETURNING external_id`
+
+	updateManySQL = `
+UPDATE schema.records AS r
+SET revision = r.revision + 1, id = k.id, created_at = k.created_at, updated_at = k.updated_at,
+	data = substring($9::bytea FROM k.start FOR k.length)
+FROM (
+	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id, u.*
+	FROM unnest((SELECT $4::text[]), (SELECT $5::bigint[]), (SELECT $6::uuid[]), (SELECT $7::timestamptz[]),
+			(SELECT $8::timestamptz[]), (SELECT $10::integer[]), (SELECT $11::integer[]))
+		AS u (external_id, revision, id, created_at, updated_at, start, length)
+	OFFSET 0
+) AS k
+WHERE r.platform = k.platform AND r.business = k.business AND r.schema_id = k.schema_id AND r.external_id = k.external_id
+	AND r.revision = k.revision
+RETURNING r.external_id`
+
+	// The second part sees the table as it was before the first, and joins in
+	// what was there and was not deleted.
+	deleteManySQL = `
+WITH k AS MATERIALIZED (
+	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id, u.*
+	FROM unnest((SELECT $4::text[]), (SELECT $5::bigint[])) AS u (external_id, revision)
+), deleted AS (
+	DELETE FROM schema.records AS r
+	USING k
+	WHERE r.platform = k.platform AND r.business = k.business AND r.schema_id = k.schema_id AND r.external_id = k.external_id
+		AND r.revision = k.revision
+	RETURNING r.external_id
+)
+SELECT r.external_id, d.external_id IS NOT NULL
+FROM k
+JOIN schema.records AS r
+	ON r.platform = k.platform AND r.business = k.business AND r.schema_id = k.schema_id AND r.external_id = k.external_id
+LEFT JOIN deleted AS d ON d.external_id = k.external_id`
+)
+
+func newStatements(schema string) statements {
+	in := func(sql string) string { return inSchema(schema, sql) }
+	return statements{
+		get: in(getSQL), list: in(listSQL), create: in(createSQL), update: in(updateSQL), delete: in(deleteSQL),
+		getMany: in(getManySQL), createMany: in(createManySQL), updateMany: in(updateManySQL),
+		deleteMany: in(deleteManySQL),
+	}
+}
+
+// inSchema puts the quoted name in the place of "schema.".
+func inSchema(schema, sql string) string {
+	return strings.ReplaceAll(sql, "schema.", pgx.Identifier{schema}.Sanitize()+".")
+}

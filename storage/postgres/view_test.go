@@ -1,0 +1,117 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/postgres"
+	"example.com/resourcekit/storage/postgres/pgtest"
+)
+
+// TestView: what jsonb refuses is NULL in the view, and hides nothing else.
+func TestView(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, nil)
+	documents := map[string]string{
+		"plain":              `{"email":"a@b.c"}`,
+		"long number":        `{"n":1e131071}`,
+		"NUL":                `{"s":"\u0000"}`,
+		"surrogate":          `{"s":"\ud800"}`,
+		"large exponent":     `{"n":1e200000}`,
+		"huge exponent":      `{"n":1e99999999999999999999}`,
+		"small exponent":     `{"n":1e-20000}`,
+		"invalid UTF-8":      "{\"s\":\"\xff\"}",
+		"NUL byte":           "{\"s\":\"\x00\"}",
+		"not JSON":           `{`,
+		"empty":              ``,
+		"too deep":           strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000),
+		"many array members": "[" + strings.Repeat("1,", 1<<20) + "1]",
+	}
+	for id, data := range documents {
+		_, err := store.Put(ctx, storage.Record{Key: testKey(id), Data: []byte(data)}, 0)
+		require.NoError(t, err, id)
+	}
+	rows, err := pool.Query(ctx, "SELECT external_id, data IS NULL FROM "+opts.Schema+".resources ORDER BY external_id")
+	require.NoError(t, err)
+	got := make(map[string]bool)
+	var id string
+	var null bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &null}, func() error { got[id] = null; return nil })
+	require.NoError(t, err)
+	for id := range documents {
+		readable := id == "plain" || id == "long number" || id == "many array members"
+		require.Equal(t, !readable, got[id], id)
+	}
+	var email string
+	err = pool.QueryRow(ctx, "SELECT data ->> 'email' FROM "+opts.Schema+".resources WHERE external_id = 'plain'").Scan(&email)
+	require.NoError(t, err)
+	require.Equal(t, "a@b.c", email)
+}
+
+// TestExpressionIndex runs the example of the package documentation.
+func TestExpressionIndex(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, nil)
+	in := func(sql string) string { return strings.ReplaceAll(sql, "resourcekit.", opts.Schema+".") }
+
+	_, err := pool.Exec(ctx, in(`CREATE INDEX records_email ON resourcekit.records
+	(platform, business, schema_id, left(resourcekit.data_jsonb(data) ->> 'email', 320))`))
+	require.NoError(t, err)
+	ops := testOps("key", 1000)
+	for i := range ops {
+		ops[i].Record.Data = fmt.Appendf(nil, `{"email":"user-%d@example.com"}`, i)
+	}
+	ops[7].Record.Data = []byte(`{"email":"user-7@example.com","s":"\u0000"}`) // not in the index
+	ops[8].Record.Data = []byte(`{"email":"` + strings.Repeat("x", 100_000) + `"}`)
+	mustPutMany(t, store, ops)
+	_, err = pool.Exec(ctx, in("ANALYZE resourcekit.records"))
+	require.NoError(t, err)
+
+	query := in(`SELECT external_id FROM resourcekit.resources
+WHERE platform = $1 AND business = $2 AND schema_id = $3 AND left(data ->> 'email', 320) = $4`)
+	key := testKey("x")
+	args := []any{key.Tenant.Platform.String(), key.Tenant.Business.String(), key.Schema.String(), "user-500@example.com"}
+	rows, err := pool.Query(ctx, query, args...)
+	require.NoError(t, err)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Equal(t, []string{"key-0500"}, ids)
+
+	rows, err = pool.Query(ctx, "EXPLAIN "+query, args...)
+	require.NoError(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(plan, "\n"), "records_email")
+}
+
+// TestHeapOnlyUpdates: updates leave the index alone, which is what the fill
+// factor is for.
+func TestHeapOnlyUpdates(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, nil)
+	const updates = 1000
+	ops := testOps("key", 500)
+	mustPutMany(t, store, ops)
+	for i := range updates {
+		op := &ops[i*7%len(ops)]
+		rev, err := store.Put(ctx, op.Record, op.Expect)
+		require.NoError(t, err)
+		op.Expect = rev
+	}
+	// A session reports its statistics when it ends, at the latest.
+	pool.Reset()
+	require.Eventually(t, func() bool {
+		var all, hot int64
+		err := pool.QueryRow(ctx, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE schemaname = $1 AND relname = 'records'", opts.Schema).Scan(&all, &hot)
+		return err == nil && all == updates && hot*10 >= all*9
+	}, 20e9, 50e6, "nine of ten updates must be heap-only")
+}

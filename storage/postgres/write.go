@@ -1,0 +1,90 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"example.com/resourcekit/storage"
+)
+
+var errExpectZero = fmt.Errorf("%w: delete expects revision 0, which means absent", storage.ErrInvalid)
+
+// Put implements storage.Store, with one statement.
+func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	if err := check(ctx, rec.Key); err != nil {
+		return 0, err
+	}
+	if len(rec.Data) > MaxData {
+		return 0, storage.ErrTooLarge
+	}
+	// Creates and updates have the same parameters: the revision is the new
+	// one for a create, and the expected one for an update.
+	sql, revision, next := s.sql.update, toBigint(expect), expect+1
+	if expect == 0 {
+		sql, revision = s.sql.create, int64(storage.FirstRevision())
+		next = storage.Revision(revision)
+	}
+	op := operation{name: "put", key: rec.Key, write: true}
+	rows, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (int64, error) {
+		t := rec.Key.Tenant
+		tag, err := conn.Exec(ctx, sql, toUUID(t.Platform), toUUID(t.Business), toUUID(rec.Key.Schema), rec.Key.ExternalID,
+			revision, toUUID(rec.ID), toMillisecond(rec.CreatedAt), toMillisecond(rec.UpdatedAt), toBytea(rec.Data))
+		return tag.RowsAffected(), err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if rows == 0 {
+		return 0, storage.ErrConflict
+	}
+	return next, nil
+}
+
+// Delete implements storage.Store, with one statement.
+func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	if expect == 0 {
+		return errExpectZero
+	}
+	type outcome struct{ deleted, existed bool }
+	op := operation{name: "delete", key: key, write: true}
+	o, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (o outcome, err error) {
+		t := key.Tenant
+		row := conn.QueryRow(ctx, s.sql.delete, toUUID(t.Platform), toUUID(t.Business), toUUID(key.Schema), key.ExternalID, toBigint(expect))
+		return o, row.Scan(&o.deleted, &o.existed)
+	})
+	switch {
+	case err != nil:
+		return err
+	case o.deleted:
+		return nil
+	case o.existed:
+		return storage.ErrConflict
+	}
+	return storage.ErrNotFound
+}
+
+// toBigint returns the revision as the database knows it, or 0, which no row
+// has, for one that it cannot know.
+func toBigint(rev storage.Revision) int64 {
+	if rev > math.MaxInt64 {
+		return 0
+	}
+	return int64(rev)
+}
+
+func toMillisecond(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// toBytea returns the data, never nil, which would be NULL.
+func toBytea(data []byte) []byte {
+	if data == nil {
+		return []byte{}
+	}
+	return data
+}
