@@ -179,6 +179,17 @@ func TestRoundTrips(t *testing.T) {
 			mustPutMany(t, store, mixed)
 			copy(many, mixed[500:])
 		}},
+		{"delete 1000", 1, 1, func() {
+			deletes := make([]storage.DeleteOp, len(many))
+			for i, op := range many {
+				deletes[i] = storage.DeleteOp{Key: op.Record.Key, Expect: op.Expect}
+			}
+			errs, err := storage.DeleteMany(ctx, store, deletes)
+			require.NoError(t, err)
+			for _, err := range errs {
+				require.NoError(t, err)
+			}
+		}},
 	}
 	for _, warm := range []bool{false, true} { // a connection prepares what it does for the first time
 		for _, tt := range steps {

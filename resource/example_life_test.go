@@ -1,0 +1,209 @@
+package resource_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+)
+
+// shop returns a collection with some customers of a tenant.
+func shop(opts *resource.Options) (*resource.Collection, storage.Tenant) {
+	tenant := storage.TenantOf("acme", "corner-shop")
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), opts)
+	if err != nil {
+		panic(err)
+	}
+	for i, name := range []string{"Ada", "Grace", "Edsger", "Barbara"} {
+		document := fmt.Appendf(nil, `{"customerId":"c-%d","firstName":"%s","lastName":"X","emailOptOut":%t,"createdAt":"2024-05-01T10:00:00Z"}`, i+1, name, i%2 == 0)
+		if _, err := customers.Create(context.Background(), tenant, document, nil); err != nil {
+			panic(err)
+		}
+	}
+	return customers, tenant
+}
+
+// Two clients read the same resource, and both change it.
+func ExampleCollection_Patch_ifRevision() {
+	ctx := context.Background()
+	customers, tenant := shop(nil)
+	seen, err := customers.Get(ctx, tenant, "c-1")
+	if err != nil {
+		panic(err)
+	}
+	for _, patch := range []string{`{"phone":"1"}`, `{"phone":"2"}`} {
+		res, err := customers.Patch(ctx, tenant, "c-1", []byte(patch), &resource.PatchOptions{IfRevision: seen.Revision()})
+		switch {
+		case errors.Is(err, resource.ErrPrecondition):
+			fmt.Println("somebody was faster: read again")
+		case err != nil:
+			panic(err)
+		default:
+			fmt.Println(res.Outcome, res.Changed())
+		}
+	}
+	// Output:
+	// updated [/phone]
+	// somebody was faster: read again
+}
+
+// A dry run tells what a write would do.
+func ExampleCollection_Delete_dryRun() {
+	ctx := context.Background()
+	customers, tenant := shop(nil)
+	res, err := customers.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{DryRun: true})
+	fmt.Println(res.Outcome, err)
+	_, err = customers.Get(ctx, tenant, "c-1")
+	fmt.Println("still there:", err == nil)
+	// Output:
+	// deleted <nil>
+	// still there: true
+}
+
+// Page by page, with a filter; the cursor can go through a client and back.
+func ExampleCollection_List() {
+	ctx := context.Background()
+	customers, tenant := shop(nil)
+	opts := &resource.ListOptions{Limit: 1, Filter: []schema.Equals{{Field: "emailOptOut", Value: true}}}
+	for {
+		page, err := customers.List(ctx, tenant, opts)
+		if err != nil {
+			panic(err)
+		}
+		for _, r := range page.Resources {
+			fmt.Println(r.ExternalID())
+		}
+		if opts.Cursor = page.Next; opts.Cursor == "" {
+			return
+		}
+	}
+	// Output:
+	// c-1
+	// c-3
+}
+
+func ExampleCollection_All() {
+	customers, tenant := shop(nil)
+	for r, err := range customers.All(context.Background(), tenant, nil) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(r.ExternalID())
+	}
+	// Output:
+	// c-1
+	// c-2
+	// c-3
+	// c-4
+}
+
+// Items of one resource are applied in their order; everything else is
+// independent.
+func ExampleCollection_PatchBatch() {
+	customers, tenant := shop(nil)
+	res, err := customers.PatchBatch(context.Background(), tenant, []resource.PatchItem{
+		{ExternalID: "c-1", Patch: []byte(`{"phone":"1"}`)},
+		{ExternalID: "c-2", Patch: []byte(`{"phone":2}`)},
+		{ExternalID: "c-1", Patch: []byte(`{"phone":null}`)},
+		{ExternalID: "c-9", Patch: []byte(`{"phone":"9"}`)},
+	}, nil)
+	if err != nil {
+		panic(err)
+	}
+	for i, item := range res.Items {
+		if item.Err != nil {
+			fmt.Println(i, item.Err)
+			continue
+		}
+		fmt.Println(i, item.Result.Outcome, item.Result.Changed(), item.Result.Removed())
+	}
+	fmt.Println("updated:", res.Updated, "failed:", res.Failed)
+	// Output:
+	// 0 updated [/phone] []
+	// 1 schema: invalid document: /phone: want string, found number
+	// 2 updated [] [/phone]
+	// 3 storage: patch: record not found
+	// updated: 2 failed: 2
+}
+
+func ExampleCollection_Import() {
+	lines := bufio.NewScanner(strings.NewReader(`{"customerId":"c-1","firstName":"Ada","phone":"1"}
+{"customerId":"c-5","firstName":"Donald","lastName":"X","createdAt":"2024-05-01T10:00:00Z"}
+{"customerId":"c-6"}
+`))
+	documents := func(yield func([]byte, error) bool) {
+		for lines.Scan() {
+			if !yield(lines.Bytes(), nil) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(nil, err)
+		}
+	}
+	customers, tenant := shop(nil)
+	res, err := customers.Import(context.Background(), tenant, documents, nil)
+	fmt.Println("created:", res.Created, "updated:", res.Updated, "failed:", res.Failed, "resume at:", res.Position, err)
+	for _, e := range res.Errors {
+		fmt.Println(e)
+	}
+	// Output:
+	// created: 1 updated: 1 failed: 1 resume at: 3 <nil>
+	// document 2: schema: invalid document: /firstName: required, but missing; /lastName: required, but missing; /createdAt: required, but missing
+}
+
+// A typed document holds what is set, so that a merge leaves the rest alone.
+func ExampleOpt() {
+	ctx := context.Background()
+	customers, tenant := shop(nil)
+	patch, err := resource.Encode(resource.Customer{
+		Phone:       resource.Set("555-0100"),
+		EmailOptOut: resource.Null[bool](), // back to the default
+	})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(string(patch))
+	res, err := customers.Patch(ctx, tenant, "c-1", patch, nil)
+	if err != nil {
+		panic(err)
+	}
+	ada, err := resource.Decode[resource.Customer](&res.Resource)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(ada.FirstName.Or("?"), ada.Phone.Or("no phone"), ada.EmailOptOut.Or(true))
+	// Output:
+	// {"phone":"555-0100","emailOptOut":null}
+	// Ada 555-0100 false
+}
+
+// Personal data is redacted unless it is asked for.
+func ExampleFeed() {
+	ctx := context.Background()
+	feed := resource.NewFeed(func(e resource.Event) {
+		fmt.Println(e.Outcome, e.Key.ExternalID, string(e.Patch))
+	}, nil)
+	customers, tenant := shop(&resource.Options{Feed: feed})
+	for _, patch := range []string{`{"email":"ada@example.com","emailOptOut":false}`, `{"email":null}`} {
+		if _, err := customers.Patch(ctx, tenant, "c-1", []byte(patch), nil); err != nil {
+			panic(err)
+		}
+	}
+	if err := feed.Close(ctx); err != nil { // after the last write: waits for the observer
+		panic(err)
+	}
+	// Output:
+	// created c-1 {"customerId":"[redacted]","firstName":"[redacted]","lastName":"[redacted]","emailOptOut":true,"createdAt":"2024-05-01T10:00:00Z","smsOptOut":true}
+	// created c-2 {"customerId":"[redacted]","firstName":"[redacted]","lastName":"[redacted]","emailOptOut":false,"createdAt":"2024-05-01T10:00:00Z","smsOptOut":true}
+	// created c-3 {"customerId":"[redacted]","firstName":"[redacted]","lastName":"[redacted]","emailOptOut":true,"createdAt":"2024-05-01T10:00:00Z","smsOptOut":true}
+	// created c-4 {"customerId":"[redacted]","firstName":"[redacted]","lastName":"[redacted]","emailOptOut":false,"createdAt":"2024-05-01T10:00:00Z","smsOptOut":true}
+	// updated c-1 {"emailOptOut":false,"email":"[redacted]"}
+	// updated c-1 {"email":null}
+}
