@@ -1,9 +1,10 @@
-// Command customhandler puts the kit of resource/httpapi behind a handler of the
-// service's own: another path, another envelope, the tenant from the path, and
-// 409 for a customer that exists already.
+// Command customhandler puts the kit of resource/httpapi behind handlers of the
+// service's own: the router chi, other paths, another envelope, the tenant from
+// the path, 201 for a new customer and 409 for one that exists already.
 //
 //	go run ./examples/customhandler
-//	curl -s 127.0.0.1:8081/v2/acme/customers -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'
+//	curl -si 127.0.0.1:8081/v2/acme/customers -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'
+//	curl -si 127.0.0.1:8081/v2/acme/customers/c-1
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"log"
 	"net/http"
+	"net/url"
 	"time"
 
 	"example.com/resourcekit/resource"
@@ -18,6 +20,8 @@ import (
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
+
+	"github.com/go-chi/chi/v5"
 )
 
 func main() {
@@ -26,59 +30,187 @@ func main() {
 		log.Fatal(err)
 	}
 	server := &http.Server{Addr: "127.0.0.1:8081", Handler: routes(customers), ReadHeaderTimeout: 5 * time.Second}
-	log.Printf("POST customers to http://%s/v2/{tenant}/customers", server.Addr)
+	log.Printf("customers at http://%s/v2/{tenant}/customers", server.Addr)
 	log.Fatal(server.ListenAndServe())
 }
 
 func routes(customers *resource.Collection) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("POST /v2/{tenant}/customers", createCustomer(customers))
-	return mux
+	s := service{customers}
+	r := chi.NewRouter()
+	r.Route("/v2/{tenant}/customers", func(r chi.Router) {
+		r.Post("/", s.serve(s.create))
+		r.Get("/", s.serve(s.list))
+		r.Get("/{externalId}", s.serve(s.get))
+		r.Patch("/{externalId}", s.serve(s.patch))
+		r.Delete("/{externalId}", s.serve(s.delete))
+	})
+	return r
 }
 
 // answer is this service's own envelope.
 type answer struct {
-	Status   string            `json:"status"`
-	Customer json.RawMessage   `json:"customer,omitempty"`
-	Changed  []string          `json:"changed,omitempty"`
-	Error    string            `json:"error,omitempty"`
-	Details  []string          `json:"details,omitempty"`
-	Fields   map[string]string `json:"fields,omitempty"` // by JSON Pointer
+	Status    string            `json:"status"`
+	Customer  json.RawMessage   `json:"customer,omitempty"`
+	Customers []json.RawMessage `json:"customers,omitzero"`
+	Next      string            `json:"next,omitempty"` // the cursor of the next page
+	Changed   []string          `json:"changed,omitempty"`
+	Removed   []string          `json:"removed,omitempty"`
+	Error     string            `json:"error,omitempty"`
+	Details   []string          `json:"details,omitempty"`
+	Fields    map[string]string `json:"fields,omitempty"` // by JSON Pointer
 }
 
-func createCustomer(customers *resource.Collection) http.HandlerFunc {
+type service struct{ customers *resource.Collection }
+
+// An operation answers a request of a tenant, or returns an error and has written
+// nothing.
+type operation func(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error
+
+// serve finds out for which tenant an operation is, and answers its errors.
+func (s service) serve(do operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		res, err := create(customers, w, r)
-		if err != nil {
+		// A service looks the tenant up, and whether the caller may act for it.
+		tenant := storage.TenantOf("my-platform", chi.URLParam(r, "tenant"))
+		if err := do(w, r, tenant); err != nil {
 			fail(w, err)
-			return
 		}
-		status := http.StatusOK
-		if res.Outcome == resource.Created {
-			status = http.StatusCreated
-		}
-		reply(w, status, answer{
-			Status:   res.Outcome.String(),
-			Customer: res.AppendJSON(nil, &resource.ShapeOptions{OmitDeprecated: true}),
-			Changed:  res.Changed(),
-		})
 	}
 }
 
-// create does the work with the kit: the query's policies, the body within its
-// limits, and the one operation.
-func create(customers *resource.Collection, w http.ResponseWriter, r *http.Request) (*resource.Result, error) {
+// create does its work with the kit: the query's policies, the preconditions, the
+// body within its limits, and the one operation.
+func (s service) create(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
 	opts, err := httpapi.ParseCreateOptions(r)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	pre, err := httpapi.ParsePreconditions(r)
+	if err != nil {
+		return err
 	}
 	data, err := httpapi.ReadData(w, r, 64<<10)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	// A service looks the tenant up, and whether the caller may act for it.
-	tenant := storage.TenantOf("my-platform", r.PathValue("tenant"))
-	return customers.Create(r.Context(), tenant, data, &opts)
+	result, err := pre.Create(r.Context(), s.customers, tenant, data, &opts)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if result.Outcome == resource.Created {
+		status = http.StatusCreated
+	}
+	replyChange(w, status, result)
+	return nil
+}
+
+func (s service) get(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
+	id, err := externalID(r)
+	if err != nil {
+		return err
+	}
+	pre, err := httpapi.ParsePreconditions(r)
+	if err != nil {
+		return err
+	}
+	customer, modified, err := pre.Get(r.Context(), s.customers, tenant, id)
+	if err != nil {
+		return err
+	}
+	if !modified {
+		httpapi.WriteNotModified(w, customer)
+		return nil
+	}
+	w.Header().Set("ETag", httpapi.ETag(customer))
+	reply(w, http.StatusOK, answer{Status: "found", Customer: shape(customer)})
+	return nil
+}
+
+func (s service) patch(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
+	id, err := externalID(r)
+	if err != nil {
+		return err
+	}
+	opts, err := httpapi.ParsePatchOptions(r)
+	if err != nil {
+		return err
+	}
+	pre, err := httpapi.ParsePreconditions(r)
+	if err != nil {
+		return err
+	}
+	data, err := httpapi.ReadData(w, r, 64<<10)
+	if err != nil {
+		return err
+	}
+	result, err := pre.Patch(r.Context(), s.customers, tenant, id, data, &opts)
+	if err != nil {
+		return err
+	}
+	replyChange(w, http.StatusOK, result)
+	return nil
+}
+
+func (s service) delete(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
+	id, err := externalID(r)
+	if err != nil {
+		return err
+	}
+	pre, err := httpapi.ParsePreconditions(r)
+	if err != nil {
+		return err
+	}
+	if _, err := pre.Delete(r.Context(), s.customers, tenant, id, nil); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent) // this service's clients know what they delete
+	return nil
+}
+
+func (s service) list(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
+	opts, err := httpapi.ParseListOptions(r, s.customers.Schema())
+	if err != nil {
+		return err
+	}
+	page, err := s.customers.List(r.Context(), tenant, &opts)
+	if err != nil {
+		return err
+	}
+	a := answer{Status: "listed", Customers: []json.RawMessage{}, Next: page.Next}
+	for _, customer := range page.Resources {
+		a.Customers = append(a.Customers, shape(customer))
+	}
+	reply(w, http.StatusOK, a)
+	return nil
+}
+
+// externalID returns the external id in the path. chi matches the path as it was
+// sent when it has escapes that Go would not make, a%2Fb for one, and hands its
+// parts on as they are; the kit wants the id itself.
+func externalID(r *http.Request) (string, error) {
+	id := chi.URLParam(r, "externalId")
+	if r.URL.RawPath != "" {
+		var err error
+		if id, err = url.PathUnescape(id); err != nil {
+			return "", resource.ErrNotFound
+		}
+	}
+	r.SetPathValue("externalId", id)
+	return httpapi.ExternalID(r) // or the parameter externalId, if the id is "-"
+}
+
+func shape(customer *resource.Resource) json.RawMessage {
+	return customer.AppendJSON(nil, &resource.ShapeOptions{OmitDeprecated: true})
+}
+
+func replyChange(w http.ResponseWriter, status int, result *resource.Result) {
+	w.Header().Set("ETag", httpapi.ETag(&result.Resource))
+	reply(w, status, answer{
+		Status:   result.Outcome.String(),
+		Customer: shape(&result.Resource),
+		Changed:  result.Changed(),
+		Removed:  result.Removed(),
+	})
 }
 
 // fail answers with the kit's reading of the error, except where this service

@@ -1,9 +1,20 @@
-// Command server serves customers over HTTP, for trying the library out:
+// Command server serves customers, locations and transactions over HTTP, for
+// trying the library out:
 //
 //	go run ./examples/server
 //
-// It keeps them in memory and trusts every caller. What a service would replace
-// is in the two hooks, and in -store.
+// It keeps them in memory unless -store says otherwise, and trusts every caller.
+// What a service would replace is in the two hooks. The flags:
+//
+//	-addr ADDRESS    where to listen; 127.0.0.1:8080
+//	-store STORE     memory, sqlite:PATH or postgres://USER@HOST/DATABASE
+//	-tenants NAMES   separated by commas; the first is meant when a request names none
+//	-events          log each change that is stored
+//	-v               log each call of the library too
+//
+// Beside the API there are /metrics, for Prometheus, and /healthz, which is 200 as
+// long as the store answers. Neither they nor the log hold an external id or
+// anything of a document.
 package main
 
 import (
@@ -21,11 +32,9 @@ import (
 	"syscall"
 	"time"
 
-	"example.com/resourcekit/resource"
+	"example.com/resourcekit/examples/internal/openstore"
 	"example.com/resourcekit/resource/httpapi"
-	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
-	"example.com/resourcekit/storage/memory"
 )
 
 func main() {
@@ -54,8 +63,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:8080", "address to listen on")
-	storeName := flags.String("store", "memory", "where to keep the data: memory")
+	storeName := flags.String("store", "memory", "where to keep the data: "+openstore.Usage)
 	tenantNames := flags.String("tenants", "acme,globex", "names of the tenants, separated by commas; the first is meant when a request names none")
+	events := flags.Bool("events", false, "log each change that is stored: what became of a resource of which schema and tenant, and nothing of its data")
+	verbose := flags.Bool("v", false, "log each call of the library, and each change, too")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -65,23 +76,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	store, err := openStore(*storeName)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
 	tenants, err := parseTenants(*tenantNames)
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	handler, err := newHandler(store, tenants, log)
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	opened, err := openstore.Open(ctx, *storeName)
+	if err != nil {
+		return fmt.Errorf("-store: %w", err)
+	}
+	// Last of all: the service's feed and the requests before it need the store.
+	defer opened.Close()
+	service, err := newService(opened.Store, tenants, log, *events)
 	if err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
-		return err
+		return errors.Join(err, service.close(context.WithoutCancel(ctx)))
 	}
 	address := listener.Addr().String()
 	if host, port, _ := net.SplitHostPort(address); host == "::" || host == "0.0.0.0" {
@@ -93,12 +109,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 curl -sw '\n' '%s' -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'
 curl -sw '\n' '%s/c-1'
 
-Another tenant is chosen with -H 'reach-tenant-id: NAME'. Ctrl-C stops the server.
+Another tenant is chosen with -H 'reach-tenant-id: NAME'. There are locations and
+transactions as well, and /metrics and /healthz. Ctrl-C stops the server.
 
-`, address, *storeName, strings.Join(tenants.names, ", "), url, url)
+`, address, opened.Place, strings.Join(tenants.names, ", "), url, url)
 
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           service,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -110,47 +127,15 @@ Another tenant is chosen with -H 'reach-tenant-id: NAME'. Ctrl-C stops the serve
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
-		return err
+		return errors.Join(err, service.close(context.WithoutCancel(ctx)))
 	case <-ctx.Done():
 	}
 	stop() // a second signal ends the program at once
 	log.Info("shutting down")
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
-	return server.Shutdown(grace)
-}
-
-// openStore returns the store of this name.
-func openStore(name string) (storage.Store, error) {
-	if name == "memory" {
-		return memory.New(), nil
-	}
-	return nil, fmt.Errorf("-store: want memory, found %q", name)
-}
-
-// newHandler returns what the server serves: the customers of the tenants in the
-// store, with one line in the log for each request.
-func newHandler(store storage.Store, tenants tenants, log *slog.Logger) (http.Handler, error) {
-	customers, err := resource.NewCollection(schema.Customers(), store, nil)
-	if err != nil {
-		return nil, err
-	}
-	hooks := httpapi.Hooks{
-		// A service checks a token here and returns who it is for.
-		Authenticate:  func(*http.Request) (httpapi.Principal, error) { return httpapi.Principal{}, nil },
-		ResolveTenant: tenants.resolve,
-	}
-	api, err := httpapi.NewHandler(customers, hooks, &httpapi.Options{
-		OnError: func(r *http.Request, status int, err error) {
-			if status >= http.StatusInternalServerError {
-				log.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
-			}
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return logRequests(api, log), nil
+	// First those who write, then the feed that hears of it.
+	return errors.Join(server.Shutdown(grace), service.close(grace))
 }
 
 // tenants are the businesses that the server knows, all on one platform.
@@ -167,7 +152,7 @@ func parseTenants(list string) (tenants, error) {
 			return t, errors.New("-tenants: want names separated by commas")
 		}
 		t.names = append(t.names, name)
-		t.ids[name] = storage.TenantOf("example", name)
+		t.ids[name] = openstore.Tenant(name)
 	}
 	return t, nil
 }
@@ -182,35 +167,3 @@ func (t tenants) resolve(_ context.Context, _ httpapi.Principal, name string) (s
 	}
 	return tenant, nil
 }
-
-// logRequests logs a line for each request: nothing that names a person, so the
-// route's pattern and not the path, which holds external ids.
-func logRequests(next http.Handler, log *slog.Logger) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(recorder, r)
-		log.InfoContext(r.Context(), "request", "method", r.Method, "route", r.Pattern, "status", recorder.status,
-			"bytes", recorder.bytes, "duration", time.Since(start))
-	})
-}
-
-// statusRecorder remembers what was answered.
-type statusRecorder struct {
-	http.ResponseWriter
-	status, bytes int
-}
-
-func (s *statusRecorder) WriteHeader(status int) {
-	s.status = status
-	s.ResponseWriter.WriteHeader(status)
-}
-
-func (s *statusRecorder) Write(b []byte) (int, error) {
-	n, err := s.ResponseWriter.Write(b)
-	s.bytes += n
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the writer below.
-func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }

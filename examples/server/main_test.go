@@ -23,6 +23,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/examples/internal/openstore"
 )
 
 // marker stands for personal data: no line of the log may have it.
@@ -169,6 +171,14 @@ func (s *running) call(t *testing.T, method, rest, tenant, body string) (int, st
 	return do(t, req)
 }
 
+// get reads a path that is beside the API.
+func (s *running) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest("GET", "http://"+s.addr+path, nil)
+	require.NoError(t, err)
+	return do(t, req)
+}
+
 func customer(id, firstName string) string {
 	return fmt.Sprintf(`{"data":{"customerId":%q,"firstName":%q,"lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}`, id, firstName)
 }
@@ -258,6 +268,11 @@ func TestFlagErrors(t *testing.T) {
 		{"unknown flag", []string{"-port", "1"}, "-port"},
 		{"argument", []string{"serve"}, `unexpected argument "serve"`},
 		{"unknown store", []string{"-store", "tape"}, `-store: want memory`},
+		{"memory takes no path", []string{"-store", "memory:x"}, `-store: want memory`},
+		{"no SQLite file", []string{"-store", "sqlite:"}, `-store: `},
+		{"no such folder", []string{"-store", "sqlite:" + filepath.Join(t.TempDir(), "none", "x.db")}, `-store: `},
+		{"no URL of a database", []string{"-store", "postgres://u:secret@[::1/db"}, `-store: not the URL`},
+		{"no database there", []string{"-store", "postgres://u:secret@127.0.0.1:1/db"}, `-store: `},
 		{"no tenants", []string{"-tenants", ""}, "-tenants: want names"},
 		{"empty tenant", []string{"-tenants", "a,,b"}, "-tenants: want names"},
 		{"blank tenant", []string{"-tenants", "a, ,b"}, "-tenants: want names"},
@@ -268,19 +283,21 @@ func TestFlagErrors(t *testing.T) {
 			var out, log buffer
 			err := run(context.Background(), tc.args, &out, &log)
 			assert.ErrorContains(t, err, tc.want)
+			assert.NotContains(t, fmt.Sprint(err), "secret")
 			assert.Empty(t, out.String(), "nothing is said to listen")
 		})
 	}
 	var out, log buffer
 	assert.ErrorIs(t, run(context.Background(), []string{"-h"}, &out, &log), flag.ErrHelp)
-	for _, name := range []string{"-addr", "-store", "-tenants"} {
+	for _, name := range []string{"-addr", "-store", "-tenants", "-events", "-v"} {
 		assert.Contains(t, log.String(), name)
 	}
 }
 
-// TestLog: a line for each request, with nothing of what it was about.
+// TestLog: a line for each request, call and change, with nothing of what it was
+// about, and nothing of that among the metrics.
 func TestLog(t *testing.T) {
-	s := start(t, "-tenants", "acme,"+marker+"-tenant")
+	s := start(t, "-v", "-tenants", "acme,"+marker+"-tenant")
 	secret := customer(marker, marker)
 	const (
 		all = "/api/resources/customers"
@@ -303,12 +320,21 @@ func TestLog(t *testing.T) {
 		{"GET", "/-?externalId=" + marker, "", "", one, 200},
 		{"GET", "/-?externalId=" + marker + ";%zz", "", "", one, 400},
 		{"HEAD", "/" + marker, "", "", one, 200},
-		{"DELETE", "/" + marker, "", "", one, 405},
+		{"GET", "?filter[firstName]=" + marker, "", "", all, 200},
+		{"GET", "?filter[" + marker + "]=" + marker, "", "", all, 400},
+		{"GET", "?cursor=" + marker, "", "", all, 400},
+		{"PATCH", "/" + marker, "", `{"data":{"email":"` + marker + `"}}`, one, 200},
+		{"PATCH", "/" + marker, "", `{"data":{"email":null,"` + marker + `":1}}`, one, 400},
+		{"PATCH", "/" + marker + "-2", "", `{"data":{"email":"` + marker + `"}}`, one, 404},
+		{"DELETE", "/" + marker, "", "", one, 200},
+		{"DELETE", "/" + marker, "", "", one, 404},
+		{"PUT", "/" + marker, "", "", one, 405},
 		{"GET", "/" + marker + "/" + marker, "", "", `""`, 404},
+		{marker, "/" + marker, "", "", one, 405},
 	} {
 		status, body := s.call(t, tc.method, tc.rest, tc.tenant, tc.body)
 		assert.Equal(t, tc.status, status, "%s %s: %s", tc.method, tc.rest, body)
-		want = append(want, fmt.Sprintf("level=INFO msg=request method=%s route=%s status=%d bytes=", tc.method, tc.route, tc.status))
+		want = append(want, fmt.Sprintf("level=INFO msg=request method=%s route=%s status=%d bytes=", strings.Replace(tc.method, marker, "other", 1), tc.route, tc.status))
 	}
 	// What net/http itself answers, and says to ErrorLog.
 	conn, err := net.Dial("tcp", s.addr)
@@ -317,11 +343,14 @@ func TestLog(t *testing.T) {
 	_, err = io.ReadAll(conn)
 	require.NoError(t, err)
 	conn.Close()
+	status, page := s.get(t, "/metrics")
+	assert.Equal(t, 200, status)
+	assert.NotContains(t, strings.ToLower(page), strings.ToLower(marker))
 	require.NoError(t, s.stop())
 
 	var requests []string
 	for line := range strings.Lines(s.log.String()) {
-		if strings.Contains(line, "msg=request ") {
+		if strings.Contains(line, "msg=request ") && !strings.Contains(line, "route=/metrics") {
 			requests = append(requests, line)
 		}
 	}
@@ -331,13 +360,27 @@ func TestLog(t *testing.T) {
 		assert.Regexp(t, `bytes=[1-9]\d* duration=\S+\n$`, requests[i])
 	}
 	assert.Contains(t, s.log.String(), "shutting down")
+	tenant := openstore.Tenant("acme")
+	whose := fmt.Sprintf(`tenant.platform=%s tenant.business=%s`, tenant.Platform, tenant.Business)
+	for _, want := range []string{
+		"level=DEBUG msg=call op=create schema=customers class=ok " + whose + " created=1 updated=0 unchanged=0 deleted=0 failed=0 found=0 dry_run=false attempts=1 duration=",
+		"level=INFO msg=call op=create schema=customers class=exists " + whose + " created=0 updated=0 unchanged=0 deleted=0 failed=1 found=0 ",
+		"level=INFO msg=call op=create schema=customers class=invalid ",
+		"level=INFO msg=call op=get schema=customers class=not_found ",
+		"level=DEBUG msg=call op=list schema=customers class=ok " + whose + " created=0 updated=0 unchanged=0 deleted=0 failed=0 found=1 ",
+		"level=DEBUG msg=change outcome=created schema=customers " + whose + "\n",
+		"level=DEBUG msg=change outcome=updated schema=customers " + whose + "\n",
+		"level=DEBUG msg=change outcome=deleted schema=customers " + whose + "\n",
+	} {
+		assert.Contains(t, s.log.String(), want)
+	}
 	assert.NotContains(t, strings.ToLower(s.log.String()), strings.ToLower(marker))
 }
 
 // TestShutdownFinishesRequests: a request whose body is still on its way when
 // the server is told to stop is answered, and nobody else is let in.
 func TestShutdownFinishesRequests(t *testing.T) {
-	s := start(t)
+	s := start(t, "-events")
 	body := customer("c-1", "Ada")
 	conn, err := net.Dial("tcp", s.addr)
 	require.NoError(t, err)
@@ -378,6 +421,8 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	assert.Contains(t, string(answer), `"message":"resource created"`)
 	require.NoError(t, <-s.done)
 	assert.Contains(t, s.log.String(), "method=POST route=/api/resources/customers status=200")
+	assert.Contains(t, s.log.String(), "level=INFO msg=change outcome=created schema=customers ")
+	assert.NotContains(t, s.log.String(), "msg=call", "not without -v")
 }
 
 // TestStopBeforeStart: a context that has ended already is no error.
@@ -388,12 +433,17 @@ func TestStopBeforeStart(t *testing.T) {
 	assert.NoError(t, run(ctx, []string{"-addr", "127.0.0.1:0"}, &out, &log))
 }
 
-// TestBinary builds the program, and ends it as a service manager does.
-func TestBinary(t *testing.T) {
+func build(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "server")
 	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	return binary
+}
 
+// TestBinary builds the program, and ends it as a service manager does.
+func TestBinary(t *testing.T) {
+	binary := build(t)
 	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		cmd := exec.Command(binary, "-addr", "127.0.0.1:0")
 		stdout, err := cmd.StdoutPipe()
@@ -423,7 +473,7 @@ func TestBinary(t *testing.T) {
 	assert.Contains(t, text, "-tenants")
 	code, text = exit("-store", "tape")
 	assert.Equal(t, 1, code)
-	assert.Equal(t, "server: -store: want memory, found \"tape\"\n", text)
+	assert.Equal(t, "server: -store: want memory, sqlite:PATH or postgres://USER@HOST/DATABASE\n", text)
 	code, text = exit("-port", "1")
 	assert.NotEqual(t, 0, code)
 	assert.Contains(t, text, "-port")

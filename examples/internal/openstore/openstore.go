@@ -1,0 +1,93 @@
+// Package openstore opens the stores that the examples let their users choose by
+// name.
+package openstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+	"example.com/resourcekit/storage/postgres"
+	"example.com/resourcekit/storage/sqlite"
+)
+
+// Usage says which names Open knows.
+const Usage = "memory, sqlite:PATH or postgres://USER@HOST/DATABASE"
+
+// ErrName is returned for a name that Open does not know.
+var ErrName = errors.New("want " + Usage)
+
+// An Opened is a store, with what has to be said and closed beside it.
+type Opened struct {
+	// Store is the store itself and not embedded, so that its optional methods,
+	// those of a storage.BatchStore above all, are still there for others.
+	Store storage.Store
+	Place string // for people; without the password
+	pool  *pgxpool.Pool
+}
+
+// Close closes the store, and then the pool that it used.
+func (o *Opened) Close() error {
+	err := o.Store.Close()
+	if o.pool != nil {
+		o.pool.Close()
+	}
+	return err
+}
+
+// Tenant returns the tenant of this name on the one platform that the examples
+// have, so that what one of them stores is there for the others.
+func Tenant(name string) storage.Tenant { return storage.TenantOf("example", name) }
+
+// Open opens the store of this name, see Usage. The table or file is made if
+// need be.
+func Open(ctx context.Context, name string) (*Opened, error) {
+	kind, path, _ := strings.Cut(name, ":")
+	switch kind {
+	case "memory":
+		if path == "" {
+			return &Opened{Store: memory.New(), Place: "memory"}, nil
+		}
+	case "sqlite":
+		store, err := sqlite.Open(ctx, path, nil)
+		if err != nil {
+			return nil, err
+		}
+		return &Opened{Store: store, Place: "the SQLite file " + path}, nil
+	case "postgres", "postgresql":
+		return openPostgres(ctx, name)
+	}
+	return nil, ErrName
+}
+
+func openPostgres(ctx context.Context, url string) (*Opened, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("not the URL of a PostgreSQL database") // it may hold a password
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openTable(ctx, pool)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	conn := config.ConnConfig
+	return &Opened{Store: store, pool: pool, Place: fmt.Sprintf("the PostgreSQL database %s on %s", conn.Database, conn.Host)}, nil
+}
+
+// openTable makes the table, which a service would rather do once, when it is
+// deployed.
+func openTable(ctx context.Context, pool *pgxpool.Pool) (*postgres.Store, error) {
+	if err := postgres.Migrate(ctx, pool, nil); err != nil {
+		return nil, err
+	}
+	return postgres.New(ctx, pool, nil)
+}

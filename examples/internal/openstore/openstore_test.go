@@ -1,0 +1,81 @@
+package openstore_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/examples/internal/openstore"
+	"example.com/resourcekit/examples/internal/testdb"
+	"example.com/resourcekit/storage"
+)
+
+var (
+	ctx = context.Background()
+	rec = storage.Record{
+		Key: storage.Key{Tenant: openstore.Tenant("acme"), Schema: uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001"), ExternalID: "x"},
+		ID:  uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000002"), Data: []byte(`{}`),
+	}
+)
+
+// TestOpen: what one opened stores, the next one finds; and a store that takes
+// batches still does.
+func TestOpen(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.db")
+	for _, tc := range []struct {
+		name           string
+		store          func(t *testing.T) (name, place string)
+		lasts, batches bool
+	}{
+		{"memory", func(*testing.T) (string, string) { return "memory", "memory" }, false, false},
+		{"sqlite", func(*testing.T) (string, string) { return "sqlite:" + file, "the SQLite file " + file }, true, true},
+		{"postgres", func(t *testing.T) (string, string) {
+			dsn := testdb.New(t)
+			u, err := url.Parse(dsn)
+			require.NoError(t, err)
+			return dsn, "the PostgreSQL database " + u.Path[1:] + " on " + u.Hostname()
+		}, true, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			name, place := tc.store(t)
+			first, err := openstore.Open(ctx, name)
+			require.NoError(t, err)
+			assert.Equal(t, place, first.Place)
+			_, batches := first.Store.(storage.BatchStore)
+			assert.Equal(t, tc.batches, batches)
+			_, err = first.Store.Put(ctx, rec, 0)
+			require.NoError(t, err)
+			require.NoError(t, first.Close())
+			_, err = first.Store.Get(ctx, rec.Key)
+			assert.ErrorIs(t, err, storage.ErrClosed)
+
+			second, err := openstore.Open(ctx, name)
+			require.NoError(t, err)
+			_, err = second.Store.Get(ctx, rec.Key)
+			if tc.lasts {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorIs(t, err, storage.ErrNotFound)
+			}
+			require.NoError(t, second.Close())
+		})
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	for name, known := range map[string]bool{
+		"": false, "tape": false, "memory:x": false, "sqlite:": true, "sqlite:" + filepath.Join(t.TempDir(), "none", "x.db"): true,
+		"postgres://u:secret@[::1/db": true, "postgresql://u:secret@127.0.0.1:1/db": true, "mysql://u:secret@h/db": false,
+	} {
+		_, err := openstore.Open(ctx, name)
+		require.Error(t, err, name)
+		assert.Equal(t, !known, errors.Is(err, openstore.ErrName), name)
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}

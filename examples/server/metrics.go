@@ -1,0 +1,77 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"example.com/resourcekit/resource"
+)
+
+// metrics are those of the library's calls. All labels are from closed sets: the
+// methods of a Collection, the names of the schemas, the outcomes, and the classes
+// of resource.ErrorClass, with "ok" for none.
+type metrics struct {
+	registry *prometheus.Registry
+	calls    *prometheus.CounterVec   // op, schema, class
+	duration *prometheus.HistogramVec // op, schema
+	writes   *prometheus.CounterVec   // schema, outcome
+	attempts prometheus.Histogram
+}
+
+func newMetrics(feed *resource.Feed) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "resourcekit_calls_total", Help: "Calls of the library, by the class of their error.",
+		}, []string{"op", "schema", "class"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "resourcekit_call_duration_seconds", Help: "How long calls of the library took.",
+			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 18), // to 6.5 s
+		}, []string{"op", "schema"}),
+		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "resourcekit_writes_total", Help: "Writes by what became of them, items of batches one by one. Dry runs do not count.",
+		}, []string{"schema", "outcome"}),
+		attempts: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "resourcekit_attempts", Help: "How often a single write was tried: 1 unless somebody else was faster.",
+			Buckets: []float64{1, 2, 3, 5, 10, 20, 50, 100, 256},
+		}),
+	}
+	m.registry.MustRegister(m.calls, m.duration, m.writes, m.attempts,
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "resourcekit_feed_dropped_total", Help: "Changes that the observer of the feed was not told of.",
+		}, func() float64 { return float64(feed.Dropped()) }),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// handler serves the page for Prometheus.
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// called counts a call.
+func (m *metrics) called(call resource.Call) {
+	op := strings.ReplaceAll(call.Op, " ", "_")
+	m.calls.WithLabelValues(op, call.Schema, classOf(call.Err)).Inc()
+	m.duration.WithLabelValues(op, call.Schema).Observe(call.Duration.Seconds())
+	if call.DryRun {
+		return
+	}
+	for outcome, n := range map[string]int{
+		"created": call.Created, "updated": call.Updated, "unchanged": call.Unchanged, "deleted": call.Deleted, "failed": call.Failed,
+	} {
+		if n > 0 {
+			m.writes.WithLabelValues(call.Schema, outcome).Add(float64(n))
+		}
+	}
+	switch call.Op {
+	case "create", "patch", "delete": // of a batch they are the sum of its items
+		if call.Attempts > 0 {
+			m.attempts.Observe(float64(call.Attempts))
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// A service is what the server serves: the API, and what those who run it want to
+// know.
+type service struct {
+	http.Handler
+	log     *slog.Logger
+	feed    *resource.Feed
+	metrics *metrics
+}
+
+// newService returns the service of the tenants in the store. With events, each
+// change is worth a line of the log.
+func newService(store storage.Store, tenants tenants, log *slog.Logger, events bool) (*service, error) {
+	s := &service{log: log, feed: resource.NewFeed(logEvents(log, events), nil)}
+	s.metrics = newMetrics(s.feed)
+	opts := &resource.Options{Feed: s.feed, OnCall: s.called}
+	var collections []*resource.Collection
+	for _, declared := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
+		c, err := resource.NewCollection(declared, store, opts)
+		if err != nil {
+			return nil, errors.Join(err, s.feed.Close(context.Background()))
+		}
+		collections = append(collections, c)
+	}
+	hooks := httpapi.Hooks{
+		// A service checks a token here and returns who it is for.
+		Authenticate:  func(*http.Request) (httpapi.Principal, error) { return httpapi.Principal{}, nil },
+		ResolveTenant: tenants.resolve,
+	}
+	api, err := httpapi.NewAPI(hooks, &httpapi.Options{
+		OnError: func(r *http.Request, status int, err error) {
+			if status >= http.StatusInternalServerError {
+				log.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
+			}
+		},
+	}, collections...)
+	if err != nil {
+		return nil, errors.Join(err, s.feed.Close(context.Background()))
+	}
+	s.Handler = logRequests(route(api, s.metrics.handler(), health(store)), log)
+	return s, nil
+}
+
+// close ends what goes on beside the requests, of which there must be no more.
+func (s *service) close(ctx context.Context) error {
+	err := s.feed.Close(ctx)
+	if n := s.feed.Dropped(); n > 0 {
+		s.log.Warn("changes nobody was told of", "dropped", n)
+	}
+	return err
+}
+
+// called sees each call of the library: a line for those that go wrong, and for the
+// others with -v.
+func (s *service) called(ctx context.Context, call resource.Call) {
+	s.metrics.called(call)
+	class, level := classOf(call.Err), slog.LevelDebug
+	if call.Err != nil {
+		level = slog.LevelInfo
+	}
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	s.log.LogAttrs(ctx, level, "call",
+		slog.String("op", call.Op), slog.String("schema", call.Schema), slog.String("class", class), tenantAttr(call.Tenant),
+		slog.Int("created", call.Created), slog.Int("updated", call.Updated), slog.Int("unchanged", call.Unchanged),
+		slog.Int("deleted", call.Deleted), slog.Int("failed", call.Failed), slog.Int("found", call.Found),
+		slog.Bool("dry_run", call.DryRun), slog.Int("attempts", call.Attempts), slog.Duration("duration", call.Duration))
+}
+
+// classOf is resource.ErrorClass with a word for no error.
+func classOf(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return resource.ErrorClass(err)
+}
+
+func tenantAttr(t storage.Tenant) slog.Attr {
+	return slog.Group("tenant", slog.String("platform", t.Platform.String()), slog.String("business", t.Business.String()))
+}
+
+// logEvents returns an observer that logs what became of a resource, and neither
+// which one it was nor what changed.
+func logEvents(log *slog.Logger, events bool) func(resource.Event) {
+	level := slog.LevelDebug
+	if events {
+		level = slog.LevelInfo
+	}
+	names := map[uuid.UUID]string{}
+	for _, s := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
+		names[s.ID()] = s.Name()
+	}
+	return func(e resource.Event) {
+		log.LogAttrs(context.Background(), level, "change",
+			slog.String("outcome", e.Outcome.String()), slog.String("schema", names[e.Key.Schema]), tenantAttr(e.Key.Tenant))
+	}
+}
+
+// route serves /metrics and /healthz, and everything else by the API. A ServeMux
+// would redirect some of the paths that the API knows.
+func route(api, metrics, health http.Handler) http.Handler {
+	beside := map[string]http.Handler{"/metrics": metrics, "/healthz": health}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler, ok := beside[r.URL.Path]
+		switch {
+		case !ok:
+			api.ServeHTTP(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			r.Pattern = r.URL.Path
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		default:
+			r.Pattern = r.URL.Path
+			handler.ServeHTTP(w, r)
+		}
+	})
+}
+
+// healthTimeout is how long the store may take to answer.
+const healthTimeout = 2 * time.Second
+
+// health answers 200 if the store does: it is asked for a record that nobody has.
+func health(store storage.Store) http.Handler {
+	nobody := storage.Key{Tenant: storage.TenantOf("healthz", "healthz"), Schema: schema.Customers().ID(), ExternalID: "healthz"}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+		defer cancel()
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if _, err := store.Get(ctx, nobody); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, "the store does not answer\n")
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+}
+
+// logRequests logs a line for each request: nothing that names a person, so the
+// route's pattern and not the path, which holds external ids.
+func logRequests(next http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(recorder, r)
+		log.InfoContext(r.Context(), "request", "method", method(r), "route", r.Pattern, "status", recorder.status,
+			"bytes", recorder.bytes, "duration", time.Since(start))
+	})
+}
+
+// method returns a request's method, unless it is one that the client made up.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return "other"
+}
+
+// statusRecorder remembers what was answered.
+type statusRecorder struct {
+	http.ResponseWriter
+	status, bytes int
+}
+
+func (s *statusRecorder) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
+}
+
+func (s *statusRecorder) Write(b []byte) (int, error) {
+	n, err := s.ResponseWriter.Write(b)
+	s.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the writer below.
+func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
