@@ -80,7 +80,9 @@ func (n *Counts) add(result *Result, err error) {
 //
 // Where several items change one resource, the state in between is never stored:
 // the result of such an item has the revision 0, and the last one's that of the
-// record. If the store fails, it fails for all of them.
+// record. If the store fails, it fails for the first of them and all behind it.
+// A batch holds every document in memory, before and after each item; once the
+// states of one resource have 64 MiB, further items of it fail with ErrBatchSize.
 //
 // The error, in place of a result, is [storage.ErrInvalid] for a tenant or an
 // IfRevision that is not valid, or [ErrBatchSize]. Everything else is in the items,
@@ -148,6 +150,8 @@ type batch struct {
 	writes  []writing
 	items   []ItemResult
 	results []Result // where those of items point to
+
+	outcomesOnly bool // the results are to hold nothing else
 }
 
 // A group is the items of one external id.
@@ -155,6 +159,7 @@ type group struct {
 	key       storage.Key
 	items     []int          // positions, in their order
 	old, next storage.Record // around its items; Revision 0 is absent
+	changed   int            // how many of the items come before the first that changes something
 }
 
 // pending is the revision of a record that a batch has made and not stored yet.
@@ -170,7 +175,7 @@ func (c *Collection) newBatch(ctx context.Context, op string, tenant storage.Ten
 	}
 	return &batch{
 		c: c, op: op, tenant: tenant, start: c.start(), dryRun: dryRun,
-		writes: make([]writing, 0, size), items: make([]ItemResult, size), results: make([]Result, size),
+		writes: make([]writing, 0, size), items: make([]ItemResult, size),
 	}, nil
 }
 
@@ -231,6 +236,9 @@ func (b *batch) groups() []*group {
 const batchRounds = 3
 
 func (b *batch) run(ctx context.Context) *BatchResult {
+	if !b.outcomesOnly {
+		b.results = make([]Result, len(b.items))
+	}
 	groups := b.groups()
 	size := len(groups)
 	if _, ok := b.c.store.(storage.BatchStore); !ok {
@@ -254,7 +262,9 @@ func (b *batch) write(ctx context.Context, groups []*group) {
 		// changes of each in their order.
 		unlock, err := b.c.locks.lockAll(ctx, keysOf(groups))
 		if err != nil {
-			b.failAll(groups, err)
+			for _, g := range groups {
+				b.failAll(g, err)
+			}
 			return
 		}
 		defer unlock()
@@ -282,7 +292,9 @@ func keysOf(groups []*group) []storage.Key {
 func (b *batch) round(ctx context.Context, groups []*group) (again []*group) {
 	records, err := storage.GetMany(ctx, b.c.store, keysOf(groups))
 	if err != nil {
-		b.failAll(groups, err)
+		for _, g := range groups {
+			b.failAll(g, err)
+		}
 		return nil
 	}
 	var swaps swaps
@@ -350,11 +362,12 @@ func (b *batch) alone(ctx context.Context, g *group) {
 	if b.c.feed == nil { // else the lock is held
 		lock, err := b.c.locks.lock(ctx, g.key)
 		if err != nil {
-			b.failWrites(g, err)
+			b.failAll(g, err)
 			return
 		}
 		defer lock.unlock()
 	}
+	g.changed = 0 // what was found out before is of no use any more
 	rec, err := storage.Update(ctx, b.c.store, g.key, func(old storage.Record) (storage.Record, error) {
 		err := b.fold(g, old)
 		return g.next, err
@@ -369,15 +382,27 @@ func (b *batch) alone(ctx context.Context, g *group) {
 	b.settle(g)
 }
 
+// maxFolded is how many bytes of documents the results of one resource's items
+// may hold together.
+const maxFolded = 64 << 20
+
 // fold applies the items of a group to a record, each to what the one before it
 // made, and says in b.items what became of them. The error is storage.ErrNoChange
 // when nothing is to be written, and storage.ErrDelete when the record is to be
 // deleted; else g.next is to be put.
 func (b *batch) fold(g *group, old storage.Record) error {
-	current := old
-	for _, i := range g.items {
-		result := &b.results[i]
-		*result = Result{}
+	current, size := old, 0
+	g.changed = len(g.items)
+	for k, i := range g.items {
+		if size > maxFolded {
+			b.items[i] = ItemResult{Err: b.fail(g.key, fmt.Errorf("%w: the states of one resource are too large together", ErrBatchSize))}
+			continue
+		}
+		result := new(Result)
+		if !b.outcomesOnly {
+			result = &b.results[i]
+			*result = Result{}
+		}
 		next, err := b.c.attempt(&b.writes[i], current, result)
 		result.record = current
 		switch err {
@@ -390,6 +415,14 @@ func (b *batch) fold(g *group, old storage.Record) error {
 		default:
 			b.items[i] = ItemResult{Err: b.writes[i].fail(err)}
 			continue
+		}
+		if err != storage.ErrNoChange {
+			g.changed = min(g.changed, k)
+		}
+		if b.outcomesOnly {
+			result = &Result{Outcome: result.Outcome}
+		} else if len(g.items) > 1 {
+			size += len(result.record.Data) + len(result.shown)
 		}
 		b.items[i] = ItemResult{Result: result}
 	}
@@ -433,22 +466,18 @@ func (b *batch) setRevision(g *group, rev storage.Revision) {
 	}
 }
 
-// failWrites gives the error to every item of a group that depends on a write.
+// failWrites gives the error of a write to the item that made it necessary, and to
+// all behind it: they were judged by a state that was never stored.
 func (b *batch) failWrites(g *group, err error) {
-	for _, i := range g.items {
-		item := &b.items[i]
-		untouched := item.Result != nil && item.Result.Outcome == Unchanged && item.Result.record.Revision != pending
-		if item.Err == nil && !untouched {
-			*item = ItemResult{Err: b.fail(g.key, err)}
-		}
+	for _, i := range g.items[g.changed:] {
+		b.items[i] = ItemResult{Err: b.fail(g.key, err)}
 	}
-	b.setRevision(g, 0)
 }
 
-func (b *batch) failAll(groups []*group, err error) {
-	for _, g := range groups {
-		b.failWrites(g, err)
-	}
+// failAll gives the error to all items of a group: it could not even be read.
+func (b *batch) failAll(g *group, err error) {
+	g.changed = 0
+	b.failWrites(g, err)
 }
 
 func (b *batch) fail(key storage.Key, err error) error { return fail(b.op, key, err) }

@@ -101,13 +101,13 @@ func (c *Collection) called(ctx context.Context, start time.Time, call Call) {
 }
 
 // single writes what a create, patch or delete is, unless it has failed before.
-func (c *Collection) single(ctx context.Context, op string, tenant storage.Tenant, start time.Time, w *writing, err error) (*Result, error) {
+func (c *Collection) single(ctx context.Context, call Call, start time.Time, w *writing, err error) (*Result, error) {
 	var result *Result
 	if err == nil {
 		result, err = c.write(ctx, w)
 	}
 	if c.onCall != nil {
-		call := Call{Op: op, Tenant: tenant, DryRun: w.dryRun, Attempts: w.attempts, Err: err}
+		call.Attempts, call.Err = w.attempts, err
 		call.add(result, err)
 		c.called(ctx, start, call)
 	}

@@ -54,6 +54,9 @@ func TestOnCall(t *testing.T) {
 		{"dry run", 0, func() {
 			_, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"y"}`), &resource.PatchOptions{DryRun: true})
 		}, "patch {0 1 0 0 0} 0 1  dry"},
+		{"dry run, not valid", 0, func() {
+			_, _ = c.Create(withValue, tenant, []byte(`{`), &resource.CreateOptions{DryRun: true})
+		}, "create {0 0 0 0 1} 0 0 invalid dry"},
 		{"patch of none", 0, func() { _, _ = c.Patch(withValue, tenant, "c-2", []byte(`{}`), nil) }, "patch {0 0 0 0 1} 0 1 not_found"},
 		{"precondition", 0, func() {
 			_, _ = c.Patch(withValue, tenant, "c-1", []byte(`{}`), &resource.PatchOptions{IfRevision: 1 << 50})

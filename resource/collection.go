@@ -22,7 +22,9 @@ type Options struct {
 	NewID func() (uuid.UUID, error)
 	// MaxBatch is how many items a batch may have; DefaultMaxBatch when 0.
 	MaxBatch int
-	// Feed, if not nil, is told of each change after it has been stored.
+	// Feed, if not nil, is told of each change after it has been stored. For the
+	// order of its events a batch then holds the queues of its keys while it is
+	// written, and single writes of these wait.
 	Feed *Feed
 	// OnCall, if not nil, sees every call when it ends, before it returns: for
 	// metrics and traces. It is called from many goroutines, and must be quick

@@ -68,7 +68,7 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 	}
 	start := c.start()
 	w, err := c.creating(tenant, data, opts)
-	return c.single(ctx, "create", tenant, start, &w, err)
+	return c.single(ctx, Call{Op: "create", Tenant: tenant, DryRun: opts.DryRun}, start, &w, err)
 }
 
 // creating returns the write that a create is.

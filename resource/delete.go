@@ -36,7 +36,7 @@ func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, external
 	}
 	start := c.start()
 	w, err := c.deleting(tenant, externalID, opts)
-	return c.single(ctx, "delete", tenant, start, &w, err)
+	return c.single(ctx, Call{Op: "delete", Tenant: tenant, DryRun: opts.DryRun}, start, &w, err)
 }
 
 // deleting returns the write that a delete is.

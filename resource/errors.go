@@ -46,7 +46,7 @@ var ErrPrecondition = errors.New("precondition failed")
 // resource has. Its text holds neither the revision nor the external id.
 type PreconditionError struct {
 	Key     storage.Key
-	Current storage.Revision // 0 when there is no such resource
+	Current storage.Revision // as stored; 0 when there is no such resource
 }
 
 // Error says what is wrong with the precondition.

@@ -48,7 +48,7 @@ type FeedOptions struct {
 	// Unredacted leaves personal data in Event.Patch.
 	Unredacted bool
 	// OnPanic, if not nil, is given what the observer panicked with. The event
-	// counts as observed, and the next one follows.
+	// counts as observed, and the next one follows; Panics counts them.
 	OnPanic func(value any)
 }
 
@@ -77,6 +77,7 @@ type Feed struct {
 	observe func(Event)
 	opts    FeedOptions
 	dropped atomic.Uint64
+	panics  atomic.Uint64
 	done    chan struct{}
 
 	mu     sync.RWMutex // for closed, and for sending on changes
@@ -91,7 +92,7 @@ type change struct {
 }
 
 // NewFeed returns a feed with its observer, and starts its goroutine. opts may be
-// nil. Close ends it.
+// nil. Close ends it. Without an observer every change is dropped.
 func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
 	f := &Feed{observe: observe, done: make(chan struct{})}
 	if opts != nil {
@@ -109,10 +110,13 @@ func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
 // those that found the buffer full, or the feed closed.
 func (f *Feed) Dropped() uint64 { return f.dropped.Load() }
 
+// Panics returns how often the observer has panicked.
+func (f *Feed) Panics() uint64 { return f.panics.Load() }
+
 // Close lets the observer have the events in the buffer, and waits until it has,
 // or until ctx ends, whose error it then returns. Changes that are stored
-// afterwards are dropped. Close the feed after the writers have ended. Closing it
-// again waits in the same way.
+// afterwards are dropped. Close the feed after the writers have ended, and not from
+// the observer, for which it would wait. Closing it again waits in the same way.
 func (f *Feed) Close(ctx context.Context) error {
 	f.mu.Lock()
 	if !f.closed {
@@ -120,6 +124,11 @@ func (f *Feed) Close(ctx context.Context) error {
 		close(f.queue)
 	}
 	f.mu.Unlock()
+	select {
+	case <-f.done:
+		return nil
+	default:
+	}
 	select {
 	case <-f.done:
 		return nil
@@ -135,7 +144,7 @@ func (f *Feed) add(s *schema.Schema, old, after storage.Record) {
 	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if !f.closed {
+	if !f.closed && f.observe != nil {
 		select {
 		case f.queue <- change{s, old, after}:
 			return
@@ -154,8 +163,11 @@ func (f *Feed) run() {
 
 func (f *Feed) hand(c change) {
 	defer func() {
-		if value := recover(); value != nil && f.opts.OnPanic != nil {
-			f.opts.OnPanic(value)
+		if value := recover(); value != nil {
+			f.panics.Add(1)
+			if f.opts.OnPanic != nil {
+				f.opts.OnPanic(value)
+			}
 		}
 	}()
 	f.observe(f.event(c))

@@ -186,8 +186,8 @@ func TestFeedHarmsNoWrite(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 10, res.Created+res.Updated)
 	assert.EqualValues(t, 7, feed.Dropped(), "three fit into the buffer")
-	soon, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
-	defer cancel()
+	soon, cancelSoon := context.WithTimeout(ctx, 5*time.Millisecond)
+	defer cancelSoon()
 	assert.ErrorIs(t, feed.Close(soon), context.DeadlineExceeded)
 	create(t, c, string(numberedDocs(1, "")[0]))
 	_, err = c.Delete(ctx, tenant, "c-000000", nil)
@@ -207,6 +207,18 @@ func TestFeedHarmsNoWrite(t *testing.T) {
 	require.NoError(t, feed.Close(ctx))
 	assert.Equal(t, 3, told)
 	assert.Equal(t, []any{"mine", "mine", "mine"}, panics)
+	assert.EqualValues(t, 3, feed.Panics())
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for range 50 {
+		require.NoError(t, feed.Close(ended), "it has ended already")
+	}
+
+	feed = resource.NewFeed(nil, nil)
+	c = open(t, schema.Customers(), memory.New(), &resource.Options{Feed: feed})
+	create(t, c, cust(``))
+	require.NoError(t, feed.Close(ctx))
+	assert.EqualValues(t, 1, feed.Dropped(), "nobody observes")
 }
 
 // TestFeedTenants: an event says whose it is, and holds nothing of another.

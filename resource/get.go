@@ -39,14 +39,14 @@ func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID 
 	if err != nil {
 		return nil, fail("get", key, err)
 	}
-	return c.read(rec)
+	return c.read("get", rec)
 }
 
 // read returns the resource in a record.
-func (c *Collection) read(rec storage.Record) (*Resource, error) {
+func (c *Collection) read(op string, rec storage.Record) (*Resource, error) {
 	shown, err := c.schema.Show(rec.Data)
 	if err != nil {
-		return nil, fail("get", rec.Key, err)
+		return nil, fail(op, rec.Key, err)
 	}
 	return &Resource{record: rec, shown: shown}, nil
 }

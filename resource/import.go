@@ -40,7 +40,8 @@ type ImportOptions struct {
 	// so far. It is called by the goroutine that imports, which waits for it.
 	Progress func(ImportResult)
 	// OnError, if not nil, is given each document that failed, instead of
-	// ImportResult.Errors. An error that it returns ends the import.
+	// ImportResult.Errors. An error that it returns ends the import, and the
+	// document counts as not done.
 	OnError func(DocumentError) error
 	// MaxErrors is how many errors ImportResult.Errors holds; DefaultMaxErrors
 	// when 0, none when negative. All are counted.
@@ -80,8 +81,7 @@ type ImportResult struct {
 // early, with an error beside the result: an error of the sequence that does not
 // match [ErrDocument], an error of OnError, what the store reports, the end of
 // ctx. Import can then be called again, with the same documents and the result's
-// Position. The position counts whole batches, so some documents after it may
-// have been stored; an upsert of the same data finds them unchanged. The same
+// Position. Some documents behind the position may have been stored already; an upsert of the same data finds them unchanged. The same
 // goes for a program that was killed, and the last position it was told.
 //
 // [storage.ErrInvalid] is for a tenant that is not valid, and for a Create.IfRevision
@@ -165,10 +165,15 @@ func (im *importing) flush(ctx context.Context) error {
 		}
 		start = end
 	}
-	batch, err := im.c.CreateBatch(ctx, im.tenant, im.documents, &im.opts.Create)
+	b, err := im.c.newBatch(ctx, "create batch", im.tenant, len(im.documents), 0, im.opts.Create.DryRun)
 	if err != nil {
 		return err
 	}
+	b.outcomesOnly = true
+	for _, document := range im.documents {
+		b.add(im.c.creating(im.tenant, document, &im.opts.Create))
+	}
+	batch := b.run(ctx)
 	errs := make([]error, n)
 	for i, err := range im.unusable {
 		errs[i] = err
@@ -184,34 +189,27 @@ func (im *importing) flush(ctx context.Context) error {
 			return err // it may work another time, and so the batch is not done
 		}
 	}
-	var stop error
 	for i, err := range errs {
-		if err != nil {
-			failed := DocumentError{Position: im.result.Position + int64(i), Err: err}
-			stop = errors.Join(stop, im.fail(failed, stop != nil))
+		if err == nil {
+			continue
 		}
+		failed := DocumentError{Position: im.result.Position + int64(i), Err: err}
+		if im.opts.OnError != nil {
+			if err := im.opts.OnError(failed); err != nil {
+				// Nobody knows of this document yet: the next import begins with it.
+				im.result.Position = failed.Position
+				return err
+			}
+		} else if len(im.result.Errors) < im.maxErrors {
+			im.result.Errors = append(im.result.Errors, failed)
+		}
+		im.result.Failed++
 	}
 	im.result.Position += int64(n)
 	im.bytes, im.ends = im.bytes[:0], im.ends[:0]
 	clear(im.unusable)
 	if im.opts.Progress != nil {
 		im.opts.Progress(im.result)
-	}
-	return stop
-}
-
-// fail counts a document that failed, and hands the error over unless the import
-// is stopping.
-func (im *importing) fail(failed DocumentError, stopping bool) error {
-	im.result.Failed++
-	if im.opts.OnError != nil {
-		if stopping {
-			return nil
-		}
-		return im.opts.OnError(failed)
-	}
-	if len(im.result.Errors) < im.maxErrors {
-		im.result.Errors = append(im.result.Errors, failed)
 	}
 	return nil
 }

@@ -44,7 +44,8 @@ type Page struct {
 // during the whole walk exactly once. It is not a snapshot: each resource is as
 // of a moment during its page's call, and those that come or go meanwhile may
 // show or not. With a filter, a page ends after MaxScan resources were looked at,
-// whatever it has found by then: go on with its Next.
+// whatever it has found by then: go on with its Next. A page also ends when its
+// documents have 16 MiB.
 //
 // Errors:
 //
@@ -52,7 +53,9 @@ type Page struct {
 //   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
 //   - [*schema.FilterError]: the filter names no declared field, or a value that the
 //     field cannot have.
-//   - [*schema.CorruptError]: a stored document is not a JSON object.
+//   - [*schema.CorruptError]: a stored document is not a JSON object. The
+//     *storage.OpError around it has its Key: mend it or delete it through the
+//     store, for the list does not go past it.
 //   - what the store reports, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
 	l, err := c.listing(tenant, opts)
@@ -134,18 +137,26 @@ func (l *listing) observedPage(ctx context.Context, err error) (page *Page, _ er
 	return page, err
 }
 
+// maxPageBytes is how large the documents of a page may be together, but for the
+// last one.
+const maxPageBytes = 16 << 20
+
 // page returns the next page. The one after it begins where it ends.
 func (l *listing) page(ctx context.Context) (*Page, error) {
 	page := &Page{}
 	read := l.limit // at once; more when the filter leaves much out
-	for scanned := 0; ; read = min(2*read, storage.MaxPage, MaxScan-scanned) {
+	size := 0
+	for scanned := 0; ; {
 		found, err := l.c.store.List(ctx, l.scope, l.after, read)
 		if err != nil {
 			return nil, l.fail(err)
 		}
 		l.after = found.Next
+		seen := 0 // bytes
+		full := false
 		for i, rec := range found.Records {
-			r, err := l.c.read(rec)
+			seen += len(rec.Data)
+			r, err := l.c.read("list", rec)
 			if err != nil {
 				return nil, err
 			}
@@ -157,7 +168,8 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 				continue
 			}
 			page.Resources = append(page.Resources, r)
-			if len(page.Resources) == l.limit {
+			size += len(r.shown)
+			if full = len(page.Resources) == l.limit || size >= maxPageBytes; full {
 				if i < len(found.Records)-1 {
 					l.after = rec.Key.ExternalID // what was read beyond it is for the next page
 				}
@@ -165,10 +177,12 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			}
 		}
 		scanned += len(found.Records)
-		enough := len(page.Resources) == l.limit || scanned >= MaxScan || l.filter.Empty() && len(page.Resources) > 0
-		if enough || l.after == "" {
+		if full || l.after == "" || scanned >= MaxScan || l.filter.Empty() && len(page.Resources) > 0 {
 			page.Next = encodeCursor(l.after, l.sum)
 			return page, nil
 		}
+		// Not more at once than there is room for, if the documents go on like this.
+		most := maxPageBytes * max(1, len(found.Records)) / max(1, seen)
+		read = max(1, min(2*read, storage.MaxPage, MaxScan-scanned, most))
 	}
 }

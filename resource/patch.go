@@ -36,7 +36,7 @@ func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalI
 	}
 	start := c.start()
 	w, err := c.patching(tenant, externalID, patch, opts)
-	return c.single(ctx, "patch", tenant, start, &w, err)
+	return c.single(ctx, Call{Op: "patch", Tenant: tenant, DryRun: opts.DryRun}, start, &w, err)
 }
 
 // patching returns the write that a patch is.

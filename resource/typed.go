@@ -62,8 +62,10 @@ func (o Opt[T]) MarshalJSON() ([]byte, error) {
 	case optValue:
 		return Encode(o.value)
 	}
-	return nil, errors.New("resource: an Opt that is not set needs the option omitzero, or it would delete the field")
+	return nil, errUnset
 }
+
+var errUnset = errors.New("resource: an Opt that is not set needs the option omitzero, or it would delete the field")
 
 // UnmarshalJSON reads a value or null.
 func (o *Opt[T]) UnmarshalJSON(text []byte) error {
@@ -82,7 +84,9 @@ func (o *Opt[T]) UnmarshalJSON(text []byte) error {
 // Encode returns the JSON of a typed document, for Create or Patch: as
 // encoding/json has it, but without escapes for HTML, and with an error for
 // strings that are not valid UTF-8, which encoding/json would replace in silence.
-// The error holds no value.
+// A json.RawMessage, or a MarshalJSON of one's own, that spells the replacement
+// character as an escape cannot be told from that, and is an error as well. No
+// error holds a value.
 func Encode(document any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -92,7 +96,7 @@ func Encode(document any) ([]byte, error) {
 	}
 	text := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	if hasReplacement(text) {
-		return nil, errors.New("resource: cannot encode a string that is not valid UTF-8")
+		return nil, errors.New("resource: cannot encode a string that is not valid UTF-8, or has the escape of U+FFFD")
 	}
 	return text, nil
 }
@@ -135,6 +139,9 @@ func decode(text []byte, into any) error {
 // hideValue returns an error that says what kind of value was wrong where, and
 // not what it was.
 func hideValue(what string, err error) error {
+	if errors.Is(err, errUnset) {
+		return errUnset
+	}
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {
 		return fmt.Errorf("resource: cannot %s %s: its Go type is %v", what, wrongType.Field, wrongType.Type)

@@ -142,7 +142,7 @@ func TestOpt(t *testing.T) {
 	// Without omitzero a field that is not set would be sent as null, and so
 	// delete.
 	_, err := resource.Encode(struct{ Email resource.Opt[string] }{})
-	assert.Error(t, err)
+	assert.ErrorContains(t, err, "omitzero")
 }
 
 func TestTypedErrors(t *testing.T) {

@@ -210,7 +210,7 @@ func (w *writing) permits(old storage.Record, field string) error {
 	switch present := old.Revision != 0; {
 	case !present && !w.mayCreate:
 		return ErrNotFound
-	case w.ifRevision != 0 && old.Revision != w.ifRevision, w.ifAbsent && present:
+	case w.ifRevision != 0 && (old.Revision != w.ifRevision || old.Revision == pending), w.ifAbsent && present:
 		return &PreconditionError{Key: w.key, Current: old.Revision}
 	case present && !w.mayChange:
 		return &ExistsError{Key: w.key, Field: field}

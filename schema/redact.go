@@ -30,7 +30,7 @@ func appendRedacted(dst []byte, d *strictjson.Doc, i uint32, f *field) []byte {
 	switch {
 	case n.Kind == strictjson.Null:
 		return append(dst, "null"...)
-	case f == nil || f.pii, f.object != nil && n.Kind != strictjson.Object, f.items != nil && n.Kind != strictjson.Array:
+	case f == nil || f.pii || !f.isKind(n.Kind):
 		return strictjson.AppendQuoted(dst, Redacted)
 	case n.Kind == strictjson.Object && f.object != nil:
 		dst = append(dst, '{')
@@ -53,4 +53,19 @@ func appendRedacted(dst []byte, d *strictjson.Doc, i uint32, f *field) []byte {
 		return append(dst, ']')
 	}
 	return strictjson.AppendCompact(dst, d.Text(i))
+}
+
+// isKind reports whether a value of the kind can be one of the field.
+func (f *field) isKind(kind strictjson.Kind) bool {
+	switch f.typ {
+	case String:
+		return kind == strictjson.String
+	case Boolean:
+		return kind == strictjson.True || kind == strictjson.False
+	case Number, Integer:
+		return kind == strictjson.Number
+	case Object:
+		return kind == strictjson.Object
+	}
+	return kind == strictjson.Array
 }

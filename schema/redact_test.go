@@ -38,6 +38,8 @@ func TestRedact(t *testing.T) {
 		{"marked elements", `{"emails":["a","b"]}`, `{"emails":[` + r + `,` + r + `]}`},
 		{"elements with marks", `{"lines":[{"sku":"s","for":"Ada"},{},7]}`, `{"lines":[{"sku":"s","for":` + r + `},{},` + r + `]}`},
 		{"another kind than declared", `{"shipTo":["x"],"lines":{"sku":"s"}}`, `{"shipTo":` + r + `,"lines":` + r + `}`},
+		{"another kind, of a plain field", `{"state":7,"score":"a@example.com","open":"bob","tags":"x"}`, `{"state":` + r + `,"score":` + r + `,"open":` + r + `,"tags":` + r + `}`},
+		{"an object for a string", `{"state":{"email":"a@example.com"}}`, `{"state":` + r + `}`},
 		{"escaped name", `{"\u0069d":"1"}`, `{"\u0069d":` + r + `}`},
 		{"blanks", " { \"id\" : \"1\" , \"tags\" : [ 1 , 2 ] } ", `{"id":` + r + `,"tags":[1,2]}`},
 	} {

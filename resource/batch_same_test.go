@@ -1,0 +1,127 @@
+package resource_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+	"example.com/resourcekit/storage/storagetest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestBatchFaultsOfOneResource: items that were judged by a state which then
+// could not be stored say nothing but that.
+func TestBatchFaultsOfOneResource(t *testing.T) {
+	for _, fault := range []error{storage.ErrUnavailable, storage.ErrUnknownOutcome} {
+		inner := memory.New()
+		failing := false
+		c := open(t, schema.Customers(), storagetest.Faulty(inner, func(op storagetest.Op) storagetest.Fault {
+			if failing && op.Name != "get" {
+				return storagetest.Fault{Err: fault}
+			}
+			return storagetest.Fault{}
+		}), fixed)
+		rev := create(t, c, cust(``)).Revision()
+		failing = true
+		other := strings.Replace(cust(``), "c-1", "c-2", 1)
+		for _, tt := range []struct {
+			name string
+			run  func() (*resource.BatchResult, error)
+		}{
+			{"reject", func() (*resource.BatchResult, error) {
+				return c.CreateBatch(ctx, tenant, [][]byte{[]byte(other), []byte(other)}, &reject)
+			}},
+			{"precondition", func() (*resource.BatchResult, error) {
+				return c.PatchBatch(ctx, tenant, []resource.PatchItem{
+					{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), IfRevision: rev},
+					{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), IfRevision: rev},
+				}, nil)
+			}},
+			{"delete", func() (*resource.BatchResult, error) {
+				return c.DeleteBatch(ctx, tenant, []resource.DeleteItem{{ExternalID: "c-1"}, {ExternalID: "c-1"}}, nil)
+			}},
+		} {
+			res, err := tt.run()
+			require.NoError(t, err)
+			for i, item := range res.Items {
+				assert.ErrorIs(t, item.Err, fault, "%s, item %d", tt.name, i)
+			}
+		}
+	}
+}
+
+// TestBatchPending: no caller can name the revision of what is not stored yet.
+func TestBatchPending(t *testing.T) {
+	c, _ := customers(t)
+	rev := create(t, c, cust(``)).Revision()
+	res, err := c.PatchBatch(ctx, tenant, []resource.PatchItem{
+		{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), IfRevision: rev},
+		{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), IfRevision: math.MaxUint64},
+	}, nil)
+	require.NoError(t, err)
+	assert.NoError(t, res.Items[0].Err)
+	assert.ErrorIs(t, res.Items[1].Err, resource.ErrPrecondition)
+}
+
+// TestBatchOfOneResourceIsBounded: many items that let one document grow. The
+// batch refuses what would not fit; an import, which gives no results, takes all.
+func TestBatchOfOneResourceIsBounded(t *testing.T) {
+	const n, size = 200, 4 << 10
+	docs := make([]string, n)
+	var items [][]byte
+	for i := range docs {
+		docs[i] = fmt.Sprintf(`{"id":"1","free":{"f%d":"%s"}}`, i, strings.Repeat("x", size))
+		items = append(items, []byte(docs[i]))
+	}
+	s := things(object("free"))
+	c := open(t, s, memory.New(), fixed)
+	res, err := c.CreateBatch(ctx, tenant, items, nil)
+	require.NoError(t, err)
+	assert.Positive(t, res.Updated)
+	assert.Positive(t, res.Failed)
+	held := 0
+	for i, item := range res.Items {
+		if item.Err != nil {
+			assert.ErrorIs(t, item.Err, resource.ErrBatchSize, "item %d", i)
+			continue
+		}
+		held += 2 * len(item.Result.Data())
+	}
+	assert.Less(t, held, 66<<20)
+
+	c = open(t, s, memory.New(), fixed)
+	imported, err := c.Import(ctx, tenant, documents(docs...), nil)
+	require.NoError(t, err)
+	assert.Equal(t, [3]int64{1, n - 1, 0}, [3]int64{imported.Created, imported.Updated, imported.Failed})
+	got, err := c.Get(ctx, tenant, "1")
+	require.NoError(t, err)
+	assert.Greater(t, len(got.Data()), n*size)
+}
+
+// TestListIsBoundedInBytes: a page of large documents ends early.
+func TestListIsBoundedInBytes(t *testing.T) {
+	const n, size = 40, 1 << 20
+	store := &counting{Store: memory.New()}
+	c := open(t, schema.Customers(), store, fixed)
+	for i := range n {
+		put(t, store, customerKey(fmt.Sprintf("c-%06d", i)), fmt.Sprintf(`{"customerId":"c-%06d","email":"%s"}`, i, strings.Repeat("x", size)))
+	}
+	for _, filter := range [][]schema.Equals{nil, {{Field: "smsOptOut", Value: true}}} {
+		store.listed = 0
+		got := pages(t, c, resource.ListOptions{Limit: 1000, Filter: filter})
+		assert.Len(t, got, 3)
+		var all []string
+		for _, page := range got {
+			assert.LessOrEqual(t, len(page), 17)
+			all = append(all, page...)
+		}
+		assert.Equal(t, numbered(0, n, 1), all)
+	}
+}
