@@ -240,24 +240,20 @@ func (b *batch) run(ctx context.Context) *BatchResult {
 		b.results = make([]Result, len(b.items))
 	}
 	groups := b.groups()
-	size := len(groups)
-	if _, ok := b.c.store.(storage.BatchStore); !ok {
-		size = min(size, fewAtOnce)
-	}
-	for part := range slices.Chunk(groups, max(size, 1)) {
-		b.write(ctx, part)
+	if _, ok := b.c.store.(storage.BatchStore); ok {
+		b.write(ctx, groups)
+	} else {
+		for _, g := range groups { // no round trips to save
+			b.alone(ctx, g, false)
+		}
 	}
 	return b.result(ctx)
 }
 
-// fewAtOnce is how many keys a batch handles at once in a store that takes no
-// batches: there is no round trip to save, and what fits in the processor's cache
-// is quicker.
-const fewAtOnce = 32
-
-// write reads, changes and writes the records of some groups.
+// write reads, changes and writes the records of all groups at once.
 func (b *batch) write(ctx context.Context, groups []*group) {
-	if b.c.feed != nil && !b.dryRun {
+	locked := b.c.feed != nil && !b.dryRun
+	if locked {
 		// Held while the keys are written, so that the feed hears of the
 		// changes of each in their order.
 		unlock, err := b.c.locks.lockAll(ctx, keysOf(groups))
@@ -275,7 +271,7 @@ func (b *batch) write(ctx context.Context, groups []*group) {
 		}
 	}
 	for _, g := range groups {
-		b.alone(ctx, g)
+		b.alone(ctx, g, locked)
 	}
 }
 
@@ -357,9 +353,9 @@ func (s *swaps) run(ctx context.Context, store storage.Store, tell func(*group, 
 	}
 }
 
-// alone writes a group in the queue of its key.
-func (b *batch) alone(ctx context.Context, g *group) {
-	if b.c.feed == nil { // else the lock is held
+// alone writes a group in the queue of its key, which may be held already.
+func (b *batch) alone(ctx context.Context, g *group, locked bool) {
+	if !locked && !b.dryRun {
 		lock, err := b.c.locks.lock(ctx, g.key)
 		if err != nil {
 			b.failAll(g, err)
