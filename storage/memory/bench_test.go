@@ -20,3 +20,8 @@ func BenchmarkStore(b *testing.B) {
 	}
 	storagetest.Bench(b, func(*testing.B) storage.Store { return memory.New() }, sizes...)
 }
+
+// BenchmarkGrowth sets 100,000 records against 1,000.
+func BenchmarkGrowth(b *testing.B) {
+	storagetest.BenchGrowth(b, func(*testing.B) storage.Store { return memory.New() }, 1_000, 100_000)
+}

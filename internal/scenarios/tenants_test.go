@@ -1,0 +1,602 @@
+package scenarios_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// What we and they write begins with these, so that it can be found where it does
+// not belong.
+const (
+	ourMark   = "our-secret"
+	theirMark = "their-secret"
+)
+
+// TestTenants: there are two worlds. In one of them other tenants, with much in
+// common with ours, have resources of the same external ids; in the other nobody
+// has. Whatever we do, what we are told is the same, byte for byte; what they
+// have is untouched; and no event of ours holds anything of theirs, nor one of
+// theirs anything of ours.
+func TestTenants(t *testing.T) {
+	for _, store := range stores {
+		t.Run(store.name, func(t *testing.T) {
+			alone, shared := newNumbered(store.open(t)), newNumbered(store.open(t))
+			for _, row := range slices.Concat(libraryRows, httpRows) {
+				t.Run(row.name, func(t *testing.T) {
+					with := newSide(t, row.name, shared, true)
+					loot := with.settle()
+					theirs := with.theirRecords()
+					row.do(with, loot)
+					assert.Equal(t, theirs, with.theirRecords(), "their records are not what they were")
+
+					without := newSide(t, row.name, alone, false)
+					row.do(without, loot)
+
+					told := with.end()
+					assert.Equal(t, without.end(), told, "we are told something else when others have the resource")
+					assert.NotContains(t, told, theirMark, "we are told what they have")
+					assert.NotEmpty(t, told)
+				})
+			}
+		})
+	}
+}
+
+// side is one of the two worlds, as a service on a store sees it.
+type side struct {
+	t      *testing.T
+	store  storage.Store
+	ours   storage.Tenant
+	theirs []storage.Tenant // nobody in the lonely world
+	acting storage.Tenant
+	made   map[storage.Tenant]int // ids
+	c      *resource.Collection
+	server *httptest.Server
+	feed   *resource.Feed
+	events []resource.Event // read after the feed is closed
+	told   []string
+}
+
+// loot is what we have of theirs: revision, tag and cursor are no secrets.
+type loot struct {
+	revision storage.Revision
+	etag     string
+	cursor   string
+}
+
+func newSide(t *testing.T, name string, store storage.Store, shared bool) *side {
+	t.Helper()
+	a, b := uuid.NewSHA1(uuid.NameSpaceURL, []byte("a"+name)), uuid.NewSHA1(uuid.NameSpaceURL, []byte("b"+name))
+	almost := b
+	almost[15] ^= 1
+	s := &side{t: t, store: store, ours: storage.Tenant{Platform: a, Business: b}, made: make(map[storage.Tenant]int)}
+	s.acting = s.ours
+	neighbours := []storage.Tenant{
+		{Platform: a, Business: a}, {Platform: b, Business: b}, {Platform: b, Business: a}, {Platform: a, Business: almost},
+	}
+	if shared {
+		s.theirs = neighbours
+	}
+	s.feed = resource.NewFeed(func(e resource.Event) { s.events = append(s.events, e) }, &resource.FeedOptions{Unredacted: true})
+	s.c = newCollection(t, schema.Customers(), store, &resource.Options{
+		Now:  func() time.Time { return start },
+		Feed: s.feed,
+		NewID: func() (uuid.UUID, error) {
+			s.made[s.acting]++
+			return uuid.NewSHA1(s.acting.Business, fmt.Append(nil, s.acting.Platform, s.made[s.acting])), nil
+		},
+		OnCall: func(_ context.Context, call resource.Call) {
+			if call.Tenant == s.ours {
+				call.Duration, call.Err = 0, nil
+				s.tell("call %+v", call)
+			}
+		},
+	})
+	api, err := httpapi.NewAPI(httpapi.Hooks{
+		Authenticate: func(*http.Request) (httpapi.Principal, error) { return httpapi.Principal{Tenant: s.ours}, nil },
+		ResolveTenant: func(_ context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
+			switch i := strings.Index("0123", name); {
+			case name == "":
+				return p.Tenant, nil
+			case i >= 0 && i < len(s.theirs):
+				return s.theirs[i], nil
+			}
+			return storage.Tenant{}, httpapi.ErrUnknownTenant
+		},
+	}, nil, s.c)
+	require.NoError(t, err)
+	s.server = httptest.NewServer(api)
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+// settle gives everybody else resources, and returns what we have got of them.
+func (s *side) settle() loot {
+	var got loot
+	for _, they := range s.theirs {
+		s.acting = they
+		batch, err := s.c.CreateBatch(ctx, they, [][]byte{theirCust("c-1"), theirCust("c-2"), theirCust("c-5")}, nil)
+		require.NoError(s.t, err)
+		require.Equal(s.t, resource.Counts{Created: 3}, batch.Counts)
+		r, err := s.c.Patch(ctx, they, "c-1", []byte(`{"phone":"`+theirMark+`"}`), nil)
+		require.NoError(s.t, err)
+		page, err := s.c.List(ctx, they, &resource.ListOptions{Limit: 1})
+		require.NoError(s.t, err)
+		got = loot{r.Revision(), httpapi.ETag(&r.Resource), page.Next}
+	}
+	s.acting = s.ours
+	return got
+}
+
+func theirCust(id string) []byte {
+	return []byte(cust(id, `,"email":"`+theirMark+`","customerDetailUrl":"`+theirMark+`"`))
+}
+
+func ourCust(id string) []byte { return []byte(cust(id, `,"email":"`+ourMark+`"`)) }
+
+func (s *side) theirRecords() (all []storage.Record) {
+	for _, they := range s.theirs {
+		for _, rec := range records(s.t, s.store, they, schema.Customers()) {
+			rec.Data = bytes.Clone(rec.Data)
+			all = append(all, rec)
+		}
+	}
+	return all
+}
+
+// end lets the others do something, too, and returns all that we were told, our
+// events included.
+func (s *side) end() string {
+	s.t.Helper()
+	for _, they := range s.theirs {
+		s.acting = they
+		_, err := s.c.Patch(ctx, they, "c-1", []byte(`{"phone":"`+theirMark+` news"}`), nil)
+		require.NoError(s.t, err)
+	}
+	require.NoError(s.t, s.feed.Close(ctx))
+	require.Zero(s.t, s.feed.Dropped())
+	others := 0
+	for _, e := range s.events {
+		text := fmt.Sprintf("event %+v %s", e.Key, e.Patch)
+		if e.Key.Tenant == s.ours {
+			s.tell("event %+v %s %s %d-%d %s %s", e.Key, e.ID, e.Outcome, e.Before, e.After, e.At, e.Patch)
+			continue
+		}
+		others++
+		assert.Contains(s.t, s.theirs, e.Key.Tenant, "an event of nobody")
+		assert.NotContains(s.t, text, ourMark, "an event of theirs holds what is ours")
+	}
+	assert.Equal(s.t, 5*len(s.theirs), others, "events of the others")
+	for _, rec := range records(s.t, s.store, s.ours, schema.Customers()) {
+		s.tell("stored %s %d %s %s %s %s", rec.Key.ExternalID, rec.Revision, rec.ID, rec.CreatedAt, rec.UpdatedAt, rec.Data)
+	}
+	return strings.Join(s.told, "\n")
+}
+
+func (s *side) tell(format string, args ...any) {
+	s.told = append(s.told, fmt.Sprintf(format, args...))
+}
+
+// tellError tells an error with all that can be got out of it.
+func (s *side) tellError(err error) {
+	s.tell("error %s %s", resource.ErrorClass(err), err)
+	var (
+		op           *storage.OpError
+		exists       *resource.ExistsError
+		precondition *resource.PreconditionError
+	)
+	if errors.As(err, &op) {
+		s.tell("op %+v %T", op.Key, op.Err)
+	}
+	if errors.As(err, &exists) {
+		s.tell("exists %+v", *exists)
+	}
+	if errors.As(err, &precondition) {
+		s.tell("precondition %+v", *precondition)
+	}
+	s.tell("problem %+v", *httpapi.ProblemOf(err))
+}
+
+func (s *side) result(r *resource.Result, err error) {
+	if err != nil {
+		s.tellError(err)
+		return
+	}
+	s.tell("%s %d %s changed %q removed %q dropped %q", r.Outcome, r.Revision(), r.AppendJSON(nil, nil), r.Changed(), r.Removed(), r.Dropped)
+}
+
+func (s *side) batch(b *resource.BatchResult, err error) {
+	if err != nil {
+		s.tellError(err)
+		return
+	}
+	s.tell("counts %+v", b.Counts)
+	for _, i := range b.Items {
+		s.result(i.Result, i.Err)
+	}
+}
+
+func (s *side) page(p *resource.Page, err error) {
+	if err != nil {
+		s.tellError(err)
+		return
+	}
+	for _, r := range p.Resources {
+		s.tell("listed %d %s", r.Revision(), r.AppendJSON(nil, nil))
+	}
+	s.tell("next %q", p.Next)
+}
+
+// The calls of the library, told.
+
+func (s *side) create(data []byte, o resource.CreateOptions) {
+	s.result(s.c.Create(ctx, s.ours, data, &o))
+}
+
+func (s *side) patch(id, patch string, o resource.PatchOptions) {
+	s.result(s.c.Patch(ctx, s.ours, id, []byte(patch), &o))
+}
+
+func (s *side) remove(id string, o resource.DeleteOptions) {
+	s.result(s.c.Delete(ctx, s.ours, id, &o))
+}
+
+func (s *side) get(id string) {
+	r, err := s.c.Get(ctx, s.ours, id)
+	if err != nil {
+		s.tellError(err)
+		return
+	}
+	s.tell("found %d %s", r.Revision(), r.AppendJSON(nil, nil))
+}
+
+func (s *side) list(o resource.ListOptions) { s.page(s.c.List(ctx, s.ours, &o)) }
+
+// have gives us a resource of our own.
+func (s *side) have(ids ...string) {
+	for _, id := range ids {
+		s.create(ourCust(id), resource.CreateOptions{})
+	}
+}
+
+func (s *side) importAll(o resource.ImportOptions) {
+	documents := func(yield func([]byte, error) bool) {
+		for _, d := range [][]byte{ourCust("c-1"), ourCust("c-3"), []byte(`{"customerId":"c-2"}`), ourCust("c-1"), ourCust("c-5")} {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+	o.BatchSize = 2
+	o.Progress = func(r resource.ImportResult) { s.tell("progress %d", r.Position) }
+	r, err := s.c.Import(ctx, s.ours, documents, &o)
+	s.tell("imported %+v", *r)
+	if err != nil {
+		s.tellError(err)
+	}
+}
+
+const (
+	ourPhone  = `{"phone":"` + ourMark + `"}`
+	wrongData = `{"customerId":"c-1","phone":1,"x":null}`
+)
+
+type (
+	createOptions = resource.CreateOptions
+	patchOptions  = resource.PatchOptions
+	deleteOptions = resource.DeleteOptions
+)
+
+// A row is one thing that we do, with what we have got of theirs.
+type row struct {
+	name string
+	do   func(s *side, got loot)
+}
+
+// libraryRows are all verbs with all that can be asked of them.
+var libraryRows = []row{
+	{"get", func(s *side, _ loot) { s.get("c-1") }},
+	{"get, ours is another", func(s *side, _ loot) { s.have("c-3"); s.get("c-1"); s.get("c-3") }},
+	{"create", func(s *side, _ loot) { s.create(ourCust("c-1"), createOptions{}); s.get("c-1") }},
+	{"create a part", func(s *side, _ loot) { s.create([]byte(`{"customerId":"c-1","phone":"1"}`), createOptions{}) }},
+	{"create with mistakes", func(s *side, _ loot) { s.create([]byte(wrongData), createOptions{}) }},
+	{"create with unknown fields", func(s *side, _ loot) {
+		s.create([]byte(cust("c-1", `,"vip":true`)), createOptions{UnknownFields: schema.IgnoreUnknown})
+	}},
+	{"create or reject", func(s *side, _ loot) {
+		s.create(ourCust("c-1"), createOptions{OnConflict: resource.Reject})
+		s.create(ourCust("c-1"), createOptions{OnConflict: resource.Reject})
+	}},
+	{"create if there is none", func(s *side, _ loot) {
+		s.create(ourCust("c-1"), createOptions{IfAbsent: true})
+		s.create(ourCust("c-1"), createOptions{IfAbsent: true})
+	}},
+	{"create with their revision", func(s *side, got loot) {
+		s.create(ourCust("c-1"), createOptions{IfRevision: got.revision})
+		s.have("c-1")
+		s.create([]byte(cust("c-1", `,"phone":"1"`)), createOptions{IfRevision: got.revision})
+	}},
+	{"upsert of ours", func(s *side, _ loot) {
+		s.have("c-1")
+		s.create([]byte(`{"customerId":"c-1","phone":"`+ourMark+`"}`), createOptions{})
+		s.create([]byte(`{"customerId":"c-1","email":null}`), createOptions{})
+		s.create([]byte(`{"customerId":"c-1"}`), createOptions{})
+	}},
+	{"complete", func(s *side, _ loot) {
+		s.create([]byte(`{"customerId":"c-1"}`), createOptions{RequireComplete: true})
+	}},
+	{"dry create", func(s *side, _ loot) {
+		s.create(ourCust("c-1"), createOptions{DryRun: true})
+		s.create(ourCust("c-1"), createOptions{DryRun: true, OnConflict: resource.Reject})
+		s.create(ourCust("c-1"), createOptions{DryRun: true, IfAbsent: true})
+		s.create([]byte(`{"customerId":"c-1"}`), createOptions{DryRun: true})
+	}},
+	{"dry create with their revision", func(s *side, got loot) {
+		s.create(ourCust("c-1"), createOptions{DryRun: true, IfRevision: got.revision})
+	}},
+	{"patch", func(s *side, _ loot) { s.patch("c-1", ourPhone, patchOptions{}) }},
+	{"patch with mistakes", func(s *side, _ loot) {
+		s.patch("c-1", `{"phone":1}`, patchOptions{})
+		s.patch("c-1", `{`, patchOptions{})
+	}},
+	{"patch with nulls", func(s *side, _ loot) {
+		s.patch("c-1", `{"email":null}`, patchOptions{Nulls: schema.RejectNulls})
+		s.patch("c-1", `{"customerDetailUrl":null}`, patchOptions{})
+	}},
+	{"patch with their revision", func(s *side, got loot) {
+		s.patch("c-1", ourPhone, patchOptions{IfRevision: got.revision})
+		s.have("c-1")
+		s.patch("c-1", ourPhone, patchOptions{IfRevision: got.revision})
+	}},
+	{"patch of ours", func(s *side, _ loot) { s.have("c-1"); s.patch("c-1", ourPhone, patchOptions{}); s.get("c-1") }},
+	{"dry patch", func(s *side, got loot) {
+		s.patch("c-1", ourPhone, patchOptions{DryRun: true})
+		s.patch("c-1", ourPhone, patchOptions{DryRun: true, IfRevision: got.revision})
+		s.have("c-1")
+		s.patch("c-1", ourPhone, patchOptions{DryRun: true})
+	}},
+	{"delete", func(s *side, _ loot) { s.remove("c-1", deleteOptions{}) }},
+	{"delete with their revision", func(s *side, got loot) {
+		s.remove("c-1", deleteOptions{IfRevision: got.revision})
+		s.have("c-1")
+		s.remove("c-1", deleteOptions{IfRevision: got.revision})
+	}},
+	{"delete of ours", func(s *side, _ loot) {
+		s.have("c-1")
+		s.remove("c-1", deleteOptions{})
+		s.get("c-1")
+		s.have("c-1")
+	}},
+	{"dry delete", func(s *side, got loot) {
+		s.remove("c-1", deleteOptions{DryRun: true})
+		s.remove("c-1", deleteOptions{DryRun: true, IfRevision: got.revision})
+	}},
+	{"list nothing", func(s *side, _ loot) { s.list(resource.ListOptions{}); s.list(resource.ListOptions{Limit: 1}) }},
+	{"list ours", func(s *side, _ loot) { s.have("c-3", "c-0"); s.list(resource.ListOptions{}) }},
+	{"list by their email", func(s *side, _ loot) {
+		s.have("c-3")
+		s.list(resource.ListOptions{Filter: []schema.Equals{{Field: "email", Value: theirMark}}})
+	}},
+	{"list by absence", func(s *side, _ loot) {
+		s.have("c-3")
+		s.list(resource.ListOptions{Filter: []schema.Equals{{Field: "phone"}}})
+	}},
+	{"list with their cursor", func(s *side, got loot) {
+		s.list(resource.ListOptions{Cursor: got.cursor})
+		s.have("c-1", "c-3")
+		_, err := s.c.List(ctx, s.ours, &resource.ListOptions{Cursor: got.cursor})
+		require.ErrorIs(s.t, err, resource.ErrCursor)
+		s.tellError(err)
+	}},
+	{"pages of ours between theirs", func(s *side, _ loot) {
+		s.have("c-0", "c-1", "c-3", "c-4", "c-6")
+		for next := ""; ; {
+			page, err := s.c.List(ctx, s.ours, &resource.ListOptions{Cursor: next, Limit: 1})
+			s.page(page, err)
+			if next = page.Next; next == "" {
+				break
+			}
+		}
+	}},
+	{"all", func(s *side, got loot) {
+		s.have("c-1", "c-3")
+		for _, cursor := range []string{"", got.cursor} {
+			for r, err := range s.c.All(ctx, s.ours, &resource.ListOptions{Limit: 1, Cursor: cursor}) {
+				if err != nil {
+					s.tellError(err)
+					continue
+				}
+				s.tell("all %s", r.AppendJSON(nil, nil))
+			}
+		}
+	}},
+	{"batch of creates", func(s *side, _ loot) {
+		documents := [][]byte{ourCust("c-1"), ourCust("c-3"), []byte(`{"customerId":"c-2"}`), ourCust("c-1"), []byte(cust("c-1", `,"phone":"1"`))}
+		for _, o := range []createOptions{{DryRun: true}, {}, {OnConflict: resource.Reject}, {IfAbsent: true}, {DryRun: true}} {
+			s.batch(s.c.CreateBatch(ctx, s.ours, documents, &o))
+		}
+	}},
+	{"batch of patches", func(s *side, got loot) {
+		items := []resource.PatchItem{
+			{ExternalID: "c-1", Patch: []byte(ourPhone)}, {ExternalID: "c-2", Patch: []byte(ourPhone), IfRevision: 1},
+			{ExternalID: "c-1", Patch: []byte(ourPhone), IfRevision: got.revision}, {ExternalID: "c-3", Patch: []byte(ourPhone)},
+		}
+		s.batch(s.c.PatchBatch(ctx, s.ours, items, nil))
+		s.have("c-1")
+		s.batch(s.c.PatchBatch(ctx, s.ours, items, &patchOptions{DryRun: true}))
+		s.batch(s.c.PatchBatch(ctx, s.ours, items, nil))
+	}},
+	{"batch of deletes", func(s *side, got loot) {
+		items := []resource.DeleteItem{{ExternalID: "c-1", IfRevision: got.revision}, {ExternalID: "c-1"}, {ExternalID: "c-2"}, {ExternalID: "c-3"}}
+		s.batch(s.c.DeleteBatch(ctx, s.ours, items, nil))
+		s.have("c-2", "c-3")
+		s.batch(s.c.DeleteBatch(ctx, s.ours, items, &deleteOptions{DryRun: true}))
+		s.batch(s.c.DeleteBatch(ctx, s.ours, items, nil))
+	}},
+	{"import", func(s *side, _ loot) { s.importAll(resource.ImportOptions{}) }},
+	{"import or reject", func(s *side, _ loot) {
+		s.importAll(resource.ImportOptions{Create: createOptions{OnConflict: resource.Reject}})
+	}},
+	{"dry import", func(s *side, _ loot) { s.importAll(resource.ImportOptions{Create: createOptions{DryRun: true}}) }},
+	{"import from a position", func(s *side, _ loot) { s.importAll(resource.ImportOptions{Position: 3}) }},
+}
+
+// request sends a request and tells the whole answer but its date. headers are
+// names and values in turn.
+func (s *side) request(method, rest, data string, headers ...string) (status int) {
+	s.t.Helper()
+	var body io.Reader
+	if data != "" {
+		body = strings.NewReader(`{"data":` + data + `}`)
+	}
+	req, err := http.NewRequest(method, s.server.URL+"/api/resources/customers"+rest, body)
+	require.NoError(s.t, err)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
+	}
+	res, err := s.server.Client().Do(req)
+	require.NoError(s.t, err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(s.t, err)
+	res.Header.Del("Date")
+	var header strings.Builder
+	require.NoError(s.t, res.Header.Write(&header)) // sorted
+	s.tell("%s\n%s %d\n%s\n%s", method, res.Proto, res.StatusCode, header.String(), text)
+	return res.StatusCode
+}
+
+func (s *side) post(query string, data []byte, headers ...string) (status int) {
+	return s.request("POST", query, string(data), headers...)
+}
+
+// haveWritten gives us c-1 with a revision that is the same number as that of
+// their c-1.
+func (s *side) haveWritten(got loot) {
+	s.have("c-1")
+	r, err := s.c.Patch(ctx, s.ours, "c-1", []byte(`{"phone":"0"}`), nil)
+	require.NoError(s.t, err)
+	require.Equal(s.t, got.revision, r.Revision())
+}
+
+// httpRows are all methods with all headers that they look at.
+var httpRows = []row{
+	{"GET", func(s *side, _ loot) {
+		s.request("GET", "/c-1", "")
+		s.request("GET", "/-?externalId=c-1", "")
+		s.request("HEAD", "/c-1", "")
+	}},
+	{"GET with their tag", func(s *side, got loot) {
+		for _, name := range []string{"If-Match", "If-None-Match"} {
+			for _, tags := range []string{got.etag, "W/" + got.etag, "*", `"x", ` + got.etag} {
+				s.request("GET", "/c-1", "", name, tags)
+			}
+		}
+		s.haveWritten(got)
+		require.Equal(s.t, http.StatusOK, s.request("GET", "/c-1", "", "If-None-Match", got.etag))
+		require.Equal(s.t, http.StatusPreconditionFailed, s.request("GET", "/c-1", "", "If-Match", got.etag))
+	}},
+	{"OPTIONS, and a method that there is not", func(s *side, _ loot) { s.request("OPTIONS", "/c-1", ""); s.request("PUT", "/c-1", "{}") }},
+	{"POST", func(s *side, _ loot) {
+		s.post("", ourCust("c-1"))
+		s.post("", ourCust("c-1"))
+		s.request("GET", "/c-1", "")
+	}},
+	{"POST a part", func(s *side, _ loot) { s.post("", []byte(`{"customerId":"c-1","phone":"1"}`)) }},
+	{"POST with mistakes", func(s *side, _ loot) {
+		s.post("", []byte(wrongData))
+		s.post("?onconflict=reject", []byte(wrongData))
+		s.post("?onconflict=maybe", ourCust("c-1"))
+	}},
+	{"POST or reject", func(s *side, _ loot) {
+		s.post("?onconflict=reject", ourCust("c-1"))
+		s.post("?onconflict=reject", ourCust("c-1"))
+	}},
+	{"POST if there is none", func(s *side, _ loot) {
+		s.post("", ourCust("c-1"), "If-None-Match", "*")
+		s.post("", ourCust("c-1"), "If-None-Match", "*")
+	}},
+	{"POST with their tag", func(s *side, got loot) {
+		for _, tags := range []string{got.etag, "W/" + got.etag, "*", `"x", ` + got.etag} {
+			s.post("", ourCust("c-1"), "If-Match", tags)
+			s.post("", []byte(`{"customerId":"c-1"}`), "If-Match", tags)
+		}
+		s.post("", ourCust("c-1"), "If-None-Match", got.etag)
+		s.haveWritten(got)
+		require.Equal(s.t, http.StatusPreconditionFailed, s.post("", []byte(cust("c-1", `,"phone":"1"`)), "If-Match", got.etag))
+	}},
+	{"PATCH", func(s *side, _ loot) {
+		s.request("PATCH", "/c-1", ourPhone)
+		s.request("PATCH", "/c-1", `{"phone":1}`)
+		s.request("PATCH", "/c-1?ignoreUnknownFields=true", `{"vip":1}`)
+		s.request("PATCH", "/-?externalId=c-1", ourPhone)
+	}},
+	{"PATCH with their tag", func(s *side, got loot) {
+		for _, name := range []string{"If-Match", "If-None-Match"} {
+			for _, tags := range []string{got.etag, "W/" + got.etag, "*", `"x", ` + got.etag} {
+				s.request("PATCH", "/c-1", ourPhone, name, tags)
+			}
+		}
+		s.haveWritten(got)
+		require.Equal(s.t, http.StatusPreconditionFailed, s.request("PATCH", "/c-1", ourPhone, "If-Match", got.etag))
+	}},
+	{"PATCH of ours", func(s *side, _ loot) { s.have("c-1"); s.request("PATCH", "/c-1", ourPhone) }},
+	{"DELETE", func(s *side, _ loot) { s.request("DELETE", "/c-1", ""); s.request("DELETE", "/-?externalId=c-1", "") }},
+	{"DELETE with their tag", func(s *side, got loot) {
+		for _, tags := range []string{got.etag, "W/" + got.etag, "*", `"x", ` + got.etag} {
+			s.request("DELETE", "/c-1", "", "If-Match", tags)
+		}
+		s.haveWritten(got)
+		require.Equal(s.t, http.StatusPreconditionFailed, s.request("DELETE", "/c-1", "", "If-Match", got.etag))
+	}},
+	{"DELETE of ours", func(s *side, _ loot) { s.have("c-1"); s.request("DELETE", "/c-1", ""); s.request("GET", "/c-1", "") }},
+	{"GET a list", func(s *side, _ loot) {
+		s.request("GET", "", "")
+		s.have("c-3", "c-4")
+		s.request("GET", "", "")
+		s.request("GET", "?limit=1", "")
+		s.request("HEAD", "?limit=1", "")
+	}},
+	{"GET a list by their URL", func(s *side, _ loot) {
+		s.have("c-3")
+		s.request("GET", "?filter[customerDetailUrl]="+theirMark, "")
+		s.request("GET", "?filter[phonee]=1", "")
+	}},
+	{"GET a list with their cursor", func(s *side, got loot) {
+		s.request("GET", "?cursor="+got.cursor, "")
+		s.have("c-1", "c-3")
+		s.request("GET", "?cursor="+got.cursor, "")
+	}},
+	{"as one of them", func(s *side, got loot) {
+		for _, name := range []string{"0", "1", "2", "3", "nobody"} {
+			as := []string{httpapi.TenantHeader, name}
+			s.request("GET", "/c-1", "", as...)
+			s.request("HEAD", "/c-1", "", as...)
+			s.request("GET", "", "", as...)
+			s.request("GET", "?cursor="+got.cursor, "", as...)
+			s.post("", ourCust("c-1"), as...)
+			s.post("", []byte(wrongData), as...)
+			s.request("PATCH", "/c-1", ourPhone, as...)
+			s.request("PATCH", "/c-1", ourPhone, append(as, "If-Match", got.etag)...)
+			s.request("DELETE", "/c-1", "", as...)
+		}
+	}},
+}

@@ -1,0 +1,65 @@
+package storagetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"example.com/resourcekit/storage"
+)
+
+// BenchGrowth measures how much more a point operation costs among many records
+// than among few. The two stores take turns, so that what disturbs one disturbs
+// the other; "ratio" is that of the medians of single operations.
+func BenchGrowth(b *testing.B, newStore func(b *testing.B) storage.Store, few, many int) {
+	sizes := []int{few, many}
+	benches := make([]*bench, len(sizes))
+	for i, size := range sizes {
+		store := newStore(b)
+		defer store.Close()
+		benches[i] = newBench(b, store, size)
+	}
+	for _, op := range []struct {
+		name string
+		do   func(bn *bench, i int) error
+	}{
+		{"get", func(bn *bench, i int) error {
+			_, err := bn.store.Get(bn.ctx, bn.key(i))
+			return err
+		}},
+		{"upsert", func(bn *bench, i int) error {
+			rec, err := bn.store.Get(bn.ctx, bn.key(i))
+			if err == nil {
+				_, err = bn.store.Put(bn.ctx, rec, rec.Revision)
+			}
+			return err
+		}},
+	} {
+		b.Run(op.name, func(b *testing.B) {
+			const turn = 20
+			times := make([][]float64, len(sizes))
+			n := 0
+			for b.Loop() {
+				for i, bn := range benches {
+					for range turn {
+						start := time.Now()
+						if err := op.do(bn, n); err != nil {
+							b.Fatal(err)
+						}
+						times[i] = append(times[i], float64(time.Since(start).Nanoseconds())/1e3)
+						n++
+					}
+				}
+			}
+			var medians [2]float64
+			for i := range times {
+				slices.Sort(times[i])
+				medians[i] = times[i][len(times[i])/2]
+			}
+			b.ReportMetric(0, "ns/op") // of both together
+			b.ReportMetric(medians[0], "few-us")
+			b.ReportMetric(medians[1], "many-us")
+			b.ReportMetric(medians[1]/medians[0], "ratio")
+		})
+	}
+}
