@@ -167,9 +167,7 @@ func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error)
 func DeleteMany(ctx context.Context, store Store, ops []DeleteOp) ([]error, error) {
 	key, err := checkBatch(len(ops), func(i int) *Key { return &ops[i].Key })
 	for i := 0; err == nil && i < len(ops); i++ {
-		if ops[i].Expect == 0 {
-			key, err = ops[i].Key, invalid("delete expects revision 0, which means absent")
-		}
+		key, err = ops[i].Key, checkExpect(ops[i].Expect)
 	}
 	if err != nil {
 		return nil, &OpError{Op: "delete many", Key: key, Err: err}

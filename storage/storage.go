@@ -15,12 +15,25 @@ import (
 type Revision uint64
 
 // FirstRevision returns a revision for a record that is created, for
-// implementations: a random number between 1 and 2^62. An update may then count
-// on from it, without a sequence that all writers would share and that would
-// tell one tenant how much the others write. That a key which is deleted and
-// created again gets a revision for the second time is as likely as to guess
-// such a number.
+// implementations: a random number between 1 and 2^62. Updates may then go on
+// from it by NextRevision, without a sequence that all writers would share and
+// that would tell one tenant how much the others write. That a key which is
+// deleted and created again gets a revision for the second time is as likely as
+// to guess such a number.
 func FirstRevision() Revision { return Revision(1 + rand.Uint64N(1<<62)) }
+
+// NextRevision returns the revision for an update of a record that has the
+// revision old, for implementations: old and a random step between 1 and 2^30.
+//
+// It is greater, so none comes twice. It is random for the sake of what a store
+// may lose, by a backup that is restored, or by a server that fails over to a
+// copy which is behind: by steps of 1 the next write would get the revision of
+// the one that was lost, and a client that had seen that one would overwrite
+// what it has not seen.
+//
+// There is room for 2^32 updates of a record before a revision goes beyond an
+// int64.
+func NextRevision(old Revision) Revision { return old + 1 + Revision(rand.Uint64N(1<<30)) }
 
 // Record is what a store keeps under a key.
 type Record struct {
@@ -111,6 +124,33 @@ type Store interface {
 	// and return nil. Calls of other methods that are under way either
 	// finish or give ErrClosed.
 	Close() error
+}
+
+// CheckKey is the check that Get and Put start with, for implementations: it
+// returns the error of a context that is done, or ErrInvalid if the key is not
+// valid.
+func CheckKey(ctx context.Context, key Key) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return key.Validate()
+}
+
+// CheckDelete is the check that Delete starts with, for implementations: that of
+// CheckKey, and ErrInvalid if expect is 0.
+func CheckDelete(ctx context.Context, key Key, expect Revision) error {
+	if err := CheckKey(ctx, key); err != nil {
+		return err
+	}
+	return checkExpect(expect)
+}
+
+// checkExpect returns ErrInvalid for a delete that expects revision 0.
+func checkExpect(expect Revision) error {
+	if expect == 0 {
+		return invalid("delete expects revision 0, which means absent")
+	}
+	return nil
 }
 
 // CheckList is the check that List starts with, for implementations: it

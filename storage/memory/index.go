@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -9,8 +8,6 @@ import (
 
 	"example.com/resourcekit/storage"
 )
-
-var errExpectZero = fmt.Errorf("%w: delete expects revision 0, which means absent", storage.ErrInvalid)
 
 // entry is the place of one record. A nil record means deleted, and is final:
 // the entry is then unlinked and the key gets a new one when it is created

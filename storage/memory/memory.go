@@ -28,7 +28,7 @@ func New() *Store {
 
 // Get implements storage.Store. It allocates nothing.
 func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	if err := check(ctx, key); err != nil {
+	if err := storage.CheckKey(ctx, key); err != nil {
 		return storage.Record{}, err
 	}
 	ix, err := s.index(key.Scope())
@@ -45,7 +45,7 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 // Put implements storage.Store. Over an existing record it allocates the new
 // record and nothing else.
 func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := check(ctx, rec.Key); err != nil {
+	if err := storage.CheckKey(ctx, rec.Key); err != nil {
 		return 0, err
 	}
 	if expect == 0 {
@@ -60,7 +60,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 	if old == nil || old.Revision != expect {
 		return 0, conflict(old)
 	}
-	next := stored(rec, old.Revision+1)
+	next := stored(rec, storage.NextRevision(old.Revision))
 	next.Key = old.Key // equal, but without holding on to the caller's string
 	if !e.rec.CompareAndSwap(old, next) {
 		return 0, conflict(e.load())
@@ -86,11 +86,8 @@ func (s *Store) create(rec storage.Record) (storage.Revision, error) {
 
 // Delete implements storage.Store.
 func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := check(ctx, key); err != nil {
+	if err := storage.CheckDelete(ctx, key, expect); err != nil {
 		return err
-	}
-	if expect == 0 {
-		return errExpectZero
 	}
 	ix, err := s.index(key.Scope())
 	if err != nil {
@@ -181,13 +178,6 @@ func toMillisecond(t time.Time) time.Time {
 		return t
 	}
 	return t.UTC().Truncate(time.Millisecond)
-}
-
-func check(ctx context.Context, key storage.Key) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return key.Validate()
 }
 
 // conflict returns the error with a copy of the current record: the caller may

@@ -128,7 +128,8 @@ type putColumns struct {
 
 	numbers          []int // of the operations
 	externalID       pgtype.FlatArray[string]
-	revision         pgtype.FlatArray[int64] // the new ones of creates, the expected ones of updates
+	revision         pgtype.FlatArray[int64] // the new ones
+	expected         pgtype.FlatArray[int64] // of updates
 	id               pgtype.FlatArray[pgtype.UUID]
 	created, updated pgtype.FlatArray[time.Time]
 	data             []byte                  // of all records, one after the other
@@ -149,14 +150,17 @@ func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.P
 	n := len(c.numbers)
 	c.externalID, c.id = make(pgtype.FlatArray[string], n), make(pgtype.FlatArray[pgtype.UUID], n)
 	c.created, c.updated = make(pgtype.FlatArray[time.Time], n), make(pgtype.FlatArray[time.Time], n)
-	c.revision, c.start, c.length = make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n)
+	c.revision, c.expected = make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n)
+	c.start, c.length = make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n)
 	c.data = make([]byte, 0, size)
 	for k, i := range c.numbers {
 		rec := &ops[i].Record
 		c.externalID[k], c.id[k] = rec.Key.ExternalID, toUUID(rec.ID)
-		if c.revision[k] = toBigint(ops[i].Expect); create {
-			c.revision[k] = int64(storage.FirstRevision())
+		next := storage.FirstRevision()
+		if !create {
+			next = storage.NextRevision(ops[i].Expect)
 		}
+		c.revision[k], c.expected[k] = toBigint(next), toBigint(ops[i].Expect)
 		c.created[k], c.updated[k] = toMillisecond(rec.CreatedAt), toMillisecond(rec.UpdatedAt)
 		c.start[k], c.length[k] = int64(len(c.data)+1), int64(len(rec.Data))
 		c.data = append(c.data, rec.Data...)
@@ -168,25 +172,24 @@ func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.P
 // writes go to done.
 func (c *putColumns) queue(batch *pgx.Batch, done map[int]storage.Revision) {
 	t := c.scope.Tenant
-	batch.Queue(c.sql, toUUID(t.Platform), toUUID(t.Business), toUUID(c.scope.Schema),
-		c.externalID, c.revision, c.id, c.created, c.updated, c.data, c.start, c.length).
-		Query(func(rows pgx.Rows) error {
-			var id string
-			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-				// The ids are sorted, since they are those of one scope.
-				i, ok := slices.BinarySearch(c.externalID, id)
-				if !ok {
-					return errForeignRow
-				}
-				revision := storage.Revision(c.revision[i])
-				if !c.create {
-					revision++
-				}
-				done[c.numbers[i]] = revision
-				return nil
-			})
-			return err
+	args := []any{toUUID(t.Platform), toUUID(t.Business), toUUID(c.scope.Schema),
+		c.externalID, c.revision, c.id, c.created, c.updated, c.data, c.start, c.length}
+	if !c.create {
+		args = append(args, c.expected)
+	}
+	batch.Queue(c.sql, args...).Query(func(rows pgx.Rows) error {
+		var id string
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+			// The ids are sorted, since they are those of one scope.
+			i, ok := slices.BinarySearch(c.externalID, id)
+			if !ok {
+				return errForeignRow
+			}
+			done[c.numbers[i]] = storage.Revision(c.revision[i])
+			return nil
 		})
+		return err
+	})
 }
 
 // DeleteMany implements storage.BatchDeleter, with one statement for each scope

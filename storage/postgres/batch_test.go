@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
@@ -47,6 +51,75 @@ func TestLargeBatch(t *testing.T) {
 	}
 	require.Equal(t, []string{"key-0000", "key-0002"}, ids)
 	require.Equal(t, 1, pages, "pages before the last")
+}
+
+// received counts the bytes that come from the server.
+type received struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+func (c received) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// TestLargePage: the server sends no more than a page holds, whatever the limit.
+// Every record is there once, small ones among large ones as well.
+func TestLargePage(t *testing.T) {
+	const large, small = 24, 30
+	ctx := context.Background()
+	var bytes atomic.Int64
+	store, _ := newStore(t, postgres.Options{}, func(cfg *pgxpool.Config) {
+		dial := cfg.ConnConfig.DialFunc
+		cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return received{conn, &bytes}, err
+		}
+	})
+	ops := testOps("key", large+small)
+	for i := range ops {
+		switch {
+		case i >= large:
+		case i%2 == 0:
+			ops[i].Record.Data = make([]byte, 1<<20) // which the server compresses
+		default:
+			ops[i].Record.Data = incompressible(1 << 20)
+		}
+	}
+	mustPutMany(t, store, ops)
+	for _, limit := range []int{1, 7, large - 1, large, large + 1, large + small, 1000} {
+		var ids []string
+		for after := ""; ; {
+			bytes.Store(0)
+			page, err := store.List(ctx, testKey("x").Scope(), after, limit)
+			require.NoError(t, err)
+			// What is sent to no purpose are the small ones of the first statement.
+			require.Less(t, bytes.Load(), int64(17<<20), "limit %d after %q", limit, after)
+			require.NotEmpty(t, page.Records)
+			require.LessOrEqual(t, len(page.Records), limit)
+			for _, rec := range page.Records {
+				ids = append(ids, rec.Key.ExternalID)
+				i := len(ids) - 1
+				require.Equal(t, len(ops[i].Record.Data), len(rec.Data))
+				require.Equal(t, ops[i].Expect, rec.Revision)
+			}
+			if after = page.Next; after == "" {
+				break
+			}
+		}
+		require.Len(t, ids, large+small, "limit %d", limit)
+		for i, id := range ids {
+			require.Equal(t, ops[i].Record.Key.ExternalID, id)
+		}
+	}
+}
+
+func incompressible(n int) []byte {
+	data := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(data)
+	return data
 }
 
 // TestBatchOfScopes: one round trip also for keys of several tenants, whose

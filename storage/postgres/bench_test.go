@@ -25,3 +25,11 @@ func BenchmarkStore(b *testing.B) {
 		return store
 	}, sizes...)
 }
+
+// BenchmarkGrowth sets 100,000 records against 1,000.
+func BenchmarkGrowth(b *testing.B) {
+	storagetest.BenchGrowth(b, func(b *testing.B) storage.Store {
+		store, _ := newStore(b, postgres.Options{}, nil)
+		return store
+	}, 1_000, 100_000)
+}

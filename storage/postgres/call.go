@@ -25,11 +25,16 @@ func (op operation) failed(err error) error {
 // in the way of.
 const maxReads = 5
 
+// grace is for how long a write whose context has ended still waits for its
+// answer. That is mostly a matter of milliseconds, and a known outcome is worth
+// far more than they are.
+const grace = 100 * time.Millisecond
+
 // do runs the statements of one call on one connection. Its errors are those
 // of the contract.
 //
 // The caller's context ends the wait for a connection, and the caller's wait
-// for the answer, but never a statement that has been sent: that runs to its
+// for the answer, a write's after a grace, but never a statement that has been sent: that runs to its
 // end, under a timeout of its own, and gives the connection back. Otherwise
 // every cancelled request would cost a connection, since a connection on which
 // an answer is still to come is good for nothing else, and would interrupt a
@@ -81,6 +86,20 @@ func do[T any](ctx context.Context, s *Store, op operation, statement func(conte
 	case a := <-answers:
 		return a.value, a.err
 	case <-ctx.Done():
+	}
+	if op.write {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case a := <-answers:
+			return a.value, a.err
+		case <-timer.C:
+		}
+	}
+	select {
+	case a := <-answers: // it came at the same moment
+		return a.value, a.err
+	default:
 		return none, op.failed(abandoned(ctx.Err(), op.write))
 	}
 }

@@ -13,8 +13,9 @@
 //
 // # Guarantees
 //
-// Every method is one statement and one round trip, and each statement is a
-// transaction. Put and Delete compare the revision in the statement that
+// Every method is one statement and one round trip, once the connection has
+// prepared the statement and as long as there are no more than 16 MiB of data;
+// each statement is a transaction. Put and Delete compare the revision in the statement that
 // writes, so they are right at every isolation level; at REPEATABLE READ and
 // SERIALIZABLE the server's serialization failures are conflicts of the
 // contract.
@@ -23,13 +24,15 @@
 // for the reads, one for the updates and one for the creates of a scope, in one
 // transaction. A batch that the server rolls back to resolve a deadlock is a
 // conflict for each of its operations. More than 16 MiB of data are written in
-// several round trips. A page ends early when it holds 16 MiB; what the server
-// has already sent beyond that is read and dropped, so scopes with very large
-// records are better listed by small pages.
+// several round trips. A page ends early when it holds 16 MiB, and the server
+// sends no more than that. A page with a record that is larger than its share of
+// them, 16 MiB by the limit, takes two statements.
 //
 // The first revision of a row is a random number of 62 bits, and an update adds
-// 1. That a key which is deleted and created again gets a revision for the
-// second time is as likely as to guess such a number.
+// a random number of up to 30 bits. That a key which is deleted and created
+// again gets a revision for the second time is as likely as to guess a number of
+// 62 bits; that a write gets the revision of one which was lost in a failover,
+// one of 30 bits.
 //
 // No write is ever repeated by the store. A read that a serializable
 // transaction stands in the way of is tried five times.
@@ -37,8 +40,8 @@
 // # Contexts and connections
 //
 // A context that ends while a call waits for a connection ends the call, and
-// nothing was sent. Afterwards it ends the caller's wait only: the statement
-// runs on, under Options.WriteTimeout or Options.ReadTimeout, and its
+// nothing was sent. Afterwards it ends the caller's wait only, for a write after
+// 100 ms, in which its outcome mostly becomes known: the statement runs on, under Options.WriteTimeout or Options.ReadTimeout, and its
 // connection goes back to the pool. A driver that is told to stop waiting must
 // close the connection, so requests that are cancelled would otherwise cost a
 // new connection each; and a cancelled commit that waits for its standby is
@@ -89,7 +92,7 @@
 // The view resources has the columns of the key (platform, business, schema_id,
 // external_id), revision, id, created_at, updated_at, and data as jsonb. A
 // document that jsonb refuses, such as one with \u0000 or with 1e200000, is
-// NULL there and hides no other. jsonb shows numbers in full: the ten
+// NULL there and hides no other. jsonb shows numbers in full: the fourteen
 // characters of {"n":1e131071} come out as 131,072 digits.
 //
 //	SELECT external_id, data ->> 'email' FROM resourcekit.resources

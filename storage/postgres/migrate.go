@@ -63,10 +63,10 @@ const migrateAttempts = 10
 func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 	for attempt := 1; ; attempt++ {
 		found, err := installed(ctx, pool, schema)
-		if err == nil {
-			err = found.check()
+		if err != nil {
+			return migrateFailed(ctx, err)
 		}
-		if err != nil || found.version == version {
+		if err := found.check(); err != nil || found.version == version {
 			return err
 		}
 		ddl := inSchema(schema, schemaSQL)
@@ -80,7 +80,11 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 		if attempt == migrateAttempts || !raced(err) {
 			return migrateFailed(ctx, err)
 		}
-		time.Sleep(rand.N(50 * time.Millisecond))
+		select {
+		case <-time.After(rand.N(50 * time.Millisecond)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
@@ -115,6 +119,7 @@ func (found installation) check() error {
 	return nil
 }
 
+// installed looks. Its errors are those of the driver.
 func installed(ctx context.Context, pool *pgxpool.Pool, schema string) (found installation, err error) {
 	found.encodings = make([]string, 2)
 	var table bool
@@ -126,14 +131,12 @@ SELECT current_setting('server_encoding'), current_setting('client_encoding'),
 	if err == nil && table {
 		err = pool.QueryRow(ctx, inSchema(schema, "SELECT coalesce(max(version), 0) FROM schema.schema_version")).Scan(&found.version)
 	}
-	if err != nil {
-		return found, migrateFailed(ctx, err)
-	}
-	return found, nil
+	return found, err
 }
 
-// migrateFailed returns the error of a statement that looks or migrates. What
-// it did can be seen by running it again, so it is never of unknown outcome.
+// migrateFailed returns the error of a statement that looks or migrates, under
+// the caller's context. What it did can be seen by running it again, so it is
+// never of unknown outcome.
 func migrateFailed(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended

@@ -104,7 +104,8 @@ type Store struct {
 //
 // It asks the database whether its tables are there, in the version that this
 // package knows, and returns an error if not. The error matches
-// storage.ErrUnavailable when there is no connection.
+// storage.ErrUnavailable when there is no connection, or no answer within
+// Options.ReadTimeout.
 func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -114,22 +115,25 @@ func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error)
 		return nil, fmt.Errorf("%w: New without a pool", storage.ErrInvalid)
 	}
 	s := &Store{pool: pool, sql: newStatements(o.Schema), opts: o}
-	return s, s.check(ctx)
+	if err := s.check(ctx); err != nil {
+		return nil, &storage.OpError{Op: "open", Err: err}
+	}
+	return s, nil
 }
 
 // check returns an error unless the store can work with the database.
 func (s *Store) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.ReadTimeout)
+	bounded, cancel := context.WithTimeout(ctx, s.opts.ReadTimeout)
 	defer cancel()
-	found, err := installed(ctx, s.pool, s.opts.Schema)
-	if err == nil {
-		err = found.check()
-	}
-	if err == nil && found.version < version {
-		err = errNotMigrated
-	}
+	found, err := installed(bounded, s.pool, s.opts.Schema)
 	if err != nil {
-		return &storage.OpError{Op: "open", Err: err}
+		return migrateFailed(ctx, err)
+	}
+	if err := found.check(); err != nil {
+		return err
+	}
+	if found.version < version {
+		return errNotMigrated
 	}
 	return nil
 }
@@ -163,7 +167,7 @@ func (s *Store) begin() error {
 
 // Get implements storage.Store, with one statement.
 func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	if err := check(ctx, key); err != nil {
+	if err := storage.CheckKey(ctx, key); err != nil {
 		return storage.Record{}, err
 	}
 	rec, err := do(ctx, s, operation{name: "get", key: key}, func(ctx context.Context, conn *pgx.Conn) (*storage.Record, error) {
@@ -186,7 +190,8 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	return *rec, nil
 }
 
-// List implements storage.Store, with one statement. A page ends early when it
+// List implements storage.Store, with one statement; with two if the page has a
+// record that is larger than its share of 16 MiB. A page ends early when it
 // holds 16 MiB of data.
 func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
 	if err := ctx.Err(); err != nil {
@@ -198,34 +203,46 @@ func (s *Store) List(ctx context.Context, scope storage.Scope, after string, lim
 	}
 	op := operation{name: "list", key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}}
 	return do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (storage.Page, error) {
-		var page storage.Page
-		// One record more than the page holds tells whether there is a next one.
-		rows, err := conn.Query(ctx, s.sql.list,
-			toUUID(scope.Tenant.Platform), toUUID(scope.Tenant.Business), toUUID(scope.Schema), after, int64(limit)+1)
-		if err != nil {
-			return page, err
+		// Neither statement makes the server send more data than a page holds.
+		page, whole, err := readPage(ctx, conn, s.sql.list, scope, after, limit, maxBytes/(limit+1))
+		if err == nil && !whole {
+			page, _, err = readPage(ctx, conn, s.sql.listLarge, scope, after, limit, maxBytes)
 		}
-		defer rows.Close()
-		size := 0
-		var externalID string
-		row := newRow(&externalID)
-		for rows.Next() {
-			if n := len(page.Records); n == limit || size >= maxBytes {
-				page.Next = page.Records[n-1].Key.ExternalID
-				break
-			}
-			if err := rows.Scan(row.columns...); err != nil {
-				return page, err
-			}
-			rec := storage.Record{Key: op.key}
-			rec.Key.ExternalID = externalID
-			row.fill(&rec)
-			page.Records = append(page.Records, rec)
-			size += len(rec.Data)
-		}
-		rows.Close()
-		return page, rows.Err()
+		return page, err
 	})
+}
+
+// readPage returns the records up to the limit, or up to the first one whose data
+// the statement leaves out; then the page is not whole.
+func readPage(ctx context.Context, conn *pgx.Conn, sql string, scope storage.Scope, after string, limit, bytes int) (page storage.Page, whole bool, err error) {
+	// One record more than the page holds tells whether there is a next one.
+	rows, err := conn.Query(ctx, sql,
+		toUUID(scope.Tenant.Platform), toUUID(scope.Tenant.Business), toUUID(scope.Schema), after, int64(limit)+1, int64(bytes))
+	if err != nil {
+		return page, false, err
+	}
+	defer rows.Close()
+	whole = true
+	var externalID string
+	row := newRow(&externalID)
+	for rows.Next() {
+		if err := rows.Scan(row.columns...); err != nil {
+			return page, false, err
+		}
+		n := len(page.Records)
+		whole = n == limit || row.data != nil // nil is NULL, and no empty one is
+		if n == limit || !whole {
+			if n > 0 {
+				page.Next = page.Records[n-1].Key.ExternalID
+			}
+			break
+		}
+		rec := storage.Record{Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: externalID}}
+		row.fill(&rec)
+		page.Records = append(page.Records, rec)
+	}
+	rows.Close()
+	return page, whole, rows.Err()
 }
 
 // row is where the columns of a row are scanned into, one row after the other.
@@ -253,10 +270,3 @@ func (r *row) fill(rec *storage.Record) {
 }
 
 func toUUID(id [16]byte) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
-
-func check(ctx context.Context, key storage.Key) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return key.Validate()
-}

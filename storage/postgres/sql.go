@@ -26,9 +26,10 @@ import (
 // program, and cast their arrays, whose types the simple protocol does not
 // carry.
 type statements struct {
-	get, list, create, update, delete string
-	getMany, createMany, updateMany   string
-	deleteMany                        string
+	get, create, update, delete     string
+	list, listLarge                 string
+	getMany, createMany, updateMany string
+	deleteMany                      string
 }
 
 const (
@@ -37,12 +38,30 @@ SELECT revision, id, created_at, updated_at, data
 FROM schema.records
 WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id = $4`
 
+	// Without data that is larger than $6. The length of a value is known without
+	// the value.
 	listSQL = `
-SELECT external_id, revision, id, created_at, updated_at, data
+SELECT external_id, revision, id, created_at, updated_at, CASE WHEN octet_length(data) <= $6 THEN data END
 FROM schema.records
 WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id > $4
 ORDER BY external_id
 LIMIT $5`
+
+	// Without data that has $6 bytes of others ahead of it. The sum makes pages of
+	// small records a third slower.
+	listLargeSQL = `
+SELECT external_id, revision, id, created_at, updated_at, CASE WHEN ahead < $6 THEN data END
+FROM (
+	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY external_id ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
+	FROM (
+		SELECT external_id, revision, id, created_at, updated_at, data
+		FROM schema.records
+		WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id > $4
+		ORDER BY external_id
+		LIMIT $5
+	) AS p
+) AS q
+ORDER BY external_id`
 
 	createSQL = `
 INSERT INTO schema.records
@@ -52,8 +71,8 @@ ON CONFLICT DO NOTHING`
 
 	updateSQL = `
 UPDATE schema.records
-SET revision = revision + 1, id = $6, created_at = $7, updated_at = $8, data = $9
-WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id = $4 AND revision = $5`
+SET revision = $5, id = $6, created_at = $7, updated_at = $8, data = $10
+WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id = $4 AND revision = $9`
 
 	// The second part sees the table as it was before the first.
 	deleteSQL = `
@@ -90,17 +109,17 @@ RETURNING external_id`
 
 	updateManySQL = `
 UPDATE schema.records AS r
-SET revision = r.revision + 1, id = k.id, created_at = k.created_at, updated_at = k.updated_at,
+SET revision = k.revision, id = k.id, created_at = k.created_at, updated_at = k.updated_at,
 	data = substring($9::bytea FROM k.start FOR k.length)
 FROM (
 	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id, u.*
 	FROM unnest((SELECT $4::text[]), (SELECT $5::bigint[]), (SELECT $6::uuid[]), (SELECT $7::timestamptz[]),
-			(SELECT $8::timestamptz[]), (SELECT $10::integer[]), (SELECT $11::integer[]))
-		AS u (external_id, revision, id, created_at, updated_at, start, length)
+			(SELECT $8::timestamptz[]), (SELECT $10::integer[]), (SELECT $11::integer[]), (SELECT $12::bigint[]))
+		AS u (external_id, revision, id, created_at, updated_at, start, length, expected)
 	OFFSET 0
 ) AS k
 WHERE r.platform = k.platform AND r.business = k.business AND r.schema_id = k.schema_id AND r.external_id = k.external_id
-	AND r.revision = k.revision
+	AND r.revision = k.expected
 RETURNING r.external_id`
 
 	// The second part sees the table as it was before the first, and joins in
@@ -126,7 +145,7 @@ LEFT JOIN deleted AS d ON d.external_id = k.external_id`
 func newStatements(schema string) statements {
 	in := func(sql string) string { return inSchema(schema, sql) }
 	return statements{
-		get: in(getSQL), list: in(listSQL), create: in(createSQL), update: in(updateSQL), delete: in(deleteSQL),
+		get: in(getSQL), list: in(listSQL), listLarge: in(listLargeSQL), create: in(createSQL), update: in(updateSQL), delete: in(deleteSQL),
 		getMany: in(getManySQL), createMany: in(createManySQL), updateMany: in(updateManySQL),
 		deleteMany: in(deleteManySQL),
 	}

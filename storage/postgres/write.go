@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -11,28 +10,30 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-var errExpectZero = fmt.Errorf("%w: delete expects revision 0, which means absent", storage.ErrInvalid)
-
 // Put implements storage.Store, with one statement.
 func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := check(ctx, rec.Key); err != nil {
+	if err := storage.CheckKey(ctx, rec.Key); err != nil {
 		return 0, err
 	}
 	if len(rec.Data) > MaxData {
 		return 0, storage.ErrTooLarge
 	}
-	// Creates and updates have the same parameters: the revision is the new
-	// one for a create, and the expected one for an update.
-	sql, revision, next := s.sql.update, toBigint(expect), expect+1
-	if expect == 0 {
-		sql, revision = s.sql.create, int64(storage.FirstRevision())
-		next = storage.Revision(revision)
+	// Creates and updates have the same parameters, and updates one more: the
+	// expected revision.
+	sql, next := s.sql.create, storage.FirstRevision()
+	if expect != 0 {
+		sql, next = s.sql.update, storage.NextRevision(expect)
 	}
 	op := operation{name: "put", key: rec.Key, write: true}
 	rows, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (int64, error) {
 		t := rec.Key.Tenant
-		tag, err := conn.Exec(ctx, sql, toUUID(t.Platform), toUUID(t.Business), toUUID(rec.Key.Schema), rec.Key.ExternalID,
-			revision, toUUID(rec.ID), toMillisecond(rec.CreatedAt), toMillisecond(rec.UpdatedAt), toBytea(rec.Data))
+		args := append(make([]any, 0, 10), toUUID(t.Platform), toUUID(t.Business), toUUID(rec.Key.Schema), rec.Key.ExternalID,
+			toBigint(next), toUUID(rec.ID), toMillisecond(rec.CreatedAt), toMillisecond(rec.UpdatedAt))
+		if expect != 0 {
+			args = append(args, toBigint(expect))
+		}
+		// The data comes last: the driver's buffer need not grow after it.
+		tag, err := conn.Exec(ctx, sql, append(args, toBytea(rec.Data))...)
 		return tag.RowsAffected(), err
 	})
 	if err != nil {
@@ -46,11 +47,8 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 
 // Delete implements storage.Store, with one statement.
 func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := check(ctx, key); err != nil {
+	if err := storage.CheckDelete(ctx, key, expect); err != nil {
 		return err
-	}
-	if expect == 0 {
-		return errExpectZero
 	}
 	type outcome struct{ deleted, existed bool }
 	op := operation{name: "delete", key: key, write: true}

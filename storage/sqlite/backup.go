@@ -20,7 +20,9 @@ import (
 // Reads and writes go on meanwhile; the -wal file can not be used anew before
 // the end. Backups of one store run one after the other. There is never a half
 // written file at the path: the copy has another name, in the same directory,
-// until it is complete and synced. A file that is there already is ErrInvalid.
+// until it is complete and synced. A file that is there already is ErrInvalid,
+// and so is one of the same name with -wal, -shm or -journal at the end, which
+// SQLite would take for a part of the backup.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if err := s.backUp(ctx, path); err != nil {
 		return &storage.OpError{Op: "backup", Err: notApplied(err)}
@@ -71,8 +73,8 @@ func (s *Store) backUp(ctx context.Context, path string) (err error) {
 	if err := free(path); err != nil {
 		return err
 	}
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return errors.New("the backup could not be given its name")
+	if err := name(temp.Name(), path); err != nil {
+		return err
 	}
 	return syncDir(filepath.Dir(path))
 }
@@ -108,13 +110,37 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 	return err
 }
 
-// free returns an error if there is something at the path.
+// free returns an error if there is something at the path, or what SQLite would
+// take for a part of the file there.
 func free(path string) error {
-	switch _, err := os.Lstat(path); {
+	for _, end := range []string{"", "-wal", "-shm", "-journal"} {
+		switch _, err := os.Lstat(path + end); {
+		case err == nil && end == "":
+			return errTaken
+		case err == nil:
+			return invalid("there is a " + end + " file beside the path of the backup: remove what is left of an earlier file")
+		case !errors.Is(err, fs.ErrNotExist):
+			return errors.New("the path of the backup can not be examined")
+		}
+	}
+	return nil
+}
+
+var errTaken = invalid("there is a file at the path of the backup")
+
+// name gives the complete copy its name. A link, other than Rename, never takes
+// the place of a file that another program has made meanwhile; not all file
+// systems have links.
+func name(temp, path string) error {
+	switch err := os.Link(temp, path); {
 	case err == nil:
-		return invalid("there is a file at the path of the backup")
-	case !errors.Is(err, fs.ErrNotExist):
-		return errors.New("the path of the backup can not be examined")
+		_ = os.Remove(temp) // the backup is there, whatever comes of its other name
+		return nil
+	case errors.Is(err, fs.ErrExist):
+		return errTaken
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return errors.New("the backup could not be given its name")
 	}
 	return nil
 }

@@ -72,6 +72,61 @@ func TestBackup(t *testing.T) {
 	require.ErrorIs(t, store.Backup(ctx, filepath.Join(dir, "new.db")), storage.ErrClosed)
 }
 
+// TestStaleSideFiles: a log that is left of another file must neither get into a
+// backup nor be thrown away in silence.
+func TestStaleSideFiles(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	store := open(t, filepath.Join(dir, "records.db"), nil)
+	_, err := store.Put(ctx, record("k", "x"), 0)
+	require.NoError(t, err)
+	log, err := os.ReadFile(filepath.Join(dir, "records.db-wal"))
+	require.NoError(t, err)
+	require.NotEmpty(t, log)
+	path := filepath.Join(dir, "other.db")
+	for _, end := range []string{"-wal", "-shm", "-journal"} {
+		require.NoError(t, os.WriteFile(path+end, log, 0o600))
+		err := store.Backup(ctx, path)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+		require.ErrorContains(t, err, end)
+		require.NoFileExists(t, path)
+		require.NoError(t, os.Remove(path+end))
+	}
+	require.NoError(t, os.WriteFile(path+"-wal", log, 0o600))
+	for _, empty := range []bool{false, true} {
+		if empty {
+			require.NoError(t, os.WriteFile(path, nil, 0o600))
+		}
+		_, err = sqlite.Open(ctx, path, nil)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+		require.ErrorContains(t, err, "-wal")
+		left, err := os.ReadFile(path + "-wal")
+		require.NoError(t, err)
+		require.Equal(t, log, left)
+	}
+}
+
+// TestRevisionsAfterARestore: a client that saw a write which a backup does not
+// have must not overwrite what was written instead.
+func TestRevisionsAfterARestore(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	store := open(t, filepath.Join(dir, "records.db"), nil)
+	rec := record("k", "first")
+	first, err := store.Put(ctx, rec, 0)
+	require.NoError(t, err)
+	require.NoError(t, store.Backup(ctx, filepath.Join(dir, "backup.db")))
+	lost, err := store.Put(ctx, rec, first)
+	require.NoError(t, err)
+
+	restored := open(t, filepath.Join(dir, "backup.db"), nil)
+	rec.Data = []byte("instead")
+	instead, err := restored.Put(ctx, rec, first)
+	require.NoError(t, err)
+	require.NotEqual(t, lost, instead)
+	_, err = restored.Put(ctx, record("k", "of who saw the lost one"), lost)
+	require.ErrorIs(t, err, storage.ErrConflict)
+	require.Equal(t, "instead", string(all(t, restored)["k"].Data))
+}
+
 // TestBackupDuringWrites has each writer count in a record of its own, one after
 // the other: a copy is of one instant if a record that was written later never
 // shows more than the one that was written before.

@@ -24,13 +24,20 @@ func BenchmarkStore(b *testing.B) {
 	if *large {
 		sizes = append(sizes, 1_000_000)
 	}
-	storagetest.Bench(b, func(b *testing.B) storage.Store {
-		store, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "records.db"), nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return store
-	}, sizes...)
+	storagetest.Bench(b, newStore, sizes...)
+}
+
+// BenchmarkGrowth sets 100,000 records against 1,000.
+func BenchmarkGrowth(b *testing.B) {
+	storagetest.BenchGrowth(b, newStore, 1_000, 100_000)
+}
+
+func newStore(b *testing.B) storage.Store {
+	store, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "records.db"), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return store
 }
 
 // BenchmarkCoalescing is what the writer is for: 16 goroutines that upsert

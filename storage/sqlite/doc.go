@@ -4,10 +4,14 @@
 //
 //	store, err := sqlite.Open(ctx, "/var/lib/service/records.db", nil)
 //
-// One goroutine writes. It puts all writes that are waiting, up to 256 of them
-// or 16 MiB, into one transaction, so that many writers share the price of one
-// sync of the disk. Reads do not wait for writes, nor for each other as long
-// as they are not more than Options.Readers.
+// One goroutine writes. It puts the writes that are waiting into one transaction,
+// until that has 256 of them or 16 MiB, so that many writers share the price of
+// one sync of the disk. The writes of a batch are in one transaction; only one
+// with more than 16 MiB of data takes several. A transaction that SQLite refuses
+// for what is in it, since the disk is too full for a large record for instance,
+// is tried once more call by call, so that no call fails for the sake of another.
+// Reads do not wait for writes, nor for each other as long as they are not more
+// than Options.Readers.
 //
 // # Durability
 //
@@ -27,7 +31,10 @@
 // brings them into the file and removes both. After a crash they stay, and
 // belong to the file: copy, move and restore the three together, and only
 // while nobody has them open. For a copy while the store is in use there is
-// Store.Backup.
+// Store.Backup. Before a backup is put in the place of a file, remove that
+// file's -wal and -shm: SQLite would write what is in the old log into the
+// backup. Open refuses a -wal whose file is missing or empty, which SQLite would
+// delete.
 //
 // Open creates the file readable and writable by its owner alone, since records
 // may be personal data, and the two others get the permissions of the file. It

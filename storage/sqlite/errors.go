@@ -54,6 +54,16 @@ func busy(err error) bool {
 	return false
 }
 
+// ofTheFile reports whether the error says that the file or the disk failed, and
+// so would any other transaction.
+func ofTheFile(err error) bool {
+	switch resultCode(err) {
+	case codes.SQLITE_IOERR, codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB, codes.SQLITE_READONLY, codes.SQLITE_CANTOPEN:
+		return true
+	}
+	return false
+}
+
 // notApplied makes an error of SQLite that certainly left no trace one that
 // matches ErrUnavailable, if it may go away. Other errors it returns as they are.
 func notApplied(err error) error {
@@ -79,5 +89,3 @@ func notCommitted(err error) error {
 }
 
 func invalid(what string) error { return fmt.Errorf("%w: %s", storage.ErrInvalid, what) }
-
-var errExpectZero = invalid("delete expects a revision, and 0 means absent")

@@ -164,8 +164,17 @@ func filePath(path string) (string, error) {
 // create makes the file, if there is none, brings it to the newest version, and
 // returns the connection that it used, which is ready for the writer.
 func (s *Store) create(ctx context.Context) (c *conn, err error) {
+	// The log is looked for first. SQLite makes it when the file is no longer
+	// empty, so another process that is just making both is not refused.
+	_, noLog := os.Lstat(s.path + "-wal")
+	file, err := os.Stat(s.path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if noLog == nil && (missing || err == nil && file.Size() == 0) {
+		// SQLite would take the log for a remnant and delete it.
+		return nil, invalid("there is a -wal file, which may hold acknowledged writes, but the file that it belongs to is missing or empty")
+	}
 	modeOf := ""
-	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+	if missing {
 		// SQLite would create the file readable by everybody. It can be told to
 		// take the permissions of another one; a temporary one is 0600.
 		temp, err := os.CreateTemp(filepath.Dir(s.path), ".new-*")
@@ -328,7 +337,7 @@ const (
 // Get implements storage.Store.
 func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
 	rec := storage.Record{Key: key}
-	err := key.Validate()
+	err := storage.CheckKey(ctx, key)
 	if err == nil {
 		err = s.read(ctx, func(c *conn) error { return get(c, &rec) })
 	}

@@ -11,7 +11,8 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// A group ends when it has so many swaps, or so many bytes of data.
+// A group ends when it has so many swaps, or so many bytes of data. A request of
+// several swaps has no more bytes than a group.
 const (
 	maxGroup      = 256
 	maxGroupBytes = 16 << 20
@@ -29,7 +30,7 @@ const (
 
 	sqlInsert = "INSERT INTO records (platform, business, schema, external_id, revision, id, created_at, updated_at, data)" +
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"
-	sqlUpdate = "UPDATE records SET revision = revision + 1, id = ?6, created_at = ?7, updated_at = ?8, data = ?9 WHERE " +
+	sqlUpdate = "UPDATE records SET revision = ?10, id = ?6, created_at = ?7, updated_at = ?8, data = ?9 WHERE " +
 		ofKey + " AND revision = ?5"
 	sqlDelete = "DELETE FROM records WHERE " + ofKey + " AND revision = ?5"
 	sqlExists = "SELECT 1 FROM records WHERE " + ofKey
@@ -133,6 +134,20 @@ func (w *writer) write(first *request) {
 		return
 	}
 	group, err := w.apply(first)
+	if err != nil && len(group) > 1 && !ofTheFile(err) {
+		w.apart(group)
+		return
+	}
+	err = w.end(err)
+	for _, r := range group {
+		r.err = err
+		close(r.done)
+	}
+}
+
+// end commits the transaction, unless err says that it failed, and returns the
+// error for those who are in it.
+func (w *writer) end(err error) error {
 	if err != nil {
 		err = notApplied(err)
 	} else if _, err = w.conn.exec(sqlCommit); err != nil {
@@ -143,9 +158,25 @@ func (w *writer) write(first *request) {
 		_ = w.disconnect()
 	}
 	w.transactions++
+	return err
+}
+
+// apart rolls the transaction of a group back and gives each request one of its
+// own, so that only those fail which are at fault.
+func (w *writer) apart(group []*request) {
+	_, _ = w.conn.exec(sqlRollback) // fails if SQLite has done it; begin would not work otherwise
+	var failed error                // to begin, which holds for all that are left
 	for _, r := range group {
-		r.err = err
+		if failed == nil {
+			failed = notApplied(w.begin())
+		}
+		if r.err = failed; failed == nil {
+			r.err = w.end(w.swapAll(r))
+		}
 		close(r.done)
+	}
+	if failed != nil {
+		_ = w.disconnect()
 	}
 }
 
@@ -189,13 +220,11 @@ func (w *writer) apply(first *request) (group []*request, err error) {
 	for r := first; ; {
 		if r.state.CompareAndSwap(pending, taken) {
 			group = append(group, r)
-			for i := range r.swaps {
-				if err := w.swap(&r.swaps[i]); err != nil {
-					return group, err
-				}
-				size += len(r.swaps[i].record.Data)
+			if err := w.swapAll(r); err != nil {
+				return group, err
 			}
 			count += len(r.swaps)
+			size += sizeOf(r.swaps)
 		}
 		if count >= maxGroup || size >= maxGroupBytes {
 			return group, nil
@@ -208,9 +237,27 @@ func (w *writer) apply(first *request) (group []*request, err error) {
 	}
 }
 
+// swapAll runs the swaps of a request. An error is one of SQLite.
+func (w *writer) swapAll(r *request) error {
+	for i := range r.swaps {
+		if err := w.swap(&r.swaps[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sizeOf(swaps []swap) (size int) {
+	for i := range swaps {
+		size += len(swaps[i].record.Data)
+	}
+	return size
+}
+
 // swap runs one swap and notes its outcome. An error is one of SQLite.
 func (w *writer) swap(s *swap) error {
-	if s.err != nil {
+	s.rev = 0
+	if s.err = checkData(s.record.Data); s.err != nil {
 		return nil
 	}
 	key := &s.record.Key
@@ -236,9 +283,10 @@ func (w *writer) swap(s *swap) error {
 		changed, err = w.conn.exec(sqlInsert, platform, business, schema, id, revision,
 			s.record.ID[:], s.record.CreatedAt.UnixMilli(), s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data))
 	default:
-		changed, err = w.conn.exec(sqlUpdate, platform, business, schema, id, revision,
-			s.record.ID[:], s.record.CreatedAt.UnixMilli(), s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data))
-		revision++
+		expected := revision
+		revision = int64(storage.NextRevision(s.expect))
+		changed, err = w.conn.exec(sqlUpdate, platform, business, schema, id, expected,
+			s.record.ID[:], s.record.CreatedAt.UnixMilli(), s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data), revision)
 	}
 	if s.rev = storage.Revision(revision); changed == 0 {
 		s.rev, s.err = 0, storage.ErrConflict
@@ -274,7 +322,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 }
 
 func (s *Store) putOne(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := errors.Join(ctx.Err(), rec.Key.Validate(), checkData(rec.Data)); err != nil {
+	if err := errors.Join(storage.CheckKey(ctx, rec.Key), checkData(rec.Data)); err != nil {
 		return 0, err
 	}
 	swaps := []swap{{record: rec, expect: expect}}
@@ -301,11 +349,8 @@ func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 }
 
 func (s *Store) deleteOne(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := errors.Join(ctx.Err(), key.Validate()); err != nil {
+	if err := storage.CheckDelete(ctx, key, expect); err != nil {
 		return err
-	}
-	if expect == 0 {
-		return errExpectZero
 	}
 	swaps := []swap{{record: storage.Record{Key: key}, expect: expect, remove: true}}
 	if err := s.writer.do(ctx, swaps); err != nil {
@@ -314,8 +359,9 @@ func (s *Store) deleteOne(ctx context.Context, key storage.Key, expect storage.R
 	return swaps[0].err
 }
 
-// PutMany implements storage.BatchStore. The operations share one transaction;
-// one that conflicts leaves the others alone.
+// PutMany implements storage.BatchStore. The operations share one transaction, or
+// several if they have more than 16 MiB of data; one that conflicts leaves the
+// others alone.
 func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
 	results, err := s.putMany(ctx, ops)
 	if err != nil {
@@ -330,14 +376,31 @@ func (s *Store) putMany(ctx context.Context, ops []storage.PutOp) ([]storage.Put
 	}
 	swaps := make([]swap, len(ops))
 	for i, op := range ops {
-		swaps[i] = swap{record: op.Record, expect: op.Expect, err: checkData(op.Record.Data)}
+		swaps[i] = swap{record: op.Record, expect: op.Expect}
 	}
-	if err := s.writer.do(ctx, swaps); err != nil {
-		return nil, err
-	}
-	results := make([]storage.PutResult, len(ops))
-	for i, sw := range swaps {
-		results[i] = storage.PutResult{Revision: sw.rev, Err: sw.err}
+	results := make([]storage.PutResult, 0, len(ops))
+	for len(swaps) > 0 {
+		n, size := 1, len(swaps[0].record.Data)
+		for n < len(swaps) && size+len(swaps[n].record.Data) <= maxGroupBytes {
+			size += len(swaps[n].record.Data)
+			n++
+		}
+		err := ctx.Err()
+		if err == nil {
+			err = s.writer.do(ctx, swaps[:n])
+		}
+		if err != nil && len(results) == 0 {
+			return nil, err
+		}
+		for i := range swaps[:n] {
+			// Without an outcome the swap may still be the writer's.
+			if err != nil {
+				results = append(results, storage.PutResult{Err: &storage.OpError{Op: "put many", Key: swaps[i].record.Key, Err: err}})
+			} else {
+				results = append(results, storage.PutResult{Revision: swaps[i].rev, Err: swaps[i].err})
+			}
+		}
+		swaps = swaps[n:]
 	}
 	return results, nil
 }

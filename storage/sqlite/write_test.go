@@ -158,7 +158,7 @@ func TestPlans(t *testing.T) {
 		require.NoError(t, s.writer.conn.query("EXPLAIN QUERY PLAN "+query, 4, func(row []driver.Value) bool {
 			plan = append(plan, fmt.Sprint(row[3]))
 			return true
-		}, nil, nil, nil, nil, nil, nil, nil, nil, nil))
+		}, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil))
 		require.Len(t, plan, 1, "%s: %v", query, plan)
 		require.Contains(t, plan[0], "SEARCH records USING PRIMARY KEY (platform=? AND business=? AND schema=? AND external_id")
 	}
@@ -431,6 +431,137 @@ func TestDiskFull(t *testing.T) {
 	require.Len(t, page.Records, 20-failed, "nothing of the transaction was applied")
 	_, err = s.Put(bg, testRecord("later"), 0)
 	require.NoError(t, err)
+}
+
+// TestOnlyTheOneAtFaultFails: what SQLite refuses of one write, as a disk that is
+// too full for it, is no matter of the others in the group.
+func TestOnlyTheOneAtFaultFails(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		code int // of an error for that write, 0 for a file that is really too full
+		all  bool
+	}{
+		{"full", 0, false},
+		{"constraint", codes.SQLITE_CONSTRAINT, false},
+		{"error of the driver", 1 << 16, false},
+		{"the disk fails", codes.SQLITE_IOERR, true},
+		{"the file is damaged", codes.SQLITE_CORRUPT, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const n = 10
+			s := testStore(t, nil)
+			if tt.code == 0 {
+				_, err := s.writer.conn.exec("PRAGMA max_page_count = 60")
+				require.NoError(t, err)
+			} else {
+				real, err := s.writer.conn.prepare(sqlInsert)
+				require.NoError(t, err)
+				s.writer.conn.stmts[sqlInsert] = picky{real, testKey("bad").ExternalID, coded(tt.code)}
+			}
+			release := lock(t, s)
+			wait := start(n, func(i int) error {
+				_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+				return err
+			})
+			queued(t, s, n-1) // the first one is with the writer
+			waitForBad := start(1, func(i int) error {
+				rec := testRecord("bad")
+				rec.Data = make([]byte, 1<<20)
+				_, err := s.Put(bg, rec, 0)
+				return err
+			})
+			queued(t, s, n)
+			release()
+			bad := waitForBad()[0]
+			silent(t, bad)
+			require.NotErrorIs(t, bad, storage.ErrUnknownOutcome)
+			for i, err := range wait() {
+				require.Equal(t, tt.all, err != nil, "write %d: %v", i, err)
+			}
+			page, err := s.List(bg, testKey("x").Scope(), "", 100)
+			require.NoError(t, err)
+			if tt.all {
+				require.Empty(t, page.Records)
+			} else {
+				require.Len(t, page.Records, n)
+			}
+			_, err = s.Put(bg, testRecord("later"), 0)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// picky is a statement that fails for one external id.
+type picky struct {
+	statement
+	id  string
+	err error
+}
+
+func (p picky) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if args[3].Value == p.id {
+		return nil, p.err
+	}
+	return p.statement.ExecContext(ctx, args)
+}
+
+// TestLargeBatch: more than 16 MiB of one batch are several transactions.
+func TestLargeBatch(t *testing.T) {
+	s := testStore(t, nil)
+	ops := make([]storage.PutOp, 5)
+	for i := range ops {
+		ops[i].Record = testRecord(fmt.Sprint(i))
+	}
+	for _, tt := range []struct{ size, want int }{{maxGroupBytes / 5, 1}, {maxGroupBytes / 2, 3}, {maxGroupBytes, 5}} {
+		s.writer.transactions = 0
+		for i := range ops {
+			ops[i].Record.Data = make([]byte, tt.size)
+		}
+		results, err := s.PutMany(bg, ops)
+		require.NoError(t, err)
+		require.Len(t, results, len(ops))
+		for i, r := range results {
+			require.NoError(t, r.Err)
+			rec, err := s.Get(bg, ops[i].Record.Key)
+			require.NoError(t, err)
+			require.Equal(t, rec.Revision, r.Revision)
+			require.Len(t, rec.Data, tt.size)
+			ops[i].Expect = r.Revision
+		}
+		require.Equal(t, tt.want, s.writer.transactions)
+	}
+}
+
+// TestLargeBatchStopped: what was written before stays, and the rest says why it
+// was not.
+func TestLargeBatchStopped(t *testing.T) {
+	s := testStore(t, nil)
+	ctx, cancel := context.WithCancel(bg)
+	begun := 0
+	before(t, s, sqlBegin, func() error {
+		if begun++; begun == 2 {
+			cancel()
+			time.Sleep(200 * time.Millisecond) // the call has given up by then
+		}
+		return nil
+	})
+	ops := make([]storage.PutOp, 3)
+	for i := range ops {
+		ops[i].Record = testRecord(fmt.Sprint("alice", i))
+		ops[i].Record.Data = make([]byte, maxGroupBytes)
+	}
+	results, err := s.PutMany(ctx, ops)
+	require.NoError(t, err)
+	require.Len(t, results, 3)
+	require.NoError(t, results[0].Err)
+	for _, r := range results[1:] {
+		silent(t, r.Err)
+		require.ErrorIs(t, r.Err, context.Canceled)
+		require.NotErrorIs(t, r.Err, storage.ErrUnknownOutcome)
+	}
+	page, err := s.List(bg, testKey("x").Scope(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, page.Records, 1)
 }
 
 // TestFailures injects errors of the driver at each step of a transaction.

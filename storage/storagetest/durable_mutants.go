@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 
 	"example.com/resourcekit/storage"
@@ -71,6 +72,10 @@ var durableMutants = []struct {
 			}
 			return m
 		})},
+	{"goes on with a batch of deletes that it said had no effect",
+		[]string{"blocked/context"}, func(d Durable) bool { return d.Block != nil }, opened(func(store storage.Store) storage.Store {
+			return lateDeleter{store}
+		})},
 	{"repeats a write whose outcome is unknown",
 		[]string{"network/lost-answer"}, func(d Durable) bool { return d.OpenConn != nil }, func(d Durable) Durable {
 			open := d.OpenConn
@@ -105,6 +110,26 @@ var durableMutants = []struct {
 			}
 			return d
 		}},
+}
+
+// lateDeleter is wrong in DeleteMany alone.
+type lateDeleter struct{ storage.Store }
+
+func (l lateDeleter) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+	done := make(chan []error, 1)
+	go func() {
+		results, err := storage.DeleteMany(context.WithoutCancel(ctx), l.Store, ops)
+		if err != nil {
+			results = slices.Repeat([]error{err}, len(ops))
+		}
+		done <- results
+	}()
+	select {
+	case results := <-done:
+		return results, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func always(Durable) bool { return true }

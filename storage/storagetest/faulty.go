@@ -119,15 +119,8 @@ func (f *faulty) ask(ctx context.Context, name string, key storage.Key) (Fault, 
 	return fault, nil
 }
 
-func checkCall(ctx context.Context, key storage.Key) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return key.Validate()
-}
-
 func (f *faulty) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	if err := checkCall(ctx, key); err != nil {
+	if err := storage.CheckKey(ctx, key); err != nil {
 		return storage.Record{}, err
 	}
 	fault, err := f.ask(ctx, "get", key)
@@ -141,7 +134,7 @@ func (f *faulty) Get(ctx context.Context, key storage.Key) (storage.Record, erro
 }
 
 func (f *faulty) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := checkCall(ctx, rec.Key); err != nil {
+	if err := storage.CheckKey(ctx, rec.Key); err != nil {
 		return 0, err
 	}
 	fault, err := f.ask(ctx, "put", rec.Key)
@@ -159,12 +152,8 @@ func (f *faulty) Put(ctx context.Context, rec storage.Record, expect storage.Rev
 }
 
 func (f *faulty) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	err := checkCall(ctx, key)
-	if err != nil {
+	if err := storage.CheckDelete(ctx, key, expect); err != nil {
 		return err
-	}
-	if expect == 0 { // refused by the store as well
-		return f.store.Delete(ctx, key, expect)
 	}
 	fault, err := f.ask(ctx, "delete", key)
 	if err != nil {

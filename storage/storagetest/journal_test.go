@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -113,10 +114,7 @@ func (j *journal) commit(c change) error {
 
 // begin is what every call starts with. The caller unlocks j.mu if there is no
 // error.
-func (j *journal) begin(ctx context.Context, check error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+func (j *journal) begin(check error) error {
 	if check != nil {
 		return check
 	}
@@ -129,7 +127,7 @@ func (j *journal) begin(ctx context.Context, check error) error {
 }
 
 func (j *journal) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	if err := j.begin(ctx, key.Validate()); err != nil {
+	if err := j.begin(storage.CheckKey(ctx, key)); err != nil {
 		return storage.Record{}, err
 	}
 	defer j.mu.Unlock()
@@ -141,7 +139,7 @@ func (j *journal) Get(ctx context.Context, key storage.Key) (storage.Record, err
 }
 
 func (j *journal) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := j.begin(ctx, rec.Key.Validate()); err != nil {
+	if err := j.begin(storage.CheckKey(ctx, rec.Key)); err != nil {
 		return 0, err
 	}
 	defer j.mu.Unlock()
@@ -157,11 +155,7 @@ func (j *journal) Put(ctx context.Context, rec storage.Record, expect storage.Re
 }
 
 func (j *journal) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	check := key.Validate()
-	if expect == 0 {
-		check = storage.ErrInvalid
-	}
-	if err := j.begin(ctx, check); err != nil {
+	if err := j.begin(storage.CheckDelete(ctx, key, expect)); err != nil {
 		return err
 	}
 	defer j.mu.Unlock()
@@ -179,7 +173,7 @@ func (j *journal) Delete(ctx context.Context, key storage.Key, expect storage.Re
 // sounds.
 func (j *journal) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
 	limit, err := storage.CheckList(scope, after, limit)
-	if err := j.begin(ctx, err); err != nil {
+	if err := j.begin(errors.Join(ctx.Err(), err)); err != nil {
 		return storage.Page{}, err
 	}
 	defer j.mu.Unlock()

@@ -1,7 +1,11 @@
 package storagetest
 
 import (
+	"context"
+	"sync"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -20,5 +24,32 @@ func TestRecorder(t *testing.T) {
 		if r.failed() {
 			t.Errorf("%s: %s", c.name, r.text())
 		}
+	}
+}
+
+// TestHanging: a store that waits for ever, whatever its context says, fails and
+// does not hang the suite.
+func TestHanging(t *testing.T) {
+	for _, c := range blockedCases {
+		var writes sync.RWMutex
+		d := Durable{
+			New: func(*testing.T) string { return "" },
+			Open: func(context.Context, string) (storage.Store, error) {
+				m := &mutant{Store: memory.New()}
+				m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+					writes.RLock()
+					defer writes.RUnlock()
+					return m.Store.Put(context.WithoutCancel(ctx), rec, expect)
+				}
+				return m, nil
+			},
+			Block: func(*testing.T, string) (release func()) {
+				writes.Lock()
+				return writes.Unlock
+			},
+		}
+		r := watch(c, func(e *env) { d.prepare("")(t, e) })
+		require.Contains(t, r.text(), c.contract)
+		require.Contains(t, r.text(), "still under way")
 	}
 }

@@ -115,7 +115,15 @@ func (e *env) openNetwork() (broken, beside storage.Store, n *network) {
 			if results, err = putMany(broken, []storage.PutOp{{Record: rec, Expect: results[0]}}); err != nil {
 				return err
 			}
-			if err := remove(broken, rec.Key, results[0]); err != nil {
+			deletes := []storage.DeleteOp{{Key: rec.Key, Expect: results[0]}}
+			err = settled(func() error {
+				errs, err := storage.DeleteMany(context.Background(), broken, deletes)
+				if err == nil {
+					err = errs[0]
+				}
+				return err
+			})
+			if err != nil {
 				return err
 			}
 		}

@@ -52,7 +52,9 @@ func TestServer(t *testing.T) {
 	primary := Start(t, Config{Settings: map[string]string{"work_mem": "'1234kB'"}})
 	require.Equal(t, "1234kB", ask(t, primary.DSN(), "SHOW work_mem"))
 	standby := Start(t, Config{Primary: primary, Name: "one"})
-	require.Equal(t, "one", ask(t, primary.DSN(), "SELECT application_name FROM pg_stat_replication"))
+	require.Eventually(t, func() bool { // it answers before it streams
+		return ask(t, primary.DSN(), "SELECT coalesce(max(application_name), '') FROM pg_stat_replication") == "one"
+	}, startTimeout, 20*time.Millisecond)
 	dsn := MultiDSN(standby, primary)
 	require.Equal(t, "false", ask(t, dsn, "SELECT pg_is_in_recovery()::text"))
 	primary.Kill(t)
@@ -60,6 +62,19 @@ func TestServer(t *testing.T) {
 	require.Error(t, err)
 	standby.Promote(t)
 	require.Equal(t, "false", ask(t, dsn, "SELECT pg_is_in_recovery()::text"))
+}
+
+// TestEndsEarly: a server that ends while it starts is noticed, with what it
+// said, and not waited for.
+func TestEndsEarly(t *testing.T) {
+	bin, err := binaries()
+	if errors.Is(err, errNotInstalled) {
+		t.Skip(err)
+	}
+	begin := time.Now()
+	_, err = startOnce(bin, Config{Settings: map[string]string{"work_mem": "'nonsense'"}})
+	require.ErrorContains(t, err, "nonsense")
+	require.Less(t, time.Since(begin), startTimeout/2)
 }
 
 // TestEndsWithProcess: however the test process ends, the server and its folder

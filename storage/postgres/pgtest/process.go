@@ -19,15 +19,23 @@ import (
 
 // supervisor runs a program until its own standard input ends, which it does
 // when the test process ends, by whatever cause: the kernel closes the pipe.
-// Then it ends the program and removes the folder.
+// Then it ends the program and removes the folder. When the program ends before
+// that, it notes so in the folder, which stays. The input goes by another number,
+// since what runs in the background has none.
 const supervisor = `
 folder=$1 signal=$2
 shift 2
-"$@" >>"$folder/log" 2>&1 &
-echo $! >"$folder/pid"
-while read -r _; do :; done
-kill -"$signal" $! 2>/dev/null
-wait $!
+exec 3<&0
+"$@" >>"$folder/log" 2>&1 3<&- &
+program=$!
+echo $program >"$folder/pid"
+{
+	while read -r _; do :; done
+	[ -e "$folder/ended" ] || kill -"$signal" $program 2>/dev/null
+} <&3 &
+wait $program
+: >"$folder/ended"
+wait
 cd /
 rm -rf "$folder"
 `
@@ -104,6 +112,12 @@ func childrenOf(pid int) ([]int, error) {
 		children = append(children, child)
 	}
 	return children, nil
+}
+
+// hasEnded reports whether the program has ended, whatever the supervisor does.
+func (p *process) hasEnded() bool {
+	_, err := os.Stat(filepath.Join(p.folder, "ended"))
+	return err == nil
 }
 
 // log returns the end of what the program has written.

@@ -216,9 +216,12 @@ func (p *process) waitReady(dsn string) error {
 		if err == nil {
 			return nil
 		}
+		if p.hasEnded() {
+			return fmt.Errorf("the server ended: %s", p.log())
+		}
 		select {
 		case <-p.ended:
-			return fmt.Errorf("the server ended: %s", p.log())
+			return errors.New("the server was stopped")
 		case <-ctx.Done():
 			return fmt.Errorf("the server does not answer: %w: %s", err, p.log())
 		case <-time.After(20 * time.Millisecond):
