@@ -117,7 +117,7 @@ func inTransactions(b *testing.B, records int) func(storage.Key) error {
 		b.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", path+"?_txlock=immediate&_busy_timeout=10000&_synchronous=FULL"+
-		"&_pragma=cache_size(-8192)&_pragma=mmap_size(1073741824)")
+		"&_pragma=cache_size(-8192)&_pragma=mmap_size(1073741824)&_pragma=wal_autocheckpoint(4000)")
 	if err != nil {
 		b.Fatal(err)
 	}

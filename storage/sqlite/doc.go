@@ -49,7 +49,8 @@
 // descriptor of it, no other code of the process may open the file, not even
 // to copy it.
 //
-// A read that takes long, which is a Backup above all, keeps the -wal file from
+// The -wal file grows to some 32 MiB before it is brought into the file and used
+// anew. A read that takes long, which is a Backup above all, keeps the -wal file from
 // being used anew, and it grows with every write until the read is over.
 //
 // # Limits and sizes

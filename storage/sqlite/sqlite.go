@@ -224,6 +224,10 @@ func (s *Store) setUp(c *conn) error {
 		"PRAGMA fullfsync = ON",     // where a plain sync stops at the disk's cache: macOS
 		"PRAGMA cache_size = -8192", // KiB
 		"PRAGMA trusted_schema = OFF",
+		// Pages of the log after which it is brought into the file: 32 MiB. Writes
+		// to records here and there touch few pages twice before SQLite's own
+		// 1000, and each is then written twice for every time that it changes.
+		"PRAGMA wal_autocheckpoint = 4000",
 		"PRAGMA mmap_size = 1073741824",
 	} {
 		if _, err := c.exec(pragma); err != nil {

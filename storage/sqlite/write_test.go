@@ -129,6 +129,8 @@ func TestPragmas(t *testing.T) {
 				"PRAGMA application_id": int64(applicationID),
 				"PRAGMA user_version":   int64(1),
 				"PRAGMA trusted_schema": int64(0),
+
+				"PRAGMA wal_autocheckpoint": int64(4000),
 				"PRAGMA encoding":       "UTF-8",
 			} {
 				got, err := c.value(query)
