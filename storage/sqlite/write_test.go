@@ -131,7 +131,7 @@ func TestPragmas(t *testing.T) {
 				"PRAGMA trusted_schema": int64(0),
 
 				"PRAGMA wal_autocheckpoint": int64(4000),
-				"PRAGMA encoding":       "UTF-8",
+				"PRAGMA encoding":           "UTF-8",
 			} {
 				got, err := c.value(query)
 				require.NoError(t, err)
