@@ -53,9 +53,14 @@ func CreateCustomer(customers *resource.Collection, hooks httpapi.Hooks) http.Ha
 			httpapi.WriteError(w, err)
 			return
 		}
-		res, err := customers.Create(r.Context(), tenant, data, &opts)
+		pre, err := httpapi.ParsePreconditions(r) // If-Match, If-None-Match
 		if err != nil {
-			httpapi.WriteError(w, err) // 400 with all violations, 503 when the store is away, ...
+			httpapi.WriteError(w, err)
+			return
+		}
+		res, err := pre.Create(r.Context(), customers, tenant, data, &opts)
+		if err != nil {
+			httpapi.WriteError(w, err) // 400 with all violations, 412, 503 when the store is away, ...
 			return
 		}
 		httpapi.WriteResult(w, res, nil)
