@@ -73,8 +73,7 @@ func RunDurableMutants(t *testing.T, d Durable) {
 func (d Durable) newStore(t *testing.T) storage.Store {
 	store, err := d.Open(context.Background(), d.New(t))
 	if err != nil {
-		t.Error(err)
-		panic("storagetest: cannot open a new store: " + err.Error())
+		t.Fatalf("open: %v", err)
 	}
 	return store
 }
