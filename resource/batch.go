@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -205,28 +204,40 @@ func (b *batch) add(w writing, err error) {
 // groups returns the items that are left, by their keys and in the order of
 // those, so that two batches do not wait for each other crosswise in the store.
 func (b *batch) groups() []*group {
-	order := make([]int, 0, len(b.items))
+	// The ids stand beside the positions: sorting looks at nothing else.
+	type place struct {
+		id string
+		i  int
+	}
+	order := make([]place, 0, len(b.items))
+	sorted := true
 	for i := range b.items {
 		if b.items[i].Err == nil {
-			order = append(order, i)
+			id := b.writes[i].key.ExternalID
+			sorted = sorted && (len(order) == 0 || order[len(order)-1].id <= id)
+			order = append(order, place{id, i})
 		}
 	}
-	id := func(i int) string { return b.writes[order[i]].key.ExternalID }
-	slices.SortFunc(order, func(x, y int) int {
-		return cmp.Or(strings.Compare(b.writes[x].key.ExternalID, b.writes[y].key.ExternalID), x-y)
-	})
+	if !sorted {
+		slices.SortFunc(order, func(x, y place) int {
+			if c := strings.Compare(x.id, y.id); c != 0 {
+				return c
+			}
+			return x.i - y.i
+		})
+	}
+	positions := make([]int, len(order))
 	all := make([]group, 0, len(order))
+	groups := make([]*group, 0, len(order))
 	for i := 0; i < len(order); {
-		end := i + 1
-		for end < len(order) && id(end) == id(i) {
+		end := i
+		for end < len(order) && order[end].id == order[i].id {
+			positions[end] = order[end].i
 			end++
 		}
-		all = append(all, group{key: b.writes[order[i]].key, items: order[i:end]})
+		all = append(all, group{key: b.writes[order[i].i].key, items: positions[i:end]})
+		groups = append(groups, &all[len(all)-1])
 		i = end
-	}
-	groups := make([]*group, len(all))
-	for i := range all {
-		groups[i] = &all[i]
 	}
 	return groups
 }
