@@ -72,9 +72,10 @@ func (n *Counts) add(result *Result, err error) {
 // made; apart from that they are independent, and one may fail and the others
 // succeed. It is no transaction: others may see some of it before the rest.
 //
-// However many items there are, it asks the store twice: for all records at
-// once, and to swap all that changed. Only records that somebody else changed in
-// between are read and written again. opts may be nil and holds for every item;
+// However many items there are, it asks a store that takes batches
+// (storage.BatchStore) twice: for all records at once, and to swap all that
+// changed. Only records that somebody else changed in between are read and written
+// again. Any other store is asked key by key. opts may be nil and holds for every item;
 // its IfRevision must be 0, for no two resources share a revision.
 //
 // Where several items change one resource, the state in between is never stored:
