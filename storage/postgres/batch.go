@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,13 +40,18 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 			t := scope.Tenant
 			batch.Queue(s.sql.getMany, toUUID(t.Platform), toUUID(t.Business), toUUID(scope.Schema), ids).
 				Query(func(rows pgx.Rows) error {
-					var n int64
-					row := newRow(&n)
+					row, at := newRow(nil), finder{ids: ids}
 					for rows.Next() {
 						if err := rows.Scan(row.columns...); err != nil {
 							return err
 						}
-						row.fill(&records[numbers[n-1]])
+						first, end, err := at.find(rows)
+						if err != nil {
+							return err
+						}
+						for _, number := range numbers[first:end] {
+							row.fill(&records[number])
+						}
 					}
 					return rows.Err()
 				})
@@ -97,24 +104,23 @@ func (s *Store) putSome(ctx context.Context, ops []storage.PutOp, numbers []int,
 			}
 		}
 	}
-	type applied map[int]storage.Revision // by the numbers of the operations
-	done, err := do(ctx, s, operation{name: "put many", write: true}, func(ctx context.Context, conn *pgx.Conn) (applied, error) {
-		done := make(applied, len(numbers))
+	_, err := do(ctx, s, operation{name: "put many", write: true}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		var batch pgx.Batch
 		for _, c := range puts {
-			c.queue(&batch, done)
+			c.queue(&batch)
 		}
-		return done, conn.SendBatch(ctx, &batch).Close()
+		return struct{}{}, conn.SendBatch(ctx, &batch).Close()
 	})
-	for _, i := range numbers {
-		rev, ok := done[i]
-		switch {
-		case err != nil:
-			results[i].Err = err
-		case ok:
-			results[i].Revision = rev
-		default:
-			results[i].Err = storage.ErrConflict
+	for _, c := range puts {
+		for k, i := range c.numbers {
+			switch {
+			case err != nil: // then the statement may still run, and c.written is its own
+				results[i].Err = err
+			case c.written[k]:
+				results[i].Revision = storage.Revision(c.revision[k])
+			default:
+				results[i].Err = storage.ErrConflict
+			}
 		}
 	}
 }
@@ -132,27 +138,28 @@ type putColumns struct {
 	expected         pgtype.FlatArray[int64] // of updates
 	id               pgtype.FlatArray[pgtype.UUID]
 	created, updated pgtype.FlatArray[time.Time]
-	data             []byte                  // of all records, one after the other
-	start, length    pgtype.FlatArray[int64] // of each one's data; start counts from 1
+	data             [][]byte
+	start, length    pgtype.FlatArray[int32] // of each one's piece of all data; start counts from 1
+
+	written []bool // which rows the statement wrote
 }
 
 // newPutColumns takes the creates or the updates among the operations with these
 // numbers.
 func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.PutOp, numbers []int) *putColumns {
 	c := &putColumns{scope: scope, sql: sql, create: create}
-	size := 0
 	for _, i := range numbers {
 		if (ops[i].Expect == 0) == create {
 			c.numbers = append(c.numbers, i)
-			size += len(ops[i].Record.Data)
 		}
 	}
 	n := len(c.numbers)
 	c.externalID, c.id = make(pgtype.FlatArray[string], n), make(pgtype.FlatArray[pgtype.UUID], n)
 	c.created, c.updated = make(pgtype.FlatArray[time.Time], n), make(pgtype.FlatArray[time.Time], n)
 	c.revision, c.expected = make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n)
-	c.start, c.length = make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n)
-	c.data = make([]byte, 0, size)
+	c.start, c.length = make(pgtype.FlatArray[int32], n), make(pgtype.FlatArray[int32], n)
+	c.data, c.written = make([][]byte, n), make([]bool, n)
+	size := 0
 	for k, i := range c.numbers {
 		rec := &ops[i].Record
 		c.externalID[k], c.id[k] = rec.Key.ExternalID, toUUID(rec.ID)
@@ -162,34 +169,56 @@ func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.P
 		}
 		c.revision[k], c.expected[k] = toBigint(next), toBigint(ops[i].Expect)
 		c.created[k], c.updated[k] = toMillisecond(rec.CreatedAt), toMillisecond(rec.UpdatedAt)
-		c.start[k], c.length[k] = int64(len(c.data)+1), int64(len(rec.Data))
-		c.data = append(c.data, rec.Data...)
+		c.start[k], c.length[k] = int32(size+1), int32(len(rec.Data))
+		c.data[k] = rec.Data
+		size += len(rec.Data)
 	}
 	return c
 }
 
-// queue adds the statement to the batch. The revisions of the rows that it
-// writes go to done.
-func (c *putColumns) queue(batch *pgx.Batch, done map[int]storage.Revision) {
+// queue adds the statement to the batch.
+func (c *putColumns) queue(batch *pgx.Batch) {
 	t := c.scope.Tenant
-	args := []any{toUUID(t.Platform), toUUID(t.Business), toUUID(c.scope.Schema),
-		c.externalID, c.revision, c.id, c.created, c.updated, c.data, c.start, c.length}
+	args := append(make([]any, 0, 12), toUUID(t.Platform), toUUID(t.Business), toUUID(c.scope.Schema),
+		c.externalID, c.revision, c.id, c.created, c.updated, c.start, c.length)
 	if !c.create {
 		args = append(args, c.expected)
 	}
-	batch.Queue(c.sql, args...).Query(func(rows pgx.Rows) error {
-		var id string
-		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-			// The ids are sorted, since they are those of one scope.
-			i, ok := slices.BinarySearch(c.externalID, id)
-			if !ok {
-				return errForeignRow
+	batch.Queue(c.sql, append(args, toBytea(bytes.Join(c.data, nil)))...).Query(func(rows pgx.Rows) error {
+		at := finder{ids: c.externalID}
+		for rows.Next() {
+			i, _, err := at.find(rows)
+			if err != nil {
+				return err
 			}
-			done[c.numbers[i]] = storage.Revision(c.revision[i])
-			return nil
-		})
-		return err
+			c.written[i] = true
+		}
+		return rows.Err()
 	})
+}
+
+// finder finds the places of rows among sorted ids.
+type finder struct {
+	ids  []string
+	next int // where the next row is, if they come in the order of the ids
+}
+
+// find returns the places of the id that is the first column of the row, the
+// first one and the end: a key may be asked for more than once.
+func (f *finder) find(rows pgx.Rows) (first, end int, err error) {
+	id := rows.RawValues()[0] // of text, and so the same in every format
+	first = f.next
+	if first == len(f.ids) || f.ids[first] != string(id) {
+		var found bool
+		first, found = slices.BinarySearchFunc(f.ids, id, func(have string, id []byte) int { return strings.Compare(have, string(id)) })
+		if !found {
+			return 0, 0, errForeignRow
+		}
+	}
+	for end = first + 1; end < len(f.ids) && f.ids[end] == f.ids[first]; end++ {
+	}
+	f.next = end
+	return first, end, nil
 }
 
 // DeleteMany implements storage.BatchDeleter, with one statement for each scope
@@ -219,12 +248,12 @@ func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error
 			batch.Queue(s.sql.deleteMany, toUUID(t.Platform), toUUID(t.Business), toUUID(scope.Schema),
 				pgtype.FlatArray[string](ids), pgtype.FlatArray[int64](revisions)).
 				Query(func(rows pgx.Rows) error {
-					var id string
+					at := finder{ids: ids}
 					var deleted bool
-					_, err := pgx.ForEachRow(rows, []any{&id, &deleted}, func() error {
-						i, ok := slices.BinarySearch(ids, id)
-						if !ok {
-							return errForeignRow
+					_, err := pgx.ForEachRow(rows, []any{nil, &deleted}, func() error {
+						i, _, err := at.find(rows)
+						if err != nil {
+							return err
 						}
 						if results[numbers[i]] = storage.ErrConflict; deleted {
 							results[numbers[i]] = nil

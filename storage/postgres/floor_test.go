@@ -123,6 +123,7 @@ func BenchmarkFloor(b *testing.B) {
 	})
 	b.Run("batch1000", func(b *testing.B) {
 		const size = 1000
+		key := testKey("") // to make its ids takes longer than to use them
 		var part []string
 		choose := func() {
 			start := pick()
@@ -143,7 +144,8 @@ func BenchmarkFloor(b *testing.B) {
 			choose()
 			keys := make([]storage.Key, size)
 			for i, id := range part {
-				keys[i] = testKey(id)
+				keys[i] = key
+				keys[i].ExternalID = id
 			}
 			records, err := storage.GetMany(ctx, store, keys)
 			require.NoError(b, err)

@@ -11,7 +11,8 @@ import (
 // The many-key ones are for the keys of one scope: an array is dear to unnest,
 // and scopes as arrays made GetMany and PutMany a fifth slower. For the same
 // reason the data of all records is one value, of which each row takes its
-// piece.
+// piece; it is the last one, since the driver's buffer would be copied to grow
+// after it.
 //
 // Those that search are written so that the planner has no choice but to look
 // each key up in the index, in the order of the keys. Where it sees that an array
@@ -19,7 +20,9 @@ import (
 // which takes twice as long; hence the SELECT around each array. And where it
 // sees the scope as constants, and knows little of the table, it may read the
 // whole scope for each of the keys, which takes seconds; hence the subquery, which
-// OFFSET 0 keeps closed.
+// OFFSET 0 keeps closed. The arrays are unnested in its SELECT, where their
+// elements come one by one: unnest in FROM, and WITH ORDINALITY, fill a table
+// first, and a third of GetMany went there.
 //
 // Each is atomic by itself and right at every isolation level. They list their
 // columns, so that a column which a later version adds breaks no older
@@ -87,10 +90,9 @@ SELECT EXISTS (SELECT 1 FROM deleted), EXISTS (
 )`
 
 	getManySQL = `
-SELECT k.n, r.revision, r.id, r.created_at, r.updated_at, r.data
+SELECT r.external_id, r.revision, r.id, r.created_at, r.updated_at, r.data
 FROM (
-	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id, u.*
-	FROM unnest((SELECT $4::text[])) WITH ORDINALITY AS u (external_id, n)
+	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id, unnest((SELECT $4::text[])) AS external_id
 	OFFSET 0
 ) AS k
 JOIN schema.records AS r
@@ -100,8 +102,8 @@ JOIN schema.records AS r
 INSERT INTO schema.records
 (platform, business, schema_id, external_id, revision, id, created_at, updated_at, data)
 SELECT $1::uuid, $2::uuid, $3::uuid, k.external_id, k.revision, k.id, k.created_at, k.updated_at,
-	substring($9::bytea FROM k.start FOR k.length)
-FROM unnest($4::text[], $5::bigint[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $10::integer[], $11::integer[])
+	substring($11::bytea FROM k.start FOR k.length)
+FROM unnest($4::text[], $5::bigint[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $9::integer[], $10::integer[])
 	WITH ORDINALITY AS k (external_id, revision, id, created_at, updated_at, start, length, n)
 ORDER BY k.n
 ON CONFLICT DO NOTHING
@@ -110,12 +112,12 @@ RETURNING external_id`
 	updateManySQL = `
 UPDATE schema.records AS r
 SET revision = k.revision, id = k.id, created_at = k.created_at, updated_at = k.updated_at,
-	data = substring($9::bytea FROM k.start FOR k.length)
+	data = substring($12::bytea FROM k.start FOR k.length)
 FROM (
-	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id, u.*
-	FROM unnest((SELECT $4::text[]), (SELECT $5::bigint[]), (SELECT $6::uuid[]), (SELECT $7::timestamptz[]),
-			(SELECT $8::timestamptz[]), (SELECT $10::integer[]), (SELECT $11::integer[]), (SELECT $12::bigint[]))
-		AS u (external_id, revision, id, created_at, updated_at, start, length, expected)
+	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id,
+		unnest((SELECT $4::text[])) AS external_id, unnest((SELECT $5::bigint[])) AS revision, unnest((SELECT $6::uuid[])) AS id,
+		unnest((SELECT $7::timestamptz[])) AS created_at, unnest((SELECT $8::timestamptz[])) AS updated_at,
+		unnest((SELECT $9::integer[])) AS start, unnest((SELECT $10::integer[])) AS length, unnest((SELECT $11::bigint[])) AS expected
 	OFFSET 0
 ) AS k
 WHERE r.platform = k.platform AND r.business = k.business AND r.schema_id = k.schema_id AND r.external_id = k.external_id
