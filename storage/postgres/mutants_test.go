@@ -1,5 +1,3 @@
-//go:build !race
-
 package postgres_test
 
 import (
@@ -9,8 +7,6 @@ import (
 	"example.com/resourcekit/storage/storagetest"
 )
 
-// TestMutants checks the suite on a store whose windows of a race are wide. It
-// needs no race detector, and would take long with one.
 func TestMutants(t *testing.T) {
 	storagetest.RunDurableMutants(t, durable(pgtest.DSN, fast))
 }
