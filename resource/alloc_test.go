@@ -3,6 +3,7 @@
 package resource_test
 
 import (
+	"fmt"
 	"testing"
 
 	"example.com/resourcekit/schema"
@@ -29,6 +30,19 @@ func TestAllocations(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	batches := [2][][]byte{make([][]byte, 100), make([][]byte, 100)}
+	for i := range batches[0] {
+		for k := range batches {
+			batches[k][i] = fmt.Appendf(nil, `{"customerId":"b-%d","firstName":"A","lastName":"B","email":"%d@example.com","createdAt":"2025-01-01T00:00:00Z"}`, i, k)
+		}
+	}
+	batch := func() {
+		n++
+		if r, err := c.CreateBatch(ctx, tenant, batches[n%2], nil); err != nil || r.Failed > 0 {
+			t.Error(err)
+		}
+	}
+	batch()
 	res := create(t, c, cust(``))
 	got, err := c.Get(ctx, tenant, "c-1")
 	require.NoError(t, err)
@@ -41,6 +55,7 @@ func TestAllocations(t *testing.T) {
 		{"Create, changed", 4, update},
 		{"Create, unchanged", 3, func() { _, _ = c.Create(ctx, tenant, requests[n%2], nil) }},
 		{"Create, refused by Reject", 8, func() { _, _ = c.Create(ctx, tenant, res.Data(), &reject) }},
+		{"CreateBatch of 100, changed", 100*4 + 16, batch}, // as many as 100 calls, and its own
 		{"Get", 1, func() { _, _ = c.Get(ctx, tenant, "c-1") }},
 		{"AppendJSON of a result", 0, func() { buf = res.AppendJSON(buf[:0], nil) }},
 		{"AppendJSON of a resource", 0, func() { buf = got.AppendJSON(buf[:0], nil) }},

@@ -144,14 +144,13 @@ func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, ite
 
 // A batch is the items of one call. writes, items and results are by position.
 type batch struct {
-	c       *Collection
-	op      string
-	tenant  storage.Tenant
-	start   time.Time
-	dryRun  bool
-	writes  []writing
-	items   []ItemResult
-	results []Result // where those of items point to
+	c      *Collection
+	op     string
+	tenant storage.Tenant
+	start  time.Time
+	dryRun bool
+	writes []writing
+	items  []ItemResult
 
 	outcomesOnly bool // the results are to hold nothing else
 }
@@ -267,9 +266,6 @@ func (b *batch) group(items []int) group { return group{key: b.writes[items[0]].
 const batchRounds = 3
 
 func (b *batch) run(ctx context.Context) *BatchResult {
-	if !b.outcomesOnly {
-		b.results = make([]Result, len(b.items))
-	}
 	if _, ok := b.c.store.(storage.BatchStore); ok {
 		var groups []*group
 		for items := range b.byKey() {
@@ -432,13 +428,7 @@ func (b *batch) fold(g *group, old storage.Record) error {
 			b.items[i] = ItemResult{Err: b.fail(g.key, fmt.Errorf("%w: the states of one resource are too large together", ErrBatchSize))}
 			continue
 		}
-		var result *Result
-		if b.outcomesOnly {
-			result = new(Result)
-		} else {
-			result = &b.results[i]
-			*result = Result{} // from an attempt that met a conflict
-		}
+		result := new(Result)
 		next, err := b.c.attempt(&b.writes[i], current, result)
 		result.record = current
 		switch err {
@@ -488,10 +478,12 @@ func (b *batch) setRevision(g *group, rev storage.Revision) {
 	replaced := false
 	for _, i := range slices.Backward(g.items) {
 		item := &b.items[i]
-		var failed *PreconditionError
 		switch {
-		case errors.As(item.Err, &failed) && failed.Current == pending:
-			failed.Current = rev
+		case item.Err != nil:
+			var failed *PreconditionError
+			if errors.As(item.Err, &failed) && failed.Current == pending {
+				failed.Current = rev
+			}
 		case item.Result != nil && item.Result.record.Revision == pending:
 			item.Result.record.Revision = rev
 			if replaced {
