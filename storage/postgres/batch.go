@@ -45,13 +45,11 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 						if err := rows.Scan(row.columns...); err != nil {
 							return err
 						}
-						first, end, err := at.find(rows)
+						i, err := at.find(rows.RawValues())
 						if err != nil {
 							return err
 						}
-						for _, number := range numbers[first:end] {
-							row.fill(&records[number])
-						}
+						row.fill(&records[numbers[i]])
 					}
 					return rows.Err()
 				})
@@ -187,7 +185,7 @@ func (c *putColumns) queue(batch *pgx.Batch) {
 	batch.Queue(c.sql, append(args, toBytea(bytes.Join(c.data, nil)))...).Query(func(rows pgx.Rows) error {
 		at := finder{ids: c.externalID}
 		for rows.Next() {
-			i, _, err := at.find(rows)
+			i, err := at.find(rows.RawValues())
 			if err != nil {
 				return err
 			}
@@ -203,22 +201,19 @@ type finder struct {
 	next int // where the next row is, if they come in the order of the ids
 }
 
-// find returns the places of the id that is the first column of the row, the
-// first one and the end: a key may be asked for more than once.
-func (f *finder) find(rows pgx.Rows) (first, end int, err error) {
-	id := rows.RawValues()[0] // of text, and so the same in every format
-	first = f.next
-	if first == len(f.ids) || f.ids[first] != string(id) {
+// find returns the place of a row by the first of its values, the id: text,
+// which is the same in every format.
+func (f *finder) find(row [][]byte) (int, error) {
+	id, i := row[0], f.next
+	if i == len(f.ids) || f.ids[i] != string(id) {
 		var found bool
-		first, found = slices.BinarySearchFunc(f.ids, id, func(have string, id []byte) int { return strings.Compare(have, string(id)) })
+		i, found = slices.BinarySearchFunc(f.ids, id, func(have string, id []byte) int { return strings.Compare(have, string(id)) })
 		if !found {
-			return 0, 0, errForeignRow
+			return 0, errForeignRow
 		}
 	}
-	for end = first + 1; end < len(f.ids) && f.ids[end] == f.ids[first]; end++ {
-	}
-	f.next = end
-	return first, end, nil
+	f.next = i + 1
+	return i, nil
 }
 
 // DeleteMany implements storage.BatchDeleter, with one statement for each scope
@@ -251,7 +246,7 @@ func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error
 					at := finder{ids: ids}
 					var deleted bool
 					_, err := pgx.ForEachRow(rows, []any{nil, &deleted}, func() error {
-						i, _, err := at.find(rows)
+						i, err := at.find(rows.RawValues())
 						if err != nil {
 							return err
 						}
