@@ -39,7 +39,7 @@
 // Open creates the file readable and writable by its owner alone, since records
 // may be personal data, and the two others get the permissions of the file. It
 // refuses a file that another program made, and one of a newer version of this
-// package, without a change to it.
+// package, without a change to what is in it.
 //
 // Several processes on one machine can have one file open; each sees what the
 // others wrote, at once. They wait for each other's transactions, at most
@@ -50,8 +50,10 @@
 // to copy it.
 //
 // The -wal file grows to some 32 MiB before it is brought into the file and used
-// anew. A read that takes long, which is a Backup above all, keeps the -wal file from
-// being used anew, and it grows with every write until the read is over.
+// anew. Reads that overlap keep it from being used anew; once it has 64 MiB the
+// writer holds the reads back for as long as it takes to empty it. It can not hold
+// back a Backup, nor the reads of other processes: as long as these last, the
+// -wal file grows with every write.
 //
 // # Limits and sizes
 //

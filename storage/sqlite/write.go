@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -69,12 +70,18 @@ type writer struct {
 	conn    *conn // nil after a failure
 	queue   chan *request
 	stopped chan struct{}
+	maxLog  int64 // after so many bytes the log is emptied,
+	trimAt  int64 // and is to be at this size
 
 	transactions int // for tests
 }
 
+// maxLog is twice the size at which SQLite brings the log into the file by
+// itself: some large transactions reach it, and reads that leave no gap.
+const maxLog = 64 << 20
+
 func newWriter(s *Store, c *conn) *writer {
-	return &writer{store: s, conn: c, queue: make(chan *request, maxGroup), stopped: make(chan struct{})}
+	return &writer{store: s, conn: c, queue: make(chan *request, maxGroup), stopped: make(chan struct{}), maxLog: maxLog, trimAt: maxLog}
 }
 
 // do has the swaps written and waits for the outcome. When it returns nil, each
@@ -119,10 +126,43 @@ func (w *writer) run() {
 		select {
 		case r := <-w.queue:
 			w.write(r)
+			w.trim()
 		case <-w.store.closing:
 			return
 		}
 	}
+}
+
+// trim empties a log that has become large. SQLite uses it anew only after a
+// moment in which nobody reads what is in it, and where reads overlap there is
+// none: trim makes one, by holding the readers back. Those of another process and
+// a Backup it can not hold back; then it tries again when the log has grown by
+// maxLog once more.
+func (w *writer) trim() {
+	if w.conn == nil || w.logSize() < w.trimAt {
+		return
+	}
+	readers := w.store.readers
+	for range cap(readers) {
+		select {
+		case c := <-readers:
+			defer func() { readers <- c }()
+		case <-w.store.closing:
+			return
+		}
+	}
+	// If it fails the log stays as it is, and nothing is lost.
+	_, _ = w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)")
+	w.trimAt = w.logSize() + w.maxLog
+}
+
+// logSize returns the size of the log, 0 if it can not be told.
+func (w *writer) logSize() int64 {
+	info, err := os.Stat(w.store.path + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // write writes a group: the request and all that are waiting with it.

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -763,4 +764,64 @@ func TestNothingIsLeft(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "-wal and -shm are gone")
+}
+
+// TestLogUnderReads: reads that leave no gap would keep the log from ever being
+// used anew.
+func TestLogUnderReads(t *testing.T) {
+	const limit, records, size = 1 << 20, 40, 100_000 // four times the limit in all
+	s := testStore(t, nil)
+	s.writer.maxLog, s.writer.trimAt = limit, limit
+	write := func(id string) {
+		data := make([]byte, size)
+		_, _ = rand.Read(data)
+		_, err := s.Put(bg, storage.Record{Key: testKey(id), Data: data}, 0)
+		require.NoError(t, err)
+	}
+	log := func() int64 {
+		info, err := os.Stat(s.path + "-wal")
+		require.NoError(t, err)
+		return info.Size()
+	}
+	write("first")
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer close(stop)
+	for range cap(s.readers) {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := s.List(bg, testKey("").Scope(), "", 10); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range records {
+		write(fmt.Sprint(i))
+		require.Less(t, log(), int64(limit+3*size), "after %d records", i+1)
+	}
+
+	// What the writer can not hold back does not stop it either.
+	old, err := s.connect()
+	require.NoError(t, err)
+	_, err = old.exec("BEGIN")
+	require.NoError(t, err)
+	_, err = old.value("SELECT count(*) FROM records")
+	require.NoError(t, err)
+	for i := range records {
+		write(fmt.Sprint("more ", i))
+	}
+	require.Greater(t, log(), int64(2*limit), "with a read that lasts")
+	require.NoError(t, old.close())
+	for i := 0; log() > limit+3*size; i++ {
+		require.Less(t, i, records, "the log is never emptied again")
+		write(fmt.Sprint("again ", i))
+	}
 }
