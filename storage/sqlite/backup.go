@@ -76,7 +76,11 @@ func (s *Store) backUp(ctx context.Context, path string) (err error) {
 	if err := name(temp.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		_ = os.Remove(path) // an error says that there is no backup
+		return err
+	}
+	return nil
 }
 
 // copyTo writes the copy into a file that is there and empty. The context and
