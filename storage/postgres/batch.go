@@ -40,7 +40,7 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 			t := scope.Tenant
 			batch.Queue(s.sql.getMany, toUUID(t.Platform), toUUID(t.Business), toUUID(scope.Schema), ids).
 				Query(func(rows pgx.Rows) error {
-					row, at := newRow(nil), finder{ids: ids}
+					row, at := newRow(nil), finder{ids: ids} // which reads the first column itself
 					for rows.Next() {
 						if err := rows.Scan(row.columns...); err != nil {
 							return err
@@ -66,8 +66,9 @@ func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.Put
 		return nil, err
 	}
 	results := make([]storage.PutResult, len(ops))
-	// All batches lock their rows in the order of the keys, so that two of them
-	// do not wait for each other.
+	// Batches lock their rows in the order of the keys, so that two of them do not
+	// wait for each other. (But for a small table, see statements: the server ends
+	// such a wait, with a conflict.)
 	order := sorted(len(ops), func(i int) storage.Key { return ops[i].Record.Key })
 	order = slices.DeleteFunc(order, func(i int) bool {
 		tooLarge := len(ops[i].Record.Data) > MaxData

@@ -116,6 +116,24 @@ func TestLargePage(t *testing.T) {
 	}
 }
 
+// TestPageOfHugeRecords: two records that are too large together are two pages.
+func TestPageOfHugeRecords(t *testing.T) {
+	store, _ := newStore(t, postgres.Options{}, nil)
+	ops := testOps("key", 3)
+	for i := range ops[:2] {
+		ops[i].Record.Data = make([]byte, 9<<20)
+	}
+	mustPutMany(t, store, ops)
+	scope := testKey("x").Scope()
+	first, err := store.List(context.Background(), scope, "", 10)
+	require.NoError(t, err)
+	require.Len(t, first.Records, 1)
+	second, err := store.List(context.Background(), scope, first.Next, 10)
+	require.NoError(t, err)
+	require.Len(t, second.Records, 2)
+	require.Empty(t, second.Next)
+}
+
 func incompressible(n int) []byte {
 	data := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(data)

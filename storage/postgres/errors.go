@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -81,7 +83,12 @@ func classify(err error, write bool) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{open, "no answer within the timeout", nil}
 	}
-	return &failure{open, "the connection was lost", withoutContext(err)}
+	what := "the driver failed" // for instance a setting of its own stands in the way
+	var lost net.Error
+	if errors.As(err, &lost) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		what = "the connection was lost"
+	}
+	return &failure{open, what, withoutContext(err)}
 }
 
 // classifyServer is classify for what the server says. An ERROR ends the

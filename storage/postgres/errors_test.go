@@ -75,6 +75,14 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestClassifyNames: what is not about the connection is not called that.
+func TestClassifyNames(t *testing.T) {
+	for _, err := range []error{io.EOF, io.ErrUnexpectedEOF, &net.OpError{Op: "read", Err: syscall.ECONNRESET}} {
+		require.ErrorContains(t, classify(err, false), "the connection was lost", "%v", err)
+	}
+	require.ErrorContains(t, classify(errForeignRow, false), "the driver failed")
+}
+
 type notSent struct{}
 
 func (notSent) Error() string     { return "conn closed" }

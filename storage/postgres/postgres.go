@@ -33,8 +33,8 @@ const (
 	MaxBatch = 1000
 )
 
-// maxBytes bounds the data that one call holds in memory: a page ends when it
-// has this much, and a batch is written in several statements.
+// maxBytes is the data that a page holds, unless its first record alone has more,
+// and that one statement writes: a batch takes several.
 const maxBytes = 16 << 20
 
 // Options are the optional parts of a [Store]. The zero value is a good choice.

@@ -14,15 +14,16 @@ import (
 // piece; it is the last one, since the driver's buffer would be copied to grow
 // after it.
 //
-// Those that search are written so that the planner has no choice but to look
-// each key up in the index, in the order of the keys. Where it sees that an array
-// has a thousand elements, it prefers to read a small table from end to end,
-// which takes twice as long; hence the SELECT around each array. And where it
-// sees the scope as constants, and knows little of the table, it may read the
-// whole scope for each of the keys, which takes seconds; hence the subquery, which
-// OFFSET 0 keeps closed. The arrays are unnested in its SELECT, where their
-// elements come one by one: unnest in FROM, and WITH ORDINALITY, fill a table
-// first, and a third of GetMany went there.
+// Those that search are written so that the planner looks each key up in the
+// index, in the order of the keys, unless the table has no more than some hundred
+// records: then it may read all of it, once. Where it sees that an array has a
+// thousand elements, it prefers that for larger tables as well, which takes twice
+// as long; hence the SELECT around each array. And where it sees the scope as
+// constants, and knows little of the table, it may read the whole scope for each
+// of the keys, which takes seconds; hence the subquery, which OFFSET 0 keeps
+// closed. Get and update unnest in its SELECT, where the elements come one by
+// one: unnest in FROM, and WITH ORDINALITY, which the order of the creates
+// needs, fill a table first, and a third of GetMany went there.
 //
 // Each is atomic by itself and right at every isolation level. They list their
 // columns, so that a column which a later version adds breaks no older
@@ -50,10 +51,10 @@ WHERE platform = $1 AND business = $2 AND schema_id = $3 AND external_id > $4
 ORDER BY external_id
 LIMIT $5`
 
-	// Without data that has $6 bytes of others ahead of it. The sum makes pages of
-	// small records a third slower.
+	// Without data that goes beyond $6 bytes together with what is ahead of it,
+	// unless that is nothing. The sum makes pages of small records a third slower.
 	listLargeSQL = `
-SELECT external_id, revision, id, created_at, updated_at, CASE WHEN ahead < $6 THEN data END
+SELECT external_id, revision, id, created_at, updated_at, CASE WHEN ahead = 0 OR ahead + octet_length(data) <= $6 THEN data END
 FROM (
 	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY external_id ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
 	FROM (
@@ -124,8 +125,9 @@ WHERE r.platform = k.platform AND r.business = k.business AND r.schema_id = k.sc
 	AND r.revision = k.expected
 RETURNING r.external_id`
 
-	// The second part sees the table as it was before the first, and joins in
-	// what was there and was not deleted.
+	// The second part sees the table as it was before the first, and so what was
+	// there and was not deleted as well. IN makes a hash of what was deleted, where
+	// a join would compare each of its rows with each.
 	deleteManySQL = `
 WITH k AS MATERIALIZED (
 	SELECT $1::uuid AS platform, $2::uuid AS business, $3::uuid AS schema_id, u.*
@@ -137,11 +139,10 @@ WITH k AS MATERIALIZED (
 		AND r.revision = k.revision
 	RETURNING r.external_id
 )
-SELECT r.external_id, d.external_id IS NOT NULL
+SELECT r.external_id, r.external_id IN (SELECT external_id FROM deleted)
 FROM k
 JOIN schema.records AS r
-	ON r.platform = k.platform AND r.business = k.business AND r.schema_id = k.schema_id AND r.external_id = k.external_id
-LEFT JOIN deleted AS d ON d.external_id = k.external_id`
+	ON r.platform = k.platform AND r.business = k.business AND r.schema_id = k.schema_id AND r.external_id = k.external_id`
 )
 
 func newStatements(schema string) statements {

@@ -55,7 +55,8 @@ func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 	o, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (o outcome, err error) {
 		t := key.Tenant
 		row := conn.QueryRow(ctx, s.sql.delete, toUUID(t.Platform), toUUID(t.Business), toUUID(key.Schema), key.ExternalID, toBigint(expect))
-		return o, row.Scan(&o.deleted, &o.existed)
+		err = row.Scan(&o.deleted, &o.existed)
+		return o, err
 	})
 	switch {
 	case err != nil:
