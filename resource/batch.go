@@ -267,7 +267,7 @@ const batchRounds = 3
 
 func (b *batch) run(ctx context.Context) *BatchResult {
 	if _, ok := b.c.store.(storage.BatchStore); ok {
-		var groups []*group
+		groups := make([]*group, 0, len(b.items))
 		for items := range b.byKey() {
 			g := b.group(items)
 			groups = append(groups, &g)
@@ -336,6 +336,10 @@ func (b *batch) round(ctx context.Context, groups []*group) (again []*group) {
 			swaps.deleting = append(swaps.deleting, g)
 			swaps.deletes = append(swaps.deletes, storage.DeleteOp{Key: g.key, Expect: g.old.Revision})
 		default:
+			if swaps.puts == nil { // most often there is one for each group
+				swaps.putting = make([]*group, 0, len(groups)-i)
+				swaps.puts = make([]storage.PutOp, 0, len(groups)-i)
+			}
 			swaps.putting = append(swaps.putting, g)
 			swaps.puts = append(swaps.puts, storage.PutOp{Record: g.next, Expect: g.old.Revision})
 		}
