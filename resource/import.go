@@ -35,6 +35,7 @@ type ImportOptions struct {
 	BatchSize int
 	// Position is where to begin: so many documents of the sequence are left
 	// out, unread. Give it the Position of an earlier import that ended early.
+	// The result's is less only if the sequence ends before it.
 	Position int64
 	// Progress, if not nil, is called after each batch, with what has been done
 	// so far. It is called by the goroutine that imports, which waits for it.
@@ -91,6 +92,7 @@ func (c *Collection) Import(ctx context.Context, tenant storage.Tenant, document
 		opts = &ImportOptions{}
 	}
 	im := &importing{c: c, tenant: tenant, opts: opts, size: c.maxBatch}
+	im.result.Position = max(0, opts.Position) // however it ends, the next one begins no earlier
 	if opts.BatchSize > 0 {
 		im.size = min(im.size, opts.BatchSize)
 	}
@@ -125,13 +127,15 @@ type importing struct {
 func (im *importing) run(ctx context.Context, documents iter.Seq2[[]byte, error]) error {
 	position := int64(0)
 	for document, err := range documents {
-		if position++; position <= im.opts.Position {
-			im.result.Position = position
-			continue
-		}
 		if err != nil && !errors.Is(err, ErrDocument) {
 			// What was read before it is still written.
 			return errors.Join(im.flush(ctx), err)
+		}
+		if position++; position <= im.opts.Position {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			continue
 		}
 		if len(im.ends) == im.size || len(im.ends) > 0 && len(im.bytes)+len(document) > maxImportBytes {
 			if err := im.flush(ctx); err != nil {
@@ -146,6 +150,9 @@ func (im *importing) run(ctx context.Context, documents iter.Seq2[[]byte, error]
 		}
 		im.bytes = append(im.bytes, document...)
 		im.ends = append(im.ends, len(im.bytes))
+	}
+	if position < im.opts.Position { // there were not even so many
+		im.result.Position = position
 	}
 	return im.flush(ctx)
 }

@@ -111,6 +111,36 @@ func TestImportErrors(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, [2]int64{25, 12}, [2]int64{res.Position, res.Created}, "and the rest by the next import")
 
+	// Also where documents are left out: nothing behind a failure was seen, and
+	// the next import must not begin before this one should have.
+	for _, at := range []int{0, 5, 12} {
+		failing := func(yield func([]byte, error) bool) {
+			for i, d := range importDocs(25) {
+				if i == at {
+					yield(nil, broken)
+					return
+				}
+				if !yield([]byte(d), nil) {
+					return
+				}
+			}
+		}
+		res, err = c.Import(ctx, tenant, failing, &resource.ImportOptions{Position: 13})
+		assert.ErrorIs(t, err, broken, "at %d", at)
+		assert.Equal(t, &resource.ImportResult{Position: 13}, res, "at %d", at)
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	res, err = c.Import(ended, tenant, sequence(nil), &resource.ImportOptions{Position: 25})
+	assert.ErrorIs(t, err, context.Canceled, "the end of the context")
+	assert.EqualValues(t, 25, res.Position)
+	res, err = c.Import(ctx, storage.Tenant{}, sequence(nil), &resource.ImportOptions{Position: 13})
+	assert.ErrorIs(t, err, storage.ErrInvalid)
+	assert.EqualValues(t, 13, res.Position)
+	res, err = c.Import(ctx, tenant, sequence(map[int]error{5: resource.ErrDocument}), &resource.ImportOptions{Position: 30})
+	require.NoError(t, err)
+	assert.EqualValues(t, 25, res.Position, "the sequence is shorter than that")
+
 	var handed []int64
 	enough := errors.New("enough")
 	res, err = c.Import(ctx, tenant, sequence(map[int]error{2: resource.ErrDocument, 4: resource.ErrDocument, 6: resource.ErrDocument}), &resource.ImportOptions{
