@@ -105,6 +105,30 @@ func TestBatchOfOneResourceIsBounded(t *testing.T) {
 	assert.Greater(t, len(got.Data()), n*size)
 }
 
+// TestScanIsBoundedInBytes: so does a page that finds nothing in them.
+func TestScanIsBoundedInBytes(t *testing.T) {
+	const n, size = 160, 1 << 20
+	store := &counting{Store: memory.New()}
+	c := open(t, schema.Customers(), store, fixed)
+	document := fmt.Sprintf(`{"customerId":"c","email":"%s"}`, strings.Repeat("x", size)) // all share one
+	for i := range n {
+		put(t, store, customerKey(fmt.Sprintf("c-%06d", i)), document)
+	}
+	opts := resource.ListOptions{Filter: []schema.Equals{{Field: "email", Value: "nobody"}}}
+	for found := 0; ; {
+		store.listed = 0
+		page, err := c.List(ctx, tenant, &opts)
+		require.NoError(t, err)
+		assert.Empty(t, page.Resources)
+		assert.LessOrEqual(t, store.listed, 100+16, "records, each of a MiB: up to the budget, and the last read")
+		if found += store.listed; page.Next == "" {
+			assert.Equal(t, n, found, "each was looked at once")
+			return
+		}
+		opts.Cursor = page.Next
+	}
+}
+
 // TestListIsBoundedInBytes: a page of large documents ends early.
 func TestListIsBoundedInBytes(t *testing.T) {
 	const n, size = 40, 1 << 20

@@ -11,7 +11,8 @@ import (
 // DefaultLimit is the number of resources in a page when a list asks for none.
 const DefaultLimit = 100
 
-// MaxScan is how many resources a filtered page looks at, at most.
+// MaxScan is how many resources a filtered page looks at, at most. It also looks
+// at no more once their documents have 64 MiB.
 const MaxScan = 10 * storage.MaxPage
 
 // ListOptions say which resources a list has, and where it begins. A nil
@@ -44,8 +45,8 @@ type Page struct {
 // during the whole walk exactly once. It is not a snapshot: each resource is as
 // of a moment during its page's call, and those that come or go meanwhile may
 // show or not. With a filter, a page ends after MaxScan resources were looked at,
-// whatever it has found by then: go on with its Next. A page also ends when its
-// documents have 16 MiB.
+// or 64 MiB of documents, whatever it has found by then: go on with its Next. A
+// page also ends when its documents have 16 MiB.
 //
 // Errors:
 //
@@ -141,12 +142,17 @@ func (l *listing) observedPage(ctx context.Context, err error) (page *Page, _ er
 // last one.
 const maxPageBytes = 16 << 20
 
+// maxScanBytes is how many bytes of documents a filtered page looks at, but for the
+// last read of the store.
+const maxScanBytes = 4 * maxPageBytes
+
 // page returns the next page. The one after it begins where it ends.
 func (l *listing) page(ctx context.Context) (*Page, error) {
 	page := &Page{}
 	read := l.limit // at once; more when the filter leaves much out
 	size := 0
-	for scanned := 0; ; {
+	scanned, scannedBytes := 0, 0
+	for {
 		found, err := l.c.store.List(ctx, l.scope, l.after, read)
 		if err != nil {
 			return nil, l.fail(err)
@@ -176,13 +182,13 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 				break
 			}
 		}
-		scanned += len(found.Records)
-		if full || l.after == "" || scanned >= MaxScan || l.filter.Empty() && len(page.Resources) > 0 {
+		scanned, scannedBytes = scanned+len(found.Records), scannedBytes+seen
+		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes || l.filter.Empty() && len(page.Resources) > 0 {
 			page.Next = encodeCursor(l.after, l.sum)
 			return page, nil
 		}
 		// Not more at once than there is room for, if the documents go on like this.
-		most := maxPageBytes * max(1, len(found.Records)) / max(1, seen)
+		most := maxPageBytes / max(1, seen/max(1, len(found.Records)))
 		read = max(1, min(2*read, storage.MaxPage, MaxScan-scanned, most))
 	}
 }
