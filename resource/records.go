@@ -51,8 +51,14 @@ var errTimestamp = errors.New("resource: not a date-time that package time can r
 type Timestamp string
 
 // TimestampOf returns the time with nanoseconds as far as there are any, and its
-// offset.
-func TimestampOf(t time.Time) Timestamp { return Timestamp(t.Format(time.RFC3339Nano)) }
+// offset; in UTC where the offset has seconds, as of zones long ago, for which RFC
+// 3339 has no room.
+func TimestampOf(t time.Time) Timestamp {
+	if _, offset := t.Zone(); offset%60 != 0 {
+		t = t.UTC()
+	}
+	return Timestamp(t.Format(time.RFC3339Nano))
+}
 
 // Time returns the instant. The error is for text that package time cannot read,
 // which includes the second 60 and lower-case letters that RFC 3339 allows; it

@@ -174,4 +174,6 @@ func TestTypedErrors(t *testing.T) {
 	back, err := resource.TimestampOf(when).Time()
 	require.NoError(t, err)
 	assert.True(t, when.Equal(back))
+	when = time.Date(1890, 1, 1, 0, 0, 0, 0, time.FixedZone("LMT", -(4*3600+56*60+2)))
+	assert.Equal(t, resource.Timestamp("1890-01-01T04:56:02Z"), resource.TimestampOf(when))
 }
