@@ -38,7 +38,9 @@ type DeleteItem struct {
 // An ItemResult is what became of one item of a batch: its result, or its error.
 type ItemResult struct {
 	Result *Result // nil when there is an error
-	Err    error   // what the call for this item alone would have returned
+	// Err is what the call for this item alone would have returned, but where
+	// several items change one resource, see CreateBatch.
+	Err error
 }
 
 // A BatchResult is what became of a batch. Items has one result for each item,
@@ -75,14 +77,16 @@ func (n *Counts) add(result *Result, err error) {
 // succeed. It is no transaction: others may see some of it before the rest.
 //
 // However many items there are, it asks a store that takes batches
-// (storage.BatchStore) twice: for all records at once, and to swap all that
-// changed. Only records that somebody else changed in between are read and written
+// (storage.BatchStore) twice, or as often as the store's limits demand: for all
+// records at once, and to swap all that changed. (Deletes go one by one to a store
+// that is no storage.BatchDeleter.) Only records that somebody else changed in between are read and written
 // again. Any other store is asked key by key. opts may be nil and holds for every item;
 // its IfRevision must be 0, for no two resources share a revision.
 //
 // Where several items change one resource, the state in between is never stored:
 // the result of such an item has the revision 0, and the last one's that of the
-// record. If the store fails, it fails for the first of them and all behind it.
+// record. If the store fails, also with storage.ErrTooLarge for what only the last
+// of them adds, it fails for the first that changes something and all behind it.
 // A batch holds every document in memory, before and after each item; once the
 // states of one resource have 64 MiB, further items of it fail with ErrBatchSize.
 //

@@ -33,7 +33,7 @@ type CreateOptions struct {
 	// otherwise, and when there is none, the error is an ErrPrecondition.
 	IfRevision storage.Revision
 	// IfAbsent demands that there is no such resource: otherwise the error
-	// is an ErrPrecondition. Reject says ErrExists in its place.
+	// is an ErrPrecondition, and that under Reject as well.
 	IfAbsent bool
 	// DryRun gives the result of the write, or its error, and stores nothing.
 	DryRun bool
@@ -56,7 +56,7 @@ type CreateOptions struct {
 //   - [ErrExists]: data is valid, there is such a resource, and the policy is
 //     [Reject].
 //   - [ErrPrecondition]: IfRevision or IfAbsent do not hold, whether data is
-//     valid or not.
+//     valid or not, but for [Reject], which judges data first.
 //   - [*schema.CorruptError]: the stored document is not a JSON object.
 //   - what the store reports, with [storage.ErrAttempts] when other writers
 //     were faster again and again; and the error of ctx when it ends. These

@@ -221,8 +221,9 @@ func (im *importing) flush(ctx context.Context) error {
 	return nil
 }
 
-// refused reports whether an error is the document's own fault, or that of what
-// is stored under its id: it would be the same another time.
+// refused reports whether an error is the document's own fault, that of what is
+// stored under its id, or of another document for the same id in the batch: it
+// would be the same another time.
 func refused(err error) bool {
 	var (
 		syntax  *schema.SyntaxError

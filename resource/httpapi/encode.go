@@ -9,7 +9,7 @@ import (
 )
 
 // WriteResult answers a POST: status 200 with the resource in data and its ETag,
-// for every outcome. opts may be nil.
+// for every outcome. It is not for a dry run, see [ETag]. opts may be nil.
 func WriteResult(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resource `...)
 	body = append(body, result.Outcome.String()...)
@@ -20,7 +20,7 @@ func WriteResult(w http.ResponseWriter, result *resource.Result, opts *resource.
 
 // WriteChange answers a PATCH or a DELETE: status 200 with the resource in
 // data.result, as it is or was, and an empty data.included. What is deleted has no
-// ETag any more. opts may be nil.
+// ETag any more. It is not for a dry run, see [ETag]. opts may be nil.
 func WriteChange(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	if result.Outcome != resource.Deleted {
 		setETag(w, &result.Resource)

@@ -18,7 +18,9 @@ import (
 // ETag returns the entity tag of a resource with its quotes: a strong one (RFC
 // 9110, section 8.8.3), made of the revision and never of the content, so that
 // content which was changed and changed back has another tag. It is "" for a
-// resource that is not stored, such as the result of a dry run.
+// resource that is not stored, such as one that a dry run would create. The result
+// of any other dry run has the revision from before it, and so the tag of what is
+// stored: it belongs into no header.
 //
 // The tag also depends on the tenant and the schema: they are chosen beside the
 // path, and revisions of different tenants may be the same number.
@@ -61,7 +63,8 @@ func revisionOf(scope storage.Scope, tag string) storage.Revision {
 //
 // Its methods are those of a Collection with one more error, when the
 // preconditions do not hold: a [*resource.PreconditionError]. It comes behind
-// ErrNotFound, and before violations. A write is still one compare-and-swap: it
+// ErrNotFound, and before violations, but for those of a create under
+// resource.Reject, which may come first. A write is still one compare-and-swap: it
 // replaces what the preconditions were held against, or they are held against
 // what is there by then; with 100 faster writers in a row the error is a
 // [storage.ErrAttempts].
