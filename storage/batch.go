@@ -16,7 +16,7 @@ type BatchStore interface {
 
 	// GetMany returns one record per key, in the order of the keys; one
 	// that is absent has its Key and Revision 0. Each record by itself is as
-	// from Get.
+	// from Get. The slice is the caller's.
 	GetMany(ctx context.Context, keys []Key) ([]Record, error)
 
 	// PutMany does what Put does, for each operation by itself: one may fail
@@ -82,9 +82,9 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &OpError{Op: "get many", Err: err}
 	}
-	records := make([]Record, 0, len(keys))
 	batch, ok := store.(BatchStore)
 	if !ok {
+		records := make([]Record, 0, len(keys))
 		for _, key := range keys {
 			rec, err := getOrAbsent(ctx, store, key)
 			if err != nil {
@@ -94,6 +94,7 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 		}
 		return records, nil
 	}
+	var records []Record
 	size := batchSize(store, len(keys))
 	for len(keys) > 0 {
 		n := min(size, len(keys))
@@ -104,7 +105,11 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 		if err != nil {
 			return nil, &OpError{Op: "get many", Err: err}
 		}
-		records = append(records, part...)
+		if records == nil {
+			records = part // mostly all of them
+		} else {
+			records = append(records, part...)
+		}
 		keys = keys[n:]
 	}
 	return records, nil
