@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -33,12 +32,11 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 		var batch pgx.Batch
 		key := func(i int) storage.Key { return keys[i] }
 		for scope, numbers := range scopes(sorted(len(keys), key), key) {
-			ids := make(pgtype.FlatArray[string], len(numbers))
+			ids := newArray[pgtype.Text](len(numbers))
 			for i, number := range numbers {
-				ids[i] = keys[number].ExternalID
+				*ids[i] = toText(keys[number].ExternalID)
 			}
-			t := scope.Tenant
-			batch.Queue(s.sql.getMany, toUUID(t.Platform), toUUID(t.Business), toUUID(scope.Schema), ids).
+			batch.Queue(s.sql.getMany, scopeID(scope), ids).
 				Query(func(rows pgx.Rows) error {
 					row, at := newRow(nil), finder{ids: ids} // which reads the first column itself
 					for rows.Next() {
@@ -116,7 +114,7 @@ func (s *Store) putSome(ctx context.Context, ops []storage.PutOp, numbers []int,
 			case err != nil: // then the statement may still run, and c.written is its own
 				results[i].Err = err
 			case c.written[k]:
-				results[i].Revision = storage.Revision(c.revision[k])
+				results[i].Revision = storage.Revision(c.revision[k].Int64) + c.step
 			default:
 				results[i].Err = storage.ErrConflict
 			}
@@ -132,13 +130,13 @@ type putColumns struct {
 	create bool
 
 	numbers          []int // of the operations
-	externalID       pgtype.FlatArray[string]
-	revision         pgtype.FlatArray[int64] // the new ones
-	expected         pgtype.FlatArray[int64] // of updates
-	id               pgtype.FlatArray[pgtype.UUID]
-	created, updated pgtype.FlatArray[time.Time]
+	externalID       pgtype.FlatArray[*pgtype.Text]
+	revision         pgtype.FlatArray[*pgtype.Int8] // of creates the new ones, of updates the expected ones
+	step             storage.Revision               // from the expected ones to the new ones; 0 for creates
+	id               pgtype.FlatArray[*pgtype.UUID]
+	created, updated pgtype.FlatArray[*pgtype.Timestamptz]
 	data             [][]byte
-	start, length    pgtype.FlatArray[int32] // of each one's piece of all data; start counts from 1
+	start, length    pgtype.FlatArray[*pgtype.Int4] // of each one's piece of all data; start counts from 1
 
 	written []bool // which rows the statement wrote
 }
@@ -147,28 +145,31 @@ type putColumns struct {
 // numbers.
 func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.PutOp, numbers []int) *putColumns {
 	c := &putColumns{scope: scope, sql: sql, create: create}
+	if !create {
+		c.step = storage.NextRevision(0)
+	}
 	for _, i := range numbers {
 		if (ops[i].Expect == 0) == create {
 			c.numbers = append(c.numbers, i)
 		}
 	}
 	n := len(c.numbers)
-	c.externalID, c.id = make(pgtype.FlatArray[string], n), make(pgtype.FlatArray[pgtype.UUID], n)
-	c.created, c.updated = make(pgtype.FlatArray[time.Time], n), make(pgtype.FlatArray[time.Time], n)
-	c.revision, c.expected = make(pgtype.FlatArray[int64], n), make(pgtype.FlatArray[int64], n)
-	c.start, c.length = make(pgtype.FlatArray[int32], n), make(pgtype.FlatArray[int32], n)
+	c.externalID, c.id = newArray[pgtype.Text](n), newArray[pgtype.UUID](n)
+	c.revision = newArray[pgtype.Int8](n)
+	c.created, c.updated = newArray[pgtype.Timestamptz](n), newArray[pgtype.Timestamptz](n)
+	c.start, c.length = newArray[pgtype.Int4](n), newArray[pgtype.Int4](n)
 	c.data, c.written = make([][]byte, n), make([]bool, n)
 	size := 0
 	for k, i := range c.numbers {
 		rec := &ops[i].Record
-		c.externalID[k], c.id[k] = rec.Key.ExternalID, toUUID(rec.ID)
-		next := storage.FirstRevision()
-		if !create {
-			next = storage.NextRevision(ops[i].Expect)
+		*c.externalID[k], *c.id[k] = toText(rec.Key.ExternalID), toUUID(rec.ID)
+		revision := ops[i].Expect
+		if create {
+			revision = storage.FirstRevision()
 		}
-		c.revision[k], c.expected[k] = toBigint(next), toBigint(ops[i].Expect)
-		c.created[k], c.updated[k] = toMillisecond(rec.CreatedAt), toMillisecond(rec.UpdatedAt)
-		c.start[k], c.length[k] = int32(size+1), int32(len(rec.Data))
+		*c.revision[k] = toBigint(revision)
+		*c.created[k], *c.updated[k] = toTimestamptz(rec.CreatedAt), toTimestamptz(rec.UpdatedAt)
+		*c.start[k], *c.length[k] = toInteger(size+1), toInteger(len(rec.Data))
 		c.data[k] = rec.Data
 		size += len(rec.Data)
 	}
@@ -177,11 +178,11 @@ func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.P
 
 // queue adds the statement to the batch.
 func (c *putColumns) queue(batch *pgx.Batch) {
-	t := c.scope.Tenant
-	args := append(make([]any, 0, 12), toUUID(t.Platform), toUUID(t.Business), toUUID(c.scope.Schema),
-		c.externalID, c.revision, c.id, c.created, c.updated, c.start, c.length)
-	if !c.create {
-		args = append(args, c.expected)
+	args := append(make([]any, 0, 12), scopeID(c.scope), c.externalID, c.revision, c.id, c.created, c.updated, c.start, c.length)
+	if c.create {
+		args = append(args, toUUID(c.scope.Tenant.Platform), toUUID(c.scope.Tenant.Business), toUUID(c.scope.Schema))
+	} else {
+		args = append(args, toBigint(c.step))
 	}
 	batch.Queue(c.sql, append(args, toBytea(bytes.Join(c.data, nil)))...).Query(func(rows pgx.Rows) error {
 		at := finder{ids: c.externalID}
@@ -196,9 +197,19 @@ func (c *putColumns) queue(batch *pgx.Batch) {
 	})
 }
 
+// newArray returns an array for the database, of pointers: the driver boxes every
+// element, and a pointer takes no memory for that.
+func newArray[T any](n int) pgtype.FlatArray[*T] {
+	values, array := make([]T, n), make(pgtype.FlatArray[*T], n)
+	for i := range values {
+		array[i] = &values[i]
+	}
+	return array
+}
+
 // finder finds the places of rows among sorted ids.
 type finder struct {
-	ids  []string
+	ids  pgtype.FlatArray[*pgtype.Text]
 	next int // where the next row is, if they come in the order of the ids
 }
 
@@ -206,9 +217,9 @@ type finder struct {
 // which is the same in every format.
 func (f *finder) find(row [][]byte) (int, error) {
 	id, i := row[0], f.next
-	if i == len(f.ids) || f.ids[i] != string(id) {
+	if i == len(f.ids) || f.ids[i].String != string(id) {
 		var found bool
-		i, found = slices.BinarySearchFunc(f.ids, id, func(have string, id []byte) int { return strings.Compare(have, string(id)) })
+		i, found = slices.BinarySearchFunc(f.ids, id, func(have *pgtype.Text, id []byte) int { return strings.Compare(have.String, string(id)) })
 		if !found {
 			return 0, errForeignRow
 		}
@@ -235,14 +246,11 @@ func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error
 		var batch pgx.Batch
 		key := func(i int) storage.Key { return ops[i].Key }
 		for scope, numbers := range scopes(sorted(len(ops), key), key) {
-			ids := make([]string, len(numbers))
-			revisions := make([]int64, len(numbers))
+			ids, revisions := newArray[pgtype.Text](len(numbers)), newArray[pgtype.Int8](len(numbers))
 			for i, number := range numbers {
-				ids[i], revisions[i] = ops[number].Key.ExternalID, toBigint(ops[number].Expect)
+				*ids[i], *revisions[i] = toText(ops[number].Key.ExternalID), toBigint(ops[number].Expect)
 			}
-			t := scope.Tenant
-			batch.Queue(s.sql.deleteMany, toUUID(t.Platform), toUUID(t.Business), toUUID(scope.Schema),
-				pgtype.FlatArray[string](ids), pgtype.FlatArray[int64](revisions)).
+			batch.Queue(s.sql.deleteMany, scopeID(scope), ids, revisions).
 				Query(func(rows pgx.Rows) error {
 					at := finder{ids: ids}
 					var deleted bool
@@ -272,7 +280,10 @@ func sorted(n int, key func(int) storage.Key) []int {
 	for i := range numbers {
 		numbers[i] = i
 	}
-	slices.SortFunc(numbers, func(i, j int) int { return key(i).Compare(key(j)) })
+	inOrder := func(i, j int) int { return key(i).Compare(key(j)) }
+	if !slices.IsSortedFunc(numbers, inOrder) {
+		slices.SortFunc(numbers, inOrder)
+	}
 	return numbers
 }
 

@@ -29,7 +29,7 @@
 // them, 16 MiB by the limit, takes two statements.
 //
 // The first revision of a row is a random number of 62 bits, and an update adds
-// a random number of up to 30 bits. That a key which is deleted and created
+// a random number of up to 30 bits, the same for all updates of a batch. That a key which is deleted and created
 // again gets a revision for the second time is as likely as to guess a number of
 // 62 bits; that a write gets the revision of one which was lost in a failover,
 // one of 30 bits.
@@ -90,22 +90,26 @@
 // # The view for people with SQL
 //
 // The view resources has the columns of the key (platform, business, schema_id,
-// external_id), revision, id, created_at, updated_at, and data as jsonb. A
+// external_id), scope, revision, id, created_at, updated_at, and data as jsonb. A
 // document that jsonb refuses, such as one with \u0000 or with 1e200000, is
 // NULL there and hides no other. jsonb shows numbers in full: the fourteen
 // characters of {"n":1e131071} come out as 131,072 digits.
 //
 //	SELECT external_id, data ->> 'email' FROM resourcekit.resources
-//	WHERE platform = '...' AND business = '...' AND schema_id = '...'
+//	WHERE scope = resourcekit.scope('platform', 'business', 'schema_id')
+//
+// The scope is what the table is indexed by: the first 16 bytes of the SHA-256 of
+// the platform, the business and the schema id, three UUIDs. The function computes
+// it, and a query that names the three columns in its place reads the whole table.
 //
 // Reading a field parses the document, so a search needs an expression index,
 // and a query with the same expression:
 //
 //	CREATE INDEX records_email ON resourcekit.records
-//		(platform, business, schema_id, left(resourcekit.data_jsonb(data) ->> 'email', 320));
+//		(scope, left(resourcekit.data_jsonb(data) ->> 'email', 320));
 //
 //	SELECT external_id FROM resourcekit.resources
-//	WHERE platform = '...' AND business = '...' AND schema_id = '...'
+//	WHERE scope = resourcekit.scope('platform', 'business', 'schema_id')
 //		AND left(data ->> 'email', 320) = 'alice@example.com';
 //
 // The left is for safety: an entry of an index holds some 2700 bytes, and a
@@ -124,6 +128,6 @@
 // document, and retry nothing but what their documentation asks for; but it was
 // not run on either. There is one thing to change in [DDL] for CockroachDB:
 // COLLATE "C" goes, as strings are in the order of bytes anyway. It ignores
-// fillfactor, and needs a version that has PL/pgSQL with EXCEPTION; without it,
-// leave out the function and the view, which the store does not use.
+// fillfactor. The two functions and the view, which the store does not use, need
+// sha256 of bytes and PL/pgSQL with EXCEPTION: leave them out where they fail.
 package postgres

@@ -3,6 +3,7 @@ package postgres
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,7 +21,10 @@ func TestFinder(t *testing.T) {
 		{"mixed", []string{"c", "a", "d", "b"}, []int{2, 0, 3, 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			at := finder{ids: []string{"a", "b", "c", "d"}}
+			at := finder{ids: newArray[pgtype.Text](4)}
+			for i, id := range []string{"a", "b", "c", "d"} {
+				*at.ids[i] = toText(id)
+			}
 			for i, id := range tt.rows {
 				got, err := at.find([][]byte{[]byte(id), nil})
 				require.NoError(t, err)

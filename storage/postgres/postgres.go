@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -172,9 +173,8 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	}
 	rec, err := do(ctx, s, operation{name: "get", key: key}, func(ctx context.Context, conn *pgx.Conn) (*storage.Record, error) {
 		rec := storage.Record{Key: key}
-		k := key.Tenant
 		row := newRow()
-		err := conn.QueryRow(ctx, s.sql.get, toUUID(k.Platform), toUUID(k.Business), toUUID(key.Schema), key.ExternalID).Scan(row.columns...)
+		err := conn.QueryRow(ctx, s.sql.get, scopeID(key.Scope()), key.ExternalID).Scan(row.columns...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, nil
 		}
@@ -216,8 +216,7 @@ func (s *Store) List(ctx context.Context, scope storage.Scope, after string, lim
 // the statement leaves out; then the page is not whole.
 func readPage(ctx context.Context, conn *pgx.Conn, sql string, scope storage.Scope, after string, limit, bytes int) (page storage.Page, whole bool, err error) {
 	// One record more than the page holds tells whether there is a next one.
-	rows, err := conn.Query(ctx, sql,
-		toUUID(scope.Tenant.Platform), toUUID(scope.Tenant.Business), toUUID(scope.Schema), after, int64(limit)+1, int64(bytes))
+	rows, err := conn.Query(ctx, sql, scopeID(scope), after, int64(limit)+1, int64(bytes))
 	if err != nil {
 		return page, false, err
 	}
@@ -249,7 +248,7 @@ func readPage(ctx context.Context, conn *pgx.Conn, sql string, scope storage.Sco
 type row struct {
 	revision         int64
 	id               pgtype.UUID
-	created, updated time.Time
+	created, updated pgtype.Timestamptz // time.Time would take memory at each Scan
 	data             []byte
 	columns          []any // pointers to these, for Scan
 }
@@ -265,8 +264,19 @@ func newRow(first ...any) *row {
 func (r *row) fill(rec *storage.Record) {
 	rec.Revision = storage.Revision(r.revision)
 	rec.ID = r.id.Bytes
-	rec.CreatedAt, rec.UpdatedAt = r.created.UTC(), r.updated.UTC()
+	rec.CreatedAt, rec.UpdatedAt = r.created.Time.UTC(), r.updated.Time.UTC()
 	rec.Data = r.data // Scan takes new memory for the next
+}
+
+// scopeID returns what stands for a scope in the table: the same as the SQL
+// function scope.
+func scopeID(scope storage.Scope) pgtype.UUID {
+	var whole [48]byte
+	copy(whole[:], scope.Tenant.Platform[:])
+	copy(whole[16:], scope.Tenant.Business[:])
+	copy(whole[32:], scope.Schema[:])
+	sum := sha256.Sum256(whole[:])
+	return toUUID([16]byte(sum[:16]))
 }
 
 func toUUID(id [16]byte) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }

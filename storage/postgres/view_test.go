@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -55,6 +56,31 @@ func TestView(t *testing.T) {
 	require.Equal(t, "a@b.c", email)
 }
 
+// TestScope: the scope of every row is that of its three columns, whichever
+// statement made the row.
+func TestScope(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, nil)
+	var ops []storage.PutOp
+	for i := range 8 {
+		key := storage.Key{Tenant: storage.Tenant{Platform: uuid.New(), Business: uuid.New()}, Schema: uuid.New(), ExternalID: "x"}
+		if i == 0 {
+			_, err := store.Put(ctx, storage.Record{Key: key}, 0)
+			require.NoError(t, err)
+			continue
+		}
+		ops = append(ops, storage.PutOp{Record: storage.Record{Key: key}})
+	}
+	mustPutMany(t, store, ops)
+	var rows, scopes, wrong int
+	err := pool.QueryRow(ctx, strings.ReplaceAll(`SELECT count(*), count(DISTINCT scope),
+	count(*) FILTER (WHERE scope <> resourcekit.scope(platform, business, schema_id)) FROM resourcekit.records`, "resourcekit.", opts.Schema+".")).
+		Scan(&rows, &scopes, &wrong)
+	require.NoError(t, err)
+	require.Equal(t, []int{8, 8, 0}, []int{rows, scopes, wrong})
+}
+
 // TestExpressionIndex runs the example of the package documentation.
 func TestExpressionIndex(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
@@ -63,7 +89,7 @@ func TestExpressionIndex(t *testing.T) {
 	in := func(sql string) string { return strings.ReplaceAll(sql, "resourcekit.", opts.Schema+".") }
 
 	_, err := pool.Exec(ctx, in(`CREATE INDEX records_email ON resourcekit.records
-	(platform, business, schema_id, left(resourcekit.data_jsonb(data) ->> 'email', 320))`))
+	(scope, left(resourcekit.data_jsonb(data) ->> 'email', 320))`))
 	require.NoError(t, err)
 	ops := testOps("key", 1000)
 	for i := range ops {
@@ -76,7 +102,7 @@ func TestExpressionIndex(t *testing.T) {
 	require.NoError(t, err)
 
 	query := in(`SELECT external_id FROM resourcekit.resources
-WHERE platform = $1 AND business = $2 AND schema_id = $3 AND left(data ->> 'email', 320) = $4`)
+WHERE scope = resourcekit.scope($1, $2, $3) AND left(data ->> 'email', 320) = $4`)
 	key := testKey("x")
 	args := []any{key.Tenant.Platform.String(), key.Tenant.Business.String(), key.Schema.String(), "user-500@example.com"}
 	rows, err := pool.Query(ctx, query, args...)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"example.com/resourcekit/storage"
 )
@@ -18,18 +19,17 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 	if len(rec.Data) > MaxData {
 		return 0, storage.ErrTooLarge
 	}
-	// Creates and updates have the same parameters, and updates one more: the
-	// expected revision.
 	sql, next := s.sql.create, storage.FirstRevision()
 	if expect != 0 {
 		sql, next = s.sql.update, storage.NextRevision(expect)
 	}
 	op := operation{name: "put", key: rec.Key, write: true}
 	rows, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (int64, error) {
-		t := rec.Key.Tenant
-		args := append(make([]any, 0, 10), toUUID(t.Platform), toUUID(t.Business), toUUID(rec.Key.Schema), rec.Key.ExternalID,
-			toBigint(next), toUUID(rec.ID), toMillisecond(rec.CreatedAt), toMillisecond(rec.UpdatedAt))
-		if expect != 0 {
+		args := append(make([]any, 0, 10), scopeID(rec.Key.Scope()), rec.Key.ExternalID,
+			toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), toTimestamptz(rec.UpdatedAt))
+		if expect == 0 {
+			args = append(args, toUUID(rec.Key.Tenant.Platform), toUUID(rec.Key.Tenant.Business), toUUID(rec.Key.Schema))
+		} else {
 			args = append(args, toBigint(expect))
 		}
 		// The data comes last: the driver's buffer need not grow after it.
@@ -53,8 +53,7 @@ func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 	type outcome struct{ deleted, existed bool }
 	op := operation{name: "delete", key: key, write: true}
 	o, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (o outcome, err error) {
-		t := key.Tenant
-		row := conn.QueryRow(ctx, s.sql.delete, toUUID(t.Platform), toUUID(t.Business), toUUID(key.Schema), key.ExternalID, toBigint(expect))
+		row := conn.QueryRow(ctx, s.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
 		err = row.Scan(&o.deleted, &o.existed)
 		return o, err
 	})
@@ -71,14 +70,20 @@ func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 
 // toBigint returns the revision as the database knows it, or 0, which no row
 // has, for one that it cannot know.
-func toBigint(rev storage.Revision) int64 {
+func toBigint(rev storage.Revision) pgtype.Int8 {
 	if rev > math.MaxInt64 {
-		return 0
+		rev = 0
 	}
-	return int64(rev)
+	return pgtype.Int8{Int64: int64(rev), Valid: true}
 }
 
-func toMillisecond(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+func toTimestamptz(t time.Time) pgtype.Timestamptz {
+	return pgtype.Timestamptz{Time: t.UTC().Truncate(time.Millisecond), Valid: true}
+}
+
+func toText(s string) pgtype.Text { return pgtype.Text{String: s, Valid: true} }
+
+func toInteger(n int) pgtype.Int4 { return pgtype.Int4{Int32: int32(n), Valid: true} }
 
 // toBytea returns the data, never nil, which would be NULL.
 func toBytea(data []byte) []byte {
