@@ -79,9 +79,10 @@ func (n *Counts) add(result *Result, err error) {
 // However many items there are, it asks a store that takes batches
 // (storage.BatchStore) twice, or as often as the store's limits demand: for all
 // records at once, and to swap all that changed. (Deletes go one by one to a store
-// that is no storage.BatchDeleter.) Only records that somebody else changed in between are read and written
-// again. Any other store is asked key by key. opts may be nil and holds for every item;
-// its IfRevision must be 0, for no two resources share a revision.
+// that is no storage.BatchDeleter.) Only records that somebody else changed in
+// between are read and written again. Any other store is asked key by key. opts may
+// be nil and holds for every item; its IfRevision must be 0, for no two resources
+// share a revision.
 //
 // Where several items change one resource, the state in between is never stored:
 // the result of such an item has the revision 0, and the last one's that of the
@@ -164,7 +165,7 @@ type group struct {
 	key       storage.Key
 	items     []int          // positions, in their order
 	old, next storage.Record // around its items; Revision 0 is absent
-	changed   int            // how many of the items come before the first that changes something
+	keeping   int            // how many items come before the first that changes something
 }
 
 // pending is the revision of a record that a batch has made and not stored yet.
@@ -405,7 +406,7 @@ func (b *batch) alone(ctx context.Context, g *group, locked bool) {
 		}
 		defer lock.unlock()
 	}
-	g.changed = 0 // what was found out before is of no use any more
+	g.keeping = 0 // what was found out before is of no use any more
 	rec, err := storage.Update(ctx, b.c.store, g.key, func(old storage.Record) (storage.Record, error) {
 		err := b.fold(g, old)
 		return g.next, err
@@ -430,7 +431,7 @@ const maxFolded = 64 << 20
 // deleted; else g.next is to be put.
 func (b *batch) fold(g *group, old storage.Record) error {
 	current, size := old, 0
-	g.changed = len(g.items)
+	g.keeping = len(g.items)
 	for k, i := range g.items {
 		if size > maxFolded {
 			b.items[i] = ItemResult{Err: b.fail(g.key, fmt.Errorf("%w: the states of one resource are too large together", ErrBatchSize))}
@@ -451,7 +452,7 @@ func (b *batch) fold(g *group, old storage.Record) error {
 			continue
 		}
 		if err != storage.ErrNoChange {
-			g.changed = min(g.changed, k)
+			g.keeping = min(g.keeping, k)
 		}
 		if b.outcomesOnly {
 			result = &Result{Outcome: result.Outcome}
@@ -505,14 +506,14 @@ func (b *batch) setRevision(g *group, rev storage.Revision) {
 // failWrites gives the error of a write to the item that made it necessary, and to
 // all behind it: they were judged by a state that was never stored.
 func (b *batch) failWrites(g *group, err error) {
-	for _, i := range g.items[g.changed:] {
+	for _, i := range g.items[g.keeping:] {
 		b.items[i] = ItemResult{Err: b.fail(g.key, err)}
 	}
 }
 
 // failAll gives the error to all items of a group: it could not even be read.
 func (b *batch) failAll(g *group, err error) {
-	g.changed = 0
+	g.keeping = 0
 	b.failWrites(g, err)
 }
 

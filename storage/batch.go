@@ -6,9 +6,9 @@ import (
 )
 
 // BatchStore is a Store that handles many keys in fewer round trips. Programs
-// do not look for it: GetMany and PutMany use it where it is there, and check
-// what it may rely on: the keys are valid and distinct, and there are no
-// more of them than Limits.MaxBatch.
+// call GetMany and PutMany, which use it where it is there, and check what it may
+// rely on: the keys are valid and distinct, and there are no more of them than
+// Limits.MaxBatch.
 //
 // Neither method is a transaction, and neither a snapshot.
 type BatchStore interface {

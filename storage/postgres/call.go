@@ -33,13 +33,12 @@ const grace = 100 * time.Millisecond
 // do runs the statements of one call on one connection. Its errors are those
 // of the contract.
 //
-// The caller's context ends the wait for a connection, and the caller's wait
-// for the answer, a write's after a grace, but never a statement that has been sent: that runs to its
-// end, under a timeout of its own, and gives the connection back. Otherwise
-// every cancelled request would cost a connection, since a connection on which
-// an answer is still to come is good for nothing else, and would interrupt a
-// commit that waits for its standby, which leaves it applied on the primary
-// alone.
+// The caller's context ends the wait for a connection, and the caller's wait for
+// the answer, a write's after a grace, but never a statement that has been sent:
+// that runs to its end, under a timeout of its own, and gives the connection back.
+// Otherwise every cancelled request would cost a connection, since one on which an
+// answer is still to come is good for nothing else, and would interrupt a commit
+// that waits for its standby, which leaves it applied on the primary alone.
 //
 // The statement function may so outlive the call: it shares no memory with it
 // but what nobody changes.

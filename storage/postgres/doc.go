@@ -41,11 +41,11 @@
 //
 // A context that ends while a call waits for a connection ends the call, and
 // nothing was sent. Afterwards it ends the caller's wait only, for a write after
-// 100 ms, in which its outcome mostly becomes known: the statement runs on, under Options.WriteTimeout or Options.ReadTimeout, and its
-// connection goes back to the pool. A driver that is told to stop waiting must
-// close the connection, so requests that are cancelled would otherwise cost a
-// new connection each; and a cancelled commit that waits for its standby is
-// applied on the primary alone.
+// 100 ms, in which its outcome mostly becomes known: the statement runs on, under
+// Options.WriteTimeout or Options.ReadTimeout, and its connection goes back to the
+// pool. A driver that is told to stop waiting must close the connection, so
+// requests that are cancelled would otherwise cost a new connection each; and a
+// cancelled commit that waits for its standby is applied on the primary alone.
 //
 // So a pool can have all its connections in statements that nobody waits for
 // any more, at most for the timeouts. Close waits for them. The pool belongs to

@@ -29,6 +29,7 @@ const (
 	sqlCommit   = "COMMIT"
 	sqlRollback = "ROLLBACK"
 
+	// ?5 is the revision of the record for an insert, and the expected one otherwise.
 	sqlInsert = "INSERT INTO records (platform, business, schema, external_id, revision, id, created_at, updated_at, data)" +
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"
 	sqlUpdate = "UPDATE records SET revision = ?10, id = ?6, created_at = ?7, updated_at = ?8, data = ?9 WHERE " +
