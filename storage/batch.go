@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // BatchStore is a Store that handles many keys in fewer round trips. Programs
@@ -105,12 +106,11 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 		if err != nil {
 			return nil, &OpError{Op: "get many", Err: err}
 		}
-		if records == nil {
-			records = part // mostly all of them
+		if keys = keys[n:]; records == nil {
+			records = slices.Grow(slices.Clip(part), len(keys)) // mostly for no more
 		} else {
 			records = append(records, part...)
 		}
-		keys = keys[n:]
 	}
 	return records, nil
 }

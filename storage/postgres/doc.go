@@ -29,7 +29,8 @@
 // them, 16 MiB by the limit, takes two statements.
 //
 // The first revision of a row is a random number of 62 bits, and an update adds
-// a random number of up to 30 bits, the same for all updates of a batch. That a key which is deleted and created
+// a random number of up to 30 bits, one for all updates of a statement, and so of
+// one scope. That a key which is deleted and created
 // again gets a revision for the second time is as likely as to guess a number of
 // 62 bits; that a write gets the revision of one which was lost in a failover,
 // one of 30 bits.
@@ -126,8 +127,8 @@
 //
 // The statements of the store stay within what CockroachDB and YugabyteDB
 // document, and retry nothing but what their documentation asks for; but it was
-// not run on either. There is one thing to change in [DDL] for CockroachDB:
-// COLLATE "C" goes, as strings are in the order of bytes anyway. It ignores
-// fillfactor. The two functions and the view, which the store does not use, need
-// sha256 of bytes and PL/pgSQL with EXCEPTION: leave them out where they fail.
+// not run on either. For CockroachDB, COLLATE "C" must go from [DDL]: strings are in
+// the order of bytes anyway. It ignores fillfactor. The two functions and the view
+// are not for the store, and need sha256 and uuid_send as they are in PostgreSQL, and
+// PL/pgSQL with EXCEPTION: leave out what fails.
 package postgres

@@ -17,7 +17,7 @@ import (
 )
 
 // version is that of the tables which this package works with.
-const version = 1
+const version = 2
 
 //go:embed schema.sql
 var schemaSQL string
@@ -112,6 +112,9 @@ func (found installation) check() error {
 		if encoding != "UTF8" && encoding != "utf8" {
 			return errors.New("the encoding of the database and of its clients must be UTF8")
 		}
+	}
+	if found.version == 1 {
+		return errors.New("the tables have version 1, from before the first release: make them anew")
 	}
 	if found.version > version {
 		return fmt.Errorf("the tables have version %d, and this program works with %d: update the program", found.version, version)

@@ -248,7 +248,7 @@ func readPage(ctx context.Context, conn *pgx.Conn, sql string, scope storage.Sco
 type row struct {
 	revision         int64
 	id               pgtype.UUID
-	created, updated pgtype.Timestamptz // time.Time would take memory at each Scan
+	created, updated time.Time
 	data             []byte
 	columns          []any // pointers to these, for Scan
 }
@@ -264,7 +264,7 @@ func newRow(first ...any) *row {
 func (r *row) fill(rec *storage.Record) {
 	rec.Revision = storage.Revision(r.revision)
 	rec.ID = r.id.Bytes
-	rec.CreatedAt, rec.UpdatedAt = r.created.Time.UTC(), r.updated.Time.UTC()
+	rec.CreatedAt, rec.UpdatedAt = r.created.UTC(), r.updated.UTC()
 	rec.Data = r.data // Scan takes new memory for the next
 }
 

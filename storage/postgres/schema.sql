@@ -40,4 +40,4 @@ SELECT scope, platform, business, schema_id, external_id, revision, id, created_
 	schema.data_jsonb(data) AS data
 FROM schema.records;
 
-INSERT INTO schema.schema_version (version) VALUES (1) ON CONFLICT DO NOTHING;
+INSERT INTO schema.schema_version (version) VALUES (2) ON CONFLICT DO NOTHING;
