@@ -328,6 +328,13 @@ func TestExecModes(t *testing.T) {
 			rec.Revision = got[0].Revision
 			require.Equal(t, rec, got[0], mode)
 			require.Zero(t, got[1].Revision)
+			update := []storage.PutOp{{Record: rec, Expect: rec.Revision}}
+			mustPutMany(t, store, update)
+			require.NotEqual(t, rec.Revision, update[0].Expect, mode)
+			rec.Revision = update[0].Expect
+			got[0], err = store.Get(ctx, rec.Key)
+			require.NoError(t, err, mode)
+			require.Equal(t, rec, got[0], mode)
 			rec.Revision, err = store.Put(ctx, rec, rec.Revision)
 			require.NoError(t, err, mode)
 			got[0], err = store.Get(ctx, rec.Key)

@@ -8,8 +8,8 @@ import (
 
 // statements are the SQL of a store, with the name of its schema filled in.
 //
-// A scope is one value, not three: comparing three columns at each step of each
-// search made GetMany and PutMany an eighth slower.
+// A scope is one value, not three: a search compares every column of the key at
+// each of its steps.
 //
 // The many-key ones are for the keys of one scope, as an array is dear to unnest.
 // For the same reason the data of all records is one value, of which each row
