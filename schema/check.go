@@ -62,7 +62,7 @@ func (s *Schema) Validate(doc []byte) error {
 		return err
 	}
 	w.object(s.root, 0, none, false)
-	if w.wrong == 0 && w.pending == 0 && !w.lackTop && !w.lackNested {
+	if w.wrong == 0 && w.strayNulls == 0 && !w.lackTop && !w.lackNested {
 		return nil
 	}
 	w.collectAll(s.root, nil)
@@ -122,7 +122,7 @@ type Checked struct {
 
 	// What is known before the stored document is; see walk.
 	wrong      bool
-	pending    bool
+	strayNulls bool
 	unknown    bool
 	lackTop    bool
 	lackNested bool
@@ -148,7 +148,7 @@ func (s *Schema) Check(request []byte, opts *CheckOptions) (Checked, error) {
 	w.object(s.root, 0, none, false)
 	c := Checked{
 		schema: s, opts: w.opts, request: request, patch: request,
-		wrong: w.wrong > 0, pending: w.pending > 0, unknown: w.unknown > 0,
+		wrong: w.wrong > 0, strayNulls: w.strayNulls > 0, unknown: w.unknown > 0,
 		lackTop: w.lackTop, lackNested: w.lackNested,
 	}
 	if w.marked > 0 {
@@ -211,7 +211,7 @@ func (c *Checked) Finish(stored, merged []byte) (Document, error) {
 	defer putWalk(w)
 	var dropped []string
 	absent := len(stored) == 0
-	if c.wrong || c.pending || c.unknown || c.lackNested || c.lackTop && absent {
+	if c.wrong || c.strayNulls || c.unknown || c.lackNested || c.lackTop && absent {
 		if err := w.parseRequest(c.request); err != nil {
 			return Document{}, err // not reached while the caller leaves the request alone
 		}

@@ -22,7 +22,7 @@ type walk struct {
 
 	// Found by judging.
 	wrong      int  // violations, unless what is stored has the same value
-	pending    int  // nulls on undeclared fields: deletions if stored, else unknown fields
+	strayNulls int  // nulls on undeclared fields: deletions if stored, else unknown fields
 	marked     int  // nodes that the policies drop from the request
 	unknown    int  // of those, unknown fields
 	lackTop    bool // the document lacks required fields
@@ -72,7 +72,7 @@ func putWalk(w *walk) {
 func (w *walk) reset() {
 	clear(w.path[:cap(w.path)])
 	w.opts, w.collect, w.stored, w.path = CheckOptions{}, false, nil, w.path[:0]
-	w.wrong, w.pending, w.marked, w.unknown = 0, 0, 0, 0
+	w.wrong, w.strayNulls, w.marked, w.unknown = 0, 0, 0, 0
 	w.lackTop, w.lackNested, w.id, w.hasID = false, false, 0, false
 	w.violations, w.more, w.dropped, w.droppedEnd = nil, 0, nil, nil
 	w.hidden, w.unfilled = 0, false
@@ -288,7 +288,7 @@ func (w *walk) stringValue(c uint32) string {
 func (w *walk) undeclared(o *object, c, stored uint32, whole bool, legacy *storedNames) {
 	null := w.doc.Nodes[c].Kind == strictjson.Null && !whole && w.opts.Nulls == DeleteNulls
 	if null {
-		w.pending++
+		w.strayNulls++
 		if w.collect && legacy.has(w, c, stored) {
 			return // the deletion of a stored field
 		}
@@ -304,7 +304,7 @@ func (w *walk) undeclared(o *object, c, stored uint32, whole bool, legacy *store
 		return
 	}
 	switch {
-	case !w.collect && null: // counted as pending
+	case !w.collect && null: // counted as a stray null
 	case !w.collect:
 		w.wrong++
 	case len(w.violations) == maxViolations:

@@ -99,6 +99,18 @@ func caseGetMany(e *env) {
 		}
 		e.same(want[keys[i]], rec)
 	}
+
+	// The slice is the caller's: neither the next call nor what the caller does to
+	// it changes what others see.
+	first := slices.Clone(got)
+	_, err = storage.GetMany(context.Background(), store, keys[7:])
+	require.NoError(e, err)
+	require.Equal(e, first, got, "an answer after the next call")
+	clear(got)
+	got, err = storage.GetMany(context.Background(), store, keys)
+	require.NoError(e, err)
+	require.Equal(e, first, got, "an answer after the caller cleared the one before")
+
 	got, err = storage.GetMany(context.Background(), store, nil)
 	require.NoError(e, err)
 	require.Empty(e, got)

@@ -298,16 +298,29 @@ var mutants = []struct {
 // often.
 func RunMutants(t *testing.T, newStore func(t *testing.T) storage.Store) {
 	t.Helper()
-	for _, m := range mutants {
-		t.Run(m.name, func(t *testing.T) {
-			runMutant(t, cases(), m.caught, func(e *env) {
+	run := func(name string, caught []string, wrong func(right storage.Store) storage.Store) {
+		t.Run(name, func(t *testing.T) {
+			runMutant(t, cases(), caught, func(e *env) {
 				e.open = func() storage.Store {
-					wrong := &mutant{Store: newStore(t)}
-					m.make(wrong)
-					e.closeLater(wrong.Store)
-					return wrong
+					right := newStore(t)
+					e.closeLater(right)
+					return wrong(right)
 				}
 			})
+		})
+	}
+	for _, m := range mutants {
+		run(m.name, m.caught, func(right storage.Store) storage.Store {
+			wrong := &mutant{Store: right}
+			m.make(wrong)
+			return wrong
+		})
+	}
+	for _, m := range batchMutants {
+		run(m.name, m.caught, func(right storage.Store) storage.Store {
+			wrong := &batchMutant{Store: right}
+			m.make(wrong)
+			return wrong
 		})
 	}
 }
