@@ -77,9 +77,10 @@ func Changes(from, to []byte) (changed, removed []string, err error) {
 		}
 		return changed, nil, nil
 	}
+	var atChanged, atRemoved []*place
 	// At the root no path makes pointers long, so it has no bound.
-	_ = d.changes(0, 0, nil, &changed, &removed)
-	return changed, removed, nil
+	_ = d.changes(0, 0, nil, &atChanged, &atRemoved)
+	return pointers(atChanged), pointers(atRemoved), nil
 }
 
 // differ compares two parsed documents.
@@ -208,29 +209,60 @@ const (
 // errTooLong ends the walk through an object whose pointers exceed their bound.
 var errTooLong = errors.New("too many pointers")
 
-// changes appends the pointers of what differs between the objects f and t,
-// which stand at path. It returns errTooLong when those exceed their bound.
-func (d differ) changes(f, t uint32, path []byte, changed, removed *[]string) error {
+// A place is a member, by the way that leads to it.
+type place struct {
+	up     *place // nil for a member of the root
+	doc    *strictjson.Doc
+	member uint32
+	length int // of the pointer, in bytes
+}
+
+func (p *place) appendPointer(dst []byte) []byte {
+	if p == nil {
+		return dst
+	}
+	return appendStep(p.up.appendPointer(dst), p.doc, p.member)
+}
+
+// appendStep appends the last step of the pointer to a member.
+func appendStep(dst []byte, doc *strictjson.Doc, member uint32) []byte {
+	return strictjson.AppendPointer(dst, doc.AppendName(nil, member))
+}
+
+// pointers returns the pointers to the places.
+func pointers(places []*place) []string {
+	var list []string
+	for _, p := range places {
+		list = append(list, string(p.appendPointer(make([]byte, 0, p.length))))
+	}
+	return list
+}
+
+// changes appends the places of what differs between the objects f and t, which
+// stand at up. It returns errTooLong when their pointers exceed their bound; they
+// are not made before it is known which are wanted.
+func (d differ) changes(f, t uint32, up *place, changed, removed *[]*place) error {
 	size, bound := 0, maxPointers+maxPointersFactor*(len(d.from.Text(f))+len(d.to.Text(t)))
+	var step []byte
 	return d.pairs(f, t, func(f, t uint32) error {
-		doc, c := d.to, t
-		if t == 0 {
-			doc, c = d.from, f
-		}
-		at := strictjson.AppendPointer(path[:len(path):len(path)], doc.AppendName(nil, c))
+		at := &place{up: up, doc: d.to, member: t}
 		list := changed
-		switch {
-		case t == 0:
-			list = removed
-		case f != 0 && d.bothObjects(f, t):
+		if t == 0 {
+			at.doc, at.member, list = d.from, f, removed
+		}
+		step = appendStep(step[:0], at.doc, at.member)
+		if at.length = len(step); up != nil {
+			at.length += up.length
+		}
+		if f != 0 && t != 0 && d.bothObjects(f, t) {
 			numChanged, numRemoved := len(*changed), len(*removed)
 			if d.changes(f, t, at, changed, removed) == nil {
-				for _, added := range [][]string{(*changed)[numChanged:], (*removed)[numRemoved:]} {
-					for _, pointer := range added {
-						size += len(pointer)
+				for _, added := range [][]*place{(*changed)[numChanged:], (*removed)[numRemoved:]} {
+					for _, p := range added {
+						size += p.length
 					}
 				}
-				if len(path) > 0 && size > bound {
+				if up != nil && size > bound {
 					return errTooLong
 				}
 				return nil
@@ -238,8 +270,8 @@ func (d differ) changes(f, t uint32, path []byte, changed, removed *[]string) er
 			// The object itself stands for what is in it.
 			*changed, *removed = (*changed)[:numChanged], (*removed)[:numRemoved]
 		}
-		*list = append(*list, string(at))
-		if size += len(at); len(path) > 0 && size > bound {
+		*list = append(*list, at)
+		if size += at.length; up != nil && size > bound {
 			return errTooLong
 		}
 		return nil

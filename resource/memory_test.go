@@ -48,6 +48,9 @@ func TestManyMembersBelowALongName(t *testing.T) {
 		{"change", request("true", "2")},
 		{"no-op with a default", request("null", "2")},
 		{"delete with a default", request("null", "null")},
+		{"insert objects", request("true", "{}")},
+		{"change beside equal objects", request("false", "{}")},
+		{"change in objects", request("false", `{"a":1}`)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var before, after runtime.MemStats
