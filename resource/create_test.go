@@ -222,10 +222,10 @@ var rules = []struct {
 	{"ratcheting/another part of a document with a wrong value", strictPerson, p(`,"email":5,"tier":"bronze","name":"A"`), p(`,"vip":false`), noOptions, updated(p(`,"email":5,"tier":"bronze","name":"A","vip":false`), "/vip")},
 	{"ratcheting/a wrong value can be mended", strictPerson, p(`,"email":5,"tier":"bronze"`), p(`,"tier":"gold"`), noOptions, updated(p(`,"email":5,"tier":"gold"`), "/tier")},
 	{"ratcheting/a wrong value can be sent again as it is", strictPerson, p(`,"email":"e","tier":"bronze"`), p(`,"tier":"bronze","email":"f"`), noOptions, updated(p(`,"email":"f","tier":"bronze"`), "/email")},
-	{"ratcheting/a wrong value can not be replaced by another", strictPerson, p(`,"email":"e","tier":"bronze"`), p(`,"tier":"brass"`), noOptions, invalid("/tier enum")},
-	{"ratcheting/a wrong value can not be sent again with RequireComplete", strictPerson, p(`,"email":"e","tier":"bronze"`), p(`,"email":"e","tier":"bronze"`), complete, invalid("/tier enum")},
+	{"ratcheting/a wrong value cannot be replaced by another", strictPerson, p(`,"email":"e","tier":"bronze"`), p(`,"tier":"brass"`), noOptions, invalid("/tier enum")},
+	{"ratcheting/a wrong value cannot be sent again with RequireComplete", strictPerson, p(`,"email":"e","tier":"bronze"`), p(`,"email":"e","tier":"bronze"`), complete, invalid("/tier enum")},
 	{"ratcheting/an object over a wrong scalar is new", strictPerson, p(`,"email":"e","name":"A"`), p(`,"name":{"first":"B"}`), noOptions, invalid("/name/last required")},
-	{"ratcheting/a required field that is missing can not be deleted", strictPerson, p(``), p(`,"email":null`), noOptions, invalid("/email required")},
+	{"ratcheting/a required field that is missing cannot be deleted", strictPerson, p(``), p(`,"email":null`), noOptions, invalid("/email required")},
 	{"ratcheting/no change", strictPerson, p(`,"email":5`), p(``), noOptions, unchanged(p(`,"email":5`))},
 
 	{"defaults/filled on insert", nil, ``, cust(``), noOptions, created(cust(outs))},

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,7 +16,7 @@ import (
 // acknowledged before the call are in it, and each later one is in it or not.
 // Revisions are the same.
 //
-// Reads and writes go on meanwhile; the -wal file can not be used anew before
+// Reads and writes go on meanwhile; the -wal file cannot be used anew before
 // the end. Backups of one store run one after the other. There is never a half
 // written file at the path: the copy has another name, in the same directory,
 // until it is complete and synced. A file that is there already is ErrInvalid,
@@ -56,7 +55,7 @@ func (s *Store) backUp(ctx context.Context, path string) (err error) {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".backup-*")
 	if err != nil {
-		return errors.New("the directory of the backup can not be written to")
+		return fileFailed("the directory of the backup cannot be written to", err)
 	}
 	defer func() {
 		if err != nil {
@@ -68,7 +67,7 @@ func (s *Store) backUp(ctx context.Context, path string) (err error) {
 		return err
 	}
 	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
-		return fmt.Errorf("%w: the backup could not be synced", storage.ErrUnavailable)
+		return fileFailed("the backup could not be synced", err)
 	}
 	if err := free(path); err != nil {
 		return err
@@ -124,7 +123,7 @@ func free(path string) error {
 		case err == nil:
 			return invalid("there is a " + end + " file beside the path of the backup: remove what is left of an earlier file")
 		case !errors.Is(err, fs.ErrNotExist):
-			return errors.New("the path of the backup can not be examined")
+			return fileFailed("the path of the backup cannot be examined", err)
 		}
 	}
 	return nil
@@ -144,7 +143,7 @@ func name(temp, path string) error {
 		return errTaken
 	}
 	if err := os.Rename(temp, path); err != nil {
-		return errors.New("the backup could not be given its name")
+		return fileFailed("the backup could not be given its name", err)
 	}
 	return nil
 }
@@ -159,7 +158,7 @@ func syncDir(path string) error {
 		err = errors.Join(dir.Sync(), dir.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("%w: the name of the backup could not be synced", storage.ErrUnavailable)
+		return fileFailed("the name of the backup could not be synced", err)
 	}
 	return nil
 }

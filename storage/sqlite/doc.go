@@ -20,7 +20,7 @@
 // loss of power, as far as the disk keeps what it says it has kept. With
 // Options.SyncNormal the log is synced only now and then: a single writer
 // gets several times as fast, and a loss of power or a crash of the system may
-// take the last acknowledged writes. It can not damage the file, nor
+// take the last acknowledged writes. It cannot damage the file, nor
 // lose one write and keep a later one; a crash of the process alone loses
 // nothing.
 //
@@ -51,8 +51,8 @@
 //
 // The -wal file grows to some 32 MiB before it is brought into the file and used
 // anew. Reads that overlap keep it from being used anew; once it has 64 MiB the
-// writer holds the reads back for as long as it takes to empty it. It can not hold
-// back a Backup, nor the reads of other processes: as long as these last, the
+// writer waits for those that are under way, and lets neither reads nor writes
+// begin until it has emptied the log. It cannot hold back a Backup, nor the reads of other processes: as long as these last, the
 // -wal file grows with every write.
 //
 // # Limits and sizes
@@ -66,12 +66,15 @@
 //
 // # Errors and contexts
 //
-// Each error is a *storage.OpError; the text names the operation and SQLite's
-// result code, never a value. The error of the driver, whose text may hold more,
-// is there for errors.As (*sqlite.Error of modernc.org/sqlite).
+// Each error is a *storage.OpError, but for conflicts and absent records in the
+// results of a batch, which are bare. The text names the operation and SQLite's
+// result code, never a value or a path. The error of the driver, whose text may
+// hold more, is there for errors.As (*sqlite.Error of modernc.org/sqlite), and so
+// is what the file system said, for Open and Backup (*fs.PathError).
 //
 //   - storage.ErrUnavailable: another process held the file for longer than
-//     BusyTimeout, or the disk is full or failed before the commit.
+//     BusyTimeout, the disk is full or failed before the commit, or the system
+//     refused the file.
 //   - storage.ErrUnknownOutcome: the disk failed during the commit, or the
 //     context ended while the write was in a transaction, which did not end
 //     within 100 ms either; then the error matches the context's as well.

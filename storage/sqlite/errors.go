@@ -3,6 +3,8 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
@@ -86,6 +88,32 @@ func notCommitted(err error) error {
 	// After a failed sync the pages may be in the log all the same, to be found
 	// after a crash.
 	return fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, err)
+}
+
+// fileFailure is an error of the file system. Its text is without the path.
+type fileFailure struct {
+	what string
+	err  error
+}
+
+func (f *fileFailure) Error() string {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(f.err, &path):
+		return f.what + ": " + path.Err.Error()
+	case errors.As(f.err, &link):
+		return f.what + ": " + link.Err.Error()
+	}
+	return f.what
+}
+
+func (f *fileFailure) Unwrap() error { return f.err }
+
+// fileFailed is for what the file system refused before anything was done. It
+// may go away.
+func fileFailed(what string, err error) error {
+	return fmt.Errorf("%w: %w", storage.ErrUnavailable, &fileFailure{what, err})
 }
 
 func invalid(what string) error { return fmt.Errorf("%w: %s", storage.ErrInvalid, what) }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,6 +160,56 @@ func TestPaths(t *testing.T) {
 			require.Equal(t, rev, rec.Revision)
 		})
 	}
+}
+
+// TestLink: the files of SQLite lie beside the one that a link leads to, and so
+// does what Open looks for.
+func TestLink(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	path, link := filepath.Join(dir, "records.db"), filepath.Join(t.TempDir(), "link.db")
+	require.NoError(t, os.Symlink(path, link))
+	_, err := sqlite.Open(ctx, link, nil)
+	require.ErrorIs(t, err, storage.ErrInvalid)
+	require.ErrorContains(t, err, "link")
+	require.NoFileExists(t, path)
+
+	store := open(t, path, nil)
+	rev, err := store.Put(ctx, record("k", "x"), 0)
+	require.NoError(t, err)
+	rec, err := open(t, link, nil).Get(ctx, key("k"))
+	require.NoError(t, err)
+	require.Equal(t, rev, rec.Revision)
+	require.ErrorIs(t, store.Backup(ctx, link), storage.ErrInvalid)
+
+	log, err := os.ReadFile(path + "-wal")
+	require.NoError(t, err)
+	lost, link := filepath.Join(dir, "lost.db"), filepath.Join(dir, "link to lost.db")
+	require.NoError(t, os.WriteFile(lost, nil, 0o600))
+	require.NoError(t, os.WriteFile(lost+"-wal", log, 0o600))
+	require.NoError(t, os.Symlink(lost, link))
+	_, err = sqlite.Open(ctx, link, nil)
+	require.ErrorIs(t, err, storage.ErrInvalid)
+	require.ErrorContains(t, err, "-wal")
+	left, err := os.ReadFile(lost + "-wal")
+	require.NoError(t, err)
+	require.Equal(t, log, left)
+}
+
+// TestFileErrors: the reason that the system gave is there, the path is not.
+func TestFileErrors(t *testing.T) {
+	loop := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.Symlink(loop, loop))
+	_, err := sqlite.Open(context.Background(), loop, nil)
+	require.ErrorIs(t, err, storage.ErrUnavailable)
+	require.NotContains(t, err.Error(), "secret")
+
+	long := filepath.Join(t.TempDir(), strings.Repeat("x", 300))
+	_, err = sqlite.Open(context.Background(), long, nil)
+	require.ErrorIs(t, err, storage.ErrUnavailable)
+	require.ErrorIs(t, err, syscall.ENAMETOOLONG)
+	require.ErrorContains(t, err, "storage: open: ")
+	require.ErrorContains(t, err, syscall.ENAMETOOLONG.Error())
+	require.NotContains(t, err.Error(), "xxx")
 }
 
 func TestRelativePath(t *testing.T) {

@@ -74,7 +74,9 @@ type Store struct {
 // Open opens the file at the path, and creates it if it does not exist; its
 // directory must. The path is that of a file: ":memory:" and names that
 // begin with "file:" are ErrInvalid, and so is a file of another program or of
-// a newer version of this package. opts may be nil.
+// a newer version of this package. So are a symbolic link to a file that does not
+// exist, and a -wal file that belongs to a file which is missing or empty. What the
+// system refuses is ErrUnavailable. opts may be nil.
 //
 // The context counts for Open alone.
 func Open(ctx context.Context, path string, opts *Options) (*Store, error) {
@@ -133,7 +135,7 @@ func open(ctx context.Context, path string, opts *Options) (*Store, error) {
 }
 
 // filePath returns the absolute form of a path, or an error that says why there
-// can not be a file of this package.
+// cannot be a file of this package.
 func filePath(path string) (string, error) {
 	switch {
 	case path == "":
@@ -147,13 +149,24 @@ func filePath(path string) (string, error) {
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", invalid("the path has no absolute form")
+		return "", fileFailed("the path has no absolute form", err)
 	}
 	switch dir, err := os.Stat(filepath.Dir(path)); {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && !dir.IsDir():
 		return "", invalid("the directory of the path does not exist")
 	case err != nil:
-		return "", invalid("the directory of the path can not be read")
+		return "", fileFailed("the directory of the path cannot be read", err)
+	}
+	// SQLite keeps the other files beside the one that a link leads to.
+	switch real, err := filepath.EvalSymlinks(path); {
+	case err == nil:
+		path = real
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fileFailed("the path cannot be followed", err)
+	default:
+		if _, err := os.Lstat(path); err == nil {
+			return "", invalid("the path is a link to a file that does not exist")
+		}
 	}
 	if file, err := os.Stat(path); err == nil && !file.Mode().IsRegular() {
 		return "", invalid("there is something at the path that is not a regular file")
@@ -179,11 +192,11 @@ func (s *Store) create(ctx context.Context) (c *conn, err error) {
 		// take the permissions of another one; a temporary one is 0600.
 		temp, err := os.CreateTemp(filepath.Dir(s.path), ".new-*")
 		if err != nil {
-			return nil, errors.New("the directory of the path can not be written to")
+			return nil, fileFailed("the directory of the path cannot be written to", err)
 		}
 		defer os.Remove(temp.Name())
 		if err := temp.Close(); err != nil {
-			return nil, errors.New("the directory of the path can not be written to")
+			return nil, fileFailed("the directory of the path cannot be written to", err)
 		}
 		modeOf = temp.Name()
 	}
@@ -238,7 +251,7 @@ func (s *Store) setUp(c *conn) error {
 	case err != nil:
 		return err
 	case mode != "wal":
-		return errors.New("the file can not have a write-ahead log")
+		return errors.New("the file cannot have a write-ahead log")
 	}
 	return nil
 }

@@ -137,7 +137,7 @@ func (w *writer) run() {
 // trim empties a log that has become large. SQLite uses it anew only after a
 // moment in which nobody reads what is in it, and where reads overlap there is
 // none: trim makes one, by holding the readers back. Those of another process and
-// a Backup it can not hold back; then it tries again when the log has grown by
+// a Backup it cannot hold back; then it tries again when the log has grown by
 // maxLog once more.
 func (w *writer) trim() {
 	if w.conn == nil || w.logSize() < w.trimAt {
@@ -157,7 +157,7 @@ func (w *writer) trim() {
 	w.trimAt = w.logSize() + w.maxLog
 }
 
-// logSize returns the size of the log, 0 if it can not be told.
+// logSize returns the size of the log, 0 if it cannot be told.
 func (w *writer) logSize() int64 {
 	info, err := os.Stat(w.store.path + "-wal")
 	if err != nil {
@@ -335,7 +335,7 @@ func (w *writer) swap(s *swap) error {
 	return err
 }
 
-// notNil is for a column that can not be NULL.
+// notNil is for a column that cannot be NULL.
 func notNil(data []byte) []byte {
 	if data == nil {
 		return []byte{}

@@ -808,7 +808,7 @@ func TestLogUnderReads(t *testing.T) {
 		require.Less(t, log(), int64(limit+3*size), "after %d records", i+1)
 	}
 
-	// What the writer can not hold back does not stop it either.
+	// What the writer cannot hold back does not stop it either.
 	old, err := s.connect()
 	require.NoError(t, err)
 	_, err = old.exec("BEGIN")
