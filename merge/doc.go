@@ -34,7 +34,7 @@
 // mark, nothing behind the value, and no duplicate names in an object, where
 // names are compared after their escapes are decoded ("a" and "\u0061" are the
 // same name). At most [MaxDepth] containers may stand inside each other, and a
-// text may have at most 4 GiB. Any other input is refused with a [SyntaxError]
+// text must be shorter than 4 GiB. Any other input is refused with a [SyntaxError]
 // that holds the byte offset. A member's name is only ever a name, whatever
 // characters it has: there is no path language in this package.
 //
@@ -50,7 +50,8 @@
 // Time and memory are linear in the length of the inputs for any input; large
 // objects are looked up by a hash with a random seed, so names cannot be chosen
 // to collide. Depth is bounded before anything recurses. Errors hold offsets
-// and never text of the input.
+// and never text of the input. Working memory comes from a pool; what an input of
+// more than some 100,000 values needs is taken anew with each call, and given up.
 //
 // All functions are pure: they change none of their inputs, keep none of them,
 // and are safe for concurrent use.

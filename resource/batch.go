@@ -86,8 +86,9 @@ func (n *Counts) add(result *Result, err error) {
 //
 // Where several items change one resource, the state in between is never stored:
 // the result of such an item has the revision 0, and the last one's that of the
-// record. If the store fails, also with storage.ErrTooLarge for what only the last
-// of them adds, it fails for the first that changes something and all behind it.
+// record. If the write of the record fails, the first item that changes the record
+// and every item after it get that error, even those that were invalid themselves,
+// and even if only the last one made the record too large.
 // A batch holds every document in memory, before and after each item; once the
 // states of one resource have 64 MiB, further items of it fail with ErrBatchSize.
 //

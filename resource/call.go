@@ -10,8 +10,8 @@ import (
 )
 
 // A Call is one call of a method of a Collection, as Options.OnCall sees it when
-// it ends. Apart from what Err may hold for those who take it apart, there is
-// nothing in it of a document, and no external id.
+// it ends. It holds no part of a document and no external id, except what
+// errors.As can find in Err.
 type Call struct {
 	// Op is the method: "create", "patch", "delete", "get", "list", "create
 	// batch", "patch batch" or "delete batch". An import is its batches, and All
@@ -38,7 +38,7 @@ type Call struct {
 // the label of a metric:
 //
 //	""             no error
-//	"invalid"      the caller's mistake: not strict JSON, violations, a bad filter or cursor, too large
+//	"invalid"      the client's mistake: not strict JSON, violations, a bad filter or cursor, too large
 //	"not_found"    ErrNotFound
 //	"exists"       ErrExists
 //	"precondition" ErrPrecondition
@@ -47,7 +47,7 @@ type Call struct {
 //	"unavailable"  the store is unavailable or closed
 //	"deadline"     the context's deadline has passed
 //	"canceled"     the context was canceled
-//	"internal"     everything else, corrupt documents among it
+//	"internal"     everything else: corrupt documents, a tenant that is not valid
 func ErrorClass(err error) string {
 	if err == nil {
 		return ""
@@ -74,7 +74,6 @@ var errorClasses = []struct {
 	{isA(ErrBatchSize), "invalid"},
 	{isA(ErrDocument), "invalid"},
 	{isA(storage.ErrTooLarge), "invalid"},
-	{isA(storage.ErrInvalid), "invalid"},
 	{isA(ErrNotFound), "not_found"},
 	{isA(ErrExists), "exists"},
 	{isA(ErrPrecondition), "precondition"},

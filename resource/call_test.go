@@ -101,7 +101,7 @@ func TestOnCall(t *testing.T) {
 func TestErrorClass(t *testing.T) {
 	for want, errs := range map[string][]error{
 		"":             {nil},
-		"invalid":      {&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize, resource.ErrDocument, storage.ErrTooLarge, storage.ErrInvalid},
+		"invalid":      {&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize, resource.ErrDocument, storage.ErrTooLarge},
 		"not_found":    {resource.ErrNotFound},
 		"exists":       {&resource.ExistsError{}},
 		"precondition": {&resource.PreconditionError{}},

@@ -20,11 +20,12 @@ type Options struct {
 	// NewID makes the ID of a new resource; uuid.NewV7 when nil. It is called
 	// from many goroutines, at most once for each write.
 	NewID func() (uuid.UUID, error)
-	// MaxBatch is how many items a batch may have; DefaultMaxBatch when 0.
+	// MaxBatch is how many items a batch may have; DefaultMaxBatch when 0 or
+	// less.
 	MaxBatch int
-	// Feed, if not nil, is told of each change after it has been stored. For the
-	// order of its events a batch then holds the queues of its keys while it is
-	// written, and single writes of these wait.
+	// Feed, if not nil, is told of each change after it has been stored. To keep
+	// its events in order, a batch then locks all of its keys while it is
+	// written, and other writes to these keys wait.
 	Feed *Feed
 	// OnCall, if not nil, sees every call when it ends, before it returns: for
 	// metrics and traces. It is called from many goroutines, and must be quick
@@ -32,8 +33,8 @@ type Options struct {
 	OnCall func(ctx context.Context, call Call)
 }
 
-// A Collection is the resources of one schema in one store. It is safe for
-// concurrent use. A process should have one for each schema and store, so that
+// A Collection is the resources of one schema in one store. Make it with
+// NewCollection; it is safe for concurrent use. A process should have one for each schema and store, so that
 // its writers queue for a resource rather than compete for it.
 type Collection struct {
 	schema *schema.Schema

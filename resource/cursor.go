@@ -27,15 +27,9 @@ const (
 
 // sumOf returns the hash of what a cursor is bound to.
 func sumOf(scope storage.Scope, filter *schema.Filter) (sum [cursorSum]byte) {
-	conditions := filter.Sum()
-	h := sha256.New()
-	for _, part := range [][]byte{
-		scope.Tenant.Platform[:], scope.Tenant.Business[:], scope.Schema[:], conditions[:],
-	} {
-		h.Write(part)
-	}
-	copy(sum[:], h.Sum(nil))
-	return sum
+	records, conditions := scope.Sum(), filter.Sum()
+	whole := sha256.Sum256(append(records[:], conditions[:]...))
+	return [cursorSum]byte(whole[:])
 }
 
 // encodeCursor returns "" for "", which is the end.
@@ -66,7 +60,8 @@ func decodeCursor(cursor string, scope storage.Scope, sum [cursorSum]byte) (afte
 		return refuse("of another list: it is good for the same tenant, schema and filter alone")
 	}
 	after = string(b[1+cursorSum:])
-	if _, err := storage.CheckList(scope, after, 1); err != nil {
+	key := storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: after}
+	if key.Validate() != nil {
 		return refuse("damaged")
 	}
 	return after, nil

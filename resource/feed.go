@@ -42,7 +42,7 @@ type Event struct {
 // value.
 type FeedOptions struct {
 	// Buffer is how many events wait for the observer at most;
-	// DefaultFeedBuffer when 0. Each holds on to the documents before and
+	// DefaultFeedBuffer when 0 or less. Each holds on to the documents before and
 	// after its change.
 	Buffer int
 	// Unredacted leaves personal data in Event.Patch.
@@ -92,7 +92,7 @@ type change struct {
 }
 
 // NewFeed returns a feed with its observer, and starts its goroutine. opts may be
-// nil. Close ends it. Without an observer every change is dropped.
+// nil. Close ends it. There is no other way to make a Feed. Without an observer every change is dropped.
 func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
 	f := &Feed{observe: observe, done: make(chan struct{})}
 	if opts != nil {
@@ -155,10 +155,18 @@ func (f *Feed) add(s *schema.Schema, old, after storage.Record) {
 }
 
 func (f *Feed) run() {
-	defer close(f.done)
+	ended := false
+	defer func() {
+		if ended {
+			close(f.done)
+		} else { // the observer has ended the goroutine (runtime.Goexit)
+			go f.run()
+		}
+	}()
 	for c := range f.queue {
 		f.hand(c)
 	}
+	ended = true
 }
 
 func (f *Feed) hand(c change) {

@@ -31,11 +31,11 @@ type ImportOptions struct {
 	// Create holds the policies for each document; its IfRevision must be 0.
 	Create CreateOptions
 	// BatchSize is how many documents are written at once; as many as a batch
-	// may have when 0, or when it is more.
+	// may have when 0 or less, or when it is more.
 	BatchSize int
-	// Position is where to begin: so many documents of the sequence are left
-	// out, unread. Give it the Position of an earlier import that ended early.
-	// The result's is less only if the sequence ends before it.
+	// Position is the number of documents to skip at the start. Give it the
+	// Position of an earlier import that ended early. ImportResult.Position is
+	// never smaller, unless the sequence is shorter.
 	Position int64
 	// Progress, if not nil, is called after each batch, with what has been done
 	// so far. It is called by the goroutine that imports, which waits for it.
@@ -82,8 +82,9 @@ type ImportResult struct {
 // early, with an error beside the result: an error of the sequence that does not
 // match [ErrDocument], an error of OnError, what the store reports, the end of
 // ctx. Import can then be called again, with the same documents and the result's
-// Position. Some documents behind the position may have been stored already; an upsert of the same data finds them unchanged. The same
-// goes for a program that was killed, and the last position it was told.
+// Position. Some documents behind the position may have been stored already; an
+// upsert of the same data finds them unchanged. The same goes for a program that
+// was killed, and the last position it was told.
 //
 // [storage.ErrInvalid] is for a tenant that is not valid, and for a Create.IfRevision
 // that is not 0.

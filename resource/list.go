@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"fmt"
 	"iter"
 
 	"example.com/resourcekit/schema"
@@ -106,10 +107,13 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 		l.limit = DefaultLimit
 	}
 	l.limit = min(l.limit, storage.MaxPage)
-	if _, err := storage.CheckList(l.scope, "", l.limit); err != nil {
+	err := l.scope.Validate()
+	if err == nil && l.limit < 0 {
+		err = fmt.Errorf("%w: the limit of a list is negative", storage.ErrInvalid)
+	}
+	if err != nil {
 		return l, l.fail(err)
 	}
-	var err error
 	if l.filter, err = c.schema.Filter(opts.Filter); err != nil {
 		return l, err
 	}

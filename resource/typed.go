@@ -146,5 +146,9 @@ func hideValue(what string, err error) error {
 	if errors.As(err, &wrongType) {
 		return fmt.Errorf("resource: cannot %s %s: its Go type is %v", what, wrongType.Field, wrongType.Type)
 	}
+	var unsupported *json.UnsupportedTypeError
+	if errors.As(err, &unsupported) {
+		return fmt.Errorf("resource: cannot %s the Go type %v", what, unsupported.Type)
+	}
 	return fmt.Errorf("resource: cannot %s the document", what)
 }

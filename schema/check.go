@@ -50,8 +50,8 @@ type CheckOptions struct {
 }
 
 // Validate reports whether doc is a complete and valid document: what an insert
-// under RejectUnknown and DeleteNulls would take. It does not allocate when it
-// is.
+// under RejectUnknown and DeleteNulls would take. When it is, nothing is allocated
+// beside pooled working memory.
 //
 // The error is a [*SyntaxError] or a [*ValidationError] that holds every
 // violation.
@@ -197,7 +197,8 @@ type Document struct {
 // [*CorruptError] when stored or merged is not a JSON object.
 //
 // Finish may be called again, with other documents, as in a loop that retries.
-// It does not allocate when there is nothing to fill, to hide or to report.
+// When there is nothing to fill, to hide or to report, nothing is allocated beside
+// pooled working memory.
 func (c *Checked) Finish(stored, merged []byte) (Document, error) {
 	if c.schema == nil {
 		return Document{}, errors.New("schema: Finish of a request that was not checked")

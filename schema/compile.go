@@ -401,7 +401,7 @@ func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 	w.value(f, 0, none, true)
 	w.missingIn(f, 0, none, true)
 	if len(w.violations) > 0 {
-		return nil, errors.New(w.violations[0].String())
+		return nil, wrongValue{w.violations[0]}
 	}
 	if f.object != nil {
 		w.look(f.object, 0)
@@ -414,6 +414,11 @@ func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 	}
 	return raw, nil
 }
+
+// wrongValue is the error of a value that is not valid for its field.
+type wrongValue struct{ Violation }
+
+func (e wrongValue) Error() string { return e.String() }
 
 // rawValue returns the JSON text of a Go value of the closed list.
 func rawValue(v any) ([]byte, error) {

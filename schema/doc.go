@@ -47,11 +47,10 @@
 // Object fields of a request are read as partial objects: a field that is not
 // mentioned is not judged. An array is one value, which replaces the stored one
 // whole (RFC 7396, section 2), so its elements are judged completely, with
-// their required fields. Only what the request introduces is judged: neither what
-// it leaves alone nor a string, number or boolean that it sends just as it is
-// stored. So a stored
-// document that a later schema made invalid can still be updated in its other
-// parts.
+// their required fields. Only what the request introduces is judged: fields that
+// it does not send are not, and neither is a string, number or boolean equal to
+// the stored one. So a stored document that a later schema made invalid can still
+// be updated in its other parts.
 //
 // Required fields are judged on the merged document, and only what the update
 // introduces counts: all of them on an insert, those of an object that the

@@ -3,6 +3,8 @@ package schema
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -75,15 +77,66 @@ func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
 	return f, nil
 }
 
-func (s *Schema) condition(e Equals) (condition, *Violation) {
-	var c condition
-	names := []string{e.Field}
-	if strings.HasPrefix(e.Field, "/") {
-		names = strings.Split(e.Field[1:], "/")
-		for i, name := range names {
-			names[i] = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
+// EqualsText returns the condition that the field has the value which a text
+// stands for, as in a query: the text itself for a String; true or false for a
+// Boolean; a number of JSON (RFC 8259, section 6) for a Number or an Integer. A
+// text that stands for no value of the field's type is left as it is, for
+// [Schema.Filter] to refuse, as it does a field that is not declared.
+func (s *Schema) EqualsText(field, text string) Equals {
+	e := Equals{Field: field, Value: text}
+	switch s.typeOf(field) {
+	case Boolean:
+		if text == "true" || text == "false" {
+			e.Value = text == "true"
+		}
+	case Number, Integer:
+		if isNumber(text) {
+			e.Value = json.Number(text)
 		}
 	}
+	return e
+}
+
+// typeOf returns the type of a field by its name or JSON Pointer, 0 if there is
+// none.
+func (s *Schema) typeOf(name string) (typ Type) {
+	o := s.root
+	for _, name := range namesOf(name) {
+		if o == nil {
+			return 0
+		}
+		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name })
+		if i < 0 {
+			return 0
+		}
+		typ, o = o.fields[i].typ, o.fields[i].object
+	}
+	return typ
+}
+
+// isNumber reports whether the text is a number of JSON, without blanks.
+func isNumber(text string) bool {
+	d := strictjson.Get()
+	defer strictjson.Put(d)
+	return d.Parse([]byte(text), 1) == nil && d.Nodes[0].Kind == strictjson.Number && !d.Blanks
+}
+
+// namesOf returns the names on the way to a field that is named by its own name or
+// by a JSON Pointer.
+func namesOf(field string) []string {
+	if !strings.HasPrefix(field, "/") {
+		return []string{field}
+	}
+	names := strings.Split(field[1:], "/")
+	for i, name := range names {
+		names[i] = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
+	}
+	return names
+}
+
+func (s *Schema) condition(e Equals) (condition, *Violation) {
+	var c condition
+	names := namesOf(e.Field)
 	pointer := []byte{}
 	var f *field
 	o := s.root
@@ -117,7 +170,12 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 	alone.name = "" // or the message would begin with a pointer of its own
 	raw, err := new(compiler).value(e.Value, &alone, place{depth: len(names)})
 	if err != nil {
-		return c, &Violation{string(pointer), CodeType, err.Error()}
+		code := CodeType
+		var wrong wrongValue
+		if errors.As(err, &wrong) {
+			code = wrong.Code
+		}
+		return c, &Violation{string(pointer), code, err.Error()}
 	}
 	c.value = raw
 	if f.typ == String {

@@ -7,11 +7,11 @@ const Redacted = "[redacted]"
 
 // Redact returns a document, or a merge patch (RFC 7396), in which the string
 // Redacted stands for each value of a field that is marked as personal data
-// (Field.PII), of a member that is not declared, and of one that has another kind
-// than its declaration: nobody has said of those that they are not personal. It does so at every depth that declares fields, and in the
-// elements of arrays. What is in an open object is left as it is, unless the
-// object is marked. A null is kept, since it says nothing but that the field is
-// deleted. The result is compact.
+// (Field.PII), and of a member that is not declared or has another kind than its
+// declaration, since these may be personal data, too. It does so at every depth
+// that declares fields, and in the elements of arrays. What is in an open object
+// is left as it is, unless the object is marked. A null is kept, since it says
+// nothing but that the field is deleted. The result is compact.
 //
 // The error is a [*CorruptError] when document is not a JSON object.
 func (s *Schema) Redact(document []byte) ([]byte, error) {

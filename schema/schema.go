@@ -45,10 +45,9 @@ type Field struct {
 	// Required fields are in every stored document. Items are not marked.
 	Required bool
 	// Default is the value that an absent field gets (filling it in costs a copy
-	// of the document), of the same Go types as
-	// Enum; nil for none. It must be valid for the field, and must hold the
-	// defaults of its own fields if it is an object. Not for a Required field
-	// and not inside Items.
+	// of the document), of the same Go types as Enum; nil for none. It must be
+	// valid for the field, and must hold the defaults of its own fields if it is
+	// an object. Not for a Required field and not inside Items.
 	Default any
 	// PII says which personal data the field holds. Optional; a note only.
 	PII PII

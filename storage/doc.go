@@ -31,9 +31,9 @@
 //   - A revision is never given twice to one key, not even after the record
 //     was deleted and created again. A writer that read a record which has
 //     been deleted since can therefore never bring it back. The stores of this
-//     module make revisions with [NextRevision], so that those of acknowledged
-//     writes which got lost, by a backup that was restored for instance, do not
-//     come again either, but by a chance of 1 to 2^30.
+//     module make revisions with [NextRevision], so the revision of an
+//     acknowledged write that was lost, for instance when a backup was restored,
+//     is not reused either, except with a probability of about 2^-30.
 //   - Data comes back byte for byte. A store looks at no byte of it.
 //   - No byte slice ever changes: the caller of Put leaves Data alone from
 //     then on, and so does everybody who was given a record. That is why

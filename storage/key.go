@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"strings"
 	"unicode/utf8"
 
@@ -77,6 +78,17 @@ func (s Scope) Validate() error {
 		return invalid("the schema id is zero")
 	}
 	return nil
+}
+
+// Sum returns the SHA-256 of the platform, the business and the schema id, 16
+// bytes each: for what wants one value in their place, such as the key of a table
+// or a cursor.
+func (s Scope) Sum() [sha256.Size]byte {
+	whole := make([]byte, 0, 3*16)
+	whole = append(whole, s.Tenant.Platform[:]...)
+	whole = append(whole, s.Tenant.Business[:]...)
+	whole = append(whole, s.Schema[:]...)
+	return sha256.Sum256(whole)
 }
 
 // Key is the identity of a record. Keys are equal if all their parts are,

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"strings"
 	"testing"
@@ -95,7 +96,7 @@ func TestCheckList(t *testing.T) {
 		{"zero scope", storage.Scope{}, "", 10, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := storage.CheckList(tt.scope, tt.after, tt.limit)
+			got, err := storage.CheckList(context.Background(), tt.scope, tt.after, tt.limit)
 			require.Equal(t, tt.want, got)
 			if tt.want == 0 {
 				require.ErrorIs(t, err, storage.ErrInvalid)
@@ -104,6 +105,10 @@ func TestCheckList(t *testing.T) {
 			}
 		})
 	}
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := storage.CheckList(done, scope, "", 10)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestKeyCompare(t *testing.T) {

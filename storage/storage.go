@@ -17,9 +17,9 @@ type Revision uint64
 // FirstRevision returns a revision for a record that is created, for
 // implementations: a random number between 1 and 2^62. Updates may then go on
 // from it by NextRevision, without a sequence that all writers would share and
-// that would tell one tenant how much the others write. That a key which is
-// deleted and created again gets a revision for the second time is as likely as
-// to guess such a number.
+// that would tell one tenant how much the others write. A key that is deleted and
+// created again could get a revision that it had before only by chance: about 1 in
+// 2^62 for each that it had.
 func FirstRevision() Revision { return Revision(1 + rand.Uint64N(1<<62)) }
 
 // NextRevision returns the revision for an update of a record that has the
@@ -83,7 +83,8 @@ const MaxPage = 1000
 // means that the call had no effect. An error that matches
 // [ErrUnknownOutcome] means that a write may have been applied, or may still
 // be; when a context ended after the write was sent, the error matches both.
-// Reads never give ErrUnknownOutcome.
+// Reads never give ErrUnknownOutcome. A store may wrap an error in an *[OpError] or
+// return it bare: test with errors.Is.
 //
 // storagetest.Run is the check for implementations.
 type Store interface {
@@ -154,9 +155,13 @@ func checkExpect(expect Revision) error {
 }
 
 // CheckList is the check that List starts with, for implementations: it
-// returns limit, at most MaxPage, or ErrInvalid if the scope is not valid,
-// after is neither "" nor a valid external id, or limit is below 1.
-func CheckList(scope Scope, after string, limit int) (int, error) {
+// returns limit, at most MaxPage; or the error of a context that is done, or
+// ErrInvalid if the scope is not valid, after is neither "" nor a valid external
+// id, or limit is below 1.
+func CheckList(ctx context.Context, scope Scope, after string, limit int) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	if err := scope.Validate(); err != nil {
 		return 0, err
 	}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -97,7 +96,6 @@ func ParseListOptions(r *http.Request, s *schema.Schema) (resource.ListOptions, 
 		}
 		opts.Limit = n
 	}
-	var def schema.Definition // a copy: only made when there is a filter
 	for _, parameter := range slices.Sorted(maps.Keys(q.values)) {
 		rest, ok := strings.CutPrefix(parameter, "filter")
 		if !ok || rest != "" && rest[0] != '[' {
@@ -107,65 +105,15 @@ func ParseListOptions(r *http.Request, s *schema.Schema) (resource.ListOptions, 
 			q.note("filter: want filter[NAME]=VALUE, where NAME is a field or a JSON Pointer")
 			break
 		}
-		if def.Fields == nil {
-			def = s.Definition()
-		}
 		name := rest[1 : len(rest)-1]
-		typ := typeOf(def.Fields, name)
 		for _, text := range q.values[parameter] {
-			opts.Filter = append(opts.Filter, schema.Equals{Field: name, Value: valueOf(text, typ)})
+			opts.Filter = append(opts.Filter, s.EqualsText(name, text))
 		}
 	}
 	if err := q.err(); err != nil {
 		return resource.ListOptions{}, err
 	}
 	return opts, nil
-}
-
-// typeOf returns the type of a field by its name or JSON Pointer, 0 if there is
-// none.
-func typeOf(fields []schema.Field, name string) schema.Type {
-	names := []string{name}
-	if strings.HasPrefix(name, "/") {
-		names = strings.Split(name[1:], "/")
-		for i := range names {
-			names[i] = strings.ReplaceAll(strings.ReplaceAll(names[i], "~1", "/"), "~0", "~")
-		}
-	}
-	var typ schema.Type
-	for _, name := range names {
-		i := slices.IndexFunc(fields, func(f schema.Field) bool { return f.Name == name })
-		if i < 0 {
-			return 0
-		}
-		fields, typ = fields[i].Fields, fields[i].Type
-	}
-	return typ
-}
-
-// valueOf returns what a text means for a field of this type. A text that is no
-// value of the type stays a string, which the field cannot have.
-func valueOf(text string, typ schema.Type) any {
-	switch typ {
-	case schema.Boolean:
-		if text == "true" || text == "false" {
-			return text == "true"
-		}
-	case schema.Number, schema.Integer:
-		if isNumber(text) {
-			return json.Number(text)
-		}
-	}
-	return text
-}
-
-// isNumber reports whether the text is a number of JSON (RFC 8259, section 6).
-func isNumber(text string) bool {
-	if text == "" {
-		return false
-	}
-	first, last := text[0], text[len(text)-1]
-	return (first == '-' || first >= '0' && first <= '9') && last >= '0' && last <= '9' && json.Valid([]byte(text))
 }
 
 // A query is the parameters of a request, and what is wrong with them.
@@ -216,9 +164,9 @@ func (q *query) unknownFields() schema.UnknownFields {
 	return schema.RejectUnknown
 }
 
-// ReadData reads the request's body, at most limit bytes (0: [DefaultMaxBody]), and
-// returns the member data of the JSON object that it must hold. Other members
-// are ignored. What data holds is judged by whom it is given to.
+// ReadData reads the request's body, at most limit bytes ([DefaultMaxBody] when 0
+// or less), and returns the member data of the JSON object that it must hold.
+// Other members are ignored. What data holds is judged by whom it is given to.
 //
 // The error is a [*Problem] when the body is not declared as JSON in UTF-8
 // (status 415; no Content-Type at all counts as JSON), is no object or has no

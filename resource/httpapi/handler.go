@@ -20,7 +20,7 @@ type Options struct {
 	// Prefix is the path before a schema's name, clean, with a slash at both
 	// ends and nothing in it to escape; "/api/resources/" when empty.
 	Prefix string
-	// MaxBody is how many bytes a request body may have; 1 MiB when 0. Reading
+	// MaxBody is how many bytes a request body may have; 1 MiB when 0 or less. Reading
 	// a body can take up to a hundred times its size in memory for a moment,
 	// when it is made of as many values as fit in.
 	MaxBody int64

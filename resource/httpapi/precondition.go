@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ import (
 // content which was changed and changed back has another tag. It is "" for a
 // resource that is not stored, such as one that a dry run would create. The result
 // of any other dry run has the revision from before it, and so the tag of what is
-// stored: it belongs into no header.
+// stored: do not send it.
 //
 // The tag also depends on the tenant and the schema: they are chosen beside the
 // path, and revisions of different tenants may be the same number.
@@ -34,11 +33,7 @@ func tagOf(scope storage.Scope, revision storage.Revision) string {
 	if revision == 0 {
 		return ""
 	}
-	var parts [48]byte
-	copy(parts[0:], scope.Tenant.Platform[:])
-	copy(parts[16:], scope.Tenant.Business[:])
-	copy(parts[32:], scope.Schema[:])
-	sum := sha256.Sum256(parts[:])
+	sum := scope.Sum()
 	tag := make([]byte, 0, 32)
 	tag = append(tag, '"')
 	tag = strconv.AppendUint(tag, uint64(revision), 36)
@@ -64,10 +59,9 @@ func revisionOf(scope storage.Scope, tag string) storage.Revision {
 // Its methods are those of a Collection with one more error, when the
 // preconditions do not hold: a [*resource.PreconditionError]. It comes behind
 // ErrNotFound, and before violations, but for those of a create under
-// resource.Reject, which may come first. A write is still one compare-and-swap: it
-// replaces what the preconditions were held against, or they are held against
-// what is there by then; with 100 faster writers in a row the error is a
-// [storage.ErrAttempts].
+// resource.Reject, which may come first. A write is still one compare-and-swap: if
+// another writer was faster, the preconditions are evaluated again against the new
+// revision, at most 100 times; then the error is [storage.ErrAttempts].
 type Preconditions struct {
 	match, noneMatch *tagList // nil when the field is absent
 }

@@ -58,6 +58,8 @@ var table = []struct {
 	{ErrUnknownTenant, Problem{Status: http.StatusNotFound, Message: "tenant not found"}},
 	{resource.ErrNotFound, Problem{Status: http.StatusNotFound, Message: "resource not found"}},
 	{resource.ErrPrecondition, Problem{Status: http.StatusPreconditionFailed, Message: "precondition failed: the resource is not in the revision that the request demands"}},
+	{resource.ErrBatchSize, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the batch has too many items"}},
+	{resource.ErrDocument, Problem{Status: http.StatusBadRequest, Message: "a document of the request cannot be used"}},
 	{resource.ErrCursor, Problem{Status: http.StatusBadRequest, Message: "the cursor is not valid: begin the list again"}},
 	{storage.ErrTooLarge, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the resource would be too large to store"}},
 	// Before the contexts' errors, which may come together with it.
@@ -71,7 +73,7 @@ var table = []struct {
 
 // ProblemOf returns what to tell a client about err: err itself when it is a
 // [*Problem], and for an error it does not know a 500 without detail. The
-// result is the caller's to change.
+// result is the caller's to change. err must not be nil.
 func ProblemOf(err error) *Problem {
 	var (
 		problem *Problem
@@ -138,13 +140,16 @@ func lines(whole string, violations []schema.Violation, more int) []string {
 }
 
 // WriteError answers the request with the problem that err is, in the shape of
-// the contract; see [ProblemOf].
+// the contract; see [ProblemOf]. A 401 has the header field WWW-Authenticate
+// (RFC 9110, section 11.6.1): what w has already, or else Bearer.
 func WriteError(w http.ResponseWriter, err error) {
 	p := ProblemOf(err)
 	h := w.Header()
 	switch p.Status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", "Bearer")
+		if h.Get("WWW-Authenticate") == "" {
+			h.Set("WWW-Authenticate", "Bearer")
+		}
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.Allow)
 	}

@@ -113,10 +113,7 @@ func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 
 // List implements storage.Store.
 func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	if err := ctx.Err(); err != nil {
-		return storage.Page{}, err
-	}
-	limit, err := storage.CheckList(scope, after, limit)
+	limit, err := storage.CheckList(ctx, scope, after, limit)
 	if err != nil {
 		return storage.Page{}, err
 	}

@@ -30,10 +30,9 @@
 //
 // The first revision of a row is a random number of 62 bits, and an update adds
 // a random number of up to 30 bits, one for all updates of a statement, and so of
-// one scope. That a key which is deleted and created
-// again gets a revision for the second time is as likely as to guess a number of
-// 62 bits; that a write gets the revision of one which was lost in a failover,
-// one of 30 bits.
+// one scope. A key that is deleted and created again could get a revision that it
+// had before only by chance, about 1 in 2^62 for each; and a write could get the
+// revision of one that was lost in a failover, with a probability of about 2^-30.
 //
 // No write is ever repeated by the store. A read that a serializable
 // transaction stands in the way of is tried five times.

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -194,10 +193,7 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 // record that is larger than its share of 16 MiB. A page ends early when it
 // holds 16 MiB of data.
 func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	if err := ctx.Err(); err != nil {
-		return storage.Page{}, err
-	}
-	limit, err := storage.CheckList(scope, after, limit)
+	limit, err := storage.CheckList(ctx, scope, after, limit)
 	if err != nil {
 		return storage.Page{}, err
 	}
@@ -271,12 +267,8 @@ func (r *row) fill(rec *storage.Record) {
 // scopeID returns what stands for a scope in the table: the same as the SQL
 // function scope.
 func scopeID(scope storage.Scope) pgtype.UUID {
-	var whole [48]byte
-	copy(whole[:], scope.Tenant.Platform[:])
-	copy(whole[16:], scope.Tenant.Business[:])
-	copy(whole[32:], scope.Schema[:])
-	sum := sha256.Sum256(whole[:])
-	return toUUID([16]byte(sum[:16]))
+	sum := scope.Sum()
+	return toUUID([16]byte(sum[:]))
 }
 
 func toUUID(id [16]byte) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }

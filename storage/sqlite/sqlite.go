@@ -429,7 +429,7 @@ func getAll(ctx context.Context, c *conn, keys []storage.Key, records []storage.
 // List implements storage.Store.
 func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
 	var page storage.Page
-	limit, err := storage.CheckList(scope, after, limit)
+	limit, err := storage.CheckList(ctx, scope, after, limit)
 	if err == nil {
 		err = s.read(ctx, func(c *conn) (err error) {
 			page, err = list(ctx, c, scope, after, limit)

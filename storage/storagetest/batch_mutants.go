@@ -139,6 +139,20 @@ var batchMutants = []struct {
 				return results, nil
 			}
 		}},
+	{"takes in a batch what is too large",
+		[]string{"limit/data"}, func(m *batchMutant) {
+			right := m.Store
+			m.Store = smallStore{right}
+			m.putMany = func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+				return storage.PutMany(ctx, right, ops)
+			}
+		}},
+	{"deletes many though the context is done",
+		[]string{"context/cancelled"}, func(m *batchMutant) {
+			m.deleteMany = func(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+				return storage.DeleteMany(context.WithoutCancel(ctx), m.Store, ops)
+			}
+		}},
 	{"deletes many whatever their revisions",
 		[]string{"batch/delete"}, func(m *batchMutant) {
 			m.deleteMany = func(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
@@ -164,6 +178,26 @@ var batchMutants = []struct {
 				return results, err
 			}
 		}},
+}
+
+// Limits implements storage.Limiter.
+func (m *batchMutant) Limits() (limits storage.Limits) {
+	if l, ok := m.Store.(storage.Limiter); ok {
+		limits = l.Limits()
+	}
+	return limits
+}
+
+// smallStore is a right store that takes no more data than every store must.
+type smallStore struct{ storage.Store }
+
+func (s smallStore) Limits() storage.Limits { return storage.Limits{MaxData: 1 << 20} }
+
+func (s smallStore) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	if len(rec.Data) > s.Limits().MaxData {
+		return 0, storage.ErrTooLarge
+	}
+	return s.Store.Put(ctx, rec, expect)
 }
 
 // overwrite puts the record whatever is there.

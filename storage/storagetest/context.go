@@ -74,6 +74,13 @@ func caseCancelled(e *env) {
 			}
 			fails("put many of the store itself", err)
 		}
+		if batch, ok := store.(storage.BatchDeleter); ok {
+			results, err := batch.DeleteMany(tt.ctx, []storage.DeleteOp{{Key: rec.Key, Expect: rec.Revision}})
+			if err == nil && len(results) == 1 {
+				err = results[0]
+			}
+			fails("delete many of the store itself", err)
+		}
 		_, err = storage.Update(tt.ctx, store, rec.Key, func(old storage.Record) (storage.Record, error) { return old, nil })
 		fails("update", err)
 		e.holds(store, rec)

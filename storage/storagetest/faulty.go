@@ -83,8 +83,8 @@ func RandomPlan(seed uint64, faults Faults) Plan {
 // *storage.OpError.
 //
 // The result is a storage.BatchStore, a storage.BatchDeleter and a
-// storage.Limiter whatever the store is: a batch asks the plan for each of its keys, and hands those without a
-// fault on as one batch.
+// storage.Limiter whatever the store is: a batch asks the plan for each of its
+// keys, and hands those without a fault on as one batch.
 func Faulty(store storage.Store, plan Plan) storage.Store {
 	return &faulty{store: store, plan: plan}
 }
@@ -170,10 +170,7 @@ func (f *faulty) Delete(ctx context.Context, key storage.Key, expect storage.Rev
 }
 
 func (f *faulty) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	if err := ctx.Err(); err != nil {
-		return storage.Page{}, err
-	}
-	limit, err := storage.CheckList(scope, after, limit)
+	limit, err := storage.CheckList(ctx, scope, after, limit)
 	if err != nil {
 		return storage.Page{}, err
 	}

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -172,8 +171,8 @@ func (j *journal) Delete(ctx context.Context, key storage.Key, expect storage.Re
 // List sorts the records of the scope for each page, which is as slow as it
 // sounds.
 func (j *journal) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	limit, err := storage.CheckList(scope, after, limit)
-	if err := j.begin(errors.Join(ctx.Err(), err)); err != nil {
+	limit, err := storage.CheckList(ctx, scope, after, limit)
+	if err := j.begin(err); err != nil {
 		return storage.Page{}, err
 	}
 	defer j.mu.Unlock()

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strings"
 
@@ -115,6 +116,29 @@ func caseTooLarge(e *env) {
 	require.ErrorIs(e, err, storage.ErrTooLarge)
 	_, err = put(store, record(rec.Key, data), rec.Revision)
 	require.ErrorIs(e, err, storage.ErrTooLarge)
+	e.absent(store, testKey("too large"))
+	e.holds(store, rec)
+
+	// In a batch it fails alone.
+	first, last := record(testKey("first"), "x"), record(testKey("the last"), "x")
+	results, err := storage.PutMany(context.Background(), store, []storage.PutOp{
+		{Record: first},
+		{Record: record(testKey("too large"), data)},
+		{Record: record(rec.Key, data), Expect: rec.Revision},
+		{Record: last},
+	})
+	require.NoError(e, err)
+	require.Len(e, results, 4)
+	for i, good := range map[int]storage.Record{0: first, 3: last} {
+		if good.Revision = results[i].Revision; errors.Is(results[i].Err, storage.ErrConflict) { // a spurious one
+			good = e.mustPut(store, good, 0)
+			continue
+		}
+		require.NoError(e, results[i].Err)
+		e.holds(store, good)
+	}
+	require.ErrorIs(e, results[1].Err, storage.ErrTooLarge)
+	require.ErrorIs(e, results[2].Err, storage.ErrTooLarge)
 	e.absent(store, testKey("too large"))
 	e.holds(store, rec)
 }
