@@ -54,7 +54,7 @@ func (e *PreconditionError) Error() string {
 	if e.Current == 0 {
 		return "resource: precondition failed: there is no such resource"
 	}
-	return "resource: precondition failed: the resource has another revision"
+	return "resource: precondition failed: the resource is in another state"
 }
 
 // Is makes the error match [ErrPrecondition].

@@ -116,6 +116,42 @@ func ParseListOptions(r *http.Request, s *schema.Schema) (resource.ListOptions, 
 	return opts, nil
 }
 
+// CheckQuery returns a [*Problem] with status 400 that tells of the parameters of
+// the request's query which are none of the known ones; filter stands for every
+// filter[NAME]. The functions of this package ignore parameters that they do not
+// know, as the contract has it, and so a name that was mistyped.
+func CheckQuery(r *http.Request, known ...string) error {
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.values)) {
+		name, _, _ = strings.Cut(name, "[")
+		if slices.Contains(known, name) {
+			continue
+		}
+		wrong := "unknown parameter, want one of: " + strings.Join(known, ", ")
+		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
+			wrong = "unknown parameter, did you mean " + known[i] + "?"
+		}
+		if isPlain(name) {
+			wrong = name + ": " + wrong
+		}
+		if q.note(wrong); len(q.wrong) == maxUnknown {
+			break
+		}
+	}
+	return q.err()
+}
+
+// maxUnknown bounds how many parameters CheckQuery names.
+const maxUnknown = 20
+
+// isPlain reports whether the name of a parameter can be shown as it is.
+func isPlain(name string) bool {
+	return len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == ""
+}
+
 // A query is the parameters of a request, and what is wrong with them.
 type query struct {
 	values url.Values

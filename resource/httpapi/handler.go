@@ -20,10 +20,14 @@ type Options struct {
 	// Prefix is the path before a schema's name, clean, with a slash at both
 	// ends and nothing in it to escape; "/api/resources/" when empty.
 	Prefix string
-	// MaxBody is how many bytes a request body may have; 1 MiB when 0 or less. Reading
-	// a body can take up to a hundred times its size in memory for a moment,
-	// when it is made of as many values as fit in.
+	// MaxBody is how many bytes a request body may have; 1 MiB when 0 or less.
+	// Reading a body can take up to a hundred times its size in memory for a
+	// moment, when it is made of as many values as fit in.
 	MaxBody int64
+	// StrictQuery refuses requests with query parameters that their route does
+	// not know, which the contract ignores: onConflict=reject for
+	// onconflict=reject would otherwise change what is there.
+	StrictQuery bool
 	// RequireComplete wants every required field in each POST, as the
 	// published request schema has it, also for a resource that exists. It is
 	// not about PATCH.

@@ -20,38 +20,48 @@ type Principal struct {
 	// to ResolveTenant.
 	Subject string
 	// Tenant is what the caller is confined to: one business when both parts
-	// are set, one platform when only that part is, nothing when neither is.
+	// are set, one platform when only that part is.
 	Tenant storage.Tenant
+	// Unconfined says that a caller without Tenant may act for every tenant.
+	// Otherwise it may act for none: the zero Principal is nobody.
+	Unconfined bool
 }
 
 // Hooks are what a service has to answer about a request. Both are needed, and
 // both are called from many goroutines.
 type Hooks struct {
 	// Authenticate returns who is calling. Its error becomes a 401, whatever
-	// it is, except storage.ErrUnavailable and the errors of contexts, which
-	// become a 503. Its text goes to Options.OnError and never to the client.
+	// it is, except a *Problem, which is answered as it is (a 403, for
+	// instance), and storage.ErrUnavailable and the errors of contexts, which
+	// become a 503: wrap the first when what keeps the tokens is down. Any other
+	// text goes to Options.OnError and never to the client.
 	Authenticate func(*http.Request) (Principal, error)
 	// ResolveTenant returns the tenant of this name that the principal means;
 	// name is the header reach-tenant-id, "" when it is absent. It returns
 	// ErrUnknownTenant when there is none or when the principal may not act
-	// for it; a tenant that is not valid counts as that.
+	// for it; a tenant that is not valid counts as that. Other errors are
+	// answered as by WriteError: a *Problem as it is, such as a 400 that asks
+	// for the header, and one that nobody knows with 500.
 	ResolveTenant func(ctx context.Context, p Principal, name string) (storage.Tenant, error)
 }
 
 // Tenant returns the tenant that the request is for, by both hooks. Whatever
-// ResolveTenant says, a principal that is confined to a business or a platform
-// gets [ErrUnknownTenant] for a tenant outside it, just as for one that does not
-// exist. A header that is given twice is a [*Problem] with status 400.
+// ResolveTenant says, a principal gets [ErrUnknownTenant] for a tenant outside of
+// what it is confined to, just as for one that does not exist. A header that is given twice is a [*Problem] with status 400.
 func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 	if err := h.validate(); err != nil {
 		return storage.Tenant{}, err
 	}
 	p, err := h.Authenticate(r)
 	if err != nil {
-		if errors.Is(err, storage.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			return storage.Tenant{}, err
+		var problem *Problem
+		switch {
+		case errors.Is(err, ErrUnauthenticated):
+		case errors.As(err, &problem), errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		default:
+			err = fmt.Errorf("%w: %w", ErrUnauthenticated, err)
 		}
-		return storage.Tenant{}, fmt.Errorf("%w: %w", ErrUnauthenticated, err)
+		return storage.Tenant{}, err
 	}
 	names := r.Header.Values(TenantHeader)
 	if len(names) > 1 {
@@ -76,7 +86,8 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 	if err != nil {
 		return storage.Tenant{}, err
 	}
-	if outside(p.Tenant.Platform, tenant.Platform) || outside(p.Tenant.Business, tenant.Business) {
+	nobody := p.Tenant == storage.Tenant{} && !p.Unconfined
+	if nobody || outside(p.Tenant.Platform, tenant.Platform) || outside(p.Tenant.Business, tenant.Business) {
 		return storage.Tenant{}, ErrUnknownTenant
 	}
 	return tenant, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"example.com/resourcekit/resource"
@@ -68,11 +69,12 @@ func TestAuthenticateErrors(t *testing.T) {
 		{"claims are not JSON", fmt.Errorf("claims: %w", &schema.SyntaxError{Offset: 7, Reason: marker}), 401},
 		{"claims are not valid", &schema.ValidationError{Violations: []schema.Violation{{Pointer: "/sub", Message: marker}}}, 401},
 		{"exists", &resource.ExistsError{Field: marker}, 401},
-		{"a problem", &httpapi.Problem{Status: 400, Message: marker}, 401},
+		{"a problem of the service's own", fmt.Errorf("scopes: %w", &httpapi.Problem{Status: 400, Message: "which key?"}), 400},
+		{"a problem that is no authentication", errors.Join(httpapi.ErrUnauthenticated, &httpapi.Problem{Status: 403, Message: marker}), 401},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, m := range []message{get("c-1"), post("", customer("c-1", ""))} {
-				a := answerOf(t, always(httpapi.Principal{}, tc.err, acme, nil), m)
+				a := answerOf(t, always(httpapi.Principal{Unconfined: true}, tc.err, acme, nil), m)
 				assert.Equal(t, tc.status, a.status, a.body)
 				assert.NotContains(t, a.body, marker)
 				if tc.status == 401 {
@@ -105,7 +107,7 @@ func TestResolveTenantErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, m := range []message{get("c-1"), post("", customer("c-1", ""))} {
-				a := answerOf(t, always(httpapi.Principal{}, nil, tc.tenant, tc.err), m)
+				a := answerOf(t, always(httpapi.Principal{Unconfined: true}, nil, tc.tenant, tc.err), m)
 				assert.Equal(t, tc.status, a.status, a.body)
 				assert.Contains(t, a.body, tc.body)
 				assert.NotContains(t, a.body, marker)
@@ -127,7 +129,12 @@ func TestConfinement(t *testing.T) {
 		tenant  storage.Tenant
 		allowed bool
 	}{
-		{"nothing/any", httpapi.Principal{}, stranger, true},
+		{"unconfined/any", httpapi.Principal{Unconfined: true}, stranger, true},
+		{"unconfined/zero", httpapi.Principal{Unconfined: true}, storage.Tenant{}, false},
+		{"nobody/any", httpapi.Principal{Subject: "forgotten"}, stranger, false},
+		{"nobody/zero", httpapi.Principal{}, storage.Tenant{}, false},
+		{"unconfined but for a business/its own", httpapi.Principal{Unconfined: true, Tenant: acme}, acme, true},
+		{"unconfined but for a business/another", httpapi.Principal{Unconfined: true, Tenant: acme}, globex, false},
 		{"business/its own", business, acme, true},
 		{"business/another of the platform", business, globex, false},
 		{"business/of another platform", business, stranger, false},
@@ -262,7 +269,7 @@ func TestHooksSeeTheRequest(t *testing.T) {
 	var names []string
 	hooks := httpapi.Hooks{
 		Authenticate: func(r *http.Request) (httpapi.Principal, error) {
-			return httpapi.Principal{Subject: r.Header.Get("Authorization")}, nil
+			return httpapi.Principal{Subject: r.Header.Get("Authorization"), Tenant: acme}, nil
 		},
 		ResolveTenant: func(ctx context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
 			names = append(names, fmt.Sprint(ctx.Value(key{}), " ", p.Subject, " ", name))
@@ -343,7 +350,7 @@ func TestOnError(t *testing.T) {
 	}
 	var all []seen
 	var last error
-	handler, err := httpapi.NewHandler(collection(t), always(httpapi.Principal{}, nil, acme, nil), &httpapi.Options{
+	handler, err := httpapi.NewHandler(collection(t), always(httpapi.Principal{Unconfined: true}, nil, acme, nil), &httpapi.Options{
 		OnError: func(r *http.Request, status int, err error) {
 			all, last = append(all, seen{r.URL.Path, status}), err
 		},
@@ -359,10 +366,82 @@ func TestOnError(t *testing.T) {
 	s.direct(t, message{method: "PUT", target: route})
 	assert.Equal(t, []seen{{route + "/c-2", 404}, {"/x", 404}, {route, 405}}, all)
 
-	broken, err := httpapi.NewHandler(collection(t), always(httpapi.Principal{}, nil, storage.Tenant{Platform: uuid.New()}, nil), &httpapi.Options{
+	broken, err := httpapi.NewHandler(collection(t), always(httpapi.Principal{Unconfined: true}, nil, storage.Tenant{Platform: uuid.New()}, nil), &httpapi.Options{
 		OnError: func(_ *http.Request, _ int, err error) { last = err },
 	})
 	require.NoError(t, err)
 	(&service{handler: broken}).direct(t, get("c-1"))
 	assert.ErrorIs(t, last, storage.ErrInvalid)
+}
+
+// TestStrictQuery: a parameter that was mistyped is refused, and does nothing.
+func TestStrictQuery(t *testing.T) {
+	handler, err := httpapi.NewHandler(collection(t), hooks, &httpapi.Options{StrictQuery: true})
+	require.NoError(t, err)
+	s := &service{handler: handler}
+	bearer := func(m message) message {
+		m.header = []string{"Authorization: Bearer acme", "Content-Type: application/json"}
+		return m
+	}
+	require.Equal(t, 200, s.direct(t, bearer(post("", customer("c-1", "")))).status)
+	for _, tc := range []struct {
+		name   string
+		m      message
+		status int
+		line   string
+	}{
+		{"create, known", post("?onconflict=upsert&ignoreUnknownFields=false", customer("c-1", "")), 200, ""},
+		{"create, other case", post("?onConflict=reject", customer("c-1", "")), 400, "onConflict: unknown parameter, did you mean onconflict?"},
+		{"create, unknown", post("?dryRun=true", customer("c-1", "")), 400, "dryRun: unknown parameter, want one of: onconflict, ignoreUnknownFields"},
+		{"name that is not shown", post("?%3Cscript%3E=1", customer("c-1", "")), 400, "unknown parameter, want one of: onconflict, ignoreUnknownFields"},
+		{"list, known", message{method: "GET", target: route + "?limit=1&cursor=&filter[firstName]=Ada&filter%5Bemail%5D=x"}, 200, ""},
+		{"list, unknown", message{method: "GET", target: route + "?state=active"}, 400, "state: unknown parameter, want one of: cursor, limit, filter"},
+		{"get, known", get("-?externalId=c-1"), 200, ""},
+		{"get, unknown", get("c-1?fields=email"), 400, "fields: unknown parameter, want one of: externalId"},
+		{"patch, known", message{method: "PATCH", target: route + "/c-1?ignoreUnknownFields=true", body: `{"data":{}}`}, 200, ""},
+		{"patch, unknown", message{method: "PATCH", target: route + "/c-1?onconflict=reject", body: `{"data":{}}`}, 400, "onconflict: unknown parameter, want one of: externalId, ignoreUnknownFields"},
+		{"delete, unknown", message{method: "DELETE", target: route + "/c-1?dryRun=true"}, 400, "dryRun: unknown parameter, want one of: externalId"},
+		{"delete, known", message{method: "DELETE", target: route + "/-?externalId=c-1"}, 200, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := s.direct(t, bearer(tc.m))
+			assert.Equal(t, tc.status, a.status, a.body)
+			assert.Contains(t, a.body, tc.line)
+		})
+	}
+	many := make([]string, 1000)
+	for i := range many {
+		many[i] = fmt.Sprintf("p%d=1", i)
+	}
+	a := s.direct(t, bearer(get("c-1?"+strings.Join(many, "&"))))
+	assert.Equal(t, 400, a.status)
+	assert.Less(t, len(a.body), 2000)
+}
+
+// TestClasses: what Collection metrics call the client's mistake is a 4xx.
+func TestClasses(t *testing.T) {
+	for _, err := range []error{
+		&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize, resource.ErrDocument,
+		storage.ErrTooLarge, resource.ErrNotFound, &resource.ExistsError{}, resource.ErrPrecondition,
+	} {
+		status := httpapi.ProblemOf(err).Status
+		assert.True(t, status >= 400 && status < 500, "%v: %d", err, status)
+		assert.NotEqual(t, "internal", resource.ErrorClass(err), err)
+	}
+	for _, err := range []error{storage.ErrInvalid, &schema.CorruptError{}, errSecret} {
+		assert.Equal(t, 500, httpapi.ProblemOf(err).Status)
+		assert.Equal(t, "internal", resource.ErrorClass(err))
+	}
+}
+
+// TestChallenge: a service with another scheme than Bearer names its own.
+func TestChallenge(t *testing.T) {
+	for want, set := range map[string]string{"Bearer": "", `Basic realm="x"`: `Basic realm="x"`} {
+		w := httptest.NewRecorder()
+		if set != "" {
+			w.Header().Set("WWW-Authenticate", set)
+		}
+		httpapi.WriteError(w, httpapi.ErrUnauthenticated)
+		assert.Equal(t, []string{want}, w.Header().Values("WWW-Authenticate"))
+	}
 }

@@ -1,12 +1,26 @@
 package httpapi
 
-import "net/http"
+import (
+	"net/http"
+
+	"example.com/resourcekit/storage"
+)
 
 // The operations of an endpoint. Each looks at the tenant first, so that nothing
 // else of a request is answered to somebody who may not ask.
 
-func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
+// tenant returns the tenant of a request, whose query may have the parameters that
+// are named.
+func (e *endpoint) tenant(r *http.Request, parameters ...string) (storage.Tenant, error) {
 	tenant, err := e.api.hooks.Tenant(r)
+	if err == nil && e.api.opts.StrictQuery {
+		err = CheckQuery(r, parameters...)
+	}
+	return tenant, err
+}
+
+func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := e.tenant(r, "onconflict", "ignoreUnknownFields")
 	if err != nil {
 		return err
 	}
@@ -32,7 +46,7 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *endpoint) list(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
+	tenant, err := e.tenant(r, "cursor", "limit", "filter")
 	if err != nil {
 		return err
 	}
@@ -49,7 +63,7 @@ func (e *endpoint) list(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *endpoint) get(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
+	tenant, err := e.tenant(r, pathValue)
 	if err != nil {
 		return err
 	}
@@ -74,7 +88,7 @@ func (e *endpoint) get(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
+	tenant, err := e.tenant(r, pathValue, "ignoreUnknownFields")
 	if err != nil {
 		return err
 	}
@@ -103,7 +117,7 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *endpoint) delete(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
+	tenant, err := e.tenant(r, pathValue)
 	if err != nil {
 		return err
 	}

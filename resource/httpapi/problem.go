@@ -57,7 +57,7 @@ var table = []struct {
 }{
 	{ErrUnknownTenant, Problem{Status: http.StatusNotFound, Message: "tenant not found"}},
 	{resource.ErrNotFound, Problem{Status: http.StatusNotFound, Message: "resource not found"}},
-	{resource.ErrPrecondition, Problem{Status: http.StatusPreconditionFailed, Message: "precondition failed: the resource is not in the revision that the request demands"}},
+	{resource.ErrPrecondition, Problem{Status: http.StatusPreconditionFailed, Message: "precondition failed: the resource is not in the state that the request demands"}},
 	{resource.ErrBatchSize, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the batch has too many items"}},
 	{resource.ErrDocument, Problem{Status: http.StatusBadRequest, Message: "a document of the request cannot be used"}},
 	{resource.ErrCursor, Problem{Status: http.StatusBadRequest, Message: "the cursor is not valid: begin the list again"}},

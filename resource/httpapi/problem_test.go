@@ -22,7 +22,7 @@ import (
 const (
 	outcomeUnknown = "the outcome of the write is unknown: it may have been stored; read the resource before trying again"
 	tooMany        = "too many concurrent changes to this resource"
-	demanded       = "precondition failed: the resource is not in the revision that the request demands"
+	demanded       = "precondition failed: the resource is not in the state that the request demands"
 )
 
 func TestProblemOf(t *testing.T) {

@@ -47,7 +47,7 @@ var (
 		"acme":     {Subject: "acme", Tenant: acme},
 		"globex":   {Subject: "globex", Tenant: globex},
 		"platform": {Subject: "platform", Tenant: storage.Tenant{Platform: acme.Platform}},
-		"operator": {Subject: "operator"},
+		"operator": {Subject: "operator", Unconfined: true},
 	}
 )
 
