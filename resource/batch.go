@@ -81,8 +81,8 @@ func (n *Counts) add(result *Result, err error) {
 // records at once, and to swap all that changed. (Deletes go one by one to a store
 // that is no storage.BatchDeleter.) Only records that somebody else changed in
 // between are read and written again. Any other store is asked key by key. opts may
-// be nil and holds for every item; its IfRevision must be 0, for no two resources
-// share a revision.
+// be nil and holds for every item; its IfRevision must be 0 and its If nil, for no
+// two resources share a revision.
 //
 // Where several items change one resource, the state in between is never stored:
 // the result of such an item has the revision 0, and the last one's that of the
@@ -92,14 +92,14 @@ func (n *Counts) add(result *Result, err error) {
 // A batch holds every document in memory, before and after each item; once the
 // states of one resource have 64 MiB, further items of it fail with ErrBatchSize.
 //
-// The error, in place of a result, is [storage.ErrInvalid] for a tenant or an
-// IfRevision that is not valid, or [ErrBatchSize]. Everything else is in the items,
+// The error, in place of a result, is [storage.ErrInvalid] for a tenant or
+// options that are not valid, or [ErrBatchSize]. Everything else is in the items,
 // also what the store or the context says of all of them.
 func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *CreateOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
-	b, err := c.newBatch(ctx, "create batch", tenant, len(documents), opts.IfRevision, opts.DryRun)
+	b, err := c.newBatch(ctx, "create batch", tenant, len(documents), opts.IfRevision != 0 || opts.If != nil, opts.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +111,12 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 
 // PatchBatch is [Collection.Patch] for many items, in the way of
 // [Collection.CreateBatch]. opts may be nil and holds for every item; its
-// IfRevision must be 0, each item has its own.
+// IfRevision must be 0 and its If nil, each item has its own IfRevision.
 func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, items []PatchItem, opts *PatchOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &PatchOptions{}
 	}
-	b, err := c.newBatch(ctx, "patch batch", tenant, len(items), opts.IfRevision, opts.DryRun)
+	b, err := c.newBatch(ctx, "patch batch", tenant, len(items), opts.IfRevision != 0 || opts.If != nil, opts.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +131,12 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 // DeleteBatch is [Collection.Delete] for many items, in the way of
 // [Collection.CreateBatch]: of several items with the same external id the first
 // deletes the resource, and the others do not find it. opts may be nil; its
-// IfRevision must be 0, each item has its own.
+// IfRevision must be 0 and its If nil, each item has its own IfRevision.
 func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, items []DeleteItem, opts *DeleteOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	b, err := c.newBatch(ctx, "delete batch", tenant, len(items), opts.IfRevision, opts.DryRun)
+	b, err := c.newBatch(ctx, "delete batch", tenant, len(items), opts.IfRevision != 0 || opts.If != nil, opts.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -173,8 +173,8 @@ type group struct {
 // No caller has seen it, so it meets no precondition.
 const pending = storage.Revision(math.MaxUint64)
 
-func (c *Collection) newBatch(ctx context.Context, op string, tenant storage.Tenant, size int, ifRevision storage.Revision, dryRun bool) (*batch, error) {
-	if err := c.checkBatch(op, tenant, size, ifRevision); err != nil {
+func (c *Collection) newBatch(ctx context.Context, op string, tenant storage.Tenant, size int, conditional, dryRun bool) (*batch, error) {
+	if err := c.checkBatch(op, tenant, size, conditional); err != nil {
 		if c.onCall != nil {
 			c.called(ctx, c.start(), Call{Op: op, Tenant: tenant, DryRun: dryRun, Err: err})
 		}
@@ -200,15 +200,15 @@ func (b *batch) release() {
 }
 
 // checkBatch returns why a batch cannot be: what does not depend on its items.
-func (c *Collection) checkBatch(op string, tenant storage.Tenant, size int, ifRevision storage.Revision) error {
+func (c *Collection) checkBatch(op string, tenant storage.Tenant, size int, conditional bool) error {
 	key := c.key(tenant, "")
 	err := key.Scope().Validate()
 	switch {
 	case err != nil:
 	case size > c.maxBatch:
 		err = fmt.Errorf("%w: found %d, want at most %d", ErrBatchSize, size, c.maxBatch)
-	case ifRevision != 0:
-		err = fmt.Errorf("%w: IfRevision for a whole batch", storage.ErrInvalid)
+	case conditional:
+		err = fmt.Errorf("%w: IfRevision or If for a whole batch", storage.ErrInvalid)
 	}
 	if err != nil {
 		return fail(op, key, err)

@@ -271,6 +271,7 @@ func TestBatchPreconditions(t *testing.T) {
 	assert.Equal(t, stored(t, store, customerKey("c-1")).Revision, failed.Current)
 	assert.ErrorIs(t, res.Items[2].Err, resource.ErrNotFound)
 
+	yes := func(storage.Revision) bool { return true }
 	for _, call := range []func() (*resource.BatchResult, error){
 		func() (*resource.BatchResult, error) {
 			return c.CreateBatch(ctx, tenant, nil, &resource.CreateOptions{IfRevision: 1})
@@ -280,6 +281,15 @@ func TestBatchPreconditions(t *testing.T) {
 		},
 		func() (*resource.BatchResult, error) {
 			return c.DeleteBatch(ctx, tenant, nil, &resource.DeleteOptions{IfRevision: 1})
+		},
+		func() (*resource.BatchResult, error) {
+			return c.CreateBatch(ctx, tenant, nil, &resource.CreateOptions{If: yes})
+		},
+		func() (*resource.BatchResult, error) {
+			return c.PatchBatch(ctx, tenant, nil, &resource.PatchOptions{If: yes})
+		},
+		func() (*resource.BatchResult, error) {
+			return c.DeleteBatch(ctx, tenant, nil, &resource.DeleteOptions{If: yes})
 		},
 		func() (*resource.BatchResult, error) { return c.CreateBatch(ctx, storage.Tenant{}, nil, nil) },
 		func() (*resource.BatchResult, error) { return c.PatchBatch(ctx, storage.Tenant{}, nil, nil) },

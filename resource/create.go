@@ -35,6 +35,11 @@ type CreateOptions struct {
 	// IfAbsent demands that there is no such resource: otherwise the error
 	// is an ErrPrecondition, and that under Reject as well.
 	IfAbsent bool
+	// If, if not nil, says whether the write may be made over a revision, which
+	// is 0 when there is no resource: otherwise the error is an ErrPrecondition.
+	// It is asked once for each attempt, and must be quick and not call the
+	// collection. Not for batches.
+	If func(current storage.Revision) bool
 	// DryRun gives the result of the write, or its error, and stores nothing.
 	DryRun bool
 }
@@ -55,8 +60,8 @@ type CreateOptions struct {
 //     them out, unless RequireComplete wants them in data.
 //   - [ErrExists]: data is valid, there is such a resource, and the policy is
 //     [Reject].
-//   - [ErrPrecondition]: IfRevision or IfAbsent do not hold, whether data is
-//     valid or not, but for [Reject], which judges data first.
+//   - [ErrPrecondition]: IfRevision, IfAbsent or If do not hold, whether data
+//     is valid or not, but for [Reject], which judges data first.
 //   - [*schema.CorruptError]: the stored document is not a JSON object.
 //   - what the store reports, with [storage.ErrAttempts] when other writers
 //     were faster again and again; and the error of ctx when it ends. These
@@ -95,6 +100,6 @@ func (c *Collection) creating(tenant storage.Tenant, data []byte, opts *CreateOp
 	}
 	return writing{
 		op: op, key: key, request: request, mayCreate: true, mayChange: opts.OnConflict == Upsert,
-		ifRevision: opts.IfRevision, ifAbsent: opts.IfAbsent, dryRun: opts.DryRun,
+		ifRevision: opts.IfRevision, ifAbsent: opts.IfAbsent, ifTrue: opts.If, dryRun: opts.DryRun,
 	}, nil
 }

@@ -12,6 +12,10 @@ type DeleteOptions struct {
 	// IfRevision, if not 0, is the revision that the resource must have:
 	// otherwise the error is an ErrPrecondition.
 	IfRevision storage.Revision
+	// If, if not nil, says whether the write may be made over a revision: otherwise
+	// the error is an ErrPrecondition. It is asked once for each attempt, and
+	// must be quick and not call the collection. Not for batches.
+	If func(current storage.Revision) bool
 	// DryRun gives the result of the call, or its error, and deletes nothing.
 	DryRun bool
 }
@@ -25,7 +29,7 @@ type DeleteOptions struct {
 //   - [storage.ErrInvalid]: the tenant is not valid.
 //   - [ErrNotFound]: there is no such resource, also when the id is one that no
 //     resource can have. So of several deletes at the same time one succeeds.
-//   - [ErrPrecondition]: the resource has another revision than IfRevision.
+//   - [ErrPrecondition]: IfRevision or If do not hold.
 //   - [*schema.CorruptError]: the stored document is not a JSON object; delete it
 //     through the store, once you know what it is.
 //   - what the store reports, and the error of ctx when it ends, as for
@@ -49,5 +53,7 @@ func (c *Collection) deleting(tenant storage.Tenant, externalID string, opts *De
 	if key.Validate() != nil {
 		return writing{}, fail(op, key, ErrNotFound)
 	}
-	return writing{op: op, key: key, remove: true, mayChange: true, ifRevision: opts.IfRevision, dryRun: opts.DryRun}, nil
+	return writing{
+		op: op, key: key, remove: true, mayChange: true, ifRevision: opts.IfRevision, ifTrue: opts.If, dryRun: opts.DryRun,
+	}, nil
 }

@@ -48,7 +48,7 @@ func fuzzOptions(bits byte) resource.CreateOptions {
 
 func fuzzBits(o resource.CreateOptions) (bits byte) {
 	for bits&fuzzPerson == 0 {
-		if fuzzOptions(bits) == o {
+		if reflect.DeepEqual(fuzzOptions(bits), o) {
 			return bits
 		}
 		bits++

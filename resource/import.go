@@ -28,7 +28,8 @@ const (
 // ImportOptions are the policies of one [Collection.Import]. A nil *ImportOptions
 // is the zero value.
 type ImportOptions struct {
-	// Create holds the policies for each document; its IfRevision must be 0.
+	// Create holds the policies for each document; its IfRevision must be 0 and
+	// its If nil.
 	Create CreateOptions
 	// BatchSize is how many documents are written at once; as many as a batch
 	// may have when 0 or less, or when it is more.
@@ -82,12 +83,17 @@ type ImportResult struct {
 // early, with an error beside the result: an error of the sequence that does not
 // match [ErrDocument], an error of OnError, what the store reports, the end of
 // ctx. Import can then be called again, with the same documents and the result's
-// Position. Some documents behind the position may have been stored already; an
-// upsert of the same data finds them unchanged. The same goes for a program that
-// was killed, and the last position it was told.
+// Position. The same goes for a program that was killed, and the last position it
+// was told.
 //
-// [storage.ErrInvalid] is for a tenant that is not valid, and for a Create.IfRevision
-// that is not 0.
+// Some documents behind the position may have been stored already. An upsert of
+// the same data finds them unchanged, unless the sequence has several documents of
+// one resource: these are then applied once more, from the position on, over what
+// the later ones made. So a document that failed for what was missing before it
+// may pass, and one that deletes a field which is not declared may fail.
+//
+// [storage.ErrInvalid] is for a tenant that is not valid, and for a condition in
+// Create.
 func (c *Collection) Import(ctx context.Context, tenant storage.Tenant, documents iter.Seq2[[]byte, error], opts *ImportOptions) (*ImportResult, error) {
 	if opts == nil {
 		opts = &ImportOptions{}
@@ -101,7 +107,7 @@ func (c *Collection) Import(ctx context.Context, tenant storage.Tenant, document
 	if im.maxErrors == 0 {
 		im.maxErrors = DefaultMaxErrors
 	}
-	if err := c.checkBatch("import", tenant, 0, opts.Create.IfRevision); err != nil {
+	if err := c.checkBatch("import", tenant, 0, opts.Create.IfRevision != 0 || opts.Create.If != nil); err != nil {
 		return &im.result, err
 	}
 	err := im.run(ctx, documents)
@@ -173,7 +179,7 @@ func (im *importing) flush(ctx context.Context) error {
 		}
 		start = end
 	}
-	b, err := im.c.newBatch(ctx, "create batch", im.tenant, len(im.documents), 0, im.opts.Create.DryRun)
+	b, err := im.c.newBatch(ctx, "create batch", im.tenant, len(im.documents), false, im.opts.Create.DryRun)
 	if err != nil {
 		return err
 	}

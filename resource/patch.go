@@ -15,6 +15,10 @@ type PatchOptions struct {
 	// IfRevision, if not 0, is the revision that the resource must have:
 	// otherwise the error is an ErrPrecondition.
 	IfRevision storage.Revision
+	// If, if not nil, says whether the write may be made over a revision: otherwise
+	// the error is an ErrPrecondition. It is asked once for each attempt, and
+	// must be quick and not call the collection. Not for batches.
+	If func(current storage.Revision) bool
 	// DryRun gives the result of the write, or its error, and stores nothing.
 	DryRun bool
 }
@@ -56,6 +60,6 @@ func (c *Collection) patching(tenant storage.Tenant, externalID string, patch []
 		return writing{}, fail(op, key, ErrNotFound)
 	}
 	return writing{
-		op: op, key: key, request: request, mayChange: true, ifRevision: opts.IfRevision, dryRun: opts.DryRun,
+		op: op, key: key, request: request, mayChange: true, ifRevision: opts.IfRevision, ifTrue: opts.If, dryRun: opts.DryRun,
 	}, nil
 }

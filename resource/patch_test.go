@@ -94,6 +94,25 @@ func TestPreconditions(t *testing.T) {
 	rejectAbsent := func(storage.Revision) resource.CreateOptions {
 		return resource.CreateOptions{IfAbsent: true, OnConflict: resource.Reject}
 	}
+	is := func(rev storage.Revision) func(storage.Revision) bool {
+		return func(current storage.Revision) bool { return current == rev }
+	}
+	ifSame := func(rev storage.Revision) resource.CreateOptions { return resource.CreateOptions{If: is(rev)} }
+	ifNone := func(storage.Revision) resource.CreateOptions { return resource.CreateOptions{If: is(0)} }
+	ifAny := func(storage.Revision) resource.CreateOptions {
+		return resource.CreateOptions{If: func(current storage.Revision) bool { return current != 0 }}
+	}
+	rejectSame := func(rev storage.Revision) resource.CreateOptions {
+		return resource.CreateOptions{If: is(rev), OnConflict: resource.Reject}
+	}
+	patchIf := func(c *resource.Collection, rev storage.Revision) error {
+		_, err := c.Patch(ctx, tenant, "c-1", []byte(`{"email":"new"}`), &resource.PatchOptions{If: is(rev)})
+		return err
+	}
+	removeIf := func(c *resource.Collection, rev storage.Revision) error {
+		_, err := c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{If: is(rev)})
+		return err
+	}
 	failed, gone, ok := resource.ErrPrecondition, resource.ErrNotFound, error(nil)
 	for _, tt := range []struct {
 		name                   string
@@ -107,6 +126,12 @@ func TestPreconditions(t *testing.T) {
 		{"reject if absent", create(rejectAbsent), failed, failed, ok},
 		{"patch if revision", patch, ok, failed, gone},
 		{"delete if revision", remove, ok, failed, gone},
+		{"create if", create(ifSame), ok, failed, failed},
+		{"create if none", create(ifNone), failed, failed, ok},
+		{"create if any", create(ifAny), ok, ok, failed},
+		{"reject if", create(rejectSame), resource.ErrExists, failed, failed},
+		{"patch if", patchIf, ok, failed, gone},
+		{"delete if", removeIf, ok, failed, gone},
 	} {
 		for _, state := range []string{"current", "stale", "absent"} {
 			t.Run(tt.name+", "+state, func(t *testing.T) {

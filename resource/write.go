@@ -95,6 +95,7 @@ type writing struct {
 	mayChange  bool             // else ErrExists
 	ifRevision storage.Revision // 0 for any
 	ifAbsent   bool
+	ifTrue     func(storage.Revision) bool // nil for any
 	dryRun     bool
 
 	attempts int // made so far
@@ -210,7 +211,8 @@ func (w *writing) permits(old storage.Record, field string) error {
 	switch present := old.Revision != 0; {
 	case !present && !w.mayCreate:
 		return ErrNotFound
-	case w.ifRevision != 0 && (old.Revision != w.ifRevision || old.Revision == pending), w.ifAbsent && present:
+	case w.ifRevision != 0 && (old.Revision != w.ifRevision || old.Revision == pending), w.ifAbsent && present,
+		w.ifTrue != nil && !w.ifTrue(old.Revision):
 		return &PreconditionError{Key: w.key, Current: old.Revision}
 	case present && !w.mayChange:
 		return &ExistsError{Key: w.key, Field: field}

@@ -3,14 +3,11 @@ package httpapi
 import (
 	"context"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"example.com/resourcekit/resource"
-	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
 
@@ -42,8 +39,11 @@ func tagOf(scope storage.Scope, revision storage.Revision) string {
 	return string(append(tag, '"'))
 }
 
-// revisionOf returns the revision of a tag of this scope, 0 for any other tag.
-func revisionOf(scope storage.Scope, tag string) storage.Revision {
+// ParseETag returns the revision of an entity tag that [ETag] has made for a
+// resource of this tenant and schema, for the IfRevision of an item of a batch. It
+// returns 0, which as IfRevision would demand nothing, for any other text: that is
+// a tag which matches no resource.
+func ParseETag(scope storage.Scope, tag string) storage.Revision {
 	digits, _, _ := strings.Cut(strings.TrimPrefix(tag, `"`), "-")
 	n, err := strconv.ParseUint(digits, 36, 64)
 	if err != nil || tagOf(scope, storage.Revision(n)) != tag {
@@ -61,7 +61,7 @@ func revisionOf(scope storage.Scope, tag string) storage.Revision {
 // ErrNotFound, and before violations, but for those of a create under
 // resource.Reject, which may come first. A write is still one compare-and-swap: if
 // another writer was faster, the preconditions are evaluated again against the new
-// revision, at most 100 times; then the error is [storage.ErrAttempts].
+// revision.
 type Preconditions struct {
 	match, noneMatch *tagList // nil when the field is absent
 }
@@ -162,22 +162,9 @@ func (l *tagList) has(scope storage.Scope, revision storage.Revision, weak bool)
 	return false
 }
 
-// hold returns nil when the preconditions hold for a revision, 0 for no resource.
-func (p Preconditions) hold(key storage.Key, revision storage.Revision) error {
-	scope := key.Scope()
-	if p.match != nil && !p.match.has(scope, revision, false) || p.noneMatch != nil && p.noneMatch.has(scope, revision, true) {
-		return &resource.PreconditionError{Key: key, Current: revision}
-	}
-	return nil
-}
-
-// only returns the revision that the preconditions come to, 0 when they are not
-// as simple as that.
-func (p Preconditions) only(scope storage.Scope) storage.Revision {
-	if p.match == nil || p.noneMatch != nil || len(p.match.tags) != 1 || p.match.tags[0].weak {
-		return 0
-	}
-	return revisionOf(scope, p.match.tags[0].text)
+// hold reports whether the preconditions hold for a revision, 0 for no resource.
+func (p Preconditions) hold(scope storage.Scope, revision storage.Revision) bool {
+	return (p.match == nil || p.match.has(scope, revision, false)) && (p.noneMatch == nil || !p.noneMatch.has(scope, revision, true))
 }
 
 // Get returns the resource as [resource.Collection.Get] does. When modified is
@@ -188,124 +175,54 @@ func (p Preconditions) Get(ctx context.Context, c *resource.Collection, tenant s
 	}
 	key := storage.Key{Tenant: tenant, Schema: c.Schema().ID(), ExternalID: externalID}
 	// If-Match decides first: section 13.2.2.
-	if err := (Preconditions{match: p.match}).hold(key, res.Revision()); err != nil {
-		return nil, false, err
+	if !(Preconditions{match: p.match}).hold(key.Scope(), res.Revision()) {
+		return nil, false, &resource.PreconditionError{Key: key, Current: res.Revision()}
 	}
-	return res, p.hold(key, res.Revision()) == nil, nil
+	return res, p.hold(key.Scope(), res.Revision()), nil
 }
 
 // Create is [resource.Collection.Create]. The preconditions are about the
-// resource whose external id is in data; what they demand takes the place of
-// IfRevision and IfAbsent in opts, which may be nil.
+// resource whose external id is in data, and must hold beside those in opts, which
+// may be nil.
 func (p Preconditions) Create(ctx context.Context, c *resource.Collection, tenant storage.Tenant, data []byte, opts *resource.CreateOptions) (*resource.Result, error) {
 	var o resource.CreateOptions
 	if opts != nil {
 		o = *opts
 	}
-	create := func() (*resource.Result, error) { return c.Create(ctx, tenant, data, &o) }
-	key := storage.Key{Tenant: tenant, Schema: c.Schema().ID()}
-	if p == (Preconditions{}) {
-		return create()
-	}
-	if p.match == nil && p.noneMatch.any {
-		o.IfRevision, o.IfAbsent = 0, true
-		return create()
-	}
-	if revision := p.only(key.Scope()); revision != 0 {
-		o.IfRevision, o.IfAbsent = revision, false
-		return create()
-	}
-	request, err := c.Schema().Check(data, &schema.CheckOptions{UnknownFields: o.UnknownFields, Nulls: o.Nulls})
-	if err != nil {
-		return nil, err
-	}
-	var known bool
-	if key.ExternalID, known = request.ExternalID(); !known {
-		return create() // which says what is wrong with the data
-	}
-	seen, err := current(ctx, c, key)
-	if err != nil && !errors.Is(err, resource.ErrNotFound) {
-		return nil, err
-	}
-	return p.write(key, seen, func(revision storage.Revision) (*resource.Result, error) {
-		o.IfRevision, o.IfAbsent = revision, revision == 0
-		return create()
-	})
+	o.If = p.condition(c, tenant, o.If)
+	return c.Create(ctx, tenant, data, &o)
 }
 
-// Patch is [resource.Collection.Patch]. What the preconditions demand takes the
-// place of IfRevision in opts, which may be nil.
+// Patch is [resource.Collection.Patch]. The preconditions must hold beside those in
+// opts, which may be nil.
 func (p Preconditions) Patch(ctx context.Context, c *resource.Collection, tenant storage.Tenant, externalID string, patch []byte, opts *resource.PatchOptions) (*resource.Result, error) {
 	var o resource.PatchOptions
 	if opts != nil {
 		o = *opts
 	}
-	return p.change(ctx, c, tenant, externalID, func(revision storage.Revision) (*resource.Result, error) {
-		if revision != 0 {
-			o.IfRevision = revision
-		}
-		return c.Patch(ctx, tenant, externalID, patch, &o)
-	})
+	o.If = p.condition(c, tenant, o.If)
+	return c.Patch(ctx, tenant, externalID, patch, &o)
 }
 
-// Delete is [resource.Collection.Delete]. What the preconditions demand takes the
-// place of IfRevision in opts, which may be nil.
+// Delete is [resource.Collection.Delete]. The preconditions must hold beside those
+// in opts, which may be nil.
 func (p Preconditions) Delete(ctx context.Context, c *resource.Collection, tenant storage.Tenant, externalID string, opts *resource.DeleteOptions) (*resource.Result, error) {
 	var o resource.DeleteOptions
 	if opts != nil {
 		o = *opts
 	}
-	return p.change(ctx, c, tenant, externalID, func(revision storage.Revision) (*resource.Result, error) {
-		if revision != 0 {
-			o.IfRevision = revision
-		}
-		return c.Delete(ctx, tenant, externalID, &o)
-	})
+	o.If = p.condition(c, tenant, o.If)
+	return c.Delete(ctx, tenant, externalID, &o)
 }
 
-// change writes to a resource that must exist, with the revision that the
-// preconditions come to, 0 for any.
-func (p Preconditions) change(ctx context.Context, c *resource.Collection, tenant storage.Tenant, externalID string, write func(storage.Revision) (*resource.Result, error)) (*resource.Result, error) {
-	if p.noneMatch == nil && (p.match == nil || p.match.any) {
-		return write(0) // * asks for nothing more than a resource that exists
+// condition returns what the preconditions and another condition demand of a
+// revision, nil for nothing.
+func (p Preconditions) condition(c *resource.Collection, tenant storage.Tenant, other func(storage.Revision) bool) func(storage.Revision) bool {
+	if p == (Preconditions{}) {
+		return other
 	}
-	key := storage.Key{Tenant: tenant, Schema: c.Schema().ID(), ExternalID: externalID}
-	if revision := p.only(key.Scope()); revision != 0 {
-		return write(revision)
+	scope := storage.Scope{Tenant: tenant, Schema: c.Schema().ID()}
+	return func(revision storage.Revision) bool {
+		return p.hold(scope, revision) && (other == nil || other(revision))
 	}
-	seen, err := current(ctx, c, key)
-	if err != nil {
-		return nil, err
-	}
-	return p.write(key, seen, write)
-}
-
-// current returns the revision of a resource.
-func current(ctx context.Context, c *resource.Collection, key storage.Key) (storage.Revision, error) {
-	res, err := c.Get(ctx, key.Tenant, key.ExternalID)
-	if err != nil {
-		return 0, err
-	}
-	return res.Revision(), nil
-}
-
-// maxAttempts bounds how often the preconditions are held against another
-// revision, because one writer after the other was faster.
-const maxAttempts = 100
-
-// write holds the preconditions against the revision that was seen and lets the
-// write demand that very one; and again with the one that was in the way.
-func (p Preconditions) write(key storage.Key, seen storage.Revision, write func(storage.Revision) (*resource.Result, error)) (*resource.Result, error) {
-	for range maxAttempts {
-		if err := p.hold(key, seen); err != nil {
-			return nil, err
-		}
-		result, err := write(seen)
-		var failed *resource.PreconditionError
-		if !errors.As(err, &failed) {
-			return result, err
-		}
-		seen = failed.Current
-	}
-	return nil, fmt.Errorf("httpapi: %w: %w", storage.ErrAttempts, storage.ErrConflict)
 }

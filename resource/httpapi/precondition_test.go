@@ -192,9 +192,8 @@ func TestParsePreconditions(t *testing.T) {
 	}
 }
 
-// TestPreconditionsAndOptions: what the request demands takes the place of what
-// the options do, the options stay as they are, and a request that demands nothing
-// leaves them alone.
+// TestPreconditionsAndOptions: what the request demands must hold, and what the
+// options do, too; the options stay as they are.
 func TestPreconditionsAndOptions(t *testing.T) {
 	s := newService(t, nil)
 	customers, err := resource.NewCollection(schema.Customers(), s.store, nil)
@@ -212,39 +211,48 @@ func TestPreconditionsAndOptions(t *testing.T) {
 		return pre
 	}
 	tag := httpapi.ETag(&first.Resource)
-	create := resource.CreateOptions{IfAbsent: true, IfRevision: 77}
-	patch := resource.PatchOptions{IfRevision: 77, DryRun: true}
-	remove := resource.DeleteOptions{IfRevision: 77, DryRun: true}
-	for _, pre := range []httpapi.Preconditions{with("If-Match", tag), with("If-Match", tag+`,"x"`)} {
-		_, err = pre.Create(ctx, customers, acme, full, &create)
-		require.NoError(t, err)
-		_, err = pre.Patch(ctx, customers, acme, "c-1", []byte(`{"phone":"1"}`), &patch)
-		require.NoError(t, err)
-		_, err = pre.Delete(ctx, customers, acme, "c-1", &remove)
-		require.NoError(t, err)
+	good, bad := with("If-Match", tag+`,"x"`), with("If-Match", `"x"`)
+	no := func(storage.Revision) bool { return false }
+	for _, tc := range []struct {
+		name string
+		pre  httpapi.Preconditions
+		rev  storage.Revision
+		cond func(storage.Revision) bool
+		ok   bool
+	}{
+		{"nothing", with("", ""), 0, nil, true},
+		{"request", good, 0, nil, true},
+		{"request fails", bad, 0, nil, false},
+		{"both", good, first.Revision(), func(rev storage.Revision) bool { return rev == first.Revision() }, true},
+		{"request fails, options hold", bad, first.Revision(), nil, false},
+		{"IfRevision fails", good, 77, nil, false},
+		{"If fails", good, 0, no, false},
+		{"IfRevision fails, no request", with("", ""), 77, nil, false},
+		{"If fails, no request", with("", ""), 0, no, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, createErr := tc.pre.Create(ctx, customers, acme, full, &resource.CreateOptions{IfRevision: tc.rev, If: tc.cond})
+			_, patchErr := tc.pre.Patch(ctx, customers, acme, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{IfRevision: tc.rev, If: tc.cond, DryRun: true})
+			_, deleteErr := tc.pre.Delete(ctx, customers, acme, "c-1", &resource.DeleteOptions{IfRevision: tc.rev, If: tc.cond, DryRun: true})
+			for _, err := range []error{createErr, patchErr, deleteErr} {
+				if tc.ok {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, resource.ErrPrecondition)
+				}
+			}
+		})
 	}
-	_, err = with("If-None-Match", `"x"`).Create(ctx, customers, acme, full, &create)
+	create := resource.CreateOptions{DryRun: true}
+	_, err = good.Create(ctx, customers, acme, full, &create)
 	require.NoError(t, err)
-	for _, name := range []string{"", "If-Match"} {
-		_, err = with(name, "*").Patch(ctx, customers, acme, "c-1", []byte(`{}`), &patch)
-		require.ErrorIs(t, err, resource.ErrPrecondition, "the options' own")
-		_, err = with(name, "*").Delete(ctx, customers, acme, "c-1", &remove)
-		require.ErrorIs(t, err, resource.ErrPrecondition)
-	}
-	_, err = with("", "").Create(ctx, customers, acme, full, &create)
-	require.ErrorIs(t, err, resource.ErrPrecondition)
-	assert.Equal(t, resource.CreateOptions{IfAbsent: true, IfRevision: 77}, create)
-	assert.Equal(t, resource.PatchOptions{IfRevision: 77, DryRun: true}, patch)
-	assert.Equal(t, resource.DeleteOptions{IfRevision: 77, DryRun: true}, remove)
-	for _, pre := range []httpapi.Preconditions{with("", ""), with("If-Match", tag), with("If-Match", `"x"`)} {
-		_, _, err := pre.Get(ctx, customers, storage.Tenant{}, "c-1")
-		require.ErrorIs(t, err, storage.ErrInvalid)
-		_, err = pre.Create(ctx, customers, storage.Tenant{}, full, nil)
-		require.ErrorIs(t, err, storage.ErrInvalid)
-		_, err = pre.Patch(ctx, customers, storage.Tenant{}, "c-1", full, nil)
-		require.ErrorIs(t, err, storage.ErrInvalid)
-		_, err = pre.Delete(ctx, customers, storage.Tenant{}, "c-1", nil)
-		require.ErrorIs(t, err, storage.ErrInvalid)
+	assert.Equal(t, resource.CreateOptions{DryRun: true}, create)
+
+	scope := storage.Scope{Tenant: acme, Schema: customers.Schema().ID()}
+	assert.Equal(t, first.Revision(), httpapi.ParseETag(scope, tag))
+	scope.Tenant = globex
+	for _, other := range []string{tag, "", "x", `"x"`, "W/" + tag} {
+		assert.Zero(t, httpapi.ParseETag(scope, other))
 	}
 }
 
@@ -285,8 +293,8 @@ func TestPreconditionsAreHeldAgain(t *testing.T) {
 		{"create/any", "If-Match", "*", 5, createPhone, nil},
 		{"create/still not the tag", "If-None-Match", `"x", "y"`, 5, createPhone, nil},
 		{"create/the tag no more", "If-Match", `TAG, "x"`, 1, createPhone, resource.ErrPrecondition},
-		{"create/always", "If-Match", "*", 1 << 40, createPhone, storage.ErrAttempts},
-		{"always", "If-None-Match", `"x"`, 1 << 40, patchPhone, storage.ErrAttempts},
+		{"create/always", "If-Match", "*", 1 << 40, createPhone, nil},
+		{"always", "If-None-Match", `"x"`, 1 << 40, patchPhone, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			store := &interfering{Store: memory.New()}
@@ -313,9 +321,6 @@ func TestPreconditionsAreHeldAgain(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, tc.want)
-			if tc.want == storage.ErrAttempts {
-				assert.Equal(t, 503, httpapi.ProblemOf(err).Status)
-			}
 		})
 	}
 }
@@ -452,5 +457,44 @@ func TestManyWithoutATag(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	}
+}
+
+// TestPreconditionsDoNotStarve: a request whose preconditions hold all the time
+// waits for its turn at the resource once, however many others write to it.
+func TestPreconditionsDoNotStarve(t *testing.T) {
+	ctx := context.Background()
+	c, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	require.NoError(t, err)
+	_, err = c.Create(ctx, acme, []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`), nil)
+	require.NoError(t, err)
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := c.Patch(ctx, acme, "c-1", fmt.Appendf(nil, `{"email":"%d-%d"}`, w, n), nil); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	defer writers.Wait()
+	defer close(stop)
+	for range 50 {
+		for name, write := range map[string]func(httpapi.Preconditions, *resource.Collection) error{"If-Match *": createPhone, `If-None-Match "x"`: patchPhone} {
+			r := httptest.NewRequest("POST", "/", nil)
+			header, value, _ := strings.Cut(name, " ")
+			r.Header.Set(header, value)
+			pre, err := httpapi.ParsePreconditions(r)
+			require.NoError(t, err)
+			require.NoError(t, write(pre, c), name)
+		}
 	}
 }
