@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -49,6 +50,15 @@ type BatchResult struct {
 	Items []ItemResult
 	Counts
 }
+
+// String returns the counts.
+func (r BatchResult) String() string {
+	return fmt.Sprintf("%d created, %d updated, %d unchanged, %d deleted, %d failed", r.Created, r.Updated, r.Unchanged, r.Deleted, r.Failed)
+}
+
+// LogValue returns String for log/slog: a result in a log line must not spill
+// documents there.
+func (r BatchResult) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // Counts are how many writes had which outcome.
 type Counts struct {

@@ -18,7 +18,8 @@ type Options struct {
 	// are 1 to 9999. It is called from many goroutines.
 	Now func() time.Time
 	// NewID makes the ID of a new resource; uuid.NewV7 when nil. It is called
-	// from many goroutines, at most once for each write.
+	// from many goroutines, at most once for each write, which fails with
+	// its error.
 	NewID func() (uuid.UUID, error)
 	// MaxBatch is how many items a batch may have; DefaultMaxBatch when 0 or
 	// less.

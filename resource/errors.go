@@ -35,6 +35,9 @@ func (e *ExistsError) Error() string {
 	return "resource: a resource with this " + e.Field + " exists already"
 }
 
+// MarshalText returns the text, for encoders that would show the fields.
+func (e *ExistsError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // Is makes the error match [ErrExists].
 func (e *ExistsError) Is(target error) bool { return target == ErrExists }
 
@@ -56,6 +59,9 @@ func (e *PreconditionError) Error() string {
 	}
 	return "resource: precondition failed: the resource is in another state"
 }
+
+// MarshalText returns the text, for encoders that would show the fields.
+func (e *PreconditionError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // Is makes the error match [ErrPrecondition].
 func (e *PreconditionError) Is(target error) bool { return target == ErrPrecondition }

@@ -155,7 +155,7 @@ func ExampleCollection_Import() {
 	}
 	// Output:
 	// created: 1 updated: 1 failed: 1 resume at: 3 <nil>
-	// document 2: schema: invalid document: /firstName: required, but missing; /lastName: required, but missing; /createdAt: required, but missing
+	// document at position 2: schema: invalid document: /firstName: required, but missing; /lastName: required, but missing; /createdAt: required, but missing
 }
 
 // A typed document holds what is set, so that a merge leaves the rest alone.

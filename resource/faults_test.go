@@ -3,6 +3,7 @@ package resource_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -248,8 +249,15 @@ func TestNewID(t *testing.T) {
 	assert.ErrorIs(t, err, errUnheardOf)
 	assert.Zero(t, store.puts.Load())
 	assert.Equal(t, 1, asked)
+	for _, fail = range []error{storage.ErrNoChange, storage.ErrDelete, fmt.Errorf("id service: %w", storage.ErrNotFound)} {
+		res, err := c.Create(ctx, tenant, []byte(cust(``)), nil)
+		assert.Nil(t, res)
+		assert.ErrorContains(t, err, "cannot make an id")
+		assert.Equal(t, "internal", resource.ErrorClass(err))
+	}
+	assert.Zero(t, store.puts.Load())
 
-	fail = nil
+	fail, asked = nil, 1
 	_, err = c.Create(ctx, tenant, []byte(`{"customerId":"c-1"}`), nil)
 	assert.Error(t, err)
 	assert.Equal(t, 1, asked, "invalid")

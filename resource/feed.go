@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,14 @@ type Event struct {
 	Patch []byte
 }
 
+// String returns the outcome and the resource's ID, and neither the external id nor
+// the patch.
+func (e Event) String() string { return e.Outcome.String() + " resource " + e.ID.String() }
+
+// LogValue returns String for log/slog: an event in a log line must not spill
+// personal data there.
+func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
 // FeedOptions are the optional parts of a [Feed]. A nil *FeedOptions is the zero
 // value.
 type FeedOptions struct {
@@ -48,7 +57,8 @@ type FeedOptions struct {
 	// Unredacted leaves personal data in Event.Patch.
 	Unredacted bool
 	// OnPanic, if not nil, is given what the observer panicked with. The event
-	// counts as observed, and the next one follows; Panics counts them.
+	// counts as observed, and the next one follows; Panics counts them. OnPanic
+	// itself must not panic.
 	OnPanic func(value any)
 }
 

@@ -3,6 +3,7 @@ package resource_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -255,4 +256,24 @@ func TestFeedOfUnknownOutcome(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2, res.Failed)
 	assert.Empty(t, events())
+}
+
+// TestObserverEndsItsGoroutine, as a failed require does in a test: the others
+// still come.
+func TestObserverEndsItsGoroutine(t *testing.T) {
+	seen := 0
+	feed := resource.NewFeed(func(resource.Event) {
+		if seen++; seen%2 == 1 {
+			runtime.Goexit()
+		}
+	}, nil)
+	c := open(t, schema.Customers(), memory.New(), &resource.Options{Feed: feed})
+	for i := range 10 {
+		_, err := c.Create(ctx, tenant, []byte(cust(fmt.Sprintf(`,"email":"%d"`, i))), nil)
+		require.NoError(t, err)
+	}
+	require.NoError(t, feed.Close(ctx))
+	require.NoError(t, feed.Close(ctx))
+	assert.Equal(t, 10, seen)
+	assert.Zero(t, feed.Dropped())
 }

@@ -57,10 +57,15 @@ type DocumentError struct {
 }
 
 // Error returns the position and the reason.
-func (e DocumentError) Error() string { return fmt.Sprintf("document %d: %v", e.Position, e.Err) }
+func (e DocumentError) Error() string {
+	return fmt.Sprintf("document at position %d: %v", e.Position, e.Err)
+}
 
 // Unwrap returns Err.
 func (e DocumentError) Unwrap() error { return e.Err }
+
+// MarshalText returns the text, for encoders that would show the fields.
+func (e DocumentError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // An ImportResult is what an import has done. The counts are of what this import
 // has stored, and do not know of an earlier one.

@@ -61,7 +61,7 @@ func TestImport(t *testing.T) {
 	assert.Equal(t, int64(17), res.Errors[1].Position)
 	assert.True(t, is[*schema.ValidationError](res.Errors[0]))
 	assert.True(t, is[*schema.SyntaxError](res.Errors[1].Err))
-	assert.Contains(t, res.Errors[1].Error(), "document 17: ")
+	assert.Contains(t, res.Errors[1].Error(), "document at position 17: ")
 
 	again, err := c.Import(ctx, tenant, documents(docs...), &resource.ImportOptions{MaxErrors: 1})
 	require.NoError(t, err)

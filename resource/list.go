@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -38,6 +39,13 @@ type Page struct {
 	// opaque, and good for the same tenant, schema and filter alone.
 	Next string
 }
+
+// String returns the number of resources.
+func (p Page) String() string { return fmt.Sprintf("page of %d resources", len(p.Resources)) }
+
+// LogValue returns String for log/slog: a page in a log line must not spill
+// documents there, nor the external id in Next.
+func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // List returns a page of the tenant's resources, in ascending byte order of
 // their external ids. opts may be nil.

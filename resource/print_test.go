@@ -5,7 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage/memory"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,5 +32,49 @@ func TestPrintedByValue(t *testing.T) {
 		text, err := json.Marshal(v)
 		require.NoError(t, err)
 		assert.Equal(t, string(res.AppendJSON(nil, nil)), string(text))
+	}
+}
+
+// TestPrinted: nor does anything else that a program may log as it is.
+func TestPrinted(t *testing.T) {
+	c, _ := customers(t)
+	other := strings.Replace(cust(`,"email":"`+marker+`"`), "c-1", marker, 1)
+	res := create(t, c, other)
+	page, err := c.List(ctx, tenant, &resource.ListOptions{Limit: 1})
+	require.NoError(t, err)
+	batch, err := c.CreateBatch(ctx, tenant, [][]byte{[]byte(other), []byte(`{"customerId":"` + marker + `","email":7}`)}, nil)
+	require.NoError(t, err)
+	_, exists := c.Create(ctx, tenant, []byte(other), &resource.CreateOptions{OnConflict: resource.Reject})
+	_, failed := c.Create(ctx, tenant, []byte(other), &resource.CreateOptions{IfAbsent: true})
+	_, gone := c.Get(ctx, tenant, "not "+marker)
+	imported, err := c.Import(ctx, tenant, documents(other, `{"customerId":"`+marker+`","email":7}`), &resource.ImportOptions{Create: resource.CreateOptions{OnConflict: resource.Reject}})
+	require.NoError(t, err)
+	events := make(chan resource.Event, 1)
+	feed := resource.NewFeed(func(e resource.Event) { events <- e }, nil)
+	watched := open(t, schema.Customers(), memory.New(), &resource.Options{Feed: feed})
+	create(t, watched, other)
+	require.NoError(t, feed.Close(ctx))
+	event := <-events
+	typed, err := resource.Decode[resource.Customer](&res.Resource)
+	require.NoError(t, err)
+	typed.CustomerID = "c-1"
+
+	for name, v := range map[string]any{
+		"resource": res.Resource, "result": res, "page": page, "page by value": *page, "batch": batch, "event": event, "typed": typed,
+		"exists": exists, "failed": failed, "gone": gone, "imported": imported, "call": resource.Call{Op: "create", Err: exists},
+	} {
+		for _, verb := range []string{"%v", "%+v"} {
+			assert.NotContains(t, fmt.Sprintf(verb, v), marker, "%s %s", name, verb)
+		}
+		var text, encoded bytes.Buffer
+		slog.New(slog.NewTextHandler(&text, nil)).Info("m", "v", v)
+		assert.NotContains(t, text.String(), marker, name)
+		if name != "typed" { // which is there to be encoded
+			slog.New(slog.NewJSONHandler(&encoded, nil)).Info("m", "v", v)
+			assert.NotContains(t, encoded.String(), marker, name)
+		}
+	}
+	for _, v := range []any{res.Resource, typed} {
+		assert.NotContains(t, fmt.Sprintf("%#v", v), marker)
 	}
 }

@@ -48,5 +48,8 @@ func (r *Resource) Data() []byte { return bytes.Clone(r.shown) }
 // line must not spill personal data there.
 func (r Resource) String() string { return "resource " + r.record.ID.String() }
 
+// GoString is String, for the verb %#v.
+func (r Resource) GoString() string { return r.String() }
+
 // LogValue returns String for log/slog, for the same reason.
 func (r Resource) LogValue() slog.Value { return slog.StringValue(r.String()) }

@@ -53,17 +53,45 @@ func (o Opt[T]) IsZero() bool { return o.state == optUnset }
 // IsNull reports whether the field is to be deleted.
 func (o Opt[T]) IsNull() bool { return o.state == optNull }
 
+// String returns "unset", "null" or "set", and not the value, which may be personal
+// data: a typed document in a log line shows which fields it has.
+func (o Opt[T]) String() string {
+	switch o.state {
+	case optNull:
+		return "null"
+	case optValue:
+		return "set"
+	}
+	return "unset"
+}
+
+// GoString is String, for the verb %#v.
+func (o Opt[T]) GoString() string { return o.String() }
+
 // MarshalJSON returns the value's JSON, or null. A field that is not set is null
-// as well, so it must be left out by omitzero; encoding it is an error.
+// as well, so it must be left out by omitzero; encoding it is an error. So is a value
+// that encodes to null, such as a nil slice, and an empty json.Number, of which
+// encoding/json would make a 0.
 func (o Opt[T]) MarshalJSON() ([]byte, error) {
 	switch o.state {
 	case optNull:
 		return []byte("null"), nil
 	case optValue:
-		return Encode(o.value)
+		if n, ok := any(o.value).(json.Number); ok && n == "" {
+			return nil, errNoNumber
+		}
+		text, err := Encode(o.value)
+		if err == nil && string(text) == "null" {
+			err = errNil
+		}
+		return text, err
 	}
 	return nil, errUnset
 }
+
+var errNoNumber = errors.New("resource: an Opt is set to an empty json.Number: want Null, or a number")
+
+var errNil = errors.New("resource: an Opt is set to a nil value, which would delete the field: want Null, or a value")
 
 var errUnset = errors.New("resource: an Opt that is not set needs the option omitzero, or it would delete the field")
 
@@ -118,7 +146,9 @@ func hasReplacement(text []byte) bool {
 }
 
 // Decode returns a resource's document as a T, a struct or a map. Members that T
-// does not name are left out. Numbers that meet an any are json.Number, so that
+// does not name are left out; as encoding/json has it, the case of letters does not
+// count in that, so T should name all fields of a schema in which names differ by
+// case alone. Numbers that meet an any are json.Number, so that
 // they keep their text; a number field should be json.Number too where that
 // matters. The error holds no value.
 func Decode[T any](r *Resource) (T, error) {
@@ -139,8 +169,10 @@ func decode(text []byte, into any) error {
 // hideValue returns an error that says what kind of value was wrong where, and
 // not what it was.
 func hideValue(what string, err error) error {
-	if errors.Is(err, errUnset) {
-		return errUnset
+	for _, known := range []error{errUnset, errNil, errNoNumber} {
+		if errors.Is(err, known) {
+			return known
+		}
 	}
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {

@@ -177,3 +177,32 @@ func TestTypedErrors(t *testing.T) {
 	when = time.Date(1890, 1, 1, 0, 0, 0, 0, time.FixedZone("LMT", -(4*3600+56*60+2)))
 	assert.Equal(t, resource.Timestamp("1890-01-01T04:56:02Z"), resource.TimestampOf(when))
 }
+
+// TestSetNothing: a value that would arrive as null, or as a number that nobody has
+// set, is an error and no deletion.
+func TestSetNothing(t *testing.T) {
+	for name, document := range map[string]any{
+		"nil slice":    struct{ V resource.Opt[[]string] }{resource.Set([]string(nil))},
+		"nil map":      struct{ V resource.Opt[map[string]int] }{resource.Set(map[string]int(nil))},
+		"nil pointer":  struct{ V resource.Opt[*int] }{resource.Set((*int)(nil))},
+		"raw null":     struct{ V resource.Opt[json.RawMessage] }{resource.Set(json.RawMessage("null"))},
+		"empty number": struct{ V resource.Opt[json.Number] }{resource.Set(json.Number(""))},
+		"nested":       struct{ L []resource.Opt[[]string] }{[]resource.Opt[[]string]{resource.Set([]string(nil))}},
+	} {
+		text, err := resource.Encode(document)
+		assert.ErrorContains(t, err, "want Null", name)
+		assert.Nil(t, text, name)
+	}
+	text, err := resource.Encode(struct {
+		S resource.Opt[[]string]
+		N resource.Opt[json.Number]
+	}{resource.Set([]string{}), resource.Set(json.Number("0"))})
+	require.NoError(t, err)
+	assert.Equal(t, `{"S":[],"N":0}`, string(text))
+}
+
+// TestEncodeWrongType: what the program cannot encode is named by its Go type.
+func TestEncodeWrongType(t *testing.T) {
+	_, err := resource.Encode(struct{ C chan int }{})
+	assert.EqualError(t, err, "resource: cannot encode the Go type chan int")
+}

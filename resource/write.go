@@ -179,7 +179,7 @@ func (c *Collection) attempt(w *writing, old storage.Record, result *Result) (st
 		result.Outcome = Created
 		if !w.hasID { // else from an attempt that met a conflict
 			if w.id, err = c.newID(); err != nil {
-				return old, fmt.Errorf("resource: cannot make an id: %w", err)
+				return old, noID(err)
 			}
 			w.hasID = true
 		}
@@ -204,6 +204,17 @@ func (c *Collection) attempt(w *writing, old storage.Record, result *Result) (st
 		next.UpdatedAt = old.UpdatedAt
 	}
 	return next, nil
+}
+
+// noID is the error of a write whose NewID failed. What it says of a record of its
+// own, it does not say of this one.
+func noID(err error) error {
+	for _, meant := range []error{storage.ErrNotFound, storage.ErrNoChange, storage.ErrDelete} {
+		if errors.Is(err, meant) {
+			err = errors.New(err.Error())
+		}
+	}
+	return fmt.Errorf("resource: cannot make an id: %w", err)
 }
 
 // permits returns why the write may not be made over this record.

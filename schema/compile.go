@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -444,7 +445,19 @@ func rawValue(v any) ([]byte, error) {
 	case json.RawMessage:
 		return slices.Clone([]byte(v)), nil
 	}
-	return nil, fmt.Errorf("a value of Go type %T; want string, bool, int, int64, float64, json.Number or json.RawMessage", v)
+	switch v := reflect.ValueOf(v); v.Kind() { // a type of the program's own
+	case reflect.String:
+		return rawValue(v.String())
+	case reflect.Bool:
+		return rawValue(v.Bool())
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return rawValue(v.Int())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return strconv.AppendUint(nil, v.Uint(), 10), nil
+	case reflect.Float64:
+		return rawValue(v.Float())
+	}
+	return nil, fmt.Errorf("a value of Go type %T; want a string, a bool, an integer, a float64, json.Number or json.RawMessage", v)
 }
 
 // decoded returns the value of a JSON string that has been accepted.

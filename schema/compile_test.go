@@ -63,7 +63,7 @@ func TestCompileMistakes(t *testing.T) {
 		{"enum/wrong-kind", with(Field{Name: "x", Type: String, Enum: []any{"a", 1}}), "/x: value 1 of the enum: want string, found number"},
 		{"enum/twice", with(Field{Name: "x", Type: String, Enum: []any{"a", json.RawMessage(`"\u0061"`)}}), "/x: value 1 of the enum stands there twice"},
 		{"enum/not-the-format", with(Field{Name: "x", Type: String, Format: DateTime, Enum: []any{"today"}}), "/x: value 0 of the enum: want a date-time"},
-		{"enum/go-type", with(Field{Name: "x", Type: Number, Enum: []any{uint8(1)}}), "/x: value 0 of the enum: a value of Go type uint8; want string, bool"},
+		{"enum/go-type", with(Field{Name: "x", Type: Number, Enum: []any{float32(1)}}), "/x: value 0 of the enum: a value of Go type float32; want a string, a bool"},
 		{"default/wrong-kind", with(Field{Name: "x", Type: Boolean, Default: "true"}), "/x: the default: want boolean, found string"},
 		{"default/fraction", with(Field{Name: "x", Type: Integer, Default: 1.5}), "/x: the default: want integer"},
 		{"default/null", with(Field{Name: "x", Type: String, Default: json.RawMessage("null")}), "/x: the default: want string, found null"},
@@ -181,4 +181,38 @@ func TestWantOneOf(t *testing.T) {
 	assert.Equal(t, `want one of "a"`, wantOneOf([]string{`"a"`}))
 	assert.Equal(t, `want one of "a", "b"`, wantOneOf([]string{`"a"`, `"b"`}))
 	assert.Equal(t, `want one of 2 values: "a", …`, wantOneOf([]string{`"a"`, strings.Repeat("b", 200)}))
+}
+
+// TestOwnTypes: the values of a declaration may be constants of the program's own
+// types.
+func TestOwnTypes(t *testing.T) {
+	type state string
+	type level int8
+	type count uint64
+	type share float64
+	type flag bool
+	s := MustCompile(Definition{
+		ID: uuid.MustParse("8a52dbc6-4a44-4f0e-8a63-7f3b7a3b1f10"), Name: "things", ExternalID: "id",
+		Fields: []Field{
+			{Name: "id", Type: String, Required: true},
+			{Name: "state", Type: String, Enum: []any{state("open"), state("shut")}, Default: state("open")},
+			{Name: "level", Type: Integer, Enum: []any{level(-1), level(2)}, Default: level(2)},
+			{Name: "count", Type: Integer, Default: count(math.MaxUint64)},
+			{Name: "share", Type: Number, Default: share(0.5)},
+			{Name: "flag", Type: Boolean, Default: flag(true)},
+		},
+	})
+	shown, err := s.Show([]byte(`{"id":"1"}`))
+	require.NoError(t, err)
+	require.Equal(t, `{"id":"1","state":"open","level":2,"count":18446744073709551615,"share":0.5,"flag":true}`, string(shown))
+	require.Error(t, s.Validate([]byte(`{"id":"1","state":"ajar"}`)))
+	f, err := s.Filter([]Equals{{"state", state("open")}, {"level", level(2)}})
+	require.NoError(t, err)
+	match, err := f.Match(shown)
+	require.NoError(t, err)
+	require.True(t, match)
+	_, err = s.Filter([]Equals{{"state", state("ajar")}})
+	var wrong *FilterError
+	require.ErrorAs(t, err, &wrong)
+	require.Equal(t, CodeEnum, wrong.Violations[0].Code)
 }

@@ -175,3 +175,41 @@ func TestFilterSum(t *testing.T) {
 		seen[s] = i
 	}
 }
+
+func TestEqualsText(t *testing.T) {
+	s := MustCompile(definition(
+		Field{Name: "city", Type: String}, Field{Name: "ok", Type: Boolean}, Field{Name: "n", Type: Integer}, Field{Name: "x", Type: Number},
+		Field{Name: "in", Type: Object, Fields: []Field{{Name: "a/b", Type: Number}}}, Field{Name: "open", Type: Object}, Field{Name: "list", Type: Array},
+	))
+	for _, tt := range []struct {
+		field, text string
+		want        any
+	}{
+		{"city", "true", "true"},
+		{"city", "1", "1"},
+		{"city", "", ""},
+		{"ok", "true", true},
+		{"ok", "false", false},
+		{"ok", "True", "True"},
+		{"ok", "1", "1"},
+		{"n", "12", json.Number("12")},
+		{"x", "-1.50e2", json.Number("-1.50e2")},
+		{"/in/a~1b", "1", json.Number("1")},
+		{"x", " 1", " 1"},
+		{"x", "1\n", "1\n"},
+		{"x", "+1", "+1"},
+		{"x", "01", "01"},
+		{"x", "NaN", "NaN"},
+		{"x", "", ""},
+		{"x", "true", "true"},
+		{"x", "[1]", "[1]"},
+		{"open", "{}", "{}"},
+		{"/open/x", "1", "1"},
+		{"list", "[]", "[]"},
+		{"unknown", "1", "1"},
+		{"/", "1", "1"},
+		{"", "1", "1"},
+	} {
+		require.Equal(t, Equals{tt.field, tt.want}, s.EqualsText(tt.field, tt.text), "%q %q", tt.field, tt.text)
+	}
+}

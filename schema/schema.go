@@ -38,9 +38,9 @@ type Field struct {
 	// Format narrows a String. Optional.
 	Format Format
 	// Enum lists the allowed values of a String, Boolean, Number or Integer.
-	// Optional. Each is one of: string, bool, int, int64, float64,
-	// [json.Number], [json.RawMessage]. Strings are compared by value,
-	// everything else by its text.
+	// Optional. Each is a string, a bool, an integer or a float64, or of a type
+	// made from one of them, or a [json.Number] or [json.RawMessage]. Strings are
+	// compared by value, everything else by its text.
 	Enum []any
 	// Required fields are in every stored document. Items are not marked.
 	Required bool

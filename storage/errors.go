@@ -80,6 +80,10 @@ func (e *OpError) Error() string { return "storage: " + e.Op + ": " + e.Err.Erro
 // Unwrap returns Err.
 func (e *OpError) Unwrap() error { return e.Err }
 
+// MarshalText returns the text, so that loggers which encode an error's fields show
+// no more than that.
+func (e *OpError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // errResults is the error for a BatchStore that returned too few or too many
 // results: nobody can tell then which result belongs to which operation.
 var errResults = errors.New("the store returned a wrong number of results")

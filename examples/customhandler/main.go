@@ -70,8 +70,14 @@ type operation func(w http.ResponseWriter, r *http.Request, tenant storage.Tenan
 func (s service) serve(do operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		// A service looks the tenant up, and whether the caller may act for it.
-		tenant := storage.TenantOf("my-platform", chi.URLParam(r, "tenant"))
-		if err := do(w, r, tenant); err != nil {
+		tenant := storage.TenantOf("my-platform", parameter(r, "tenant"))
+		err := tenant.Validate()
+		if err != nil {
+			err = httpapi.ErrUnknownTenant
+		} else {
+			err = do(w, r, tenant)
+		}
+		if err != nil {
 			fail(w, err)
 		}
 	}
@@ -184,19 +190,22 @@ func (s service) list(w http.ResponseWriter, r *http.Request, tenant storage.Ten
 	return nil
 }
 
-// externalID returns the external id in the path. chi matches the path as it was
-// sent when it has escapes that Go would not make, a%2Fb for one, and hands its
-// parts on as they are; the kit wants the id itself.
-func externalID(r *http.Request) (string, error) {
-	id := chi.URLParam(r, "externalId")
+// parameter returns a parameter of the path. chi matches the path as it was sent
+// when it has escapes that Go would not make, a%2Fb for one, and hands all of its
+// parts on as they are: a tenant taken like that is another one.
+func parameter(r *http.Request, name string) string {
+	text := chi.URLParam(r, name)
 	if r.URL.RawPath != "" {
-		var err error
-		if id, err = url.PathUnescape(id); err != nil {
-			return "", resource.ErrNotFound
-		}
+		text, _ = url.PathUnescape(text) // the server refuses a path that is not valid
 	}
-	r.SetPathValue("externalId", id)
-	return httpapi.ExternalID(r) // or the parameter externalId, if the id is "-"
+	return text
+}
+
+// externalID returns the external id in the path, or the parameter externalId if
+// that is "-".
+func externalID(r *http.Request) (string, error) {
+	r.SetPathValue("externalId", parameter(r, "externalId"))
+	return httpapi.ExternalID(r)
 }
 
 func shape(customer *resource.Resource) json.RawMessage {

@@ -109,6 +109,34 @@ func TestExternalIDs(t *testing.T) {
 	assert.JSONEq(t, `{"status":"listed","customers":[]}`, answer)
 }
 
+// TestTenants: a tenant is the one that was sent, whatever else is in the path.
+func TestTenants(t *testing.T) {
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	require.NoError(t, err)
+	server := httptest.NewServer(routes(customers))
+	defer server.Close()
+	post := func(tenant string) int {
+		res, _ := do(server.URL+"/v2/"+tenant+"/customers", "POST", strings.Replace(ada, "c-1", "a/b", 1))
+		return res.StatusCode
+	}
+	get := func(tenant, id string) int {
+		res, _ := do(server.URL+"/v2/"+tenant+"/customers/"+id, "GET", "")
+		return res.StatusCode
+	}
+	require.Equal(t, 201, post("a%2520b")) // of the tenant "a%20b"
+	for _, id := range []string{"a%2Fb", "-?externalId=a/b"} {
+		assert.Equal(t, 200, get("a%2520b", id))
+		assert.Equal(t, 404, get("a%20b", id), "another tenant")
+	}
+	require.Equal(t, 201, post("a%20b"))
+	require.Equal(t, 201, post("acm%65"))
+	for _, id := range []string{"a%2Fb", "-?externalId=a/b"} {
+		assert.Equal(t, 200, get("a%20b", id))
+		assert.Equal(t, 200, get("acme", id))
+	}
+	assert.Equal(t, 404, post(""), "no tenant")
+}
+
 // TestReadyRoutesBehindChi: the ready routes on chi answer as the API itself.
 func TestReadyRoutesBehindChi(t *testing.T) {
 	router := chi.NewRouter()

@@ -27,7 +27,8 @@
 //
 // Exit codes: 0 when all documents are in, 1 when the import ended early, 2 for bad
 // flags, 3 when some documents failed and all others are in. (Under go run it is 1
-// for all but 0, and the code is printed.)
+// for all but 0, and the code is printed.) A quote that CSV leaves open takes what
+// follows, up to the end of the file, into its field.
 //
 // # Going on
 //
@@ -200,8 +201,19 @@ func (im *importing) run(ctx context.Context, stdin io.Reader) (*resource.Import
 		return nil, err
 	}
 	defer file.Close()
+	opened, err := openstore.Open(ctx, im.store)
+	if err != nil {
+		return nil, fmt.Errorf("-store: %w", err)
+	}
+	result, err := im.into(ctx, opened, file, size)
+	return result, errors.Join(err, opened.Close())
+}
+
+// into imports a file of so many bytes into a store.
+func (im *importing) into(ctx context.Context, opened *openstore.Opened, file io.Reader, size int64) (*resource.ImportResult, error) {
+	var err error
 	if im.positionFile != "" {
-		if im.position, err = openPosition(im.positionFile, im.config); err != nil {
+		if im.position, err = openPosition(im.positionFile, im.config, opened.Place); err != nil {
 			return nil, fmt.Errorf("-position-file: %w", err)
 		}
 		im.from = im.position.Position
@@ -210,17 +222,13 @@ func (im *importing) run(ctx context.Context, stdin io.Reader) (*resource.Import
 	if im.in, err = newInput(ctx, file, im.format, declared, im.ignoreUnknown, im.from); err != nil {
 		return nil, err
 	}
-	opened, err := openstore.Open(ctx, im.store)
-	if err != nil {
-		return nil, fmt.Errorf("-store: %w", err)
-	}
 	collection, err := resource.NewCollection(declared, opened.Store, nil)
 	if err != nil {
-		return nil, errors.Join(err, opened.Close())
+		return nil, err
 	}
 	if im.position != nil { // now, and not after a batch, if it cannot be written
 		if err := im.position.save(im.from); err != nil {
-			return nil, errors.Join(fmt.Errorf("-position-file: %w", err), opened.Close())
+			return nil, fmt.Errorf("-position-file: %w", err)
 		}
 	}
 	opts := &resource.ImportOptions{
@@ -246,7 +254,7 @@ func (im *importing) run(ctx context.Context, stdin io.Reader) (*resource.Import
 	if err == nil && im.position != nil {
 		err = im.position.remove()
 	}
-	return result, errors.Join(err, opened.Close())
+	return result, err
 }
 
 // open returns the file of a path, and its size in bytes or 0 when nobody knows.

@@ -330,7 +330,9 @@ func TestPositionFile(t *testing.T) {
 		return append([]string{"-store", "sqlite:" + db, "-batch", "5", "-position-file", position}, more...)
 	}
 	save := func(text string) { require.NoError(t, os.WriteFile(position, []byte(text), 0o600)) }
-	save(fmt.Sprintf(`{"position":12,"input":%q,"tenant":"acme","schema":"customers"}`, path))
+	place := "the SQLite file " + db
+	mine := fmt.Sprintf(`{"position":12,"input":%q,"store":%q,"tenant":"acme","schema":"customers"}`, path, place)
+	save(mine)
 	got := do("", args("-tenant", "acme", path)...)
 	assert.Equal(t, exitDone, got.code, got.err)
 	assert.Equal(t, "8 created, 0 updated, 0 unchanged, 0 failed", got.summary())
@@ -340,7 +342,13 @@ func TestPositionFile(t *testing.T) {
 
 	for text, want := range map[string]string{
 		"": "is no position file", "12": "is no position file", `{"position":-1}`: "is no position file",
-		`{"position":12,"input":"y.ndjson","tenant":"globex","schema":"customers"}`: "is the position of another import: of y.ndjson, into the customers of globex",
+		`{"position":12,"input":"y.ndjson","store":"memory","tenant":"globex","schema":"customers"}`: "is the position of another import: of y.ndjson, into the customers of globex in memory",
+
+		strings.Replace(mine, path, "/x", 1):                                        "another import",
+		strings.Replace(mine, place, "the SQLite file /y.db", 1):                    "another import",
+		strings.Replace(mine, "acme", "globex", 1):                                  "another import",
+		strings.Replace(mine, `"customers"`, `"locations"`, 1):                      "another import",
+		strings.Replace(mine, `"customers"`, `"customers","ignoreUnknown":true`, 1): "another import",
 	} {
 		save(text)
 		got = do("", args("-tenant", "acme", path)...)
@@ -358,7 +366,7 @@ func TestPositionFile(t *testing.T) {
 	assert.Contains(t, stderr.String(), "import: the same command goes on from position 13\n")
 	found, err := os.ReadFile(position)
 	require.NoError(t, err)
-	assert.Equal(t, `{"position":13,"input":"-","tenant":"globex","schema":"customers"}`+"\n", string(found))
+	assert.Equal(t, fmt.Sprintf(`{"position":13,"input":"-","store":%q,"tenant":"globex","schema":"customers","ignoreUnknown":false}`+"\n", place), string(found))
 	got = do(customers(20), args("-tenant", "globex", "-format", "ndjson", "-")...)
 	assert.Equal(t, "7 created, 0 updated, 0 unchanged, 0 failed", got.summary())
 	left, err := filepath.Glob(filepath.Join(folder, "position*"))

@@ -12,18 +12,26 @@ import (
 // A positionFile keeps how far an import has come. It knows which import that is:
 // another one would silently leave out documents that nobody has stored.
 type positionFile struct {
-	Position int64  `json:"position"`
-	Input    string `json:"input"`
-	Tenant   string `json:"tenant"`
-	Schema   string `json:"schema"`
+	Position      int64  `json:"position"`
+	Input         string `json:"input"` // the absolute path, or "-"
+	Store         string `json:"store"`
+	Tenant        string `json:"tenant"`
+	Schema        string `json:"schema"`
+	IgnoreUnknown bool   `json:"ignoreUnknown"`
 
 	path string
 }
 
-// openPosition returns the position file of an import, with the position in the
-// file at the path, or 0 when there is none.
-func openPosition(path string, c config) (*positionFile, error) {
-	p := positionFile{Input: c.path, Tenant: c.tenant, Schema: c.schema, path: path}
+// openPosition returns the position file of an import into a store, with the
+// position in the file at the path, or 0 when there is none.
+func openPosition(path string, c config, store string) (*positionFile, error) {
+	p := positionFile{Input: c.path, Store: store, Tenant: c.tenant, Schema: c.schema, IgnoreUnknown: c.ignoreUnknown, path: path}
+	if p.Input != "-" {
+		var err error
+		if p.Input, err = filepath.Abs(p.Input); err != nil {
+			return nil, err
+		}
+	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &p, nil
@@ -37,7 +45,7 @@ func openPosition(path string, c config) (*positionFile, error) {
 	}
 	p.Position = found.Position
 	if found != p {
-		return nil, fmt.Errorf("%s is the position of another import: of %s, into the %s of %s", path, found.Input, found.Schema, found.Tenant)
+		return nil, fmt.Errorf("%s is the position of another import: of %s, into the %s of %s in %s", path, found.Input, found.Schema, found.Tenant, found.Store)
 	}
 	return &p, nil
 }

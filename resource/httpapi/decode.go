@@ -255,7 +255,11 @@ func parseBody(body []byte) (strictjson.Kind, error) {
 	if err := d.Parse(body, strictjson.MaxDepth+1); err != nil {
 		var syntax *strictjson.SyntaxError
 		if errors.As(err, &syntax) {
-			return 0, &schema.SyntaxError{Offset: syntax.Offset, Reason: syntax.Reason}
+			reason := syntax.Reason
+			if strings.Contains(reason, "deeper than "+strconv.Itoa(strictjson.MaxDepth+1)) {
+				reason += " (" + strconv.Itoa(strictjson.MaxDepth) + " within data)"
+			}
+			return 0, &schema.SyntaxError{Offset: syntax.Offset, Reason: reason}
 		}
 		return 0, err
 	}

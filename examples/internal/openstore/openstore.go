@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -57,6 +58,9 @@ func Open(ctx context.Context, name string) (*Opened, error) {
 		store, err := sqlite.Open(ctx, path, nil)
 		if err != nil {
 			return nil, err
+		}
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, errors.Join(err, store.Close())
 		}
 		return &Opened{Store: store, Place: "the SQLite file " + path}, nil
 	case "postgres", "postgresql":
