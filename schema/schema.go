@@ -42,7 +42,9 @@ type Field struct {
 	// made from one of them, or a [json.Number] or [json.RawMessage]. Strings are
 	// compared by value, everything else by its text.
 	Enum []any
-	// Required fields are in every stored document. Items are not marked.
+	// Required fields are in every document that is inserted, and no update
+	// removes them. (One that was stored before the field was required may lack
+	// it.) Items are not marked.
 	Required bool
 	// Default is the value that an absent field gets (filling it in costs a copy
 	// of the document), of the same Go types as Enum; nil for none. It must be

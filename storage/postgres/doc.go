@@ -77,6 +77,27 @@
 // A standby that is written to by mistake gives storage.ErrUnavailable; one
 // that is only read from is stale, and nobody notices.
 //
+// # Errors
+//
+// The text of an error names the operation, what went wrong and the SQLSTATE, never
+// a value. The server's own error, whose text may hold more, is there for errors.As
+// (*pgconn.PgError of pgx).
+//
+//   - storage.ErrUnavailable: no connection within the timeout, or one that was
+//     gone before anything was sent; the server cancelled the statement (57014),
+//     did not grant a lock (55P03), lacks a resource (classes 53 and 58), or takes
+//     no writes, as a standby (25006). For a read also a lost connection. Nothing
+//     was written.
+//   - storage.ErrUnknownOutcome: a write whose connection, server or answer went
+//     away (40003, classes 08 and 57, FATAL errors, the timeout), or whose context
+//     ended, and then the error matches the context's as well.
+//   - storage.ErrConflict, beside its plain meaning: the server rolled a write back
+//     for the sake of another transaction (40001, 40P01). For a read that is
+//     ErrUnavailable, when it happens five times.
+//   - None of these: prepared statements do not work on this connection (26000,
+//     42P05; see PgBouncer), the tables are missing (run Migrate), a privilege is
+//     (42501), or the server refused the statement for another reason.
+//
 // # PgBouncer
 //
 // In transaction mode, PgBouncer before 1.21 does not know the statements that

@@ -1,0 +1,115 @@
+package resource_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+
+	"github.com/google/uuid"
+)
+
+// A field gets another name in three editions of the schema: one that declares
+// both names, a loop over what is stored, and one without the old name.
+func Example_renameAField() {
+	ctx := context.Background()
+	store, tenant := memory.New(), storage.TenantOf("acme", "corner-shop")
+	edition := func(fields ...schema.Field) *resource.Collection {
+		devices, err := resource.NewCollection(schema.MustCompile(schema.Definition{
+			ID: uuid.MustParse("c2a9d7be-5f6b-4f39-9a52-8f3e1f0b6a77"), Name: "devices", ExternalID: "serial",
+			Fields: append([]schema.Field{{Name: "serial", Type: schema.String, Required: true}}, fields...),
+		}), store, nil)
+		if err != nil {
+			panic(err)
+		}
+		return devices
+	}
+	owner, ownerEmail := schema.Field{Name: "owner", Type: schema.String}, schema.Field{Name: "ownerEmail", Type: schema.String}
+
+	devices := edition(owner)
+	if _, err := devices.Create(ctx, tenant, []byte(`{"serial":"d-1","owner":"ada@example.com"}`), nil); err != nil {
+		panic(err)
+	}
+
+	devices = edition(owner, ownerEmail)
+	for device, err := range devices.All(ctx, tenant, nil) {
+		if err != nil {
+			panic(err)
+		}
+		var old struct {
+			Owner *string `json:"owner"`
+		}
+		if err := json.Unmarshal(device.Data(), &old); err != nil {
+			panic(err)
+		}
+		if old.Owner == nil {
+			continue
+		}
+		patch, err := resource.Encode(map[string]any{"owner": nil, "ownerEmail": *old.Owner})
+		if err != nil {
+			panic(err)
+		}
+		// A client that was faster has written an ownerEmail perhaps: look again.
+		res, err := devices.Patch(ctx, tenant, device.ExternalID(), patch, &resource.PatchOptions{IfRevision: device.Revision()})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println("changed:", res.Changed(), "removed:", res.Removed())
+	}
+
+	devices = edition(ownerEmail)
+	device, err := devices.Get(ctx, tenant, "d-1")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%s\n", device.Data())
+	// Output:
+	// changed: [/ownerEmail] removed: [/owner]
+	// {"serial":"d-1","ownerEmail":"ada@example.com"}
+}
+
+// A rule that no schema can say, here one about two fields, is checked on the
+// document as the write would leave it.
+func ExampleCollection_Create_ruleOfYourOwn() {
+	ctx := context.Background()
+	customers, tenant := shop(nil)
+	errReach := errors.New("a customer who takes text messages needs a phone")
+	create := func(data string) (*resource.Result, error) {
+		for {
+			would, err := customers.Create(ctx, tenant, []byte(data), &resource.CreateOptions{DryRun: true})
+			if err != nil {
+				return nil, err
+			}
+			c, err := resource.Decode[resource.Customer](&would.Resource)
+			if err != nil {
+				return nil, err
+			}
+			if _, reachable := c.Phone.Get(); !c.SMSOptOut.Or(true) && !reachable {
+				return nil, errReach
+			}
+			// Written if it is still about the same state, 0 for none.
+			res, err := customers.Create(ctx, tenant, []byte(data), &resource.CreateOptions{
+				If: func(current storage.Revision) bool { return current == would.Revision() },
+			})
+			if !errors.Is(err, resource.ErrPrecondition) {
+				return res, err
+			}
+		}
+	}
+	for _, data := range []string{`{"customerId":"c-1","smsOptOut":false}`, `{"customerId":"c-1","smsOptOut":false,"phone":"555-0100"}`} {
+		res, err := create(data)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(res.Outcome, res.Changed())
+	}
+	// Output:
+	// a customer who takes text messages needs a phone
+	// updated [/smsOptOut /phone]
+}
