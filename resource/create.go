@@ -45,7 +45,7 @@ type CreateOptions struct {
 }
 
 // Create stores a new resource for the tenant, or merges data into the resource
-// that has its external id already. data is one JSON object, the whole document
+// that has its external id already: an upsert, unless opts say [Reject]. data is one JSON object, the whole document
 // or a merge patch for a resource that exists (RFC 7396); it is not kept and may
 // be changed afterwards. opts may be nil. The tenant's resource is changed
 // completely or, with an error, not at all; only [storage.ErrUnknownOutcome]

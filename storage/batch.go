@@ -132,32 +132,19 @@ func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error)
 	if err := ctx.Err(); err != nil {
 		return nil, &OpError{Op: "put many", Err: err}
 	}
-	results := make([]PutResult, 0, len(ops))
 	batch, ok := store.(BatchStore)
 	if !ok {
-		for _, op := range ops {
-			rev, err := store.Put(ctx, op.Record, op.Expect)
-			results = append(results, PutResult{Revision: rev, Err: err})
+		results := make([]PutResult, len(ops))
+		for i, op := range ops {
+			results[i].Revision, results[i].Err = store.Put(ctx, op.Record, op.Expect)
 		}
 		return results, nil
 	}
-	size := batchSize(store, len(ops))
-	for len(ops) > 0 {
-		n := min(size, len(ops))
-		part, err := batch.PutMany(ctx, ops[:n])
-		if err == nil && len(part) != n {
-			err = fmt.Errorf("%w: %w", ErrUnknownOutcome, errResults)
-		}
-		if err != nil {
-			part = make([]PutResult, n)
-			for i, op := range ops[:n] {
-				part[i].Err = &OpError{Op: "put many", Key: op.Record.Key, Err: err}
-			}
-		}
-		results = append(results, part...)
-		ops = ops[n:]
-	}
-	return results, nil
+	return writeMany(store, ops, func(part []PutOp) ([]PutResult, error) {
+		return batch.PutMany(ctx, part)
+	}, func(op PutOp, err error) PutResult {
+		return PutResult{Err: &OpError{Op: "put many", Key: op.Record.Key, Err: err}}
+	}), nil
 }
 
 // DeleteMany deletes many records, each by a compare-and-swap of its own: it is
@@ -180,31 +167,39 @@ func DeleteMany(ctx context.Context, store Store, ops []DeleteOp) ([]error, erro
 	if err := ctx.Err(); err != nil {
 		return nil, &OpError{Op: "delete many", Err: err}
 	}
-	results := make([]error, 0, len(ops))
 	batch, ok := store.(BatchDeleter)
 	if !ok {
-		for _, op := range ops {
-			results = append(results, store.Delete(ctx, op.Key, op.Expect))
+		results := make([]error, len(ops))
+		for i, op := range ops {
+			results[i] = store.Delete(ctx, op.Key, op.Expect)
 		}
 		return results, nil
 	}
-	size := batchSize(store, len(ops))
-	for len(ops) > 0 {
-		n := min(size, len(ops))
-		part, err := batch.DeleteMany(ctx, ops[:n])
-		if err == nil && len(part) != n {
+	return writeMany(store, ops, func(part []DeleteOp) ([]error, error) {
+		return batch.DeleteMany(ctx, part)
+	}, func(op DeleteOp, err error) error {
+		return &OpError{Op: "delete many", Key: op.Key, Err: err}
+	}), nil
+}
+
+// writeMany hands operations to a store in parts that it takes, and returns their
+// results; failed makes that of an operation from an error of its whole part.
+func writeMany[O, R any](store Store, ops []O, write func([]O) ([]R, error), failed func(O, error) R) []R {
+	results := make([]R, 0, len(ops))
+	for part := range slices.Chunk(ops, max(1, batchSize(store, len(ops)))) {
+		some, err := write(part)
+		if err == nil && len(some) != len(part) {
 			err = fmt.Errorf("%w: %w", ErrUnknownOutcome, errResults)
 		}
-		if err != nil {
-			part = make([]error, n)
-			for i, op := range ops[:n] {
-				part[i] = &OpError{Op: "delete many", Key: op.Key, Err: err}
-			}
+		if err == nil {
+			results = append(results, some...)
+			continue
 		}
-		results = append(results, part...)
-		ops = ops[n:]
+		for _, op := range part {
+			results = append(results, failed(op, err))
+		}
 	}
-	return results, nil
+	return results
 }
 
 // checkBatch returns the first key that is not valid or there twice, with the

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The errors that programs decide on. Test for them with errors.Is: stores
@@ -75,7 +76,9 @@ type OpError struct {
 }
 
 // Error names the operation and the reason.
-func (e *OpError) Error() string { return "storage: " + e.Op + ": " + e.Err.Error() }
+func (e *OpError) Error() string {
+	return "storage: " + e.Op + ": " + strings.TrimPrefix(e.Err.Error(), "storage: ")
+}
 
 // Unwrap returns Err.
 func (e *OpError) Unwrap() error { return e.Err }

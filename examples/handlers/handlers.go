@@ -19,7 +19,7 @@ func NewHooks(tokens map[string]httpapi.Principal, tenants map[string]storage.Te
 			if !ok {
 				return p, httpapi.ErrUnauthenticated // 401
 			}
-			return p, nil
+			return p, nil // confined to p.Tenant; to act for all, it must be Unconfined
 		},
 		ResolveTenant: func(ctx context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
 			if name == "" { // no header reach-tenant-id: the caller's own
