@@ -14,8 +14,8 @@ import (
 // errors.As can find in Err.
 type Call struct {
 	// Op is the method: "create", "patch", "delete", "get", "list", "create
-	// batch", "patch batch" or "delete batch". An import is its batches, and All
-	// its pages.
+	// batch", "patch batch", "delete batch" or "get batch". An import is its
+	// batches, and All its pages.
 	Op     string
 	Tenant storage.Tenant
 	Schema string // the schema's name

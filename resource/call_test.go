@@ -64,6 +64,7 @@ func TestOnCall(t *testing.T) {
 		{"conflicts for ever", 1000, func() { _, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"z"}`), nil) }, "patch {0 0 0 0 1} 0 256 conflict"},
 		{"found", 0, func() { _, _ = c.Get(withValue, tenant, "c-1") }, "get {0 0 0 0 0} 1 0 "},
 		{"not found", 0, func() { _, _ = c.Get(withValue, tenant, "c-2") }, "get {0 0 0 0 0} 0 0 not_found"},
+		{"get batch", 0, func() { _, _ = c.GetBatch(withValue, tenant, []string{"c-2", "c-1", "c-1"}) }, "get batch {0 0 0 0 0} 2 0 "},
 		{"batch", 0, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(3, ""), []byte(`{`)), nil) }, "create batch {3 0 0 0 1} 0 3 "},
 		{"patch batch", 0, func() { _, _ = c.PatchBatch(withValue, tenant, patches(4, `{"email":"x"}`), nil) }, "patch batch {0 3 0 0 1} 0 4 "},
 		{"list", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Limit: 3}) }, "list {0 0 0 0 0} 3 0 "},

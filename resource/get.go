@@ -42,6 +42,62 @@ func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID 
 	return c.read("get", rec)
 }
 
+// GetBatch returns the tenant's resources with these external ids, at the places of
+// the ids: nil where there is none, and for an id that no resource can have. An id
+// may come several times. Each is as of a moment during the call; together they are
+// no snapshot. A store that takes batches (storage.BatchStore) is asked once, or as
+// often as its limits demand.
+//
+// It returns [storage.ErrInvalid] when the tenant is not valid, [ErrBatchSize] for
+// more ids than Options.MaxBatch, a [*schema.CorruptError] when a stored document is
+// not a JSON object, and otherwise what the store reports.
+func (c *Collection) GetBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) ([]*Resource, error) {
+	start := c.start()
+	resources, found, err := c.getBatch(ctx, tenant, externalIDs)
+	if c.onCall != nil {
+		c.called(ctx, start, Call{Op: "get batch", Tenant: tenant, Found: found, Err: err})
+	}
+	return resources, err
+}
+
+func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) (resources []*Resource, found int, err error) {
+	const op = "get batch"
+	if err := c.checkBatch(op, tenant, len(externalIDs), false); err != nil {
+		return nil, 0, err
+	}
+	keys := make([]storage.Key, 0, len(externalIDs))
+	places := make(map[string]int, len(externalIDs)) // in keys
+	for _, id := range externalIDs {
+		key := c.key(tenant, id)
+		if _, known := places[id]; !known && key.Validate() == nil {
+			places[id] = len(keys)
+			keys = append(keys, key)
+		}
+	}
+	records, err := storage.GetMany(ctx, c.store, keys)
+	if err != nil {
+		return nil, 0, fail(op, c.key(tenant, ""), err)
+	}
+	read := make([]*Resource, len(records))
+	for i, rec := range records {
+		if rec.Revision == 0 {
+			continue
+		}
+		if read[i], err = c.read(op, rec); err != nil {
+			return nil, 0, err
+		}
+	}
+	resources = make([]*Resource, len(externalIDs))
+	for i, id := range externalIDs {
+		place, valid := places[id]
+		if valid && read[place] != nil {
+			resources[i] = read[place]
+			found++
+		}
+	}
+	return resources, found, nil
+}
+
 // read returns the resource in a record.
 func (c *Collection) read(op string, rec storage.Record) (*Resource, error) {
 	shown, err := c.schema.Show(rec.Data)

@@ -314,6 +314,18 @@ type row struct {
 // libraryRows are all verbs with all that can be asked of them.
 var libraryRows = []row{
 	{"get", func(s *side, _ loot) { s.get("c-1") }},
+	{"batch of gets", func(s *side, _ loot) {
+		s.have("c-3")
+		got, err := s.c.GetBatch(ctx, s.ours, []string{"c-1", "c-3", "c-2", "c-1"})
+		require.NoError(s.t, err)
+		for _, r := range got {
+			if r == nil {
+				s.tell("none")
+			} else {
+				s.tell("found %d %s", r.Revision(), r.AppendJSON(nil, nil))
+			}
+		}
+	}},
 	{"get, ours is another", func(s *side, _ loot) { s.have("c-3"); s.get("c-1"); s.get("c-3") }},
 	{"create", func(s *side, _ loot) { s.create(ourCust("c-1"), createOptions{}); s.get("c-1") }},
 	{"create a part", func(s *side, _ loot) { s.create([]byte(`{"customerId":"c-1","phone":"1"}`), createOptions{}) }},
