@@ -31,7 +31,8 @@
 // RESOURCE is what [resource.Resource.AppendJSON] makes. The contract has no
 // member for what a write did; the message says whether the resource was created,
 // updated, unchanged or deleted, and a handler of one's own has all of
-// [resource.Result], dropped fields included. Unknown parameters are ignored.
+// [resource.Result], dropped fields included. Unknown parameters are ignored,
+// unless [Options].StrictQuery is set.
 //
 // # Lists
 //
@@ -60,7 +61,8 @@
 //	If-None-Match: *      POST: only if there is none yet, else 412
 //	If-None-Match: "..."  GET: 304 if the client has this one
 //
-// Content that was changed and changed back has another tag. A resource that is
+// [Options].RequirePrecondition refuses writes with neither. Content that was
+// changed and changed back has another tag. A resource that is
 // not there is a 404 before it is a 412, but for a POST, which is about the
 // resource that its data names and would create it. A tag that the service has
 // not made matches nothing, and so does a weak one in If-Match: a proxy that

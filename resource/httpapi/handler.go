@@ -28,6 +28,11 @@ type Options struct {
 	// not know, which the contract ignores: onConflict=reject for
 	// onconflict=reject would otherwise change what is there.
 	StrictQuery bool
+	// RequirePrecondition refuses writes without If-Match or If-None-Match with
+	// 428 (RFC 6585, section 3), so that no client changes what it has not seen.
+	// A client that means to says If-Match: *, or If-None-Match: "" for a POST
+	// that may create or change.
+	RequirePrecondition bool
 	// RequireComplete wants every required field in each POST, as the
 	// published request schema has it, also for a resource that exists. It is
 	// not about PATCH.

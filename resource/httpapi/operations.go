@@ -19,6 +19,18 @@ func (e *endpoint) tenant(r *http.Request, parameters ...string) (storage.Tenant
 	return tenant, err
 }
 
+// preconditions returns those of a write.
+func (e *endpoint) preconditions(r *http.Request) (Preconditions, error) {
+	pre, err := ParsePreconditions(r)
+	if err == nil && pre.Empty() && e.api.opts.RequirePrecondition {
+		err = &Problem{
+			Status:  http.StatusPreconditionRequired,
+			Message: "the request must say over what it may write: send the header If-Match with the ETag of the resource, or If-None-Match: * to create one",
+		}
+	}
+	return pre, err
+}
+
 func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
 	tenant, err := e.tenant(r, "onconflict", "ignoreUnknownFields")
 	if err != nil {
@@ -29,7 +41,7 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	opts.RequireComplete = e.api.opts.RequireComplete
-	pre, err := ParsePreconditions(r)
+	pre, err := e.preconditions(r)
 	if err != nil {
 		return err
 	}
@@ -100,7 +112,7 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pre, err := ParsePreconditions(r)
+	pre, err := e.preconditions(r)
 	if err != nil {
 		return err
 	}
@@ -125,7 +137,7 @@ func (e *endpoint) delete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pre, err := ParsePreconditions(r)
+	pre, err := e.preconditions(r)
 	if err != nil {
 		return err
 	}

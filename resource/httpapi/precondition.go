@@ -66,6 +66,9 @@ type Preconditions struct {
 	match, noneMatch *tagList // nil when the field is absent
 }
 
+// Empty reports whether the request demands nothing.
+func (p Preconditions) Empty() bool { return p == Preconditions{} }
+
 // A tagList is the value of one of the two fields.
 type tagList struct {
 	any  bool // *
@@ -218,7 +221,7 @@ func (p Preconditions) Delete(ctx context.Context, c *resource.Collection, tenan
 // condition returns what the preconditions and another condition demand of a
 // revision, nil for nothing.
 func (p Preconditions) condition(c *resource.Collection, tenant storage.Tenant, other func(storage.Revision) bool) func(storage.Revision) bool {
-	if p == (Preconditions{}) {
+	if p.Empty() {
 		return other
 	}
 	scope := storage.Scope{Tenant: tenant, Schema: c.Schema().ID()}

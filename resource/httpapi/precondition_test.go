@@ -498,3 +498,36 @@ func TestPreconditionsDoNotStarve(t *testing.T) {
 		}
 	}
 }
+
+// TestRequirePrecondition: a write that says nothing of what it is over is refused,
+// and a read is not.
+func TestRequirePrecondition(t *testing.T) {
+	handler, err := httpapi.NewHandler(collection(t), hooks, &httpapi.Options{RequirePrecondition: true})
+	require.NoError(t, err)
+	send := func(method, rest, body string, header ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, route+rest, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer acme")
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+	patch := `{"data":{"phone":"1"}}`
+	assert.Equal(t, 428, send("POST", "", customer("c-1", "")).Code)
+	assert.Equal(t, 404, send("GET", "/c-1", "").Code, "nothing was stored")
+	assert.Equal(t, 200, send("POST", "", customer("c-1", ""), "If-None-Match", "*").Code)
+	assert.Equal(t, 412, send("POST", "", customer("c-1", ""), "If-None-Match", "*").Code)
+	assert.Equal(t, 200, send("POST", "", customer("c-1", ""), "If-None-Match", `""`).Code)
+	tag := send("GET", "/c-1", "").Header().Get("ETag")
+	assert.Equal(t, 428, send("PATCH", "/c-1", patch).Code)
+	assert.Equal(t, tag, send("GET", "/c-1", "").Header().Get("ETag"))
+	assert.Equal(t, 200, send("PATCH", "/c-1", patch, "If-Match", tag).Code)
+	assert.Equal(t, 412, send("PATCH", "/c-1", `{"data":{"phone":"2"}}`, "If-Match", tag).Code)
+	assert.Equal(t, 200, send("GET", "", "").Code)
+	w := send("DELETE", "/c-1", "")
+	assert.Equal(t, 428, w.Code)
+	assert.Contains(t, w.Body.String(), `"success":false,"message":"the request must say over what it may write`)
+	assert.Equal(t, 200, send("DELETE", "/c-1", "", "If-Match", "*").Code)
+}
