@@ -62,8 +62,9 @@ const maxBuffer = 64 << 10
 
 // Append is like [Patch] but appends the result to dst and returns the extended
 // slice. Beside its pooled working memory it allocates only when dst has too
-// little room; len(target)+len(patch) bytes always suffice. The spare capacity of dst must not overlap target or
-// patch. On an error it returns dst at its old length.
+// little room; len(target)+len(patch) bytes always suffice. The spare capacity of
+// dst must not overlap target or patch. On an error it returns dst at its old
+// length.
 func Append(dst, target, patch []byte) ([]byte, error) {
 	m := mergers.Get().(*merger)
 	defer m.put()

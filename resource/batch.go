@@ -44,6 +44,18 @@ type ItemResult struct {
 	Err error
 }
 
+// String returns the outcome and the resource's ID, or the error.
+func (i ItemResult) String() string {
+	if i.Result == nil {
+		return fmt.Sprint(i.Err)
+	}
+	return i.Result.Outcome.String() + " " + i.Result.String()
+}
+
+// LogValue returns String for log/slog: an item in a log line must not spill its
+// document there.
+func (i ItemResult) LogValue() slog.Value { return slog.StringValue(i.String()) }
+
 // A BatchResult is what became of a batch. Items has one result for each item,
 // at its position. Counts is of those, and its sum is the number of items.
 type BatchResult struct {

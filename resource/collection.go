@@ -35,8 +35,9 @@ type Options struct {
 }
 
 // A Collection is the resources of one schema in one store. Make it with
-// NewCollection; it is safe for concurrent use. A process should have one for each schema and store, so that
-// its writers queue for a resource rather than compete for it.
+// NewCollection; it is safe for concurrent use. A process should have one for each
+// schema and store, so that its writers queue for a resource rather than compete
+// for it.
 type Collection struct {
 	schema *schema.Schema
 	store  storage.Store

@@ -37,19 +37,19 @@ type CreateOptions struct {
 	IfAbsent bool
 	// If, if not nil, says whether the write may be made over a revision, which
 	// is 0 when there is no resource: otherwise the error is an ErrPrecondition.
-	// It is asked once for each attempt, and must be quick and not call the
-	// collection. Not for batches.
+	// It is asked at most once for each attempt, and must be quick and not call
+	// the collection. Not for batches.
 	If func(current storage.Revision) bool
 	// DryRun gives the result of the write, or its error, and stores nothing.
 	DryRun bool
 }
 
 // Create stores a new resource for the tenant, or merges data into the resource
-// that has its external id already: an upsert, unless opts say [Reject]. data is one JSON object, the whole document
-// or a merge patch for a resource that exists (RFC 7396); it is not kept and may
-// be changed afterwards. opts may be nil. The tenant's resource is changed
-// completely or, with an error, not at all; only [storage.ErrUnknownOutcome]
-// leaves that open.
+// that has its external id already: an upsert, unless opts say [Reject]. data is
+// one JSON object, the whole document or a merge patch for a resource that exists
+// (RFC 7396); it is not kept and may be changed afterwards. opts may be nil. The
+// tenant's resource is changed completely or, with an error, not at all; only
+// [storage.ErrUnknownOutcome] leaves that open.
 //
 // Errors:
 //

@@ -13,7 +13,7 @@ type DeleteOptions struct {
 	// otherwise the error is an ErrPrecondition.
 	IfRevision storage.Revision
 	// If, if not nil, says whether the write may be made over a revision: otherwise
-	// the error is an ErrPrecondition. It is asked once for each attempt, and
+	// the error is an ErrPrecondition. It is asked at most once for each attempt, and
 	// must be quick and not call the collection. Not for batches.
 	If func(current storage.Revision) bool
 	// DryRun gives the result of the call, or its error, and deletes nothing.

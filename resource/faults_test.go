@@ -249,7 +249,10 @@ func TestNewID(t *testing.T) {
 	assert.ErrorIs(t, err, errUnheardOf)
 	assert.Zero(t, store.puts.Load())
 	assert.Equal(t, 1, asked)
-	for _, fail = range []error{storage.ErrNoChange, storage.ErrDelete, fmt.Errorf("id service: %w", storage.ErrNotFound)} {
+	for _, fail = range []error{
+		storage.ErrNoChange, storage.ErrDelete, fmt.Errorf("id service: %w", storage.ErrNotFound), storage.ErrUnknownOutcome, storage.ErrConflict,
+		storage.ErrTooLarge, storage.ErrInvalid, resource.ErrPrecondition, &resource.ExistsError{}, &schema.ValidationError{},
+	} {
 		res, err := c.Create(ctx, tenant, []byte(cust(``)), nil)
 		assert.Nil(t, res)
 		assert.ErrorContains(t, err, "cannot make an id")

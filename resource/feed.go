@@ -102,7 +102,8 @@ type change struct {
 }
 
 // NewFeed returns a feed with its observer, and starts its goroutine. opts may be
-// nil. Close ends it. There is no other way to make a Feed. Without an observer every change is dropped.
+// nil. Close ends it. There is no other way to make a Feed. Without an observer
+// every change is dropped.
 func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
 	f := &Feed{observe: observe, done: make(chan struct{})}
 	if opts != nil {

@@ -64,9 +64,6 @@ func (e DocumentError) Error() string {
 // Unwrap returns Err.
 func (e DocumentError) Unwrap() error { return e.Err }
 
-// MarshalText returns the text, for encoders that would show the fields.
-func (e DocumentError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
-
 // An ImportResult is what an import has done. The counts are of what this import
 // has stored, and do not know of an earlier one.
 type ImportResult struct {

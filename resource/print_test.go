@@ -10,6 +10,7 @@ import (
 
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
 
 	"github.com/stretchr/testify/assert"
@@ -76,5 +77,23 @@ func TestPrinted(t *testing.T) {
 	}
 	for _, v := range []any{res.Resource, typed} {
 		assert.NotContains(t, fmt.Sprintf("%#v", v), marker)
+	}
+	for want, v := range map[string]any{
+		"page of 1 resources": page, "0 created, 0 updated, 1 unchanged, 0 deleted, 1 failed": *batch,
+		"created resource " + event.ID.String(): event, "storage: get: record not found": gone,
+	} {
+		assert.Equal(t, want, fmt.Sprint(v))
+	}
+	// An encoder that meets an error inside of something else looks at its fields.
+	for _, err := range []error{exists, failed, gone, &storage.ConflictError{Current: &storage.Record{Key: customerKey(marker), Data: []byte(marker)}}} {
+		text, jsonErr := json.Marshal(struct{ Err error }{err})
+		require.NoError(t, jsonErr)
+		assert.Equal(t, fmt.Sprintf(`{"Err":%q}`, err.Error()), string(text))
+	}
+	for _, item := range batch.Items {
+		assert.NotContains(t, fmt.Sprintf("%+v", item), marker)
+		var text bytes.Buffer
+		slog.New(slog.NewJSONHandler(&text, nil)).Info("m", "v", item)
+		assert.NotContains(t, text.String(), marker)
 	}
 }

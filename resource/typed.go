@@ -71,7 +71,8 @@ func (o Opt[T]) GoString() string { return o.String() }
 // MarshalJSON returns the value's JSON, or null. A field that is not set is null
 // as well, so it must be left out by omitzero; encoding it is an error. So is a value
 // that encodes to null, such as a nil slice, and an empty json.Number, of which
-// encoding/json would make a 0.
+// encoding/json would make a 0. What is inside a value is not looked at: a nil in a
+// map is a null, and deletes.
 func (o Opt[T]) MarshalJSON() ([]byte, error) {
 	switch o.state {
 	case optNull:

@@ -206,13 +206,11 @@ func (c *Collection) attempt(w *writing, old storage.Record, result *Result) (st
 	return next, nil
 }
 
-// noID is the error of a write whose NewID failed. What it says of a record of its
-// own, it does not say of this one.
+// noID is the error of a write whose NewID failed. What that says of a record of its
+// own, it does not say of this one: only that it was unavailable counts.
 func noID(err error) error {
-	for _, meant := range []error{storage.ErrNotFound, storage.ErrNoChange, storage.ErrDelete} {
-		if errors.Is(err, meant) {
-			err = errors.New(err.Error())
-		}
+	if class := ErrorClass(err); class != "internal" && class != "unavailable" || errors.Is(err, storage.ErrNoChange) || errors.Is(err, storage.ErrDelete) {
+		err = errors.New(err.Error())
 	}
 	return fmt.Errorf("resource: cannot make an id: %w", err)
 }

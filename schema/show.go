@@ -12,8 +12,8 @@ import (
 // text; what is filled in comes last in its object, in the order of the schema.
 // Nothing is validated: a stored value of the wrong type is shown as it is.
 //
-// It returns stored itself when that is the answer. The
-// error is a [*CorruptError] when stored is not a JSON object.
+// It returns stored itself when that is the answer. The error is a
+// [*CorruptError] when stored is not a JSON object.
 func (s *Schema) Show(stored []byte) ([]byte, error) {
 	w := getWalk()
 	defer putWalk(w)

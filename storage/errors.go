@@ -63,6 +63,9 @@ type ConflictError struct {
 // Error says that there was a conflict, and nothing of the record.
 func (e *ConflictError) Error() string { return ErrConflict.Error() }
 
+// MarshalText returns the text, for encoders that would show the record.
+func (e *ConflictError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // Is makes the error match ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -220,4 +221,13 @@ func TestUpdateChecksTheKeyFirst(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrInvalid)
 	require.Zero(t, store.gets)
 	require.False(t, strings.Contains(err.Error(), "acme"))
+}
+
+// TestOpErrorText: an operation that is a part of another says so once.
+func TestOpErrorText(t *testing.T) {
+	inner := &storage.OpError{Op: "get", Key: key("secret"), Err: storage.ErrClosed}
+	require.EqualError(t, &storage.OpError{Op: "update", Key: key("secret"), Err: inner}, "storage: update: get: store is closed")
+	text, err := json.Marshal([]any{inner, &storage.ConflictError{Current: &storage.Record{Key: key("secret")}}})
+	require.NoError(t, err)
+	require.Equal(t, `["storage: get: store is closed","revision conflict"]`, string(text))
 }

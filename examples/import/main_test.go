@@ -339,6 +339,10 @@ func TestPositionFile(t *testing.T) {
 	assert.NoFileExists(t, position)
 	got = do("", args("-tenant", "acme", path)...)
 	assert.Equal(t, "12 created, 0 updated, 8 unchanged, 0 failed", got.summary())
+	t.Chdir(filepath.Dir(path))
+	save(mine)
+	got = do("", args("-tenant", "acme", filepath.Base(path))...)
+	assert.Equal(t, "0 created, 0 updated, 8 unchanged, 0 failed", got.summary(), "the same file by another path")
 
 	for text, want := range map[string]string{
 		"": "is no position file", "12": "is no position file", `{"position":-1}`: "is no position file",

@@ -126,13 +126,19 @@ func CheckQuery(r *http.Request, known ...string) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
-		name, _, _ = strings.Cut(name, "[")
+		if strings.HasPrefix(name, "filter[") {
+			name = "filter"
+		}
 		if slices.Contains(known, name) {
 			continue
 		}
-		wrong := "unknown parameter, want one of: " + strings.Join(known, ", ")
-		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
-			wrong = "unknown parameter, did you mean " + known[i] + "?"
+		wrong := "unknown parameter"
+		i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
+		switch {
+		case i >= 0:
+			wrong += ", did you mean " + known[i] + "?"
+		case len(known) > 0:
+			wrong += ", want one of: " + strings.Join(known, ", ")
 		}
 		if isPlain(name) {
 			wrong = name + ": " + wrong
@@ -149,7 +155,7 @@ const maxUnknown = 20
 
 // isPlain reports whether the name of a parameter can be shown as it is.
 func isPlain(name string) bool {
-	return len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == ""
+	return name != "" && len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.[]") == ""
 }
 
 // A query is the parameters of a request, and what is wrong with them.

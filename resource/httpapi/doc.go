@@ -95,8 +95,8 @@
 // An [API] is a handler for a whole server or for a subtree of one. It matches
 // the path as it was sent, in which a percent-encoded letter is the letter, and
 // redirects nothing. It wants the whole path: mount it without [http.StripPrefix],
-// and say with Options.Prefix where it is. [API.Routes] is the same as a table, for a service that
-// mounts all or some of the routes on a router of its own:
+// and say with Options.Prefix where it is. [API.Routes] is the same as a table, for
+// a service that mounts all or some of the routes on a router of its own:
 //
 //	for _, r := range api.Routes() {
 //		mux.Handle(r.String(), r.Handler)

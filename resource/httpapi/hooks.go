@@ -19,12 +19,24 @@ type Principal struct {
 	// Subject is the service's own word for the caller; it is only handed on
 	// to ResolveTenant.
 	Subject string
-	// Tenant is what the caller is confined to: one business when both parts
-	// are set, one platform when only that part is.
+	// Tenant is what the caller is confined to: one business of a platform when
+	// both parts are set, one platform when only that part is. A caller with a
+	// business and no platform may act for no tenant.
 	Tenant storage.Tenant
-	// Unconfined says that a caller without Tenant may act for every tenant.
-	// Otherwise it may act for none: the zero Principal is nobody.
+	// Unconfined lets a caller whose Tenant is zero act for every tenant; with a
+	// Tenant it has no effect. A caller with neither may act for none.
 	Unconfined bool
+}
+
+// mayActFor reports whether the tenant is within what the caller is confined to.
+func (p Principal) mayActFor(tenant storage.Tenant) bool {
+	switch {
+	case p.Tenant == storage.Tenant{}:
+		return p.Unconfined
+	case p.Tenant.Business == uuid.Nil:
+		return p.Tenant.Platform == tenant.Platform
+	}
+	return p.Tenant == tenant
 }
 
 // Hooks are what a service has to answer about a request. Both are needed, and
@@ -33,8 +45,9 @@ type Hooks struct {
 	// Authenticate returns who is calling. Its error becomes a 401, whatever
 	// it is, except a *Problem, which is answered as it is (a 403, for
 	// instance), and storage.ErrUnavailable and the errors of contexts, which
-	// become a 503: wrap the first when what keeps the tokens is down. Any other
-	// text goes to Options.OnError and never to the client.
+	// become a 503: wrap storage.ErrUnavailable when the service that keeps the
+	// tokens is down. Any other text goes to Options.OnError and never to the
+	// client.
 	Authenticate func(*http.Request) (Principal, error)
 	// ResolveTenant returns the tenant of this name that the principal means;
 	// name is the header reach-tenant-id, "" when it is absent. It returns
@@ -47,7 +60,8 @@ type Hooks struct {
 
 // Tenant returns the tenant that the request is for, by both hooks. Whatever
 // ResolveTenant says, a principal gets [ErrUnknownTenant] for a tenant outside of
-// what it is confined to, just as for one that does not exist. A header that is given twice is a [*Problem] with status 400.
+// what it is confined to, just as for one that does not exist. A header that is
+// given twice is a [*Problem] with status 400.
 func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 	if err := h.validate(); err != nil {
 		return storage.Tenant{}, err
@@ -86,8 +100,7 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 	if err != nil {
 		return storage.Tenant{}, err
 	}
-	nobody := p.Tenant == storage.Tenant{} && !p.Unconfined
-	if nobody || outside(p.Tenant.Platform, tenant.Platform) || outside(p.Tenant.Business, tenant.Business) {
+	if !p.mayActFor(tenant) {
 		return storage.Tenant{}, ErrUnknownTenant
 	}
 	return tenant, nil
@@ -99,6 +112,3 @@ func (h Hooks) validate() error {
 	}
 	return nil
 }
-
-// outside reports whether a caller who is confined to one id asks for another.
-func outside(confined, asked uuid.UUID) bool { return confined != uuid.Nil && confined != asked }

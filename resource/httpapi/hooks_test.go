@@ -145,7 +145,7 @@ func TestConfinement(t *testing.T) {
 		{"platform/of another platform", platform, stranger, false},
 		{"platform/the same id on another platform", platform, mixed, false},
 		{"platform/zero", platform, storage.Tenant{}, false},
-		{"business without platform/its own", halved, acme, true},
+		{"business without platform/its own", halved, acme, false},
 		{"business without platform/another", halved, globex, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -394,6 +394,10 @@ func TestStrictQuery(t *testing.T) {
 		{"create, other case", post("?onConflict=reject", customer("c-1", "")), 400, "onConflict: unknown parameter, did you mean onconflict?"},
 		{"create, unknown", post("?dryRun=true", customer("c-1", "")), 400, "dryRun: unknown parameter, want one of: onconflict, ignoreUnknownFields"},
 		{"name that is not shown", post("?%3Cscript%3E=1", customer("c-1", "")), 400, "unknown parameter, want one of: onconflict, ignoreUnknownFields"},
+		{"create, known with brackets", post("?onconflict[]=reject", customer("c-1", "")), 400, "onconflict[]: unknown parameter, want one of: onconflict, ignoreUnknownFields"},
+		{"create, filter", post("?filter[email]=x", customer("c-1", "")), 400, "filter: unknown parameter, want one of: onconflict, ignoreUnknownFields"},
+		{"no name", post("?=1", customer("c-1", "")), 400, `"unknown parameter, want one of: onconflict, ignoreUnknownFields"`},
+		{"list, limit with brackets", message{method: "GET", target: route + "?limit[]=1"}, 400, "limit[]: unknown parameter"},
 		{"list, known", message{method: "GET", target: route + "?limit=1&cursor=&filter[firstName]=Ada&filter%5Bemail%5D=x"}, 200, ""},
 		{"list, unknown", message{method: "GET", target: route + "?state=active"}, 400, "state: unknown parameter, want one of: cursor, limit, filter"},
 		{"get, known", get("-?externalId=c-1"), 200, ""},
@@ -409,6 +413,10 @@ func TestStrictQuery(t *testing.T) {
 			assert.Contains(t, a.body, tc.line)
 		})
 	}
+	assert.Equal(t, 401, s.direct(t, message{method: "GET", target: route + "/c-1?x=1"}).status, "first things first")
+	r := httptest.NewRequest("GET", "/?x=1", nil)
+	assert.Equal(t, []string{"x: unknown parameter"}, httpapi.ProblemOf(httpapi.CheckQuery(r)).Errors)
+	require.NoError(t, httpapi.CheckQuery(r, "x"))
 	many := make([]string, 1000)
 	for i := range many {
 		many[i] = fmt.Sprintf("p%d=1", i)

@@ -39,17 +39,17 @@ func tagOf(scope storage.Scope, revision storage.Revision) string {
 	return string(append(tag, '"'))
 }
 
-// ParseETag returns the revision of an entity tag that [ETag] has made for a
-// resource of this tenant and schema, for the IfRevision of an item of a batch. It
-// returns 0, which as IfRevision would demand nothing, for any other text: that is
-// a tag which matches no resource.
-func ParseETag(scope storage.Scope, tag string) storage.Revision {
+// ParseETag returns the revision in an entity tag that [ETag] has made for a
+// resource of this tenant and schema: for the IfRevision of an item of a batch. ok is
+// false for any other text, weak tags included: such a tag matches no resource, so
+// fail the item with resource.ErrPrecondition.
+func ParseETag(scope storage.Scope, tag string) (revision storage.Revision, ok bool) {
 	digits, _, _ := strings.Cut(strings.TrimPrefix(tag, `"`), "-")
 	n, err := strconv.ParseUint(digits, 36, 64)
-	if err != nil || tagOf(scope, storage.Revision(n)) != tag {
-		return 0
+	if err != nil || n == 0 || tagOf(scope, storage.Revision(n)) != tag {
+		return 0, false
 	}
-	return storage.Revision(n)
+	return storage.Revision(n), true
 }
 
 // Preconditions are what a request demands of the state of a resource by its

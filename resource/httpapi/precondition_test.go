@@ -243,16 +243,27 @@ func TestPreconditionsAndOptions(t *testing.T) {
 			}
 		})
 	}
+	for _, pre := range []httpapi.Preconditions{good, bad, with("If-None-Match", "*")} {
+		_, err = pre.Create(ctx, customers, storage.Tenant{}, full, nil)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = pre.Patch(ctx, customers, storage.Tenant{}, "c-1", []byte(`{}`), nil)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = pre.Delete(ctx, customers, storage.Tenant{}, "c-1", nil)
+		require.ErrorIs(t, err, storage.ErrInvalid)
+	}
 	create := resource.CreateOptions{DryRun: true}
 	_, err = good.Create(ctx, customers, acme, full, &create)
 	require.NoError(t, err)
 	assert.Equal(t, resource.CreateOptions{DryRun: true}, create)
 
 	scope := storage.Scope{Tenant: acme, Schema: customers.Schema().ID()}
-	assert.Equal(t, first.Revision(), httpapi.ParseETag(scope, tag))
-	scope.Tenant = globex
-	for _, other := range []string{tag, "", "x", `"x"`, "W/" + tag} {
-		assert.Zero(t, httpapi.ParseETag(scope, other))
+	revision, ok := httpapi.ParseETag(scope, tag)
+	assert.True(t, ok)
+	assert.Equal(t, first.Revision(), revision)
+	for _, other := range []string{"", "x", `"x"`, `"0-"`, "W/" + tag, strings.Trim(tag, `"`), tag + tag, strings.ToUpper(tag), tagFor(globex, uint64(revision))} {
+		revision, ok := httpapi.ParseETag(scope, other)
+		assert.False(t, ok, other)
+		assert.Zero(t, revision, other)
 	}
 }
 
@@ -264,12 +275,20 @@ type interfering struct {
 	change func()
 }
 
-func (i *interfering) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	rec, err := i.Store.Get(ctx, key)
+func (i *interfering) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	i.interfere()
+	return i.Store.Put(ctx, rec, expect)
+}
+
+func (i *interfering) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	i.interfere()
+	return i.Store.Delete(ctx, key, expect)
+}
+
+func (i *interfering) interfere() {
 	if i.left.Add(-1) >= 0 {
 		i.change()
 	}
-	return rec, err
 }
 
 // TestPreconditionsAreHeldAgain: when somebody else was faster between the look
@@ -293,8 +312,7 @@ func TestPreconditionsAreHeldAgain(t *testing.T) {
 		{"create/any", "If-Match", "*", 5, createPhone, nil},
 		{"create/still not the tag", "If-None-Match", `"x", "y"`, 5, createPhone, nil},
 		{"create/the tag no more", "If-Match", `TAG, "x"`, 1, createPhone, resource.ErrPrecondition},
-		{"create/always", "If-Match", "*", 1 << 40, createPhone, nil},
-		{"always", "If-None-Match", `"x"`, 1 << 40, patchPhone, nil},
+		{"always", "If-None-Match", `"x"`, 1 << 40, patchPhone, storage.ErrAttempts},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			store := &interfering{Store: memory.New()}
@@ -316,8 +334,10 @@ func TestPreconditionsAreHeldAgain(t *testing.T) {
 			require.NoError(t, err)
 			store.left.Store(tc.times)
 			err = tc.write(pre, c)
+			assert.Equal(t, tc.times > 0, phone > 0)
 			if tc.want == nil {
 				require.NoError(t, err)
+				assert.EqualValues(t, tc.times, phone)
 				return
 			}
 			require.ErrorIs(t, err, tc.want)

@@ -35,7 +35,7 @@
 // revision of one that was lost in a failover, with a probability of about 2^-30.
 //
 // No write is ever repeated by the store. A read that a serializable
-// transaction stands in the way of is tried five times.
+// transaction stands in the way of is tried again, for some 0.2 s.
 //
 // # Contexts and connections
 //
@@ -93,7 +93,7 @@
 //     ended, and then the error matches the context's as well.
 //   - storage.ErrConflict, beside its plain meaning: the server rolled a write back
 //     for the sake of another transaction (40001, 40P01). For a read that is
-//     ErrUnavailable, when it happens five times.
+//     ErrUnavailable, when it happens again and again.
 //   - None of these: prepared statements do not work on this connection (26000,
 //     42P05; see PgBouncer), the tables are missing (run Migrate), a privilege is
 //     (42501), or the server refused the statement for another reason.

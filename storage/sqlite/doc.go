@@ -52,8 +52,8 @@
 // The -wal file grows to some 32 MiB before it is brought into the file and used
 // anew. Reads that overlap keep it from being used anew; once it has 64 MiB the
 // writer waits for those that are under way, and lets neither reads nor writes
-// begin until it has emptied the log. It cannot hold back a Backup, nor the reads of other processes: as long as these last, the
-// -wal file grows with every write.
+// begin until it has emptied the log. It cannot hold back a Backup, nor the reads
+// of other processes: as long as these last, the -wal file grows with every write.
 //
 // # Limits and sizes
 //
@@ -66,8 +66,8 @@
 //
 // # Errors and contexts
 //
-// Each error is a *storage.OpError, but for conflicts and absent records in the
-// results of a batch, which are bare. The text names the operation and SQLite's
+// Each error is a *storage.OpError, but those in the results of a batch may be bare.
+// The text names the operation and SQLite's
 // result code, never a value or a path. The error of the driver, whose text may
 // hold more, is there for errors.As (*sqlite.Error of modernc.org/sqlite), and so
 // is what the file system said, for Open and Backup (*fs.PathError).

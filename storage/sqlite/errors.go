@@ -110,8 +110,7 @@ func (f *fileFailure) Error() string {
 
 func (f *fileFailure) Unwrap() error { return f.err }
 
-// fileFailed is for what the file system refused before anything was done. It
-// may go away.
+// fileFailed is for what the file system refused: there is no store, or no backup.
 func fileFailed(what string, err error) error {
 	return fmt.Errorf("%w: %w", storage.ErrUnavailable, &fileFailure{what, err})
 }

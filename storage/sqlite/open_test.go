@@ -181,6 +181,27 @@ func TestLink(t *testing.T) {
 	require.Equal(t, rev, rec.Revision)
 	require.ErrorIs(t, store.Backup(ctx, link), storage.ErrInvalid)
 
+	// A directory may be a link, too, and lead elsewhere later.
+	one, two, current := filepath.Join(dir, "one"), filepath.Join(dir, "two"), filepath.Join(dir, "current")
+	for _, d := range []string{one, two} {
+		require.NoError(t, os.Mkdir(d, 0o700))
+		other := open(t, filepath.Join(d, "x.db"), nil)
+		_, err = other.Put(ctx, record("k", d), 0)
+		require.NoError(t, err)
+		require.NoError(t, other.Close())
+	}
+	for _, name := range []string{"x.db", "new.db"} {
+		require.NoError(t, os.Symlink(one, current))
+		moved := open(t, filepath.Join(current, name), nil)
+		_, err = moved.Put(ctx, record("in one", "x"), 0)
+		require.NoError(t, err)
+		require.NoError(t, os.Remove(current))
+		require.NoError(t, os.Symlink(two, current))
+		_, err = moved.Get(ctx, key("in one"))
+		require.NoError(t, err, name)
+		require.NoError(t, os.Remove(current))
+	}
+
 	log, err := os.ReadFile(path + "-wal")
 	require.NoError(t, err)
 	lost, link := filepath.Join(dir, "lost.db"), filepath.Join(dir, "link to lost.db")

@@ -157,17 +157,21 @@ func filePath(path string) (string, error) {
 	case err != nil:
 		return "", fileFailed("the directory of the path cannot be read", err)
 	}
-	// SQLite keeps the other files beside the one that a link leads to.
-	switch real, err := filepath.EvalSymlinks(path); {
-	case err == nil:
-		path = real
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", fileFailed("the path cannot be followed", err)
-	default:
-		if _, err := os.Lstat(path); err == nil {
+	// SQLite keeps the other files beside the one that links lead to, and a link
+	// may lead elsewhere by the time that a reader connects.
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			return "", invalid("the path is a link to a file that does not exist")
 		}
+		if real, err = filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			real = filepath.Join(real, filepath.Base(path))
+		}
 	}
+	if err != nil {
+		return "", fileFailed("the path cannot be followed", err)
+	}
+	path = real
 	if file, err := os.Stat(path); err == nil && !file.Mode().IsRegular() {
 		return "", invalid("there is something at the path that is not a regular file")
 	}
