@@ -1,7 +1,6 @@
 package resource_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -133,22 +132,12 @@ func ExampleCollection_PatchBatch() {
 }
 
 func ExampleCollection_Import() {
-	lines := bufio.NewScanner(strings.NewReader(`{"customerId":"c-1","firstName":"Ada","phone":"1"}
+	file := strings.NewReader(`{"customerId":"c-1","firstName":"Ada","phone":"1"}
 {"customerId":"c-5","firstName":"Donald","lastName":"X","createdAt":"2024-05-01T10:00:00Z"}
 {"customerId":"c-6"}
-`))
-	documents := func(yield func([]byte, error) bool) {
-		for lines.Scan() {
-			if !yield(lines.Bytes(), nil) {
-				return
-			}
-		}
-		if err := lines.Err(); err != nil {
-			yield(nil, err)
-		}
-	}
+`)
 	customers, tenant := shop(nil)
-	res, err := customers.Import(context.Background(), tenant, documents, nil)
+	res, err := customers.Import(context.Background(), tenant, resource.NDJSON(file, 0), nil)
 	fmt.Println("created:", res.Created, "updated:", res.Updated, "failed:", res.Failed, "resume at:", res.Position, err)
 	for _, e := range res.Errors {
 		fmt.Println(e)
