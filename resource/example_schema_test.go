@@ -37,29 +37,35 @@ func Example_renameAField() {
 	}
 
 	devices = edition(owner, ownerEmail)
-	for device, err := range devices.All(ctx, tenant, nil) {
-		if err != nil {
-			panic(err)
+	for again := true; again; {
+		again = false
+		for device, err := range devices.All(ctx, tenant, nil) {
+			if err != nil {
+				panic(err)
+			}
+			var old struct {
+				Owner *string `json:"owner"`
+			}
+			if err := json.Unmarshal(device.Data(), &old); err != nil {
+				panic(err)
+			}
+			if old.Owner == nil {
+				continue
+			}
+			patch, err := resource.Encode(map[string]any{"owner": nil, "ownerEmail": *old.Owner})
+			if err != nil {
+				panic(err)
+			}
+			res, err := devices.Patch(ctx, tenant, device.ExternalID(), patch, &resource.PatchOptions{IfRevision: device.Revision()})
+			if errors.Is(err, resource.ErrPrecondition) { // a client was faster: look again
+				again = true
+				continue
+			}
+			if err != nil {
+				panic(err)
+			}
+			fmt.Println("changed:", res.Changed(), "removed:", res.Removed())
 		}
-		var old struct {
-			Owner *string `json:"owner"`
-		}
-		if err := json.Unmarshal(device.Data(), &old); err != nil {
-			panic(err)
-		}
-		if old.Owner == nil {
-			continue
-		}
-		patch, err := resource.Encode(map[string]any{"owner": nil, "ownerEmail": *old.Owner})
-		if err != nil {
-			panic(err)
-		}
-		// A client that was faster has written an ownerEmail perhaps: look again.
-		res, err := devices.Patch(ctx, tenant, device.ExternalID(), patch, &resource.PatchOptions{IfRevision: device.Revision()})
-		if err != nil {
-			panic(err)
-		}
-		fmt.Println("changed:", res.Changed(), "removed:", res.Removed())
 	}
 
 	devices = edition(ownerEmail)
