@@ -50,7 +50,8 @@ type Hooks struct {
 	// client.
 	Authenticate func(*http.Request) (Principal, error)
 	// ResolveTenant returns the tenant of this name that the principal means;
-	// name is the header reach-tenant-id, "" when it is absent. It returns
+	// name is the header reach-tenant-id, "" when it is absent or empty: where
+	// one must be named, refuse that with a *Problem. It returns
 	// ErrUnknownTenant when there is none or when the principal may not act
 	// for it; a tenant that is not valid counts as that. Other errors are
 	// answered as by WriteError: a *Problem as it is, such as a 400 that asks
