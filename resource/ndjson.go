@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 )
 
 // DefaultMaxLine is how many bytes a line of [NDJSON] may have unless a call says
@@ -23,6 +24,7 @@ func NDJSON(r io.Reader, maxLine int) iter.Seq2[[]byte, error] {
 	if maxLine <= 0 {
 		maxLine = DefaultMaxLine
 	}
+	maxLine = min(maxLine, math.MaxInt-1) // readLine looks at one more
 	return func(yield func([]byte, error) bool) {
 		in := bufio.NewReaderSize(r, 64<<10)
 		var buf []byte

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -38,6 +39,7 @@ func TestNDJSON(t *testing.T) {
 		{"too long by two carriage returns", "1234\r\r\n{}", 4, "too long|{}|"},
 		{"too long, at the end", "{}\n12345", 4, "{}|too long|"},
 		{"too long by blanks", "{}   \n[]", 4, "too long|[]|"},
+		{"no bound", "12345\r\n{}", math.MaxInt, "12345|{}|"},
 		{"long", long + "\n{}", 0, long + "|{}|"},
 		{"long, of just the length", long + "\r\n{}", len(long), long + "|{}|"},
 		{"long, too long", long + "\n{}", len(long) - 1, "too long|{}|"},

@@ -25,8 +25,8 @@ type input struct {
 }
 
 // newInput returns the input of a file. The error is of a CSV header.
-func newInput(ctx context.Context, file io.Reader, format string, s *schema.Schema, ignoreUnknown bool, from int64) (*input, error) {
-	in := &input{ctx: ctx, bytes: &counter{r: file}, from: from, first: from}
+func newInput(ctx context.Context, file io.Reader, format string, s *schema.Schema, ignoreUnknown bool) (*input, error) {
+	in := &input{ctx: ctx, bytes: &counter{r: file}}
 	in.rows = newRows(in.bytes, format == "csv")
 	if format != "csv" {
 		return in, nil
@@ -43,6 +43,9 @@ func newInput(ctx context.Context, file io.Reader, format string, s *schema.Sche
 	}
 	return in, nil
 }
+
+// begin says which documents are wanted, before the first is read.
+func (in *input) begin(from int64) { in.from, in.first = from, from }
 
 // documents is the sequence of the documents.
 func (in *input) documents(yield func([]byte, error) bool) {

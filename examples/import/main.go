@@ -201,16 +201,21 @@ func (im *importing) run(ctx context.Context, stdin io.Reader) (*resource.Import
 		return nil, err
 	}
 	defer file.Close()
+	declared := schemas[im.schema]()
+	// Before the store, which may make a file: the header may be wrong.
+	if im.in, err = newInput(ctx, file, im.format, declared, im.ignoreUnknown); err != nil {
+		return nil, err
+	}
 	opened, err := openstore.Open(ctx, im.store)
 	if err != nil {
 		return nil, fmt.Errorf("-store: %w", err)
 	}
-	result, err := im.into(ctx, opened, file, size)
+	result, err := im.into(ctx, opened, declared, size)
 	return result, errors.Join(err, opened.Close())
 }
 
-// into imports a file of so many bytes into a store.
-func (im *importing) into(ctx context.Context, opened *openstore.Opened, file io.Reader, size int64) (*resource.ImportResult, error) {
+// into imports the input, of a file of so many bytes, into a store.
+func (im *importing) into(ctx context.Context, opened *openstore.Opened, declared *schema.Schema, size int64) (*resource.ImportResult, error) {
 	var err error
 	if im.positionFile != "" {
 		if im.position, err = openPosition(im.positionFile, im.config, opened.Place); err != nil {
@@ -218,10 +223,7 @@ func (im *importing) into(ctx context.Context, opened *openstore.Opened, file io
 		}
 		im.from = im.position.Position
 	}
-	declared := schemas[im.schema]()
-	if im.in, err = newInput(ctx, file, im.format, declared, im.ignoreUnknown, im.from); err != nil {
-		return nil, err
-	}
+	im.in.begin(im.from)
 	collection, err := resource.NewCollection(declared, opened.Store, nil)
 	if err != nil {
 		return nil, err

@@ -505,3 +505,12 @@ func TestKill(t *testing.T) {
 		require.Equal(t, r.CreatedAt(), r.UpdatedAt(), "written once, seed %d", seed)
 	})
 }
+
+// TestWrongHeader: an import that cannot begin makes no store.
+func TestWrongHeader(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "x.db")
+	got := do("", "-store", "sqlite:"+db, "-tenant", "acme", write(t, "x.csv", ""))
+	assert.Equal(t, exitEarly, got.code)
+	assert.Contains(t, got.err, "no header row")
+	assert.NoFileExists(t, db)
+}
