@@ -59,7 +59,9 @@ func TestManyMembersBelowALongName(t *testing.T) {
 			require.NoError(t, err)
 			_, _ = res.Changed(), res.Removed()
 			runtime.ReadMemStats(&after)
-			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100*len(tt.request)), "bytes allocated for a request of %d", len(tt.request))
+			// Where every pool is empty, as any may be under -race, a request takes some 110
+			// times its size; all pointers spelled out take 2,000 times.
+			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(400*len(tt.request)), "bytes allocated for a request of %d", len(tt.request))
 		})
 	}
 }
