@@ -43,13 +43,15 @@ type Record struct {
 	// parameter of its own.
 	Revision Revision
 
-	// ID is the identity that the layer above made for the record. Stores
-	// keep it as it is; they check neither that it is set nor that it stays.
-	ID uuid.UUID
-
-	// CreatedAt and UpdatedAt are chosen by the layer above. A store keeps
-	// the instant, truncated to the millisecond, and returns it in UTC. The
-	// years 1 to 9999 must survive, the zero Time among them.
+	// ID is the identity that the layer above made for the record, and CreatedAt
+	// when it did. The Put that creates a record stores them, and no later one
+	// changes them: what an update says of them does not count. Stores do not
+	// check that they are set.
+	//
+	// UpdatedAt is chosen by the layer above as well. Of a time a store keeps the
+	// instant, truncated to the millisecond, and returns it in UTC. The years 1
+	// to 9999 must survive, the zero Time among them.
+	ID                   uuid.UUID
 	CreatedAt, UpdatedAt time.Time
 
 	// Data is returned byte for byte as it was put; nil and empty are the
@@ -93,7 +95,8 @@ type Store interface {
 	Get(ctx context.Context, key Key) (Record, error)
 
 	// Put stores the record if the revision of its key is expect, where 0
-	// demands that the key is absent, and returns the new revision.
+	// demands that the key is absent, and returns the new revision. Over a record
+	// it leaves ID and CreatedAt as they are.
 	// Otherwise it changes nothing and returns ErrConflict; a *[ConflictError]
 	// may carry the record that was in the way. A conflict may be spurious: a
 	// store that cannot tell may give it though the revision was right, but

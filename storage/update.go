@@ -28,8 +28,8 @@ const (
 // same time, in any number of processes, without losing a change.
 //
 // fn is given the record, or one with only Key set and Revision 0 if the key is
-// absent. What it returns is put as it is, except that Revision is ignored and
-// an unset Key is filled in. fn may run several times and only its last result
+// absent. What it returns is put as it is, except that Revision is ignored, an
+// unset Key is filled in, and ID and CreatedAt stay those of a record that is there. fn may run several times and only its last result
 // counts; it must not change old.Data, and must return a new slice.
 //
 //   - fn returns ErrNoChange: nothing is written, and Update returns the
@@ -66,7 +66,7 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 		case fnErr != nil:
 			return Record{}, fnErr
 		default:
-			next, swapErr = replace(ctx, store, key, next, old.Revision)
+			next, swapErr = replace(ctx, store, old, next)
 		}
 		switch {
 		case swapErr == nil:
@@ -81,16 +81,20 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	return fail(err)
 }
 
-// replace puts the record under the key, and returns it with its revision.
-func replace(ctx context.Context, store Store, key Key, rec Record, expect Revision) (_ Record, err error) {
+// replace puts the record in the place of the old one, and returns it as it is
+// then.
+func replace(ctx context.Context, store Store, old, rec Record) (_ Record, err error) {
 	switch rec.Key {
-	case key:
+	case old.Key:
 	case Key{}:
-		rec.Key = key
+		rec.Key = old.Key
 	default:
 		return rec, invalid("the record to put has another key")
 	}
-	rec.Revision, err = store.Put(ctx, rec, expect)
+	if old.Revision != 0 {
+		rec.ID, rec.CreatedAt = old.ID, old.CreatedAt
+	}
+	rec.Revision, err = store.Put(ctx, rec, old.Revision)
 	return rec, err
 }
 

@@ -102,6 +102,9 @@ func TestUpdate(t *testing.T) {
 			old.Key = key("other")
 			return old, nil
 		}, storage.ErrInvalid, "old", 1, 0},
+		{"another identity", nil, func(old storage.Record) (storage.Record, error) {
+			return storage.Record{ID: uuid.Max, CreatedAt: time.Now(), Data: []byte("new")}, nil
+		}, nil, "new", 1, 1},
 		{"conflict", []error{storage.ErrConflict}, appendX, nil, "oldx", 2, 2},
 		{"conflicts", repeat(storage.ErrConflict, 6), appendX, nil, "oldx", 7, 7},
 		{"conflict of another key's record", []error{&storage.ConflictError{Current: &other}}, appendX, nil, "oldx", 2, 2},

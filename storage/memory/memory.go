@@ -62,6 +62,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 	}
 	next := stored(rec, storage.NextRevision(old.Revision))
 	next.Key = old.Key // equal, but without holding on to the caller's string
+	next.ID, next.CreatedAt = old.ID, old.CreatedAt
 	if !e.rec.CompareAndSwap(old, next) {
 		return 0, conflict(e.load())
 	}

@@ -129,14 +129,15 @@ type putColumns struct {
 	sql    string
 	create bool
 
-	numbers          []int // of the operations
-	externalID       pgtype.FlatArray[*pgtype.Text]
-	revision         pgtype.FlatArray[*pgtype.Int8] // of creates the new ones, of updates the expected ones
-	step             storage.Revision               // from the expected ones to the new ones; 0 for creates
-	id               pgtype.FlatArray[*pgtype.UUID]
-	created, updated pgtype.FlatArray[*pgtype.Timestamptz]
-	data             [][]byte
-	start, length    pgtype.FlatArray[*pgtype.Int4] // of each one's piece of all data; start counts from 1
+	numbers       []int // of the operations
+	externalID    pgtype.FlatArray[*pgtype.Text]
+	revision      pgtype.FlatArray[*pgtype.Int8]        // of creates the new ones, of updates the expected ones
+	step          storage.Revision                      // from the expected ones to the new ones; 0 for creates
+	id            pgtype.FlatArray[*pgtype.UUID]        // of creates
+	created       pgtype.FlatArray[*pgtype.Timestamptz] // of creates
+	updated       pgtype.FlatArray[*pgtype.Timestamptz]
+	data          [][]byte
+	start, length pgtype.FlatArray[*pgtype.Int4] // of each one's piece of all data; start counts from 1
 
 	written []bool // which rows the statement wrote
 }
@@ -145,30 +146,30 @@ type putColumns struct {
 // numbers.
 func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.PutOp, numbers []int) *putColumns {
 	c := &putColumns{scope: scope, sql: sql, create: create}
-	if !create {
-		c.step = storage.NextRevision(0)
-	}
 	for _, i := range numbers {
 		if (ops[i].Expect == 0) == create {
 			c.numbers = append(c.numbers, i)
 		}
 	}
 	n := len(c.numbers)
-	c.externalID, c.id = newArray[pgtype.Text](n), newArray[pgtype.UUID](n)
-	c.revision = newArray[pgtype.Int8](n)
-	c.created, c.updated = newArray[pgtype.Timestamptz](n), newArray[pgtype.Timestamptz](n)
+	c.externalID, c.revision, c.updated = newArray[pgtype.Text](n), newArray[pgtype.Int8](n), newArray[pgtype.Timestamptz](n)
+	if create {
+		c.id, c.created = newArray[pgtype.UUID](n), newArray[pgtype.Timestamptz](n)
+	} else {
+		c.step = storage.NextRevision(0)
+	}
 	c.start, c.length = newArray[pgtype.Int4](n), newArray[pgtype.Int4](n)
 	c.data, c.written = make([][]byte, n), make([]bool, n)
 	size := 0
 	for k, i := range c.numbers {
 		rec := &ops[i].Record
-		*c.externalID[k], *c.id[k] = toText(rec.Key.ExternalID), toUUID(rec.ID)
-		revision := ops[i].Expect
+		*c.externalID[k], *c.updated[k] = toText(rec.Key.ExternalID), toTimestamptz(rec.UpdatedAt)
 		if create {
-			revision = storage.FirstRevision()
+			*c.revision[k] = toBigint(storage.FirstRevision())
+			*c.id[k], *c.created[k] = toUUID(rec.ID), toTimestamptz(rec.CreatedAt)
+		} else {
+			*c.revision[k] = toBigint(ops[i].Expect)
 		}
-		*c.revision[k] = toBigint(revision)
-		*c.created[k], *c.updated[k] = toTimestamptz(rec.CreatedAt), toTimestamptz(rec.UpdatedAt)
 		*c.start[k], *c.length[k] = toInteger(size+1), toInteger(len(rec.Data))
 		c.data[k] = rec.Data
 		size += len(rec.Data)
@@ -178,13 +179,15 @@ func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.P
 
 // queue adds the statement to the batch.
 func (c *putColumns) queue(batch *pgx.Batch) {
-	args := append(make([]any, 0, 12), scopeID(c.scope), c.externalID, c.revision, c.id, c.created, c.updated, c.start, c.length)
+	scope, data := scopeID(c.scope), toBytea(bytes.Join(c.data, nil))
+	var queued *pgx.QueuedQuery
 	if c.create {
-		args = append(args, toUUID(c.scope.Tenant.Platform), toUUID(c.scope.Tenant.Business), toUUID(c.scope.Schema))
+		queued = batch.Queue(c.sql, scope, c.externalID, c.revision, c.id, c.created, c.updated, c.start, c.length,
+			toUUID(c.scope.Tenant.Platform), toUUID(c.scope.Tenant.Business), toUUID(c.scope.Schema), data)
 	} else {
-		args = append(args, toBigint(c.step))
+		queued = batch.Queue(c.sql, scope, c.externalID, c.revision, c.updated, c.start, c.length, toBigint(c.step), data)
 	}
-	batch.Queue(c.sql, append(args, toBytea(bytes.Join(c.data, nil)))...).Query(func(rows pgx.Rows) error {
+	queued.Query(func(rows pgx.Rows) error {
 		at := finder{ids: c.externalID}
 		for rows.Next() {
 			i, err := at.find(rows.RawValues())

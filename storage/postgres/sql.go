@@ -77,8 +77,8 @@ ON CONFLICT DO NOTHING`
 
 	updateSQL = `
 UPDATE schema.records
-SET revision = $3, id = $4, created_at = $5, updated_at = $6, data = $8
-WHERE scope = $1 AND external_id = $2 AND revision = $7`
+SET revision = $4, updated_at = $5, data = $6
+WHERE scope = $1 AND external_id = $2 AND revision = $3`
 
 	// The second part sees the table as it was before the first.
 	deleteSQL = `
@@ -114,12 +114,12 @@ RETURNING external_id`
 
 	updateManySQL = `
 UPDATE schema.records AS r
-SET revision = r.revision + $9::bigint, id = k.id, created_at = k.created_at, updated_at = k.updated_at,
-	data = substring($10::bytea FROM k.start FOR k.length)
+SET revision = r.revision + $7::bigint, updated_at = k.updated_at,
+	data = substring($8::bytea FROM k.start FOR k.length)
 FROM (
 	SELECT $1::uuid AS scope, unnest((SELECT $2::text[])) AS external_id, unnest((SELECT $3::bigint[])) AS revision,
-		unnest((SELECT $4::uuid[])) AS id, unnest((SELECT $5::timestamptz[])) AS created_at, unnest((SELECT $6::timestamptz[])) AS updated_at,
-		unnest((SELECT $7::integer[])) AS start, unnest((SELECT $8::integer[])) AS length
+		unnest((SELECT $4::timestamptz[])) AS updated_at,
+		unnest((SELECT $5::integer[])) AS start, unnest((SELECT $6::integer[])) AS length
 	OFFSET 0
 ) AS k
 WHERE r.scope = k.scope AND r.external_id = k.external_id

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"example.com/resourcekit/storage"
@@ -19,21 +20,23 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 	if len(rec.Data) > MaxData {
 		return 0, storage.ErrTooLarge
 	}
-	sql, next := s.sql.create, storage.FirstRevision()
+	next := storage.FirstRevision()
 	if expect != 0 {
-		sql, next = s.sql.update, storage.NextRevision(expect)
+		next = storage.NextRevision(expect)
 	}
 	op := operation{name: "put", key: rec.Key, write: true}
 	rows, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (int64, error) {
-		args := append(make([]any, 0, 10), scopeID(rec.Key.Scope()), rec.Key.ExternalID,
-			toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), toTimestamptz(rec.UpdatedAt))
-		if expect == 0 {
-			args = append(args, toUUID(rec.Key.Tenant.Platform), toUUID(rec.Key.Tenant.Business), toUUID(rec.Key.Schema))
-		} else {
-			args = append(args, toBigint(expect))
-		}
+		key := rec.Key
+		scope, updated, data := scopeID(key.Scope()), toTimestamptz(rec.UpdatedAt), toBytea(rec.Data)
+		var tag pgconn.CommandTag
+		var err error
 		// The data comes last: the driver's buffer need not grow after it.
-		tag, err := conn.Exec(ctx, sql, append(args, toBytea(rec.Data))...)
+		if expect == 0 {
+			tag, err = conn.Exec(ctx, s.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
+				toUUID(key.Tenant.Platform), toUUID(key.Tenant.Business), toUUID(key.Schema), data)
+		} else {
+			tag, err = conn.Exec(ctx, s.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
+		}
 		return tag.RowsAffected(), err
 	})
 	if err != nil {

@@ -32,7 +32,7 @@ const (
 	// ?5 is the revision of the record for an insert, and the expected one otherwise.
 	sqlInsert = "INSERT INTO records (platform, business, schema, external_id, revision, id, created_at, updated_at, data)" +
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"
-	sqlUpdate = "UPDATE records SET revision = ?10, id = ?6, created_at = ?7, updated_at = ?8, data = ?9 WHERE " +
+	sqlUpdate = "UPDATE records SET revision = ?6, updated_at = ?7, data = ?8 WHERE " +
 		ofKey + " AND revision = ?5"
 	sqlDelete = "DELETE FROM records WHERE " + ofKey + " AND revision = ?5"
 	sqlExists = "SELECT 1 FROM records WHERE " + ofKey
@@ -327,7 +327,7 @@ func (w *writer) swap(s *swap) error {
 		expected := revision
 		revision = int64(storage.NextRevision(s.expect))
 		changed, err = w.conn.exec(sqlUpdate, platform, business, schema, id, expected,
-			s.record.ID[:], s.record.CreatedAt.UnixMilli(), s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data), revision)
+			revision, s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data))
 	}
 	if s.rev = storage.Revision(revision); changed == 0 {
 		s.rev, s.err = 0, storage.ErrConflict

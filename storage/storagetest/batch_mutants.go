@@ -139,6 +139,21 @@ var batchMutants = []struct {
 				return results, nil
 			}
 		}},
+	{"makes other identities when it puts many",
+		[]string{"data/metadata"}, func(m *batchMutant) {
+			m.putMany = func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+				results := make([]storage.PutResult, len(ops))
+				for i, op := range ops {
+					if op.Expect != 0 {
+						if results[i].Err = m.Delete(ctx, op.Record.Key, op.Expect); results[i].Err != nil {
+							continue
+						}
+					}
+					results[i].Revision, results[i].Err = m.Put(ctx, op.Record, 0)
+				}
+				return results, nil
+			}
+		}},
 	{"takes in a batch what is too large",
 		[]string{"limit/data"}, func(m *batchMutant) {
 			right := m.Store

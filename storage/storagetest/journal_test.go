@@ -142,9 +142,13 @@ func (j *journal) Put(ctx context.Context, rec storage.Record, expect storage.Re
 		return 0, err
 	}
 	defer j.mu.Unlock()
-	if old, ok := j.records[rec.Key]; ok && old.Revision != expect {
+	old, ok := j.records[rec.Key]
+	switch {
+	case ok && old.Revision != expect:
 		return 0, &storage.ConflictError{Current: &old}
-	} else if !ok && expect != 0 {
+	case ok:
+		rec.ID, rec.CreatedAt = old.ID, old.CreatedAt
+	case expect != 0:
 		return 0, storage.ErrConflict
 	}
 	rec.Revision = j.last + 1

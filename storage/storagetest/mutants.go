@@ -197,6 +197,27 @@ var mutants = []struct {
 				return m.Store.Put(ctx, rec, expect)
 			}
 		}},
+	{"an update makes another identity",
+		[]string{"data/metadata"}, func(m *mutant) {
+			var mu sync.Mutex
+			last := make(map[storage.Key]storage.Record) // as put
+			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				rev, err := m.Store.Put(ctx, rec, expect)
+				if err == nil {
+					last[rec.Key] = rec
+				}
+				return rev, err
+			}
+			m.get = func(ctx context.Context, key storage.Key) (storage.Record, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				rec, err := m.Store.Get(ctx, key)
+				rec.ID = last[key].ID
+				return rec, err
+			}
+		}},
 	{"conflict reported as success",
 		[]string{"swap/put", "race/lost-update", "race/linearizable"}, func(m *mutant) {
 			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
