@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -296,6 +297,7 @@ func addToAll(store storage.Store, todo []storage.Key, line string) error {
 		if err != nil {
 			return err
 		}
+		runtime.Gosched() // so that others get between the reads and the writes
 		ops := make([]storage.PutOp, len(records))
 		for i, rec := range records {
 			ops[i] = storage.PutOp{Record: record(rec.Key, string(rec.Data)+line+"\n"), Expect: rec.Revision}
