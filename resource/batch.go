@@ -189,6 +189,7 @@ type group struct {
 	items     []int          // positions, in their order
 	old, next storage.Record // around its items; Revision 0 is absent
 	keeping   int            // how many items come before the first that changes something
+	recalled  bool           // old may be out of date
 }
 
 // pending is the revision of a record that a batch has made and not stored yet.
@@ -327,8 +328,8 @@ func (b *batch) write(ctx context.Context, groups []*group) {
 		}
 		defer unlock()
 	}
-	for range batchRounds {
-		if groups = b.round(ctx, groups); len(groups) == 0 {
+	for n := range batchRounds {
+		if groups = b.round(ctx, groups, n == 0); len(groups) == 0 {
 			return
 		}
 	}
@@ -345,10 +346,39 @@ func keysOf(groups []*group) []storage.Key {
 	return keys
 }
 
+// read returns the records of the groups. In the first round it does not read
+// those that the store recalls (storage.Recaller), and says so in the groups.
+func (b *batch) read(ctx context.Context, groups []*group, first bool) ([]storage.Record, error) {
+	if _, ok := b.c.store.(storage.Recaller); !ok || !first {
+		for _, g := range groups {
+			g.recalled = false
+		}
+		return storage.GetMany(ctx, b.c.store, keysOf(groups))
+	}
+	records := make([]storage.Record, len(groups))
+	var unknown []*group
+	for i, g := range groups {
+		if records[i], g.recalled = storage.Recall(b.c.store, g.key); !g.recalled {
+			unknown = append(unknown, g)
+		}
+	}
+	read, err := storage.GetMany(ctx, b.c.store, keysOf(unknown))
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range groups {
+		if !g.recalled {
+			records[i], read = read[0], read[1:]
+		}
+	}
+	return records, nil
+}
+
 // round reads the records of the groups, writes what changes, and returns the
-// groups that somebody else was faster for.
-func (b *batch) round(ctx context.Context, groups []*group) (again []*group) {
-	records, err := storage.GetMany(ctx, b.c.store, keysOf(groups))
+// groups that are to be done again: somebody else was faster, or a record was
+// recalled and no swap has shown that it is the stored one.
+func (b *batch) round(ctx context.Context, groups []*group, first bool) (again []*group) {
+	records, err := b.read(ctx, groups, first)
 	if err != nil {
 		for _, g := range groups {
 			b.failAll(g, err)
@@ -359,7 +389,11 @@ func (b *batch) round(ctx context.Context, groups []*group) (again []*group) {
 	for i, g := range groups {
 		switch b.fold(g, records[i]) {
 		case storage.ErrNoChange:
-			b.settle(g)
+			if g.recalled {
+				again = append(again, g)
+			} else {
+				b.settle(g)
+			}
 		case storage.ErrDelete:
 			swaps.deleting = append(swaps.deleting, g)
 			swaps.deletes = append(swaps.deletes, storage.DeleteOp{Key: g.key, Expect: g.old.Revision})
@@ -380,6 +414,8 @@ func (b *batch) round(ctx context.Context, groups []*group) (again []*group) {
 		case errors.Is(err, storage.ErrUnknownOutcome):
 			b.failWrites(g, err)
 		case errors.Is(err, storage.ErrConflict), errors.Is(err, storage.ErrNotFound): // deleted by somebody else
+			again = append(again, g)
+		case g.recalled && errors.Is(err, storage.ErrTooLarge): // what comes of the stored one may be smaller
 			again = append(again, g)
 		default:
 			b.failWrites(g, err)

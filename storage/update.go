@@ -27,6 +27,10 @@ const (
 // no lock while fn runs, and any number of Updates on one key can run at the
 // same time, in any number of processes, without losing a change.
 //
+// With a [Recaller] fn may first be given a record that is out of date. Update
+// then finds that out by the swap, or by a read if fn does not lead to one, and
+// calls fn again.
+//
 // fn is given the record, or one with only Key set and Revision 0 if the key is
 // absent. What it returns is put as it is, except that Revision is ignored, an
 // unset Key is filled in, and ID and CreatedAt stay those of a record that is there. fn may run several times and only its last result
@@ -54,9 +58,18 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	if err := key.Validate(); err != nil {
 		return fail(err)
 	}
-	old, err := getOrAbsent(ctx, store, key)
+	old, recalled := Recall(store, key)
+	err := ctx.Err()
+	if !recalled {
+		old, err = getOrAbsent(ctx, store, key)
+	}
 	for attempt := 1; err == nil; attempt++ {
 		next, fnErr := fn(old)
+		if recalled && fnErr != nil && !errors.Is(fnErr, ErrDelete) {
+			recalled = false // only a swap can show that the record is the stored one
+			old, err = getOrAbsent(ctx, store, key)
+			continue
+		}
 		var swapErr error
 		switch {
 		case errors.Is(fnErr, ErrNoChange), errors.Is(fnErr, ErrDelete) && old.Revision == 0:
@@ -71,11 +84,15 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 		switch {
 		case swapErr == nil:
 			return next, nil
-		case errors.Is(swapErr, ErrUnknownOutcome) || !errors.Is(swapErr, ErrConflict):
+		case errors.Is(swapErr, ErrUnknownOutcome):
+			return fail(swapErr)
+		case recalled && errors.Is(swapErr, ErrTooLarge): // what comes of the stored one may be smaller
+		case !errors.Is(swapErr, ErrConflict):
 			return fail(swapErr)
 		case attempt == maxAttempts:
 			return fail(fmt.Errorf("%w: %w", ErrAttempts, swapErr))
 		}
+		recalled = false
 		old, err = afterConflict(ctx, store, key, attempt, swapErr)
 	}
 	return fail(err)

@@ -39,6 +39,7 @@ var rules = map[string][]string{
 	"schema":              {gjson, sjson, uuid, internal},
 	"storage":             {uuid},
 	"storage/memory":      {"storage", btree, uuid},
+	"storage/recent":      {"storage"},
 	"storage/storagetest": {"storage", "testing", testify, porcupine, uuid},
 	"resource":            {"merge", "schema", "storage", uuid, internal},
 	"resource/httpapi":    {"resource", "schema", "storage", "net/http", gjson, uuid, internal},

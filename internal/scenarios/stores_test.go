@@ -19,6 +19,7 @@ import (
 	"example.com/resourcekit/storage/memory"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/postgres/pgtest"
+	"example.com/resourcekit/storage/recent"
 	"example.com/resourcekit/storage/sqlite"
 )
 
@@ -35,6 +36,38 @@ var stores = []struct {
 	{"memory", openMemory},
 	{"sqlite", openSQLite},
 	{"postgres", openPostgres},
+}
+
+// recallers are stores that recall records, so that writes begin without a read.
+var recallers = []struct {
+	name string
+	open func(testing.TB) storage.Store
+}{
+	{"recent", func(tb testing.TB) storage.Store { return recent.New(memory.New(), 1<<20) }},
+	{"recent over postgres", func(tb testing.TB) storage.Store { return recent.New(openPostgres(tb), 1<<20) }},
+	{"outdated", func(tb testing.TB) storage.Store {
+		return &outdated{Store: recent.New(memory.New(), 1<<20), first: make(map[storage.Key]storage.Record)}
+	}},
+}
+
+// outdated recalls of each key the first record that it ever recalled: each write
+// begins with what is not true any more.
+type outdated struct {
+	*recent.Store
+	mu    sync.Mutex
+	first map[storage.Key]storage.Record
+}
+
+func (o *outdated) Recall(key storage.Key) (storage.Record, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	rec, ok := o.first[key]
+	if !ok {
+		if rec, ok = o.Store.Recall(key); ok {
+			o.first[key] = rec
+		}
+	}
+	return rec, ok
 }
 
 func openMemory(testing.TB) storage.Store { return memory.New() }
@@ -143,6 +176,13 @@ func (n *numbered) Get(ctx context.Context, key storage.Key) (storage.Record, er
 	rec, err := n.Store.Get(ctx, key)
 	rec.Revision = n.up(key, rec.Revision)
 	return rec, err
+}
+
+// Recall implements storage.Recaller, whether or not the store below does.
+func (n *numbered) Recall(key storage.Key) (storage.Record, bool) {
+	rec, ok := storage.Recall(n.Store, key)
+	rec.Revision = n.up(key, rec.Revision)
+	return rec, ok
 }
 
 func (n *numbered) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {

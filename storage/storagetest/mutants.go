@@ -344,6 +344,14 @@ func RunMutants(t *testing.T, newStore func(t *testing.T) storage.Store) {
 			return wrong
 		})
 	}
+	for _, m := range recallMutants {
+		run(m.name, m.caught, func(right storage.Store) storage.Store {
+			return &recallMutant{
+				Store: right, note: m.note,
+				last: make(map[storage.Key]storage.Record), noted: make(map[storage.Key]storage.Record),
+			}
+		})
+	}
 }
 
 // mutantTries is how often a case may try to catch a mutant: some depend on a

@@ -57,7 +57,7 @@ func cases() []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
 		swapCases, raceCases, listCases, tenantCases, dataCases,
-		contextCases, batchCases, limitCases, modelCases, closeCases,
+		contextCases, batchCases, recallCases, limitCases, modelCases, closeCases,
 	} {
 		all = append(all, group...)
 	}

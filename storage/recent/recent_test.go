@@ -1,0 +1,295 @@
+package recent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+	"example.com/resourcekit/storage/recent"
+	"example.com/resourcekit/storage/storagetest"
+)
+
+var ctx = context.Background()
+
+func key(id string) storage.Key {
+	return storage.Key{
+		Tenant:     storage.TenantOf("acme", "main"),
+		Schema:     uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001"),
+		ExternalID: id,
+	}
+}
+
+// batching is memory with batches, whose conflicts do not say what is in the way.
+func batching() storage.Store {
+	return storagetest.Faulty(memory.New(), func(storagetest.Op) storagetest.Fault { return storagetest.Fault{} })
+}
+
+func TestStore(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		below func() storage.Store
+		bytes int
+	}{
+		{"all is remembered", func() storage.Store { return memory.New() }, 1 << 30},
+		{"over a store with batches", batching, 1 << 30},
+		{"room for three records", batching, 2 * 3 * 550},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			storagetest.Run(t, func(*testing.T) storage.Store { return recent.New(tt.below(), tt.bytes) })
+		})
+	}
+}
+
+// counted is a store below that counts calls, and hides what is in the way of
+// a conflict.
+type counted struct {
+	storage.Store
+	calls []string
+	err   error // of the next put
+}
+
+func (c *counted) Get(ctx context.Context, k storage.Key) (storage.Record, error) {
+	c.calls = append(c.calls, "get")
+	return c.Store.Get(ctx, k)
+}
+
+func (c *counted) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	c.calls = append(c.calls, "put")
+	if err := c.err; err != nil {
+		c.err = nil
+		return 0, err
+	}
+	rev, err := c.Store.Put(ctx, rec, expect)
+	if errors.Is(err, storage.ErrConflict) {
+		err = storage.ErrConflict
+	}
+	return rev, err
+}
+
+func (c *counted) Delete(ctx context.Context, k storage.Key, expect storage.Revision) error {
+	c.calls = append(c.calls, "delete")
+	err := c.Store.Delete(ctx, k, expect)
+	if errors.Is(err, storage.ErrConflict) {
+		err = storage.ErrConflict
+	}
+	return err
+}
+
+func appendX(old storage.Record) (storage.Record, error) {
+	old.Data = []byte(string(old.Data) + "x")
+	return old, nil
+}
+
+// TestUpdate: which calls an update takes, after what.
+func TestUpdate(t *testing.T) {
+	mine := errors.New("mine")
+	get := func(t *testing.T, s storage.Store) {
+		_, err := s.Get(ctx, key("k"))
+		require.NoError(t, err)
+	}
+	update := func(t *testing.T, s storage.Store) {
+		_, err := storage.Update(ctx, s, key("k"), appendX)
+		require.NoError(t, err)
+	}
+	remove := func(t *testing.T, s storage.Store) {
+		_, err := storage.Update(ctx, s, key("k"), func(old storage.Record) (storage.Record, error) { return old, storage.ErrDelete })
+		require.NoError(t, err)
+	}
+	// As another process would: past the store.
+	elsewhere := func(do func(*testing.T, storage.Store)) func(*testing.T, storage.Store) {
+		return func(t *testing.T, s storage.Store) {
+			get(t, s)
+			do(t, s.(struct {
+				*recent.Store
+				below storage.Store
+			}).below)
+		}
+	}
+	failing := func(err error) func(storage.Record) (storage.Record, error) {
+		return func(old storage.Record) (storage.Record, error) { return old, err }
+	}
+	for _, tt := range []struct {
+		name   string
+		before func(*testing.T, storage.Store) // the record is there, with the data "old"
+		fn     func(storage.Record) (storage.Record, error)
+		err    error // of the first put
+		want   error
+		calls  string
+		data   string // in the end
+	}{
+		{"nothing", func(*testing.T, storage.Store) {}, appendX, nil, nil, "get put", "oldx"},
+		{"a get", get, appendX, nil, nil, "put", "oldx"},
+		{"a get of many", func(t *testing.T, s storage.Store) {
+			_, err := storage.GetMany(ctx, s, []storage.Key{key("a"), key("k")})
+			require.NoError(t, err)
+		}, appendX, nil, nil, "put", "oldx"},
+		{"a list", func(t *testing.T, s storage.Store) {
+			_, err := s.List(ctx, key("k").Scope(), "", 10)
+			require.NoError(t, err)
+		}, appendX, nil, nil, "get put", "oldx"},
+		{"an update", update, appendX, nil, nil, "put", "oldxx"},
+		{"an update without a change", get, failing(storage.ErrNoChange), nil, nil, "get", "old"},
+		{"an error of fn", get, failing(mine), nil, mine, "get", "old"},
+		{"a delete", get, failing(storage.ErrDelete), nil, nil, "delete", ""},
+		{"after a delete", remove, appendX, nil, nil, "get put", "x"},
+		{"changed elsewhere", elsewhere(update), appendX, nil, nil, "put get put", "oldxx"},
+		{"deleted elsewhere", elsewhere(remove), appendX, nil, nil, "put get put", "x"},
+		{"a delete of what was changed elsewhere", elsewhere(update), failing(storage.ErrDelete), nil, nil, "delete get delete", ""},
+		{"a delete of what was deleted elsewhere", elsewhere(remove), failing(storage.ErrDelete), nil, nil, "delete get", ""},
+		{"no change of what was changed elsewhere", elsewhere(update), failing(storage.ErrNoChange), nil, nil, "get", "oldx"},
+		{"too large, as it was", get, appendX, storage.ErrTooLarge, nil, "put get put", "oldx"},
+		{"unavailable", get, appendX, storage.ErrUnavailable, storage.ErrUnavailable, "put", "old"},
+		{"unknown outcome", get, appendX, storage.ErrUnknownOutcome, storage.ErrUnknownOutcome, "put", "old"},
+		{"unknown outcome that may be too large", get, appendX, errors.Join(storage.ErrUnknownOutcome, storage.ErrTooLarge), storage.ErrUnknownOutcome, "put", "old"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			below := &counted{Store: memory.New()}
+			created := storage.Record{Key: key("k"), ID: uuid.Max, CreatedAt: time.Unix(1e9, 0), Data: []byte("old")}
+			_, err := below.Put(ctx, created, 0)
+			require.NoError(t, err)
+			store := struct {
+				*recent.Store
+				below storage.Store
+			}{recent.New(below, 1<<20), below}
+			tt.before(t, store)
+			below.calls, below.err = nil, tt.err
+
+			got, err := storage.Update(ctx, store, key("k"), tt.fn)
+			require.ErrorIs(t, err, tt.want)
+			assert.Equal(t, tt.calls, strings.Join(below.calls, " "))
+			rec, getErr := below.Get(ctx, key("k"))
+			if tt.data == "" {
+				require.ErrorIs(t, getErr, storage.ErrNotFound)
+				return
+			}
+			require.NoError(t, getErr)
+			assert.Equal(t, tt.data, string(rec.Data))
+			if tt.want == nil {
+				assert.Equal(t, rec, got)
+			}
+			// What went wrong is not remembered: the next one works.
+			_, err = storage.Update(ctx, store, key("k"), appendX)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestUpdateDone: a context that is done has no effect, remembered or not.
+func TestUpdateDone(t *testing.T) {
+	below := &counted{Store: memory.New()}
+	store := recent.New(below, 1<<20)
+	_, err := store.Put(ctx, storage.Record{Key: key("k"), Data: []byte("old")}, 0)
+	require.NoError(t, err)
+	below.calls = nil
+	done, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = storage.Update(done, store, key("k"), func(storage.Record) (storage.Record, error) {
+		t.Error("fn was called")
+		return storage.Record{}, nil
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Empty(t, below.calls)
+}
+
+// TestBound: what is remembered takes no more memory than it may, whatever its
+// size, and what was of use lately stays longest.
+func TestBound(t *testing.T) {
+	for _, size := range []int{0, 100, 1000, 100_000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			const bound = 8 << 20
+			store := recent.New(nowhere{}, bound)
+			before := heap()
+			n := 2 * bound / (size + 100)
+			held := func() (held int) {
+				for i := range n {
+					if _, ok := store.Recall(key(fmt.Sprint(i))); ok {
+						held++
+					}
+				}
+				return held
+			}
+			for i := range n {
+				_, err := store.Put(ctx, storage.Record{Key: key(fmt.Sprint(i)), Data: make([]byte, size)}, 0)
+				require.NoError(t, err)
+				if i%20 == 0 {
+					_, ok := store.Recall(key("0"))
+					require.True(t, ok, "in use all the time")
+				}
+			}
+			took := heap() - before
+			t.Logf("%d of %d records, %d KiB", held(), n, took>>10)
+			assert.Less(t, took, bound+bound/8)
+			assert.Greater(t, held()*(size+700), bound/3, "there is room for more")
+			runtime.KeepAlive(store)
+		})
+	}
+	t.Run("larger than the bound", func(t *testing.T) {
+		store := recent.New(memory.New(), 10_000)
+		rec := storage.Record{Key: key("k"), Data: []byte("small")}
+		var err error
+		rec.Revision, err = store.Put(ctx, rec, 0)
+		require.NoError(t, err)
+		rec.Data = make([]byte, 10_000)
+		_, err = store.Put(ctx, rec, rec.Revision)
+		require.NoError(t, err)
+		_, ok := store.Recall(rec.Key)
+		assert.False(t, ok)
+	})
+	t.Run("none", func(t *testing.T) {
+		store := recent.New(memory.New(), -1)
+		_, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+		require.NoError(t, err)
+		_, ok := store.Recall(key("k"))
+		assert.False(t, ok)
+	})
+}
+
+// nowhere takes every put.
+type nowhere struct{ storage.Store }
+
+func (nowhere) Put(context.Context, storage.Record, storage.Revision) (storage.Revision, error) {
+	return 1, nil
+}
+
+func heap() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// TestClose: nothing is recalled of a store that is closed.
+func TestClose(t *testing.T) {
+	store := recent.New(memory.New(), 1<<20)
+	_, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+	require.NoError(t, err)
+	_, ok := store.Recall(key("k"))
+	require.True(t, ok)
+	require.NoError(t, store.Close())
+	_, ok = store.Recall(key("k"))
+	assert.False(t, ok)
+}
+
+// TestKeepsNoRequest: of an external id that is a piece of a request, only the
+// id is kept.
+func TestKeepsNoRequest(t *testing.T) {
+	store := recent.New(nowhere{}, 1<<20)
+	before := heap()
+	for i := range 16 {
+		request := strings.Repeat("x", 1<<20) + fmt.Sprint("id-", i)
+		_, err := store.Put(ctx, storage.Record{Key: key(request[1<<20:])}, 0)
+		require.NoError(t, err)
+	}
+	assert.Less(t, heap()-before, 1<<20)
+	runtime.KeepAlive(store)
+}

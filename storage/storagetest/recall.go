@@ -1,0 +1,160 @@
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+)
+
+var recallCases = []testCase{
+	{"recall/stored", "What Recall returns is a record as it was stored under the key.", caseRecall},
+}
+
+// caseRecall does everything to some keys that may make a store remember or
+// forget a record, and looks after each call at what it recalls.
+func caseRecall(e *env) {
+	ctx, store, random := context.Background(), e.open(), newRand(uint64(time.Now().UnixNano()))
+	if _, ok := store.(storage.Recaller); !ok {
+		return // it recalls nothing
+	}
+	scopes := confusableScopes()[:3]
+	var keys []storage.Key
+	for _, scope := range scopes {
+		for i := range 4 {
+			keys = append(keys, keyIn(scope, fmt.Sprint("id-", i)))
+		}
+	}
+	current := make(map[storage.Key]storage.Record)
+	all := make(map[storage.Key]map[storage.Revision]storage.Record) // each state there was
+	for _, key := range keys {
+		all[key] = make(map[storage.Revision]storage.Record)
+	}
+	recalled := 0
+	for n := range modelOperations {
+		key := keys[random.IntN(len(keys))]
+		was := current[key]
+		// Times and identities that a store does not keep as they are.
+		rec := record(key, fmt.Sprint("data ", n))
+		rec.ID = uuid.New()
+		rec.CreatedAt = testTime.Add(time.Duration(n) * 1_234_567).In(time.FixedZone("east", 3600))
+		rec.UpdatedAt = rec.CreatedAt.Add(time.Hour + 1)
+		stored := func(rev storage.Revision) {
+			rec.Revision = rev
+			if was.Revision != 0 {
+				rec.ID, rec.CreatedAt = was.ID, was.CreatedAt
+			}
+			current[key], all[key][rev] = rec, rec
+		}
+		switch random.IntN(7) {
+		case 0:
+			rev, err := put(store, rec, was.Revision)
+			require.NoError(e, err)
+			stored(rev)
+		case 1:
+			revisions, err := putMany(store, []storage.PutOp{{Record: rec, Expect: was.Revision}})
+			require.NoError(e, err)
+			stored(revisions[0])
+		case 2: // a conflict
+			_, err := store.Put(ctx, rec, was.Revision^1<<40)
+			require.ErrorIs(e, err, storage.ErrConflict)
+		case 3:
+			results, err := storage.PutMany(ctx, store, []storage.PutOp{{Record: rec, Expect: was.Revision ^ 1<<40}})
+			require.NoError(e, err)
+			require.ErrorIs(e, results[0].Err, storage.ErrConflict)
+		case 4:
+			_, err := store.Get(ctx, key)
+			require.Equal(e, was.Revision == 0, err != nil, "%v", err)
+		case 5:
+			_, err := storage.GetMany(ctx, store, keys)
+			require.NoError(e, err)
+		case 6:
+			if was.Revision == 0 || random.IntN(3) > 0 {
+				break
+			}
+			if random.IntN(2) == 0 {
+				e.mustDelete(store, was)
+			} else {
+				require.NoError(e, settled(func() error {
+					errs, err := storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: key, Expect: was.Revision}})
+					if err != nil {
+						return err
+					}
+					return errs[0]
+				}))
+			}
+			delete(current, key)
+		}
+		for _, key := range keys {
+			rec, ok := storage.Recall(store, key)
+			if !ok {
+				continue
+			}
+			recalled++
+			want, ever := all[key][rec.Revision]
+			require.True(e, ever, "operation %d: a revision that the key never had", n)
+			e.same(want, rec)
+		}
+	}
+	require.NotZero(e, recalled, "records recalled in %d operations", modelOperations)
+}
+
+// recallMutant is a right store that remembers, by itself, what note returns for
+// a Put: of the record that was put, and the one before it.
+type recallMutant struct {
+	storage.Store
+	note func(put, before storage.Record, err error) (storage.Record, bool)
+
+	mu          sync.Mutex
+	last, noted map[storage.Key]storage.Record
+}
+
+func (m *recallMutant) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	rev, err := m.Store.Put(ctx, rec, expect)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rec.Revision = rev
+	rec.CreatedAt, rec.UpdatedAt = rec.CreatedAt.UTC().Truncate(time.Millisecond), rec.UpdatedAt.UTC().Truncate(time.Millisecond)
+	if rec, ok := m.note(rec, m.last[rec.Key], err); ok {
+		m.noted[rec.Key] = rec
+	}
+	if err == nil {
+		m.last[rec.Key] = rec
+	}
+	return rev, err
+}
+
+func (m *recallMutant) Recall(key storage.Key) (storage.Record, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rec, ok := m.noted[key]
+	return rec, ok
+}
+
+// recallMutants are stores that recall what never was, and the cases that must
+// catch it.
+var recallMutants = []struct {
+	name   string
+	caught []string
+	note   func(put, before storage.Record, err error) (storage.Record, bool)
+}{
+	{"recalls what it refused",
+		[]string{"recall/stored"}, func(put, before storage.Record, err error) (storage.Record, bool) {
+			put.Revision = before.Revision
+			return put, err != nil
+		}},
+	{"recalls the identity that an update was given",
+		[]string{"recall/stored"}, func(put, _ storage.Record, err error) (storage.Record, bool) {
+			return put, err == nil
+		}},
+	{"recalls the data from before under the revision from after",
+		[]string{"recall/stored", "race/lost-update"}, func(put, before storage.Record, err error) (storage.Record, bool) {
+			put.Data = before.Data
+			return put, err == nil
+		}},
+}
