@@ -23,7 +23,8 @@
 // when the key has another. There is no unconditional write and no
 // transaction. Programs that change records call [Update], the one loop of
 // read, change and swap; it takes no lock, and two writers that change
-// different things both keep their change.
+// different things both keep their change. A store that remembers records
+// ([Recaller], package recent) saves it the read.
 //
 // # Guarantees of every store
 //

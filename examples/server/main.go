@@ -8,6 +8,7 @@
 //
 //	-addr ADDRESS    where to listen; 127.0.0.1:8080
 //	-store STORE     memory, sqlite:PATH or postgres://USER@HOST/DATABASE
+//	-remember MIB    how much of the records to remember, see package recent; 0
 //	-tenants NAMES   separated by commas; the first is meant when a request names none
 //	-events          log each change that is stored
 //	-v               log each call of the library too
@@ -35,6 +36,7 @@ import (
 	"example.com/resourcekit/examples/internal/openstore"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/recent"
 )
 
 func main() {
@@ -52,6 +54,9 @@ func main() {
 // errFlags is returned for arguments that package flag has complained about.
 var errFlags = errors.New("bad flags")
 
+// maxRemember is the most that -remember takes: 1 GiB.
+const maxRemember = 1 << 10
+
 // shutdownGrace is how long requests may go on after the signal to stop.
 const shutdownGrace = 10 * time.Second
 
@@ -64,6 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:8080", "address to listen on")
 	storeName := flags.String("store", "memory", "where to keep the data: "+openstore.Usage)
+	remember := flags.Int("remember", 0, "MiB of records to remember in front of the store, so that a write of one takes one round trip")
 	tenantNames := flags.String("tenants", "acme,globex", "names of the tenants, separated by commas; the first is meant when a request names none")
 	events := flags.Bool("events", false, "log each change that is stored: what became of a resource of which schema and tenant, and nothing of its data")
 	verbose := flags.Bool("v", false, "log each call of the library, and each change, too")
@@ -75,6 +81,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *remember < 0 || *remember > maxRemember {
+		return fmt.Errorf("-remember: want 0 to %d", maxRemember)
 	}
 	tenants, err := parseTenants(*tenantNames)
 	if err != nil {
@@ -91,7 +100,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	// Last of all: the service's feed and the requests before it need the store.
 	defer opened.Close()
-	service, err := newService(opened.Store, tenants, log, *events)
+	store := opened.Store
+	if *remember > 0 {
+		store = recent.New(store, *remember<<20)
+	}
+	service, err := newService(store, tenants, log, *events)
 	if err != nil {
 		return err
 	}

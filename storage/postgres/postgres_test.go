@@ -13,6 +13,7 @@ import (
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/postgres/pgtest"
+	"example.com/resourcekit/storage/recent"
 	"example.com/resourcekit/storage/storagetest"
 )
 
@@ -27,6 +28,22 @@ const fast = "synchronous_commit=off"
 // server (40001) and reads can meet one.
 func TestStoreSerializable(t *testing.T) {
 	storagetest.RunDurable(t, durable(pgtest.DSN, "default_transaction_isolation=serializable&"+fast))
+}
+
+// TestStoreRemembered runs the suite with package recent in front of the store:
+// two of them on the same records remember what the other one has changed.
+func TestStoreRemembered(t *testing.T) {
+	d := durable(pgtest.DSN, fast)
+	below := d.OpenConn
+	d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
+		store, err := below(ctx, place, wrap)
+		if err != nil {
+			return nil, err
+		}
+		return recent.New(store, 1<<20), nil
+	}
+	d.Open = func(ctx context.Context, place string) (storage.Store, error) { return d.OpenConn(ctx, place, nil) }
+	storagetest.RunDurable(t, d)
 }
 
 // TestStoreBehindPgBouncer runs the suite in the mode that the documentation

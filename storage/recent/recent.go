@@ -129,10 +129,11 @@ func (s *Store) forget(key storage.Key) {
 
 // put notes what became of a Put.
 func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error) {
-	var c *storage.ConflictError
-	switch {
-	case err == nil && expect == 0:
-	case err == nil:
+	if err != nil {
+		s.forget(rec.Key)
+		return
+	}
+	if expect != 0 {
 		// ID and CreatedAt are those of the record before, whatever was given.
 		was, ok := s.Recall(rec.Key)
 		if !ok || was.Revision != expect {
@@ -140,12 +141,6 @@ func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error)
 			return
 		}
 		rec.ID, rec.CreatedAt = was.ID, was.CreatedAt
-	case errors.As(err, &c) && c.Current != nil && c.Current.Key == rec.Key:
-		s.read(*c.Current)
-		return
-	default:
-		s.forget(rec.Key)
-		return
 	}
 	rec.Revision = rev
 	rec.CreatedAt, rec.UpdatedAt = stored(rec.CreatedAt), stored(rec.UpdatedAt)

@@ -1,0 +1,63 @@
+package recent_test
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+	"example.com/resourcekit/storage/recent"
+)
+
+// trips is a store that is a round trip away: it tells of each call.
+type trips struct{ storage.Store }
+
+func (s trips) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
+	fmt.Print("get ")
+	return s.Store.Get(ctx, key)
+}
+
+func (s trips) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	fmt.Print("put ")
+	return s.Store.Put(ctx, rec, expect)
+}
+
+func Example() {
+	ctx, tenant := context.Background(), storage.TenantOf("acme", "main")
+	database := trips{memory.New()} // a postgres.Store, most likely
+	for _, store := range []storage.Store{database, recent.New(database, 16<<20)} {
+		customers, err := resource.NewCollection(schema.Customers(), store, nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, request := range []string{
+			`{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z","phone":"555-0100"}`,
+			`{"customerId":"c-1","phone":"555-0101"}`,
+			`{"customerId":"c-1","phone":null}`,
+		} {
+			res, err := customers.Create(ctx, tenant, []byte(request), nil)
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Println(res.Outcome)
+		}
+		if _, err := customers.Delete(ctx, tenant, "c-1", nil); err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("deleted")
+	}
+	// Output:
+	// get put created
+	// get put updated
+	// get put updated
+	// get deleted
+	// get put created
+	// put updated
+	// put updated
+	// deleted
+}
