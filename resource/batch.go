@@ -102,7 +102,9 @@ func (n *Counts) add(result *Result, err error) {
 // (storage.BatchStore) twice, or as often as the store's limits demand: for all
 // records at once, and to swap all that changed. (Deletes go one by one to a store
 // that is no storage.BatchDeleter.) Only records that somebody else changed in
-// between are read and written again. Any other store is asked key by key. opts may
+// between are read and written again. Records that the store recalls
+// (storage.Recaller) are not read first; where that did not lead to a swap they
+// are, and their items are applied once more. Any other store is asked key by key. opts may
 // be nil and holds for every item; its IfRevision must be 0 and its If nil, for no
 // two resources share a revision.
 //
@@ -349,7 +351,8 @@ func keysOf(groups []*group) []storage.Key {
 // read returns the records of the groups. In the first round it does not read
 // those that the store recalls (storage.Recaller), and says so in the groups.
 func (b *batch) read(ctx context.Context, groups []*group, first bool) ([]storage.Record, error) {
-	if _, ok := b.c.store.(storage.Recaller); !ok || !first {
+	recaller, ok := b.c.store.(storage.Recaller)
+	if !ok || !first {
 		for _, g := range groups {
 			g.recalled = false
 		}
@@ -358,7 +361,7 @@ func (b *batch) read(ctx context.Context, groups []*group, first bool) ([]storag
 	records := make([]storage.Record, len(groups))
 	var unknown []*group
 	for i, g := range groups {
-		if records[i], g.recalled = storage.Recall(b.c.store, g.key); !g.recalled {
+		if records[i], g.recalled = recaller.Recall(g.key); !g.recalled {
 			unknown = append(unknown, g)
 		}
 	}

@@ -25,9 +25,10 @@ type Call struct {
 	DryRun bool
 	// Found is how many resources a get or list returned.
 	Found int
-	// Attempts is how often a write was tried: 1 unless somebody else was faster,
-	// or the store had remembered a record (storage.Recaller) that led nowhere; 0
-	// when it did not get that far. For a batch it is the sum of those of its items.
+	// Attempts is how often a write was tried: 1, and 1 more each time somebody else
+	// was faster or a record that the store recalled (storage.Recaller) did not end
+	// in a swap; 0 when it did not get that far. For a batch it is the sum of those of
+	// its items.
 	Attempts int
 	Duration time.Duration
 	// Err is what the method returns. Errors of items are counted as Failed.

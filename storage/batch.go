@@ -89,7 +89,7 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 		for _, key := range keys {
 			rec, err := getOrAbsent(ctx, store, key)
 			if err != nil {
-				return nil, &OpError{Op: "get many", Key: key, Err: err}
+				return nil, opError("get many", key, err)
 			}
 			records = append(records, rec)
 		}
@@ -104,7 +104,7 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 			err = errResults
 		}
 		if err != nil {
-			return nil, &OpError{Op: "get many", Err: err}
+			return nil, opError("get many", Key{}, err)
 		}
 		if keys = keys[n:]; records == nil {
 			records = slices.Grow(slices.Clip(part), len(keys)) // mostly for no more
@@ -143,7 +143,7 @@ func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error)
 	return writeMany(store, ops, func(part []PutOp) ([]PutResult, error) {
 		return batch.PutMany(ctx, part)
 	}, func(op PutOp, err error) PutResult {
-		return PutResult{Err: &OpError{Op: "put many", Key: op.Record.Key, Err: err}}
+		return PutResult{Err: opError("put many", op.Record.Key, err)}
 	}), nil
 }
 
@@ -178,7 +178,7 @@ func DeleteMany(ctx context.Context, store Store, ops []DeleteOp) ([]error, erro
 	return writeMany(store, ops, func(part []DeleteOp) ([]error, error) {
 		return batch.DeleteMany(ctx, part)
 	}, func(op DeleteOp, err error) error {
-		return &OpError{Op: "delete many", Key: op.Key, Err: err}
+		return opError("delete many", op.Key, err)
 	}), nil
 }
 

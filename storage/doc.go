@@ -24,7 +24,7 @@
 // transaction. Programs that change records call [Update], the one loop of
 // read, change and swap; it takes no lock, and two writers that change
 // different things both keep their change. A store that remembers records
-// ([Recaller], package recent) saves it the read.
+// ([Recaller], package recent) saves Update the read.
 //
 // # Guarantees of every store
 //

@@ -90,6 +90,15 @@ func (e *OpError) Unwrap() error { return e.Err }
 // no more than that.
 func (e *OpError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
+// opError returns the error of an operation, of which a store may have said already
+// what it was.
+func opError(op string, key Key, err error) error {
+	if named, ok := err.(*OpError); ok && named.Op == op {
+		err = named.Err
+	}
+	return &OpError{Op: op, Key: key, Err: err}
+}
+
 // errResults is the error for a BatchStore that returned too few or too many
 // results: nobody can tell then which result belongs to which operation.
 var errResults = errors.New("the store returned a wrong number of results")

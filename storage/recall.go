@@ -1,22 +1,24 @@
 package storage
 
-// Recaller is a Store that remembers records, as package recent makes one of
-// every other. [Update] and the writes of package resource begin with what it
-// recalls, in place of a read. If the record is still the one that is stored, which
-// the swap shows, a round trip is saved; else they read it and begin again.
-// Nothing but a swap ever follows from a record that was recalled.
+// Recaller is a Store that can say from memory what a record was; package recent
+// puts one in front of any Store. [Update] and the batches of package resource
+// begin with what it recalls, in place of a read. If that is still the stored
+// record, the swap succeeds and a round trip is saved; otherwise they read and begin
+// again. Only a swap that succeeds makes count what was recalled.
+//
+// A wrapper around a Recaller that does not implement this hides it.
 type Recaller interface {
 	Store
 
-	// Recall returns a record of the key as it was stored at some time, and
-	// whether there is one. It asks nobody: the record may have been changed or
-	// deleted since. Its Data is read-only.
+	// Recall returns the record of the key exactly as Get would have returned it at
+	// some time (the revision, which is never 0, belongs to everything else in it),
+	// and true; or false if it knows none, which it always may. It asks nobody: the
+	// record may have been changed or deleted since. Its Data is read-only.
 	Recall(key Key) (Record, bool)
 }
 
-// Recall returns what the store recalls of the key, which is nothing if the store
-// is no Recaller.
-func Recall(store Store, key Key) (Record, bool) {
+// recall returns what the store recalls of the key, if it recalls anything.
+func recall(store Store, key Key) (Record, bool) {
 	if r, ok := store.(Recaller); ok {
 		return r.Recall(key)
 	}

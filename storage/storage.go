@@ -95,10 +95,10 @@ type Store interface {
 	Get(ctx context.Context, key Key) (Record, error)
 
 	// Put stores the record if the revision of its key is expect, where 0
-	// demands that the key is absent, and returns the new revision. Over a record
-	// it leaves ID and CreatedAt as they are.
-	// Otherwise it changes nothing and returns ErrConflict; a *[ConflictError]
-	// may carry the record that was in the way. A conflict may be spurious: a
+	// demands that the key is absent, and returns the new revision. Otherwise it
+	// changes nothing and returns ErrConflict; a *[ConflictError] may carry the
+	// record that was in the way. A Put over a record keeps the ID and CreatedAt
+	// that are stored, whatever rec says. A conflict may be spurious: a
 	// store that cannot tell may give it though the revision was right, but
 	// never when the write was applied. ErrTooLarge is for data above the
 	// store's limit.

@@ -27,14 +27,17 @@ const (
 // no lock while fn runs, and any number of Updates on one key can run at the
 // same time, in any number of processes, without losing a change.
 //
-// With a [Recaller] fn may first be given a record that is out of date. Update
-// then finds that out by the swap, or by a read if fn does not lead to one, and
-// calls fn again.
+// With a [Recaller] fn may first be given a record that is out of date, and what it
+// makes of that counts only if the swap succeeds. If fn returns an error other than
+// ErrDelete, or the swap gives ErrConflict or ErrTooLarge, Update reads the stored
+// record and calls fn again. So an fn that refuses or changes nothing runs twice,
+// even if nobody else wrote.
 //
 // fn is given the record, or one with only Key set and Revision 0 if the key is
 // absent. What it returns is put as it is, except that Revision is ignored, an
-// unset Key is filled in, and ID and CreatedAt stay those of a record that is there. fn may run several times and only its last result
-// counts; it must not change old.Data, and must return a new slice.
+// unset Key is filled in, and ID and CreatedAt stay those of a record that is
+// there. fn may run several times and only its last result counts; it must not
+// change old.Data, and must return a new slice.
 //
 //   - fn returns ErrNoChange: nothing is written, and Update returns the
 //     record that fn was given and no error. Revision 0 then says that the
@@ -47,8 +50,8 @@ const (
 //
 // Conflicts are retried, after a random pause from the third on; when the
 // attempts (256) are used up the error matches ErrAttempts and ErrConflict.
-// Every other error of the store is returned at once, ErrUnavailable and
-// ErrUnknownOutcome among them: trying again is the caller's decision, and
+// Every other error of the store, but for what is said of a Recaller, is returned
+// at once, ErrUnavailable and ErrUnknownOutcome among them: trying again is the caller's decision, and
 // after an unknown outcome it takes a fresh read. A context that ends
 // during a pause gives its error. Errors other than fn's own are an *OpError.
 func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
@@ -58,7 +61,7 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	if err := key.Validate(); err != nil {
 		return fail(err)
 	}
-	old, recalled := Recall(store, key)
+	old, recalled := recall(store, key)
 	err := ctx.Err()
 	if !recalled {
 		old, err = getOrAbsent(ctx, store, key)

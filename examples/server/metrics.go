@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/storage/recent"
 )
 
 // metrics are those of the library's calls. All labels are from closed sets: the
@@ -36,7 +37,7 @@ func newMetrics(feed *resource.Feed) *metrics {
 			Name: "resourcekit_writes_total", Help: "Writes by what became of them, items of batches one by one. Dry runs do not count.",
 		}, []string{"schema", "outcome"}),
 		attempts: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "resourcekit_attempts", Help: "How often a single write was tried: 1 unless somebody else was faster.",
+			Name: "resourcekit_attempts", Help: "How often a single write was tried: 1 unless somebody else was faster, or a remembered record did not do.",
 			Buckets: []float64{1, 2, 3, 5, 10, 20, 50, 100, 256},
 		}),
 	}
@@ -46,6 +47,21 @@ func newMetrics(feed *resource.Feed) *metrics {
 		}, func() float64 { return float64(feed.Dropped()) }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// remembers adds what a store remembers.
+func (m *metrics) remembers(store *recent.Store) {
+	counter := func(name, help string, count func(recent.Stats) uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(count(store.Stats())) })
+	}
+	m.registry.MustRegister(
+		counter("resourcekit_recall_hits_total", "Writes that began with a remembered record.", func(s recent.Stats) uint64 { return s.Hits }),
+		counter("resourcekit_recall_misses_total", "Writes whose record was not remembered.", func(s recent.Stats) uint64 { return s.Misses }),
+		counter("resourcekit_recall_outdated_total", "Writes whose remembered record was out of date.", func(s recent.Stats) uint64 { return s.Outdated }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "resourcekit_recall_bytes", Help: "What the remembered records count for.",
+		}, func() float64 { return float64(store.Stats().Bytes) }),
+	)
 }
 
 // handler serves the page for Prometheus.

@@ -14,6 +14,7 @@ import (
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/recent"
 )
 
 // A service is what the server serves: the API, and what those who run it want to
@@ -30,6 +31,9 @@ type service struct {
 func newService(store storage.Store, tenants tenants, log *slog.Logger, events bool) (*service, error) {
 	s := &service{log: log, feed: resource.NewFeed(logEvents(log, events), nil)}
 	s.metrics = newMetrics(s.feed)
+	if remembering, ok := store.(*recent.Store); ok {
+		s.metrics.remembers(remembering)
+	}
 	opts := &resource.Options{Feed: s.feed, OnCall: s.called}
 	var collections []*resource.Collection
 	for _, declared := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {

@@ -15,6 +15,7 @@ import (
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
+	"example.com/resourcekit/storage/recent"
 	"example.com/resourcekit/storage/storagetest"
 )
 
@@ -116,6 +117,27 @@ func TestMetrics(t *testing.T) {
 	for _, name := range []string{"go_goroutines ", "process_resident_memory_bytes "} {
 		assert.Contains(t, page, "\n"+name)
 	}
+}
+
+// TestMetricsOfRemembered: what a store remembers, with records that were changed
+// past it.
+func TestMetricsOfRemembered(t *testing.T) {
+	below := memory.New()
+	s, _ := testService(t, recent.New(below, 1<<20))
+	elsewhere, _ := testService(t, below)
+	for _, r := range []struct {
+		at    *service
+		email string
+	}{{s, "1"}, {s, "2"}, {elsewhere, "3"}, {s, "4"}} {
+		status, body := r.at.send("POST", customersPath, strings.Replace(c1, `"lastName"`, `"email":"`+r.email+`","lastName"`, 1))
+		require.Equal(t, 200, status, body)
+	}
+	page := strings.Join(s.ours(t), "\n")
+	for _, want := range []string{"hits_total 2", "misses_total 1", "outdated_total 1"} {
+		assert.Contains(t, page, "resourcekit_recall_"+want)
+	}
+	assert.Regexp(t, `resourcekit_recall_bytes [67]\d\d`, page)
+	assert.NotContains(t, strings.Join(elsewhere.ours(t), "\n"), "recall")
 }
 
 // TestMetricsAreBounded: whatever clients send, labels have the values of closed

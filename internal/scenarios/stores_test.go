@@ -180,7 +180,11 @@ func (n *numbered) Get(ctx context.Context, key storage.Key) (storage.Record, er
 
 // Recall implements storage.Recaller, whether or not the store below does.
 func (n *numbered) Recall(key storage.Key) (storage.Record, bool) {
-	rec, ok := storage.Recall(n.Store, key)
+	r, ok := n.Store.(storage.Recaller)
+	if !ok {
+		return storage.Record{}, false
+	}
+	rec, ok := r.Recall(key)
 	rec.Revision = n.up(key, rec.Revision)
 	return rec, ok
 }

@@ -9,7 +9,9 @@
 // Records are rows of one table in an SQL schema of the caller's choice. Their
 // data is bytea, byte for byte as it was put: jsonb would reorder members, spell
 // numbers in another way and refuse \u0000. The table is private to this
-// package, and the view below is for everybody.
+// package, and the view below is for everybody. Whoever repairs a row in SQL
+// must give it another revision, or processes that remember it (package recent)
+// write over the repair.
 //
 // # Guarantees
 //

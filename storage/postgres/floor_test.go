@@ -191,9 +191,9 @@ func BenchmarkFloor(b *testing.B) {
 				keys[i].ExternalID = id
 			}
 			records := make([]storage.Record, size)
-			if _, ok := store.(storage.Recaller); ok {
+			if r, ok := store.(storage.Recaller); ok {
 				for i, key := range keys {
-					records[i], _ = storage.Recall(store, key)
+					records[i], _ = r.Recall(key)
 				}
 			} else {
 				var err error

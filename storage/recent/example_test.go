@@ -11,7 +11,7 @@ import (
 	"example.com/resourcekit/storage/recent"
 )
 
-// trips is a store that is a round trip away: it tells of each call.
+// trips stands for a database: it prints each call that reaches it.
 type trips struct{ storage.Store }
 
 func (s trips) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
@@ -24,10 +24,16 @@ func (s trips) Put(ctx context.Context, rec storage.Record, expect storage.Revis
 	return s.Store.Put(ctx, rec, expect)
 }
 
+func (s trips) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+	fmt.Print("delete ")
+	return s.Store.Delete(ctx, key, expect)
+}
+
 func Example() {
 	ctx, tenant := context.Background(), storage.TenantOf("acme", "main")
-	database := trips{memory.New()} // a postgres.Store, most likely
-	for _, store := range []storage.Store{database, recent.New(database, 16<<20)} {
+	database := trips{memory.New()}
+	for i, store := range []storage.Store{database, recent.New(database, 16<<20)} {
+		fmt.Println([]string{"without:", "with:"}[i])
 		customers, err := resource.NewCollection(schema.Customers(), store, nil)
 		if err != nil {
 			fmt.Println(err)
@@ -52,12 +58,14 @@ func Example() {
 		fmt.Println("deleted")
 	}
 	// Output:
+	// without:
 	// get put created
 	// get put updated
 	// get put updated
-	// get deleted
+	// get delete deleted
+	// with:
 	// get put created
 	// put updated
 	// put updated
-	// deleted
+	// delete deleted
 }

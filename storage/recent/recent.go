@@ -9,25 +9,37 @@
 //
 // It is no cache of reads: Get, GetMany and List always ask the store below, and see
 // what every other process wrote. Only a write may begin with a remembered record,
-// and then its compare-and-swap fails unless that is the stored one still; so
-// what a write does and what it returns is the same as without this package. A write
-// that would change nothing, or that is refused, is decided by the stored record.
+// and its compare-and-swap fails unless that is still the stored one; so what a
+// write does and what it returns is the same as without this package. A write that
+// would change nothing, or that is refused, is decided by the stored record.
+//
+// This rests on the revision: whatever changes a record must give it a new one, as
+// every storage.Store does. A row that is edited by hand in SQL, with its revision
+// left as it was, is overwritten by the next write of a process that remembers it.
 //
 // # When it pays
 //
 // It pays where the store is a round trip away, and mostly the same process writes
-// a record again: one instance of a service, or several of which each has its own
-// share of the records. Where several instances write the same records in turns,
+// a record again: one instance of a service, or several, each with its own share
+// of the records. Where several instances write the same records in turns,
 // what they remember is out of date, and a write takes three statements where it
-// would take two. A record that is not remembered costs what it did before.
+// would take two. A record that is not remembered costs the usual two. A write that
+// changes nothing is worked out twice, from memory and from the stored record.
+// [Store.Stats] tells how it goes; docs/stores.md has figures.
 //
-// docs/stores.md has the figures.
+// # Where to put it
+//
+// Make one for a database and share it among all collections of the process, and
+// let nothing be around it: a wrapper that is no storage.Recaller hides
+// what it remembers, and writes then take two round trips again, without an error.
+// Wrappers that count or log what reaches the database belong below.
 //
 // # Personal data
 //
-// Records stay in the memory of the process until others take their place, up to
-// the bound. One that this process deletes is forgotten at once; one that
-// another process deletes is not.
+// Records stay in the memory of the process until others take their place;
+// nothing expires by time. One that this process deletes is forgotten when Delete
+// returns. One that another process deletes stays until it is read, written or
+// displaced.
 package recent
 
 import (
@@ -47,8 +59,9 @@ var (
 	_ storage.Recaller     = (*Store)(nil)
 )
 
-// Store is a storage.Store that remembers records of the one below it. Make it with
-// New; it is safe for concurrent use.
+// Store is a storage.Store that remembers records of the one below it: those that
+// Get and GetMany return, that are created, and that are updated while they are
+// remembered. Make it with New; it is safe for concurrent use.
 type Store struct {
 	store storage.Store
 	half  int // of the bytes to remember at most
@@ -56,23 +69,48 @@ type Store struct {
 	mu sync.Mutex
 	// Records that were of use lately are in young. When it is full it becomes
 	// old, and what was in old and of no use meanwhile is forgotten.
-	young, old map[storage.Key]storage.Record
-	size       int // of young
+	young, old         map[storage.Key]storage.Record
+	youngSize, oldSize int
+	deletes            uint64 // so far: a call that began before one may not bring back what it deleted
+	stats              Stats  // without Records and Bytes
 }
 
-// overhead is what a record takes beside its data and its external id, in bytes:
-// its place in the map, its key and the slack of both.
+// overhead is what a record takes beside its data and its external id, in bytes: the
+// key and the record in a map, and the free room of the map.
 const overhead = 500
 
-// New returns a store that passes everything on to the one given, and remembers
-// records of up to maxBytes in all, what they take in memory beside their data
-// included; about 500 bytes each. It remembers nothing if that is less than a record
-// takes. Close closes the store below.
+func sizeOf(rec storage.Record) int { return overhead + len(rec.Key.ExternalID) + len(rec.Data) }
+
+// New returns a Store in front of the given one, which it then owns: Close closes
+// both.
 //
-// The store takes batches (storage.BatchStore) whether the one below does or not,
-// and has the limits of that one.
+// It remembers records up to about maxBytes in all, and counts each as the length of
+// its data and external id and 500 bytes more. A record that counts for more than
+// half of maxBytes is never remembered; with 0 or less none is. Data is kept
+// without a copy, so a Data that is a piece of a larger buffer keeps the whole buffer
+// alive, which is not counted.
+//
+// The Store takes batches whether the one below does or not, and has its limits.
 func New(store storage.Store, maxBytes int) *Store {
 	return &Store{store: store, half: maxBytes / 2, young: make(map[storage.Key]storage.Record)}
+}
+
+// Stats are counts of a Store since New.
+type Stats struct {
+	Hits     uint64 // calls of Recall that found a record
+	Misses   uint64 // calls of Recall that did not
+	Outdated uint64 // writes that conflicted since a remembered record was out of date
+	Records  int    // remembered now
+	Bytes    int    // of these, counted as for New
+}
+
+// Stats returns the counts.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := s.stats
+	stats.Records, stats.Bytes = len(s.young)+len(s.old), s.youngSize+s.oldSize
+	return stats
 }
 
 // Recall implements storage.Recaller.
@@ -85,94 +123,150 @@ func (s *Store) Recall(key storage.Key) (storage.Record, bool) {
 			s.keep(rec)
 		}
 	}
+	if ok {
+		s.stats.Hits++
+	} else {
+		s.stats.Misses++
+	}
 	return rec, ok
 }
 
-// keep puts the record among the young ones. The lock is held.
+// look returns the record that is remembered of the key, with revision 0 if there
+// is none. The lock is held, as for all that follow.
+func (s *Store) look(key storage.Key) storage.Record {
+	if rec, ok := s.young[key]; ok {
+		return rec
+	}
+	return s.old[key]
+}
+
+// keep puts the record among the young ones.
 func (s *Store) keep(rec storage.Record) {
 	s.drop(rec.Key)
-	size := overhead + len(rec.Key.ExternalID) + len(rec.Data)
+	size := sizeOf(rec)
 	if size > s.half {
 		return
 	}
-	if s.size+size > s.half {
-		s.young, s.old, s.size = make(map[storage.Key]storage.Record, len(s.young)), s.young, 0
+	if s.youngSize+size > s.half {
+		s.old, s.oldSize = s.young, s.youngSize
+		s.young, s.youngSize = make(map[storage.Key]storage.Record, len(s.old)), 0
 	}
 	s.young[rec.Key] = rec
-	s.size += size
+	s.youngSize += size
 }
 
-// drop forgets the key. The lock is held.
+// drop forgets the key.
 func (s *Store) drop(key storage.Key) {
 	if rec, ok := s.young[key]; ok {
-		s.size -= overhead + len(rec.Key.ExternalID) + len(rec.Data)
+		s.youngSize -= sizeOf(rec)
 		delete(s.young, key)
 	}
-	delete(s.old, key)
+	if rec, ok := s.old[key]; ok {
+		s.oldSize -= sizeOf(rec)
+		delete(s.old, key)
+	}
 }
 
-// read notes a record as the store below returned it.
-func (s *Store) read(rec storage.Record) {
+// note keeps a record as the store below has it, unless something was deleted since
+// the call began.
+func (s *Store) note(rec storage.Record, began uint64) {
+	if s.deletes != began {
+		s.drop(rec.Key)
+		return
+	}
 	// The id may be a piece of a request's body.
 	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.keep(rec)
 }
 
-// forget notes that nothing is known of the key.
-func (s *Store) forget(key storage.Key) {
+// begin returns what a call has to know in the end.
+func (s *Store) begin() (began uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drop(key)
+	return s.deletes
+}
+
+// read notes what a read found, which is nothing if the revision is 0.
+func (s *Store) read(rec storage.Record, began uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if rec.Revision == 0 {
+		s.drop(rec.Key)
+	} else {
+		s.note(rec, began)
+	}
 }
 
 // put notes what became of a Put.
-func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error) {
-	if err != nil {
-		s.forget(rec.Key)
-		return
-	}
-	if expect != 0 {
-		// ID and CreatedAt are those of the record before, whatever was given.
-		was, ok := s.Recall(rec.Key)
-		if !ok || was.Revision != expect {
-			s.forget(rec.Key)
-			return
+func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.look(rec.Key)
+	switch {
+	case err != nil:
+		s.failed(was, expect, err)
+		s.drop(rec.Key)
+		var c *storage.ConflictError
+		if errors.As(err, &c) && c.Current != nil && c.Current.Key == rec.Key {
+			s.note(*c.Current, began) // the next attempt may begin with it
 		}
-		rec.ID, rec.CreatedAt = was.ID, was.CreatedAt
+		return
+	case expect == 0:
+	case expect == was.Revision:
+		rec.ID, rec.CreatedAt = was.ID, was.CreatedAt // whatever was given
+	default: // nobody knows these two
+		s.drop(rec.Key)
+		return
 	}
 	rec.Revision = rev
 	rec.CreatedAt, rec.UpdatedAt = stored(rec.CreatedAt), stored(rec.UpdatedAt)
-	s.read(rec)
+	s.note(rec, began)
 }
 
 // stored returns a time as a store returns it.
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
+// deleted notes that there was a Delete, whatever became of it.
+func (s *Store) deleted(key storage.Key, expect storage.Revision, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed(s.look(key), expect, err)
+	s.deletes++
+	s.drop(key)
+}
+
+// failed counts a write that expected a remembered revision in vain.
+func (s *Store) failed(was storage.Record, expect storage.Revision, err error) {
+	gone := errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrNotFound)
+	if gone && was.Revision == expect && expect != 0 && !errors.Is(err, storage.ErrUnknownOutcome) {
+		s.stats.Outdated++
+	}
+}
+
 // Get implements storage.Store: it asks the store below.
 func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
+	began := s.begin()
 	rec, err := s.store.Get(ctx, key)
-	switch {
-	case err == nil:
-		s.read(rec)
-	case errors.Is(err, storage.ErrNotFound):
-		s.forget(key)
+	if err == nil {
+		s.read(rec, began)
+	} else if errors.Is(err, storage.ErrNotFound) {
+		s.read(storage.Record{Key: key}, began)
 	}
 	return rec, err
 }
 
 // Put implements storage.Store.
 func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	began := s.begin()
 	rev, err := s.store.Put(ctx, rec, expect)
-	s.put(rec, expect, rev, err)
+	s.put(rec, expect, rev, err, began)
 	return rev, err
 }
 
 // Delete implements storage.Store.
 func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
 	err := s.store.Delete(ctx, key, expect)
-	s.forget(key)
+	s.deleted(key, expect, err)
 	return err
 }
 
@@ -183,49 +277,30 @@ func (s *Store) List(ctx context.Context, scope storage.Scope, after string, lim
 }
 
 // GetMany implements storage.BatchStore: it asks the store below.
-func (s *Store) GetMany(ctx context.Context, keys []storage.Key) (records []storage.Record, err error) {
-	if batch, ok := s.store.(storage.BatchStore); ok {
-		records, err = batch.GetMany(ctx, keys)
-	} else {
-		records, err = storage.GetMany(ctx, s.store, keys)
-	}
+func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	began := s.begin()
+	records, err := storage.GetMany(ctx, s.store, keys)
 	for _, rec := range records {
-		if rec.Revision != 0 {
-			s.read(rec)
-		} else {
-			s.forget(rec.Key)
-		}
+		s.read(rec, began)
 	}
 	return records, err
 }
 
 // PutMany implements storage.BatchStore.
-func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) (results []storage.PutResult, err error) {
-	if batch, ok := s.store.(storage.BatchStore); ok {
-		results, err = batch.PutMany(ctx, ops)
-	} else {
-		results, err = storage.PutMany(ctx, s.store, ops)
-	}
-	for i, op := range ops {
-		switch {
-		case err == nil && len(results) == len(ops):
-			s.put(op.Record, op.Expect, results[i].Revision, results[i].Err)
-		default:
-			s.forget(op.Record.Key)
-		}
+func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+	began := s.begin()
+	results, err := storage.PutMany(ctx, s.store, ops)
+	for i, r := range results {
+		s.put(ops[i].Record, ops[i].Expect, r.Revision, r.Err, began)
 	}
 	return results, err
 }
 
 // DeleteMany implements storage.BatchDeleter.
-func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) (errs []error, err error) {
-	if batch, ok := s.store.(storage.BatchDeleter); ok {
-		errs, err = batch.DeleteMany(ctx, ops)
-	} else {
-		errs, err = storage.DeleteMany(ctx, s.store, ops)
-	}
-	for _, op := range ops {
-		s.forget(op.Key)
+func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+	errs, err := storage.DeleteMany(ctx, s.store, ops)
+	for i := range errs {
+		s.deleted(ops[i].Key, ops[i].Expect, errs[i])
 	}
 	return errs, err
 }
@@ -241,7 +316,9 @@ func (s *Store) Limits() storage.Limits {
 // Close forgets all records and closes the store below.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	s.young, s.old, s.size = make(map[storage.Key]storage.Record), nil, 0
+	s.young, s.youngSize = make(map[storage.Key]storage.Record), 0
+	s.old, s.oldSize = nil, 0
+	s.deletes++
 	s.mu.Unlock()
 	return s.store.Close()
 }

@@ -201,6 +201,99 @@ func TestUpdateDone(t *testing.T) {
 	assert.Empty(t, below.calls)
 }
 
+// TestStats counts updates of a record that is remembered, of one that was changed
+// elsewhere and of one that is not there.
+func TestStats(t *testing.T) {
+	below := batching()
+	store := recent.New(below, 1<<20)
+	remove := func(old storage.Record) (storage.Record, error) { return old, storage.ErrDelete }
+	for _, step := range []struct {
+		name  string
+		store storage.Store
+		fn    func(storage.Record) (storage.Record, error)
+		want  recent.Stats
+	}{
+		{"create", store, appendX, recent.Stats{Misses: 1, Records: 1, Bytes: 502}},
+		{"update", store, appendX, recent.Stats{Misses: 1, Hits: 1, Records: 1, Bytes: 503}},
+		{"update elsewhere", below, appendX, recent.Stats{Misses: 1, Hits: 1, Records: 1, Bytes: 503}},
+		{"update of what was changed", store, appendX, recent.Stats{Misses: 1, Hits: 2, Outdated: 1, Records: 1, Bytes: 505}},
+		{"delete elsewhere", below, remove, recent.Stats{Misses: 1, Hits: 2, Outdated: 1, Records: 1, Bytes: 505}},
+		{"delete of what was deleted", store, remove, recent.Stats{Misses: 1, Hits: 3, Outdated: 2}},
+		{"delete of nothing", store, remove, recent.Stats{Misses: 2, Hits: 3, Outdated: 2}},
+	} {
+		_, err := storage.Update(ctx, step.store, key("k"), step.fn)
+		require.NoError(t, err, step.name)
+		assert.Equal(t, step.want, store.Stats(), step.name)
+	}
+	_, err := store.Put(ctx, storage.Record{Key: key("k")}, 4711)
+	require.ErrorIs(t, err, storage.ErrConflict)
+	assert.EqualValues(t, 2, store.Stats().Outdated, "nothing was remembered")
+}
+
+// held is a store whose reads wait, once they have read, until they may return.
+type held struct {
+	storage.Store
+	read, goOn chan struct{}
+}
+
+func (h held) wait() {
+	h.read <- struct{}{}
+	<-h.goOn
+}
+
+func (h held) Get(ctx context.Context, k storage.Key) (storage.Record, error) {
+	defer h.wait()
+	return h.Store.Get(ctx, k)
+}
+
+func (h held) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	defer h.wait()
+	return h.Store.Put(ctx, rec, expect)
+}
+
+// TestForgets: what was deleted, or was there before Close, does not come back by
+// a call that was under way.
+func TestForgets(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		call func(*recent.Store) error
+		end  func(*recent.Store, storage.Revision) error
+	}{
+		{"get and delete",
+			func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
+			func(s *recent.Store, rev storage.Revision) error { return s.Delete(ctx, key("k"), rev) }},
+		{"get of many and delete",
+			func(s *recent.Store) error { _, err := s.GetMany(ctx, []storage.Key{key("k")}); return err },
+			func(s *recent.Store, rev storage.Revision) error { return s.Delete(ctx, key("k"), rev) }},
+		{"get and delete of many",
+			func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
+			func(s *recent.Store, rev storage.Revision) error {
+				errs, err := s.DeleteMany(ctx, []storage.DeleteOp{{Key: key("k"), Expect: rev}})
+				return errors.Join(append(errs, err)...)
+			}},
+		{"create and delete",
+			func(s *recent.Store) error { _, err := s.Put(ctx, storage.Record{Key: key("new")}, 0); return err },
+			func(s *recent.Store, rev storage.Revision) error { return s.Delete(ctx, key("k"), rev) }},
+		{"get and close",
+			func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
+			func(s *recent.Store, _ storage.Revision) error { return s.Close() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			below := held{memory.New(), make(chan struct{}), make(chan struct{})}
+			rev, err := below.Store.Put(ctx, storage.Record{Key: key("k")}, 0)
+			require.NoError(t, err)
+			store := recent.New(below, 1<<20)
+			done := make(chan error)
+			go func() { done <- tt.call(store) }()
+			<-below.read
+			require.NoError(t, tt.end(store, rev))
+			below.goOn <- struct{}{}
+			require.NoError(t, <-done)
+			assert.Zero(t, store.Stats().Records)
+		})
+	}
+}
+
 // TestBound: what is remembered takes no more memory than it may, whatever its
 // size, and what was of use lately stays longest.
 func TestBound(t *testing.T) {
@@ -227,7 +320,9 @@ func TestBound(t *testing.T) {
 				}
 			}
 			took := heap() - before
-			t.Logf("%d of %d records, %d KiB", held(), n, took>>10)
+			t.Logf("%d of %d records, %d KiB, counted as %d", held(), n, took>>10, store.Stats().Bytes>>10)
+			assert.Equal(t, held(), store.Stats().Records)
+			assert.LessOrEqual(t, store.Stats().Bytes, bound)
 			assert.Less(t, took, bound+bound/8)
 			assert.Greater(t, held()*(size+700), bound/3, "there is room for more")
 			runtime.KeepAlive(store)

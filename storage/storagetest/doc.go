@@ -21,6 +21,9 @@
 // records, a few of them of 1 MiB, and as much again for each pair of stores on
 // the same records.
 //
+// Methods that are optional (storage.BatchStore, BatchDeleter, Limiter, Recaller)
+// are checked where they are there.
+//
 // What the contract allows, the suite allows: a conflict may be spurious, as
 // long as it is not so for ever, and pages may be short. Errors of
 // availability are not tolerated: run it against a healthy store.

@@ -84,7 +84,8 @@ func RandomPlan(seed uint64, faults Faults) Plan {
 //
 // The result is a storage.BatchStore, a storage.BatchDeleter and a
 // storage.Limiter whatever the store is: a batch asks the plan for each of its
-// keys, and hands those without a fault on as one batch.
+// keys, and hands those without a fault on as one batch. It is no storage.Recaller:
+// put it below one.
 func Faulty(store storage.Store, plan Plan) storage.Store {
 	return &faulty{store: store, plan: plan}
 }
