@@ -112,7 +112,8 @@ func (n *Counts) add(result *Result, err error) {
 // the result of such an item has the revision 0, and the last one's that of the
 // record. If the write of the record fails, the first item that changes the record
 // and every item after it get that error, even those that were invalid themselves,
-// and even if only the last one made the record too large.
+// and even if only the last one made the record too large. Where the record was
+// recalled, every item of it gets the error.
 // A batch holds every document in memory, before and after each item; once the
 // states of one resource have 64 MiB, further items of it fail with ErrBatchSize.
 //
@@ -192,6 +193,7 @@ type group struct {
 	old, next storage.Record // around its items; Revision 0 is absent
 	keeping   int            // how many items come before the first that changes something
 	recalled  bool           // old may be out of date
+	again     bool           // to be done in the next round
 }
 
 // pending is the revision of a record that a batch has made and not stored yet.
@@ -349,10 +351,11 @@ func keysOf(groups []*group) []storage.Key {
 }
 
 // read returns the records of the groups. In the first round it does not read
-// those that the store recalls (storage.Recaller), and says so in the groups.
+// those that the store recalls (storage.Recaller), and says so in the groups; a dry
+// run, which ends with no swap, reads all.
 func (b *batch) read(ctx context.Context, groups []*group, first bool) ([]storage.Record, error) {
 	recaller, ok := b.c.store.(storage.Recaller)
-	if !ok || !first {
+	if !ok || !first || b.dryRun {
 		for _, g := range groups {
 			g.recalled = false
 		}
@@ -390,11 +393,10 @@ func (b *batch) round(ctx context.Context, groups []*group, first bool) (again [
 	}
 	var swaps swaps
 	for i, g := range groups {
+		g.again = false
 		switch b.fold(g, records[i]) {
 		case storage.ErrNoChange:
-			if g.recalled {
-				again = append(again, g)
-			} else {
+			if g.again = g.recalled; !g.again {
 				b.settle(g)
 			}
 		case storage.ErrDelete:
@@ -417,13 +419,18 @@ func (b *batch) round(ctx context.Context, groups []*group, first bool) (again [
 		case errors.Is(err, storage.ErrUnknownOutcome):
 			b.failWrites(g, err)
 		case errors.Is(err, storage.ErrConflict), errors.Is(err, storage.ErrNotFound): // deleted by somebody else
-			again = append(again, g)
-		case g.recalled && errors.Is(err, storage.ErrTooLarge): // what comes of the stored one may be smaller
-			again = append(again, g)
+			g.again = true
+		case g.recalled && !errors.Is(err, storage.ErrUnavailable): // of the stored record the store may take it
+			g.again = true
 		default:
 			b.failWrites(g, err)
 		}
 	})
+	for _, g := range groups { // in their order, whatever the reason
+		if g.again {
+			again = append(again, g)
+		}
+	}
 	return again
 }
 
@@ -468,8 +475,8 @@ func (b *batch) alone(ctx context.Context, g *group, locked bool) {
 		}
 		defer lock.unlock()
 	}
-	g.keeping = 0 // what was found out before is of no use any more
-	rec, err := storage.Update(ctx, b.c.store, g.key, func(old storage.Record) (storage.Record, error) {
+	g.recalled, g.keeping = false, 0 // what was found out before is of no use any more
+	rec, err := storage.Update(ctx, b.c.reading, g.key, func(old storage.Record) (storage.Record, error) {
 		err := b.fold(g, old)
 		return g.next, err
 	})
@@ -566,8 +573,12 @@ func (b *batch) setRevision(g *group, rev storage.Revision) {
 }
 
 // failWrites gives the error of a write to the item that made it necessary, and to
-// all behind it: they were judged by a state that was never stored.
+// all behind it: they were judged by a state that was never stored. Where the
+// record was recalled, that may be so for each of them.
 func (b *batch) failWrites(g *group, err error) {
+	if g.recalled {
+		g.keeping = 0
+	}
 	for _, i := range g.items[g.keeping:] {
 		b.items[i] = ItemResult{Err: b.fail(g.key, err)}
 	}

@@ -39,12 +39,13 @@ type Options struct {
 // schema and store, so that its writers queue for a resource rather than compete
 // for it.
 type Collection struct {
-	schema *schema.Schema
-	store  storage.Store
-	field  string // the name of the external-id field
-	now    func() time.Time
-	newID  func() (uuid.UUID, error)
-	locks  keyLocks
+	schema  *schema.Schema
+	store   storage.Store
+	reading storage.Store // the store, and no storage.Recaller
+	field   string        // the name of the external-id field
+	now     func() time.Time
+	newID   func() (uuid.UUID, error)
+	locks   keyLocks
 
 	maxBatch int
 	feed     *Feed
@@ -65,7 +66,10 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 	if store == nil {
 		return nil, errors.New("resource: NewCollection without a store")
 	}
-	c := &Collection{schema: s, store: store, field: s.Definition().ExternalID, now: time.Now, newID: uuid.NewV7}
+	c := &Collection{schema: s, store: store, reading: store, field: s.Definition().ExternalID, now: time.Now, newID: uuid.NewV7}
+	if _, ok := store.(storage.Recaller); ok {
+		c.reading = struct{ storage.Store }{store}
+	}
 	if opts == nil {
 		opts = &Options{}
 	}

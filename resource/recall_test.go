@@ -2,6 +2,7 @@ package resource_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestRecallInBatches(t *testing.T) {
 		{"reject", &reject, "new", nil, []string{"exists", "exists", "exists"},
 			"get new, get elsewhere, get known"},
 		{"dry run", &resource.CreateOptions{DryRun: true}, "new", nil, []string{"updated", "updated", "updated"},
-			"get new, get elsewhere, get known"},
+			"get elsewhere, get known, get new"},
 		{"too large, as it was", nil, "new", storage.ErrTooLarge, []string{"updated", "updated", "updated"},
 			"get new, put elsewhere, put known, put new, get elsewhere, put elsewhere"},
 		{"unavailable", nil, "new", storage.ErrUnavailable, []string{"updated", "unavailable", "updated"},
@@ -89,6 +90,57 @@ func TestRecallInBatches(t *testing.T) {
 				assert.Equal(t, string(rec.Data), string(item.Result.Data()))
 			}
 		})
+	}
+}
+
+// single is a store that remembers and takes no batches.
+type single struct {
+	storage.Store
+	recaller storage.Recaller
+}
+
+func (s single) Recall(key storage.Key) (storage.Record, bool) { return s.recaller.Recall(key) }
+
+// TestRecallAndFaults: of a resource whose write failed no item tells what it found
+// in a remembered record.
+func TestRecallAndFaults(t *testing.T) {
+	for _, fault := range []error{storage.ErrUnavailable, storage.ErrUnknownOutcome} {
+		for _, batches := range []bool{true, false} {
+			for _, reads := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%v, batches %v, reads %v", fault, batches, reads), func(t *testing.T) {
+					inner, failing := memory.New(), false
+					remembering := recent.New(storagetest.Faulty(inner, func(op storagetest.Op) storagetest.Fault {
+						switch {
+						case failing && op.Name == "put":
+							return storagetest.Fault{Err: fault}
+						case failing && !reads:
+							return storagetest.Fault{Err: storage.ErrUnavailable}
+						}
+						return storagetest.Fault{}
+					}), 1<<20)
+					var store storage.Store = remembering
+					if !batches {
+						store = single{remembering, remembering}
+					}
+					c, direct := open(t, schema.Customers(), store, fixed), open(t, schema.Customers(), inner, fixed)
+					create(t, c, cust(`,"email":"old"`))
+					current := create(t, direct, cust(`,"email":"other"`))
+					failing = true
+					res, err := c.PatchBatch(ctx, tenant, []resource.PatchItem{
+						{ExternalID: "c-1", Patch: []byte(`{"email":"old"}`)},
+						{ExternalID: "c-1", Patch: []byte(`{"email":"new"}`), IfRevision: current.Revision()},
+						{ExternalID: "c-1", Patch: []byte(`{"phone":"1"}`)},
+					}, nil)
+					require.NoError(t, err)
+					for i, item := range res.Items {
+						assert.True(t, errors.Is(item.Err, fault) || !reads && errors.Is(item.Err, storage.ErrUnavailable), "item %d: %v, %v", i, item.Result, item.Err)
+					}
+					res, err = c.PatchBatch(ctx, tenant, []resource.PatchItem{{ExternalID: "c-1", Patch: []byte(`{"email":"old"}`)}}, nil)
+					require.NoError(t, err)
+					assert.Error(t, res.Items[0].Err, "it would change the stored one")
+				})
+			}
+		}
 	}
 }
 

@@ -29,9 +29,9 @@ const (
 //
 // With a [Recaller] fn may first be given a record that is out of date, and what it
 // makes of that counts only if the swap succeeds. If fn returns an error other than
-// ErrDelete, or the swap gives ErrConflict or ErrTooLarge, Update reads the stored
-// record and calls fn again. So an fn that refuses or changes nothing runs twice,
-// even if nobody else wrote.
+// ErrDelete, or the swap one other than ErrUnavailable and ErrUnknownOutcome, Update
+// reads the stored record and calls fn again. So an fn that refuses or changes
+// nothing runs twice, even if nobody else wrote.
 //
 // fn is given the record, or one with only Key set and Revision 0 if the key is
 // absent. What it returns is put as it is, except that Revision is ignored, an
@@ -68,7 +68,7 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	}
 	for attempt := 1; err == nil; attempt++ {
 		next, fnErr := fn(old)
-		if recalled && fnErr != nil && !errors.Is(fnErr, ErrDelete) {
+		if recalled && !leadsToSwap(key, next, fnErr) {
 			recalled = false // only a swap can show that the record is the stored one
 			old, err = getOrAbsent(ctx, store, key)
 			continue
@@ -89,7 +89,7 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 			return next, nil
 		case errors.Is(swapErr, ErrUnknownOutcome):
 			return fail(swapErr)
-		case recalled && errors.Is(swapErr, ErrTooLarge): // what comes of the stored one may be smaller
+		case recalled && !errors.Is(swapErr, ErrUnavailable): // of the stored record the store may take it
 		case !errors.Is(swapErr, ErrConflict):
 			return fail(swapErr)
 		case attempt == maxAttempts:
@@ -99,6 +99,14 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 		old, err = afterConflict(ctx, store, key, attempt, swapErr)
 	}
 	return fail(err)
+}
+
+// leadsToSwap reports whether Update swaps a record for what fn returned.
+func leadsToSwap(key Key, next Record, fnErr error) bool {
+	if fnErr == nil {
+		return next.Key == key || next.Key == Key{}
+	}
+	return errors.Is(fnErr, ErrDelete) && !errors.Is(fnErr, ErrNoChange)
 }
 
 // replace puts the record in the place of the old one, and returns it as it is

@@ -11,7 +11,8 @@
 // what every other process wrote. Only a write may begin with a remembered record,
 // and its compare-and-swap fails unless that is still the stored one; so what a
 // write does and what it returns is the same as without this package. A write that
-// would change nothing, or that is refused, is decided by the stored record.
+// would change nothing, or that is refused, is decided by the stored record. (Only
+// while writes fail, one that needed none by the stored record may fail as well.)
 //
 // This rests on the revision: whatever changes a record must give it a new one, as
 // every storage.Store does. A row that is edited by hand in SQL, with its revision
@@ -24,7 +25,8 @@
 // of the records. Where several instances write the same records in turns,
 // what they remember is out of date, and a write takes three statements where it
 // would take two. A record that is not remembered costs the usual two. A write that
-// changes nothing is worked out twice, from memory and from the stored record.
+// changes nothing is worked out twice, from memory and from the stored record; one
+// in a batch of other writes adds a round trip to the batch.
 // [Store.Stats] tells how it goes; docs/stores.md has figures.
 //
 // # Where to put it
@@ -45,6 +47,7 @@ package recent
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"time"
@@ -71,9 +74,17 @@ type Store struct {
 	// old, and what was in old and of no use meanwhile is forgotten.
 	young, old         map[storage.Key]storage.Record
 	youngSize, oldSize int
-	deletes            uint64 // so far: a call that began before one may not bring back what it deleted
-	stats              Stats  // without Records and Bytes
+	deletes            marks
+	stats              Stats // without Records and Bytes
 }
+
+// marks count the deletes so far, by a hash of the key: a call that began before one
+// may not bring back what it deleted.
+type marks [256]uint32
+
+var seed = maphash.MakeSeed()
+
+func (m *marks) of(key storage.Key) *uint32 { return &m[maphash.Comparable(seed, key)%uint64(len(m))] }
 
 // overhead is what a record takes beside its data and its external id, in bytes: the
 // key and the record in a map, and the free room of the map.
@@ -85,12 +96,14 @@ func sizeOf(rec storage.Record) int { return overhead + len(rec.Key.ExternalID) 
 // both.
 //
 // It remembers records up to about maxBytes in all, and counts each as the length of
-// its data and external id and 500 bytes more. A record that counts for more than
+// its data and external id and 500 bytes more; after many deletes they may take half
+// as much again. A record that counts for more than
 // half of maxBytes is never remembered; with 0 or less none is. Data is kept
 // without a copy, so a Data that is a piece of a larger buffer keeps the whole buffer
 // alive, which is not counted.
 //
 // The Store takes batches whether the one below does or not, and has its limits.
+// Over one that does not, a batch of reads fails with the first that fails.
 func New(store storage.Store, maxBytes int) *Store {
 	return &Store{store: store, half: maxBytes / 2, young: make(map[storage.Key]storage.Record)}
 }
@@ -149,7 +162,7 @@ func (s *Store) keep(rec storage.Record) {
 	}
 	if s.youngSize+size > s.half {
 		s.old, s.oldSize = s.young, s.youngSize
-		s.young, s.youngSize = make(map[storage.Key]storage.Record, len(s.old)), 0
+		s.young, s.youngSize = make(map[storage.Key]storage.Record), 0
 	}
 	s.young[rec.Key] = rec
 	s.youngSize += size
@@ -167,11 +180,10 @@ func (s *Store) drop(key storage.Key) {
 	}
 }
 
-// note keeps a record as the store below has it, unless something was deleted since
-// the call began.
-func (s *Store) note(rec storage.Record, began uint64) {
-	if s.deletes != began {
-		s.drop(rec.Key)
+// note keeps a record as the store below had it, unless it may have been deleted
+// since the call began.
+func (s *Store) note(rec storage.Record, began *marks) {
+	if *s.deletes.of(rec.Key) != *began.of(rec.Key) {
 		return
 	}
 	// The id may be a piece of a request's body.
@@ -180,14 +192,15 @@ func (s *Store) note(rec storage.Record, began uint64) {
 }
 
 // begin returns what a call has to know in the end.
-func (s *Store) begin() (began uint64) {
+func (s *Store) begin() *marks {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.deletes
+	began := s.deletes
+	return &began
 }
 
 // read notes what a read found, which is nothing if the revision is 0.
-func (s *Store) read(rec storage.Record, began uint64) {
+func (s *Store) read(rec storage.Record, began *marks) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if rec.Revision == 0 {
@@ -198,7 +211,7 @@ func (s *Store) read(rec storage.Record, began uint64) {
 }
 
 // put notes what became of a Put.
-func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began uint64) {
+func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began *marks) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := s.look(rec.Key)
@@ -231,7 +244,7 @@ func (s *Store) deleted(key storage.Key, expect storage.Revision, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failed(s.look(key), expect, err)
-	s.deletes++
+	*s.deletes.of(key)++
 	s.drop(key)
 }
 
@@ -318,7 +331,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	s.young, s.youngSize = make(map[storage.Key]storage.Record), 0
 	s.old, s.oldSize = nil, 0
-	s.deletes++
+	s.half = 0 // for the calls that are under way
 	s.mu.Unlock()
 	return s.store.Close()
 }

@@ -148,6 +148,12 @@ func TestUpdate(t *testing.T) {
 		{"a delete of what was deleted elsewhere", elsewhere(remove), failing(storage.ErrDelete), nil, nil, "delete get", ""},
 		{"no change of what was changed elsewhere", elsewhere(update), failing(storage.ErrNoChange), nil, nil, "get", "oldx"},
 		{"too large, as it was", get, appendX, storage.ErrTooLarge, nil, "put get put", "oldx"},
+		{"refused, as it was", get, appendX, mine, nil, "put get put", "oldx"},
+		{"another key", get, func(old storage.Record) (storage.Record, error) {
+			old.Key = key("other")
+			return old, nil
+		}, nil, storage.ErrInvalid, "get", "old"},
+		{"no change, or a delete", get, failing(errors.Join(storage.ErrDelete, storage.ErrNoChange)), nil, nil, "get", "old"},
 		{"unavailable", get, appendX, storage.ErrUnavailable, storage.ErrUnavailable, "put", "old"},
 		{"unknown outcome", get, appendX, storage.ErrUnknownOutcome, storage.ErrUnknownOutcome, "put", "old"},
 		{"unknown outcome that may be too large", get, appendX, errors.Join(storage.ErrUnknownOutcome, storage.ErrTooLarge), storage.ErrUnknownOutcome, "put", "old"},
@@ -273,7 +279,10 @@ func TestForgets(t *testing.T) {
 			}},
 		{"create and delete",
 			func(s *recent.Store) error { _, err := s.Put(ctx, storage.Record{Key: key("new")}, 0); return err },
-			func(s *recent.Store, rev storage.Revision) error { return s.Delete(ctx, key("k"), rev) }},
+			func(s *recent.Store, _ storage.Revision) error {
+				page, err := s.List(ctx, key("new").Scope(), "k", 1)
+				return errors.Join(err, s.Delete(ctx, key("new"), page.Records[0].Revision))
+			}},
 		{"get and close",
 			func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
 			func(s *recent.Store, _ storage.Revision) error { return s.Close() }},
@@ -292,6 +301,75 @@ func TestForgets(t *testing.T) {
 			assert.Zero(t, store.Stats().Records)
 		})
 	}
+}
+
+// TestOthersAreNoReason: deletes of other keys make a call forget nothing, but for
+// one in 256.
+func TestOthersAreNoReason(t *testing.T) {
+	below := held{memory.New(), make(chan struct{}), make(chan struct{})}
+	store := recent.New(below, 1<<20)
+	const n = 64
+	for i := range n {
+		_, err := below.Store.Put(ctx, storage.Record{Key: key(fmt.Sprint(i))}, 0)
+		require.NoError(t, err)
+		done := make(chan error)
+		go func() {
+			_, err := store.Get(ctx, key(fmt.Sprint(i)))
+			done <- err
+		}()
+		<-below.read
+		require.ErrorIs(t, store.Delete(ctx, key("other"), 1), storage.ErrNotFound)
+		below.goOn <- struct{}{}
+		require.NoError(t, <-done)
+	}
+	assert.Greater(t, store.Stats().Records, n/2)
+}
+
+// TestElsewhere: what another process did to a record, with the same key, is not
+// taken for the record that is remembered.
+func TestElsewhere(t *testing.T) {
+	below := batching()
+	store := recent.New(below, 1<<20)
+	first := storage.Record{Key: key("k"), ID: uuid.UUID{1}}
+	rev, err := store.Put(ctx, first, 0)
+	require.NoError(t, err)
+	require.NoError(t, below.Delete(ctx, key("k"), rev))
+	second := storage.Record{Key: key("k"), ID: uuid.UUID{2}}
+	rev, err = below.Put(ctx, second, 0)
+	require.NoError(t, err)
+	_, err = store.Put(ctx, storage.Record{Key: key("k"), Data: []byte("x")}, rev)
+	require.NoError(t, err)
+	got, err := storage.Update(ctx, store, key("k"), appendX)
+	require.NoError(t, err)
+	assert.Equal(t, second.ID, got.ID)
+
+	// One that is read and is not there is forgotten, and so is one whose write failed.
+	for name, forget := range map[string]func() error{
+		"get":      func() error { _, err := store.Get(ctx, key("k")); return err },
+		"get many": func() error { _, err := store.GetMany(ctx, []storage.Key{key("k")}); return err },
+		"put":      func() error { _, err := store.Put(ctx, got, got.Revision); return err },
+		"put many": func() error {
+			_, err := store.PutMany(ctx, []storage.PutOp{{Record: got, Expect: got.Revision}})
+			return err
+		},
+	} {
+		got, err = storage.Update(ctx, store, key("k"), appendX)
+		require.NoError(t, err)
+		require.NotZero(t, store.Stats().Records, name)
+		require.NoError(t, below.Delete(ctx, key("k"), got.Revision))
+		_ = forget()
+		assert.Zero(t, store.Stats().Records, name)
+	}
+}
+
+// TestForeignRecord: what a conflict says is in the way is not remembered under
+// another key.
+func TestForeignRecord(t *testing.T) {
+	foreign := storage.Record{Key: key("other"), Revision: 1}
+	store := recent.New(&counted{Store: memory.New(), err: &storage.ConflictError{Current: &foreign}}, 1<<20)
+	_, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+	require.ErrorIs(t, err, storage.ErrConflict)
+	assert.Zero(t, store.Stats().Records)
 }
 
 // TestBound: what is remembered takes no more memory than it may, whatever its

@@ -22,6 +22,7 @@ var (
 	_ storage.BatchStore   = pair{}
 	_ storage.BatchDeleter = pair{}
 	_ storage.Limiter      = pair{}
+	_ storage.Recaller     = pair{}
 )
 
 func (p pair) one() storage.Store { return p[rand.IntN(len(p))] }
@@ -52,6 +53,14 @@ func (p pair) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutRe
 
 func (p pair) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
 	return storage.DeleteMany(ctx, p.one(), ops)
+}
+
+// Recall asks one of the two, for what the other may have changed since.
+func (p pair) Recall(key storage.Key) (storage.Record, bool) {
+	if r, ok := p.one().(storage.Recaller); ok {
+		return r.Recall(key)
+	}
+	return storage.Record{}, false
 }
 
 func (p pair) Limits() storage.Limits {
