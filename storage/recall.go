@@ -4,7 +4,7 @@ package storage
 // puts one in front of any Store. [Update] and the batches of package resource
 // begin with what it recalls, in place of a read. If that is still the stored
 // record, the swap succeeds and a round trip is saved; otherwise they read and begin
-// again. Only a swap that succeeds makes count what was recalled.
+// again. What was recalled counts only if a swap succeeds.
 //
 // A wrapper around a Recaller that does not implement this hides it.
 type Recaller interface {

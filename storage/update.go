@@ -51,9 +51,10 @@ const (
 // Conflicts are retried, after a random pause from the third on; when the
 // attempts (256) are used up the error matches ErrAttempts and ErrConflict.
 // Every other error of the store, but for what is said of a Recaller, is returned
-// at once, ErrUnavailable and ErrUnknownOutcome among them: trying again is the caller's decision, and
-// after an unknown outcome it takes a fresh read. A context that ends
-// during a pause gives its error. Errors other than fn's own are an *OpError.
+// at once, ErrUnavailable and ErrUnknownOutcome among them: trying again is the
+// caller's decision, and after an unknown outcome it takes a fresh read. A context
+// that ends during a pause gives its error. Errors other than fn's own are an
+// *OpError.
 func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
 	fail := func(err error) (Record, error) {
 		return Record{}, &OpError{Op: "update", Key: key, Err: err}
@@ -82,7 +83,7 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 		case fnErr != nil:
 			return Record{}, fnErr
 		default:
-			next, swapErr = replace(ctx, store, old, next)
+			next, swapErr = replace(ctx, store, key, old, next)
 		}
 		switch {
 		case swapErr == nil:
@@ -109,13 +110,12 @@ func leadsToSwap(key Key, next Record, fnErr error) bool {
 	return errors.Is(fnErr, ErrDelete) && !errors.Is(fnErr, ErrNoChange)
 }
 
-// replace puts the record in the place of the old one, and returns it as it is
-// then.
-func replace(ctx context.Context, store Store, old, rec Record) (_ Record, err error) {
+// replace puts the record in the place of the old one, and returns it as it is then.
+func replace(ctx context.Context, store Store, key Key, old, rec Record) (_ Record, err error) {
 	switch rec.Key {
-	case old.Key:
+	case key:
 	case Key{}:
-		rec.Key = old.Key
+		rec.Key = key
 	default:
 		return rec, invalid("the record to put has another key")
 	}

@@ -97,10 +97,9 @@ func sizeOf(rec storage.Record) int { return overhead + len(rec.Key.ExternalID) 
 //
 // It remembers records up to about maxBytes in all, and counts each as the length of
 // its data and external id and 500 bytes more; after many deletes they may take half
-// as much again. A record that counts for more than
-// half of maxBytes is never remembered; with 0 or less none is. Data is kept
-// without a copy, so a Data that is a piece of a larger buffer keeps the whole buffer
-// alive, which is not counted.
+// as much again. A record that counts for more than half of maxBytes is never
+// remembered; with 0 or less none is. Data is kept without a copy, so a Data that is
+// a piece of a larger buffer keeps the whole buffer alive, which is not counted.
 //
 // The Store takes batches whether the one below does or not, and has its limits.
 // Over one that does not, a batch of reads fails with the first that fails.
