@@ -308,9 +308,9 @@ func checkContentType(h http.Header) error {
 
 // ExternalID returns the external id that the request's path names: the path
 // value externalId or, when that is "-", the query parameter externalId, if
-// there is one. A query that is not valid, or with two such parameters, is a
-// [*Problem] with status 400. A route without the wildcard {externalId} is an
-// error of the program.
+// there is one. A query that is not valid, or with two such parameters or an empty
+// one, is a [*Problem] with status 400. A route without the wildcard {externalId}
+// is an error of the program.
 //
 // The path value must be the id itself, as a [http.ServeMux] has it. Some routers
 // hand a segment on as it was sent: take its escapes away first, and put it there
@@ -330,7 +330,9 @@ func ExternalID(r *http.Request) (string, error) {
 	switch values := q.values[pathValue]; {
 	case len(values) > 1:
 		return "", badRequest(fmt.Sprintf("the query is not valid: %s given more than once", pathValue))
-	case len(values) == 1 && values[0] != "":
+	case len(values) == 1 && values[0] == "": // a client whose variable is not set does not mean the id "-"
+		return "", badRequest("the query is not valid: " + pathValue + " is empty")
+	case len(values) == 1:
 		id = values[0]
 	}
 	return id, nil

@@ -88,7 +88,8 @@
 //
 //	GET /api/resources/customers/-?externalId=batch
 //
-// Without the parameter, "-" is an id like any other.
+// Without the parameter, "-" is an id like any other. An empty parameter is a 400:
+// it is most likely a variable that a client has not set.
 //
 // # Mounting
 //

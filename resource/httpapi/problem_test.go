@@ -366,7 +366,6 @@ func TestExternalID(t *testing.T) {
 		{"path wins", "c-1", "externalId=x", "c-1"},
 		{"path, query that is none", "c-1", ";%", "c-1"},
 		{"dash", "-", "", "-"},
-		{"dash, empty parameter", "-", "externalId=", "-"},
 		{"dash, parameter", "-", "externalId=..", ".."},
 		{"dash, dash", "-", "externalId=-", "-"},
 		{"dash, plus is a blank", "-", "externalId=a+b%2Bc", "a b+c"},
@@ -382,7 +381,12 @@ func TestExternalID(t *testing.T) {
 			assert.Equal(t, tc.want, got)
 		})
 	}
-	_, err := httpapi.ExternalID(httptest.NewRequest("GET", "/anything?externalId=x", nil))
+	empty := httptest.NewRequest("GET", "/anything?externalId=", nil)
+	empty.SetPathValue("externalId", "-")
+	id, err := httpapi.ExternalID(empty)
+	assert.Empty(t, id)
+	assert.Equal(t, 400, httpapi.ProblemOf(err).Status)
+	_, err = httpapi.ExternalID(httptest.NewRequest("GET", "/anything?externalId=x", nil))
 	assert.Equal(t, 500, httpapi.ProblemOf(err).Status, "a route without the wildcard")
 	for _, query := range []string{"externalId=a&externalId=a", "externalId=%", "a;b"} {
 		r := httptest.NewRequest("GET", "/anything", nil)
