@@ -30,8 +30,9 @@
 // # Input
 //
 // All inputs must be strict JSON: RFC 8259 with the rules of I-JSON (RFC 7493)
-// on names and strings. That is valid UTF-8, no lone surrogates, no byte order
-// mark, nothing behind the value, and no duplicate names in an object, where
+// on names and strings, but for noncharacters (U+FFFE and the like), which pass.
+// That is valid UTF-8, no lone surrogates, no byte order mark, nothing behind the
+// value, and no duplicate names in an object, where
 // names are compared after their escapes are decoded ("a" and "\u0061" are the
 // same name). At most [MaxDepth] containers may stand inside each other, and a
 // text must be shorter than 4 GiB. Any other input is refused with a [SyntaxError]

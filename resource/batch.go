@@ -19,8 +19,9 @@ import (
 // otherwise.
 const DefaultMaxBatch = 1000
 
-// ErrBatchSize is returned for a batch with more items than Options.MaxBatch.
-// Nothing of it was looked at.
+// ErrBatchSize is returned for a batch with more items than Options.MaxBatch, of
+// which nothing was looked at; and for the items of one resource whose states are
+// more than 64 MiB together.
 var ErrBatchSize = errors.New("too many items in the batch")
 
 // A PatchItem is one patch of a [Collection.PatchBatch].
@@ -602,6 +603,7 @@ func (b *batch) result(ctx context.Context) *BatchResult {
 		call := Call{Op: b.op, Tenant: b.tenant, Counts: r.Counts, DryRun: b.dryRun}
 		for i := range b.writes {
 			call.Attempts += b.writes[i].attempts
+			call.failed(b.items[i].Err)
 		}
 		b.c.called(ctx, b.start, call)
 	}

@@ -22,7 +22,10 @@ type Call struct {
 	// Counts are how many writes had which outcome; for a single write one of
 	// them is 1, and in a dry run they are what would be.
 	Counts
-	DryRun bool
+	// FailedBy are the writes that Failed counts by the class of their error, see
+	// [ErrorClass]; nil when there are none.
+	FailedBy map[string]int
+	DryRun   bool
 	// Found is how many resources a get or list returned.
 	Found int
 	// Attempts is how often a write was tried: 1, and 1 more each time somebody else
@@ -31,7 +34,8 @@ type Call struct {
 	// its items.
 	Attempts int
 	Duration time.Duration
-	// Err is what the method returns. Errors of items are counted as Failed.
+	// Err is what the method returns. Errors of items are no part of it: they are
+	// counted as Failed and by FailedBy, also where the store refused all of them.
 	Err error
 }
 
@@ -94,6 +98,17 @@ func isType[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
+// failed counts a write by the class of its error, if it has one.
+func (c *Call) failed(err error) {
+	if err == nil {
+		return
+	}
+	if c.FailedBy == nil {
+		c.FailedBy = make(map[string]int)
+	}
+	c.FailedBy[ErrorClass(err)]++
+}
+
 // called tells OnCall that a call which began at start has ended.
 func (c *Collection) called(ctx context.Context, start time.Time, call Call) {
 	call.Schema, call.Duration = c.schema.Name(), time.Since(start)
@@ -109,6 +124,7 @@ func (c *Collection) single(ctx context.Context, call Call, start time.Time, w *
 	if c.onCall != nil {
 		call.Attempts, call.Err = w.attempts, err
 		call.add(result, err)
+		call.failed(err)
 		c.called(ctx, start, call)
 	}
 	return result, err

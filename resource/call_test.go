@@ -22,6 +22,9 @@ import (
 func TestOnCall(t *testing.T) {
 	conflicts := 0
 	store := storagetest.Faulty(memory.New(), func(op storagetest.Op) storagetest.Fault {
+		if conflicts < 0 {
+			return storagetest.Fault{Err: storage.ErrUnavailable}
+		}
 		if op.Name == "put" && conflicts > 0 {
 			conflicts--
 			return storagetest.Fault{Err: storage.ErrConflict}
@@ -66,6 +69,8 @@ func TestOnCall(t *testing.T) {
 		{"not found", 0, func() { _, _ = c.Get(withValue, tenant, "c-2") }, "get {0 0 0 0 0} 0 0 not_found"},
 		{"get batch", 0, func() { _, _ = c.GetBatch(withValue, tenant, []string{"c-2", "c-1", "c-1"}) }, "get batch {0 0 0 0 0} 2 0 "},
 		{"batch", 0, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(3, ""), []byte(`{`)), nil) }, "create batch {3 0 0 0 1} 0 3 "},
+		{"batch, all unavailable", -1, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(2, ""), []byte(`{`)), nil) }, "create batch {0 0 0 0 3} 0 0 "},
+		{"unavailable", -1, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), nil) }, "create {0 0 0 0 1} 0 0 unavailable"},
 		{"patch batch", 0, func() { _, _ = c.PatchBatch(withValue, tenant, patches(4, `{"email":"x"}`), nil) }, "patch batch {0 3 0 0 1} 0 4 "},
 		{"list", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Limit: 3}) }, "list {0 0 0 0 0} 3 0 "},
 		{"bad cursor", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Cursor: "x"}) }, "list {0 0 0 0 0} 0 0 invalid"},
@@ -82,6 +87,17 @@ func TestOnCall(t *testing.T) {
 				text += " dry"
 			}
 			assert.Equal(t, tt.want, text, tt.name)
+			failed := 0
+			for _, n := range got.FailedBy {
+				failed += n
+			}
+			assert.Equal(t, got.Failed, failed, tt.name)
+			switch {
+			case tt.name == "batch, all unavailable":
+				assert.Equal(t, map[string]int{"unavailable": 2, "invalid": 1}, got.FailedBy)
+			case got.Err != nil && got.Failed > 0:
+				assert.Equal(t, map[string]int{resource.ErrorClass(got.Err): 1}, got.FailedBy, tt.name)
+			}
 		}
 	}
 	seen, conflicts = nil, 0

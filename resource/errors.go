@@ -35,6 +35,9 @@ func (e *ExistsError) Error() string {
 	return "resource: a resource with this " + e.Field + " exists already"
 }
 
+// GoString returns the text, for the verb %#v.
+func (e *ExistsError) GoString() string { return e.Error() }
+
 // MarshalText returns the text, for encoders that would show the fields.
 func (e *ExistsError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
@@ -59,6 +62,9 @@ func (e *PreconditionError) Error() string {
 	}
 	return "resource: precondition failed: the resource is in another state"
 }
+
+// GoString returns the text, for the verb %#v.
+func (e *PreconditionError) GoString() string { return e.Error() }
 
 // MarshalText returns the text, for encoders that would show the fields.
 func (e *PreconditionError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }

@@ -84,7 +84,10 @@ func Example_renameAField() {
 func ExampleCollection_Create_ruleOfYourOwn() {
 	ctx := context.Background()
 	customers, tenant := shop(nil)
-	errReach := errors.New("a customer who takes text messages needs a phone")
+	// WriteError of package httpapi answers it like those of the schema.
+	errReach := &schema.ValidationError{Violations: []schema.Violation{{
+		Pointer: "/phone", Code: "acme_reachable", Message: "needed by a customer who takes text messages",
+	}}}
 	create := func(data string) (*resource.Result, error) {
 		for {
 			would, err := customers.Create(ctx, tenant, []byte(data), &resource.CreateOptions{DryRun: true})
@@ -116,6 +119,6 @@ func ExampleCollection_Create_ruleOfYourOwn() {
 		fmt.Println(res.Outcome, res.Changed())
 	}
 	// Output:
-	// a customer who takes text messages needs a phone
+	// schema: invalid document: /phone: needed by a customer who takes text messages
 	// updated [/smsOptOut /phone]
 }

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,8 @@ import (
 // FeedOptions say otherwise.
 const DefaultFeedBuffer = 1024
 
-// An Event is a change of a resource that has been stored.
+// An Event is a change of a resource that has been stored. Encoded as JSON it has
+// the names of its fields, the outcome as its text, and the patch as it is.
 type Event struct {
 	Key     storage.Key // tenant, schema and external id
 	ID      uuid.UUID   // of the resource
@@ -36,12 +38,15 @@ type Event struct {
 	// Values of fields that are marked as personal data are redacted, see
 	// schema.Schema.Redact, unless FeedOptions.Unredacted is set; the external
 	// id in Key is not.
-	Patch []byte
+	Patch json.RawMessage
 }
 
 // String returns the outcome and the resource's ID, and neither the external id nor
 // the patch.
 func (e Event) String() string { return e.Outcome.String() + " resource " + e.ID.String() }
+
+// GoString is String, for the verb %#v.
+func (e Event) GoString() string { return e.String() }
 
 // LogValue returns String for log/slog: an event in a log line must not spill
 // personal data there.

@@ -16,7 +16,8 @@ const DefaultMaxLine = 16 << 20
 // NDJSON returns the lines of newline-delimited JSON as documents for
 // [Collection.Import]. Lines with nothing but blanks are no documents and have no
 // position. A line of more than maxLine bytes (DefaultMaxLine when 0 or less) is an
-// [ErrDocument], and the next one follows. An error of r ends the sequence.
+// [ErrDocument], and the next one follows. A byte order mark at the start is left
+// out. An error of r ends the sequence.
 //
 // A document's memory is used again for the next one. The sequence reads r, and so
 // can be gone through once.
@@ -28,16 +29,20 @@ func NDJSON(r io.Reader, maxLine int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		in := bufio.NewReaderSize(r, 64<<10)
 		var buf []byte
+		first := true
 		for {
 			line, tooLong, err := readLine(in, buf[:0], maxLine)
 			if err != nil && err != io.EOF {
 				yield(nil, err)
 				return
 			}
-			more := true
-			if document := bytes.Trim(line, " \t\r"); tooLong {
+			document, more := bytes.TrimRight(line, " \t\r"), true
+			if first {
+				document, first = bytes.TrimPrefix(document, []byte("\ufeff")), false
+			}
+			if tooLong {
 				more = yield(nil, fmt.Errorf("%w: a line of more than %d bytes", ErrDocument, maxLine))
-			} else if len(document) > 0 {
+			} else if len(bytes.TrimLeft(document, " \t\r")) > 0 { // its blanks stay: errors count bytes of the line
 				more = yield(document, nil)
 			}
 			if err != nil || !more {

@@ -29,7 +29,10 @@ func TestNDJSON(t *testing.T) {
 		{"two", "{}\n[]", 0, "{}|[]|"},
 		{"CRLF", "{}\r\n[]\r\n", 0, "{}|[]|"},
 		{"blank lines", "\n\n \t\r\n{}\n\n[]\n \n", 0, "{}|[]|"},
-		{"blanks around", "  {} \n\t[]\t\r\n", 0, "{}|[]|"},
+		{"blanks around", "  {} \n\t[]\t\r\n", 0, "  {}|\t[]|"}, // those before count in offsets
+		{"byte order mark", "\ufeff{}\n\ufeff[]", 0, "{}|\ufeff[]|"},
+		{"byte order mark alone", "\ufeff", 0, ""},
+		{"byte order mark and a blank line", "\ufeff \n{}", 0, "{}|"},
 		{"no JSON", "# comment\n{}", 0, "# comment|{}|"},
 		{"of just the length", "1234\n{}", 4, "1234|{}|"},
 		{"of just the length, CRLF", "1234\r\n{}", 4, "1234|{}|"},

@@ -75,7 +75,7 @@ func TestPrinted(t *testing.T) {
 			assert.NotContains(t, encoded.String(), marker, name)
 		}
 	}
-	for _, v := range []any{res.Resource, typed} {
+	for _, v := range []any{res.Resource, typed, event, exists, failed, gone, &storage.ConflictError{Current: &storage.Record{Data: []byte(marker)}}} {
 		assert.NotContains(t, fmt.Sprintf("%#v", v), marker)
 	}
 	for want, v := range map[string]any{
@@ -84,6 +84,14 @@ func TestPrinted(t *testing.T) {
 	} {
 		assert.Equal(t, want, fmt.Sprint(v))
 	}
+	// Whoever hands an event on wants all of it.
+	text, err := json.Marshal(event)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"ExternalID":"`+marker+`"`)
+	assert.Contains(t, string(text), `"Outcome":"created"`)
+	assert.Contains(t, string(text), `"Patch":{"customerId":`)
+	_, err = json.Marshal(resource.Event{})
+	assert.ErrorContains(t, err, "Outcome(0) is no outcome")
 	// An encoder that meets an error inside of something else looks at its fields.
 	for _, err := range []error{exists, failed, gone, &storage.ConflictError{Current: &storage.Record{Key: customerKey(marker), Data: []byte(marker)}}} {
 		text, jsonErr := json.Marshal(struct{ Err error }{err})

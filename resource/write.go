@@ -40,6 +40,14 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("Outcome(%d)", int(o))
 }
 
+// MarshalText returns the text of an outcome; one that is none of them is an error.
+func (o Outcome) MarshalText() ([]byte, error) {
+	if o < Created || o > Deleted {
+		return nil, fmt.Errorf("resource: %v is no outcome", o)
+	}
+	return []byte(o.String()), nil
+}
+
 // A Result is a resource as a write left it, and what the write did. The methods
 // of Resource are those of the resource alone: marshalling a Result to JSON
 // gives the resource.

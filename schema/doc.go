@@ -83,10 +83,11 @@
 // # Security considerations
 //
 // Input is read by RFC 8259 with the rules of I-JSON (RFC 7493) on names and
-// strings: duplicate names, lone surrogates, invalid UTF-8 and more than 64
-// levels are refused with a [SyntaxError], so that no two readers of a stored
-// document can disagree about it. There is no limit on size; set one where the
-// bytes are received.
+// strings, but for the one on noncharacters (U+FFFE and the like), which pass:
+// duplicate names, lone surrogates, invalid UTF-8 and more than 64 levels are
+// refused with a [SyntaxError], so that no two readers of a stored document can
+// disagree about it. There is no limit on size; set one where the bytes are
+// received.
 //
 // Values may be personal data. No error of this package holds a value of a
 // document: messages say which kind was found, never what. Names that a client

@@ -51,7 +51,8 @@ type Field struct {
 	// valid for the field, and must hold the defaults of its own fields if it is
 	// an object. Not for a Required field and not inside Items.
 	Default any
-	// PII says which personal data the field holds. Optional; a note only.
+	// PII says which personal data the field holds. Optional; it changes nothing
+	// but what [Schema.Redact], and so a feed of package resource, leaves out.
 	PII PII
 	// Fields are the fields of an Object. Without any the object is open.
 	Fields []Field

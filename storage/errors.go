@@ -63,6 +63,9 @@ type ConflictError struct {
 // Error says that there was a conflict, and nothing of the record.
 func (e *ConflictError) Error() string { return ErrConflict.Error() }
 
+// GoString returns the text, for the verb %#v.
+func (e *ConflictError) GoString() string { return e.Error() }
+
 // MarshalText returns the text, for encoders that would show the record.
 func (e *ConflictError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
@@ -85,6 +88,9 @@ func (e *OpError) Error() string {
 
 // Unwrap returns Err.
 func (e *OpError) Unwrap() error { return e.Err }
+
+// GoString returns the text, for the verb %#v.
+func (e *OpError) GoString() string { return e.Error() }
 
 // MarshalText returns the text, so that loggers which encode an error's fields show
 // no more than that.

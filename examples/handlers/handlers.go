@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 
 	"example.com/resourcekit/resource"
@@ -32,7 +33,13 @@ func NewHooks(tokens map[string]httpapi.Principal, tenants map[string]storage.Te
 
 // NewAPI returns the ready handler.
 func NewAPI(customers *resource.Collection, hooks httpapi.Hooks) (http.Handler, error) {
-	return httpapi.NewHandler(customers, hooks, nil)
+	return httpapi.NewHandler(customers, hooks, &httpapi.Options{
+		OnError: func(r *http.Request, status int, err error) { // clients are not told why
+			if status >= http.StatusInternalServerError {
+				slog.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
+			}
+		},
+	})
 }
 
 // CreateCustomer returns a handler made of the parts.

@@ -20,6 +20,7 @@ type metrics struct {
 	calls    *prometheus.CounterVec   // op, schema, class
 	duration *prometheus.HistogramVec // op, schema
 	writes   *prometheus.CounterVec   // schema, outcome
+	failed   *prometheus.CounterVec   // schema, class
 	attempts prometheus.Histogram
 }
 
@@ -36,12 +37,15 @@ func newMetrics(feed *resource.Feed) *metrics {
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "resourcekit_writes_total", Help: "Writes by what became of them, items of batches one by one. Dry runs do not count.",
 		}, []string{"schema", "outcome"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "resourcekit_failed_writes_total", Help: "Writes that failed, items of batches one by one, by the class of their error. Dry runs do not count.",
+		}, []string{"schema", "class"}),
 		attempts: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "resourcekit_attempts", Help: "How often a single write was tried: 1 unless somebody else was faster, or a remembered record did not do.",
 			Buckets: []float64{1, 2, 3, 5, 10, 20, 50, 100, 256},
 		}),
 	}
-	m.registry.MustRegister(m.calls, m.duration, m.writes, m.attempts,
+	m.registry.MustRegister(m.calls, m.duration, m.writes, m.failed, m.attempts,
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "resourcekit_feed_dropped_total", Help: "Changes that the observer of the feed was not told of.",
 		}, func() float64 { return float64(feed.Dropped()) }),
@@ -83,6 +87,9 @@ func (m *metrics) called(call resource.Call) {
 		if n > 0 {
 			m.writes.WithLabelValues(call.Schema, outcome).Add(float64(n))
 		}
+	}
+	for class, n := range call.FailedBy {
+		m.failed.WithLabelValues(call.Schema, class).Add(float64(n))
 	}
 	switch call.Op {
 	case "create", "patch", "delete": // of a batch they are the sum of its items
