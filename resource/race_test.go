@@ -15,6 +15,7 @@ import (
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
+	"example.com/resourcekit/storage/recent"
 	"example.com/resourcekit/storage/storagetest"
 
 	"github.com/stretchr/testify/assert"
@@ -228,9 +229,19 @@ func TestConcurrentFirstWrites(t *testing.T) {
 	}
 }
 
-// TestConcurrentFaults: 16 writers with a field each over a store that fails in
-// every way it may. After each call its writer knows what the field must hold.
+// TestConcurrentFaults: 16 writers with a field each, through two collections over
+// a store that fails in every way it may. After each call its writer knows what the
+// field must hold. The same, when each collection remembers records.
 func TestConcurrentFaults(t *testing.T) {
+	t.Run("plain", func(t *testing.T) {
+		testConcurrentFaults(t, func(s storage.Store) storage.Store { return s })
+	})
+	t.Run("remembered", func(t *testing.T) {
+		testConcurrentFaults(t, func(s storage.Store) storage.Store { return recent.New(s, 1<<20) })
+	})
+}
+
+func testConcurrentFaults(t *testing.T, wrap func(storage.Store) storage.Store) {
 	const n, rounds, seed = 16, 25, 42
 	fields := make([]schema.Field, n)
 	for i := range fields {
@@ -241,7 +252,7 @@ func TestConcurrentFaults(t *testing.T) {
 	key := storage.Key{Tenant: tenant, Schema: s.ID(), ExternalID: "1"}
 	create(t, open(t, s, mem, nil), `{"id":"1"}`)
 	store := storagetest.Faulty(mem, storagetest.RandomPlan(seed, storagetest.Faults{Conflict: 0.2, Unavailable: 0.1, Unknown: 0.2}))
-	all := collections(t, 2, s, store)
+	all := []*resource.Collection{open(t, s, wrap(store), nil), open(t, s, wrap(store), nil)}
 	var kinds [3]sync.Map
 	atOnce(n, func(i int) {
 		name := "f" + strconv.Itoa(i)
