@@ -283,7 +283,7 @@ func TestLocked(t *testing.T) {
 		require.ErrorAs(t, err, &d)
 	}
 	// One that came when the others were being refused starts a wait of its own.
-	require.Less(t, time.Since(begin), 3*timeout)
+	require.Less(t, time.Since(begin), n*timeout/2, "they wait one after the other")
 	release()
 	_, err := s.Put(bg, testRecord("alice0"), 0)
 	require.NoError(t, err)
@@ -401,7 +401,7 @@ func TestCloseWhileLocked(t *testing.T) {
 	for _, err := range wait() {
 		require.ErrorIs(t, err, storage.ErrClosed)
 	}
-	require.Less(t, time.Since(begin), time.Second)
+	require.Less(t, time.Since(begin), 4*time.Second, "as long as BusyTimeout, nearly")
 }
 
 func TestDiskFull(t *testing.T) {
