@@ -401,10 +401,13 @@ func TestStrictQuery(t *testing.T) {
 		{"list, known", message{method: "GET", target: route + "?limit=1&cursor=&filter[firstName]=Ada&filter%5Bemail%5D=x"}, 200, ""},
 		{"list, unknown", message{method: "GET", target: route + "?state=active"}, 400, "state: unknown parameter, want one of: cursor, limit, filter"},
 		{"get, known", get("-?externalId=c-1"), 200, ""},
-		{"get, unknown", get("c-1?fields=email"), 400, "fields: unknown parameter, want one of: externalId"},
+		{"get, unknown", get("c-1?fields=email"), 400, "fields: unknown parameter"},
+		{"get by parameter, unknown", get("-?externalId=c-1&fields=email"), 400, "fields: unknown parameter, want one of: externalId"},
+		{"two ids", message{method: "DELETE", target: route + "/c-1?externalId=c-2"}, 400, "externalId: unknown parameter"},
+		{"the same id twice", get("c-1?externalId=c-1"), 400, "externalId: unknown parameter"},
 		{"patch, known", message{method: "PATCH", target: route + "/c-1?ignoreUnknownFields=true", body: `{"data":{}}`}, 200, ""},
-		{"patch, unknown", message{method: "PATCH", target: route + "/c-1?onconflict=reject", body: `{"data":{}}`}, 400, "onconflict: unknown parameter, want one of: externalId, ignoreUnknownFields"},
-		{"delete, unknown", message{method: "DELETE", target: route + "/c-1?dryRun=true"}, 400, "dryRun: unknown parameter, want one of: externalId"},
+		{"patch, unknown", message{method: "PATCH", target: route + "/c-1?onconflict=reject", body: `{"data":{}}`}, 400, "onconflict: unknown parameter, want one of: ignoreUnknownFields"},
+		{"delete, unknown", message{method: "DELETE", target: route + "/c-1?dryRun=true"}, 400, "dryRun: unknown parameter"},
 		{"delete, known", message{method: "DELETE", target: route + "/-?externalId=c-1"}, 200, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

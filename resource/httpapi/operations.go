@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"example.com/resourcekit/storage"
 )
@@ -14,6 +15,9 @@ import (
 func (e *endpoint) tenant(r *http.Request, parameters ...string) (storage.Tenant, error) {
 	tenant, err := e.api.hooks.Tenant(r)
 	if err == nil && e.api.opts.StrictQuery {
+		if r.PathValue(pathValue) != "-" { // the path has the id, and the parameter might be another one
+			parameters = slices.DeleteFunc(parameters, func(p string) bool { return p == pathValue })
+		}
 		err = CheckQuery(r, parameters...)
 	}
 	return tenant, err
