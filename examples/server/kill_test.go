@@ -25,19 +25,17 @@ import (
 // one acknowledged.
 func TestKill(t *testing.T) {
 	for _, tt := range []struct {
-		name     string
-		store    func(t testing.TB) string
-		remember string
+		name  string
+		store func(t testing.TB) string
 	}{
-		{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "customers.db") }, "0"},
-		{"postgres", testdb.New, "0"},
-		{"postgres, remembered", testdb.New, "1"},
+		{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "customers.db") }},
+		{"postgres", testdb.New},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			binary, store := build(t), tt.store(t)
 			clients := newClients(t)
 			for round := range 3 {
-				server := startBinary(t, binary, "-store", store, "-remember", tt.remember)
+				server := startBinary(t, binary, "-store", store)
 				clients.check(t, server.url)
 				clients.load(t, server, time.Duration(100+150*round)*time.Millisecond)
 			}

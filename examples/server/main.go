@@ -8,7 +8,6 @@
 //
 //	-addr ADDRESS    where to listen; 127.0.0.1:8080
 //	-store STORE     memory, sqlite:PATH or postgres://USER@HOST/DATABASE
-//	-remember MIB    remember up to so many MiB of records, see package recent; 0 is none
 //	-tenants NAMES   separated by commas; the first is meant when a request names none
 //	-events          log each change that is stored
 //	-v               log each call of the library too
@@ -36,7 +35,6 @@ import (
 	"example.com/resourcekit/examples/internal/openstore"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/storage"
-	"example.com/resourcekit/storage/recent"
 )
 
 func main() {
@@ -54,9 +52,6 @@ func main() {
 // errFlags is returned for arguments that package flag has complained about.
 var errFlags = errors.New("bad flags")
 
-// maxRemember is the most that -remember takes: 1 GiB.
-const maxRemember = 1 << 10
-
 // shutdownGrace is how long requests may go on after the signal to stop.
 const shutdownGrace = 10 * time.Second
 
@@ -69,7 +64,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:8080", "address to listen on")
 	storeName := flags.String("store", "memory", "where to keep the data: "+openstore.Usage)
-	remember := flags.Int("remember", 0, "remember up to so many `MiB` of records, so that a write of one takes one round trip; 0 is none")
 	tenantNames := flags.String("tenants", "acme,globex", "names of the tenants, separated by commas; the first is meant when a request names none")
 	events := flags.Bool("events", false, "log each change that is stored: what became of a resource of which schema and tenant, and nothing of its data")
 	verbose := flags.Bool("v", false, "log each call of the library, and each change, too")
@@ -81,9 +75,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
-	if *remember < 0 || *remember > maxRemember {
-		return fmt.Errorf("-remember: want 0 to %d MiB", maxRemember)
 	}
 	tenants, err := parseTenants(*tenantNames)
 	if err != nil {
@@ -100,9 +91,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	// Last of all: the service's feed and the requests before it need the store.
 	defer opened.Close()
-	if *remember > 0 {
-		opened.Store = recent.New(opened.Store, *remember<<20) // which opened.Close closes, too
-	}
 	service, err := newService(opened.Store, tenants, log, *events)
 	if err != nil {
 		return err

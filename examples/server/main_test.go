@@ -273,8 +273,6 @@ func TestFlagErrors(t *testing.T) {
 		{"no such folder", []string{"-store", "sqlite:" + filepath.Join(t.TempDir(), "none", "x.db")}, `-store: `},
 		{"no URL of a database", []string{"-store", "postgres://u:secret@[::1/db"}, `-store: not the URL`},
 		{"no database there", []string{"-store", "postgres://u:secret@127.0.0.1:1/db"}, `-store: `},
-		{"a negative size", []string{"-remember", "-1"}, "-remember: want 0 to 1024 MiB"},
-		{"too much", []string{"-remember", "1025"}, "-remember: want 0 to 1024 MiB"},
 		{"no tenants", []string{"-tenants", ""}, "-tenants: want names"},
 		{"empty tenant", []string{"-tenants", "a,,b"}, "-tenants: want names"},
 		{"blank tenant", []string{"-tenants", "a, ,b"}, "-tenants: want names"},
@@ -291,7 +289,7 @@ func TestFlagErrors(t *testing.T) {
 	}
 	var out, log buffer
 	assert.ErrorIs(t, run(context.Background(), []string{"-h"}, &out, &log), flag.ErrHelp)
-	for _, name := range []string{"-addr", "-store", "-remember", "-tenants", "-events", "-v"} {
+	for _, name := range []string{"-addr", "-store", "-tenants", "-events", "-v"} {
 		assert.Contains(t, log.String(), name)
 	}
 }

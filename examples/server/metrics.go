@@ -54,9 +54,9 @@ func newMetrics(feed *resource.Feed) *metrics {
 }
 
 // remembers adds what a store remembers.
-func (m *metrics) remembers(store *recent.Store) {
+func (m *metrics) remembers(stats func() recent.Stats) {
 	counter := func(name, help string, count func(recent.Stats) uint64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(count(store.Stats())) })
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(count(stats())) })
 	}
 	m.registry.MustRegister(
 		counter("resourcekit_recall_hits_total", "Writes that began with a remembered record.", func(s recent.Stats) uint64 { return s.Hits }),
@@ -64,7 +64,7 @@ func (m *metrics) remembers(store *recent.Store) {
 		counter("resourcekit_recall_outdated_total", "Writes whose remembered record was out of date.", func(s recent.Stats) uint64 { return s.Outdated }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "resourcekit_recall_bytes", Help: "What the remembered records count for.",
-		}, func() float64 { return float64(store.Stats().Bytes) }),
+		}, func() float64 { return float64(stats().Bytes) }),
 	)
 }
 

@@ -31,8 +31,8 @@ type service struct {
 func newService(store storage.Store, tenants tenants, log *slog.Logger, events bool) (*service, error) {
 	s := &service{log: log, feed: resource.NewFeed(logEvents(log, events), nil)}
 	s.metrics = newMetrics(s.feed)
-	if remembering, ok := store.(*recent.Store); ok {
-		s.metrics.remembers(remembering)
+	if remembering, ok := store.(interface{ Stats() recent.Stats }); ok {
+		s.metrics.remembers(remembering.Stats)
 	}
 	opts := &resource.Options{Feed: s.feed, OnCall: s.called}
 	var collections []*resource.Collection

@@ -47,18 +47,18 @@ const grace = 100 * time.Millisecond
 //
 // The statement function may so outlive the call: it shares no memory with it
 // but what nobody changes.
-func do[T any](ctx context.Context, s *Store, op operation, statement func(context.Context, *pgx.Conn) (T, error)) (T, error) {
+func do[T any](ctx context.Context, t *table, op operation, statement func(context.Context, *pgx.Conn) (T, error)) (T, error) {
 	var none T
-	if err := s.begin(); err != nil {
+	if err := t.begin(); err != nil {
 		return none, err
 	}
-	timeout := s.opts.ReadTimeout
+	timeout := t.opts.ReadTimeout
 	if op.write {
-		timeout = s.opts.WriteTimeout
+		timeout = t.opts.WriteTimeout
 	}
-	conn, err := s.acquire(ctx, timeout)
+	conn, err := t.acquire(ctx, timeout)
 	if err != nil {
-		s.calls.Done()
+		t.calls.Done()
 		return none, op.failed(err)
 	}
 	type answer struct {
@@ -66,7 +66,7 @@ func do[T any](ctx context.Context, s *Store, op operation, statement func(conte
 		err   error
 	}
 	run := func() answer {
-		defer s.calls.Done()
+		defer t.calls.Done()
 		defer conn.Release()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
@@ -113,10 +113,10 @@ func do[T any](ctx context.Context, s *Store, op operation, statement func(conte
 
 // acquire takes a connection from the pool. Its errors mean that nothing was
 // sent.
-func (s *Store) acquire(ctx context.Context, timeout time.Duration) (*pgxpool.Conn, error) {
+func (t *table) acquire(ctx context.Context, timeout time.Duration) (*pgxpool.Conn, error) {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := s.pool.Acquire(bounded)
+	conn, err := t.pool.Acquire(bounded)
 	if ended := ctx.Err(); ended != nil {
 		if err == nil {
 			conn.Release()

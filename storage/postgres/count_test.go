@@ -35,6 +35,17 @@ func (c *counts) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.Trac
 func (c *counts) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 func (c *counts) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
 
+// count counts what a pool with one connection sends.
+func (c *counts) count(cfg *pgxpool.Config) {
+	cfg.MaxConns = 1
+	cfg.ConnConfig.Tracer = c
+	dial := cfg.ConnConfig.DialFunc
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		return &countingConn{Conn: conn, counts: c}, err
+	}
+}
+
 // countingConn counts a round trip whenever something is sent after something
 // has been received.
 type countingConn struct {
@@ -115,15 +126,7 @@ func keysOf(ops []storage.PutOp) []storage.Key {
 // TestRoundTrips holds what the documentation promises for each method.
 func TestRoundTrips(t *testing.T) {
 	c := &counts{}
-	store, _ := newStore(t, postgres.Options{}, func(cfg *pgxpool.Config) {
-		cfg.MaxConns = 1
-		cfg.ConnConfig.Tracer = c
-		dial := cfg.ConnConfig.DialFunc
-		cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := dial(ctx, network, addr)
-			return &countingConn{Conn: conn, counts: c}, err
-		}
-	})
+	store, _ := newStore(t, postgres.Options{}, c.count)
 	ctx := context.Background()
 	key := testKey("key")
 	rev := storage.Revision(0)
@@ -203,6 +206,74 @@ func TestRoundTrips(t *testing.T) {
 				require.Equal(t, tt.statements, c.statements.Load(), "statements of %s", tt.name)
 				require.Equal(t, tt.trips, c.trips.Load(), "round trips of %s", tt.name)
 			}
+		}
+	}
+}
+
+// TestUpdateRoundTrips: what a change of a record takes, which is one round trip if the
+// store remembers it, and never more than without memory if another process has
+// changed it.
+func TestUpdateRoundTrips(t *testing.T) {
+	ctx := context.Background()
+	change := func(old storage.Record) (storage.Record, error) {
+		old.Data = append(old.Data[:len(old.Data):len(old.Data)], 'x')
+		return old, nil
+	}
+	remove := func(old storage.Record) (storage.Record, error) { return old, storage.ErrDelete }
+	keep := func(old storage.Record) (storage.Record, error) { return old, storage.ErrNoChange }
+	nothing := func(storage.Store, storage.Key) {}
+	by := func(fn func(storage.Record) (storage.Record, error)) func(storage.Store, storage.Key) {
+		return func(store storage.Store, key storage.Key) {
+			_, err := storage.Update(ctx, store, key, fn)
+			require.NoError(t, err)
+		}
+	}
+	for _, tt := range []struct {
+		name                string
+		here, elsewhere     func(storage.Store, storage.Key) // before, of a record with the data "a"
+		fn                  func(storage.Record) (storage.Record, error)
+		remembered, without int64
+		data                string // in the end
+	}{
+		{"a change", nothing, nothing, change, 1, 2, "ax"},
+		{"a change after one", by(change), nothing, change, 1, 2, "axx"},
+		{"a change of what was changed elsewhere", nothing, by(change), change, 2, 2, "axx"},
+		{"a change after one of what was changed elsewhere", by(change), by(change), change, 2, 2, "axxx"},
+		{"a change of what was made anew elsewhere", nothing, func(store storage.Store, key storage.Key) {
+			by(remove)(store, key)
+			by(change)(store, key)
+		}, change, 2, 2, "xx"},
+		{"a change of what was deleted elsewhere", nothing, by(remove), change, 3, 2, "x"},
+		{"a change of what was deleted", by(remove), nothing, change, 2, 2, "x"},
+		{"a delete", nothing, nothing, remove, 1, 2, ""},
+		{"a delete of what was changed elsewhere", nothing, by(change), remove, 2, 2, ""},
+		{"no change", nothing, nothing, keep, 1, 1, "a"},
+		{"no change of what was changed elsewhere", nothing, by(change), keep, 1, 1, "ax"},
+	} {
+		for remember, want := range map[int]int64{0: tt.remembered, -1: tt.without} {
+			c := &counts{}
+			dsn := pgtest.DSN(t)
+			opts := postgres.Options{Schema: pgtest.Schema(t, dsn), Remember: remember}
+			store, _ := newStoreAt(t, dsn, opts, c.count)
+			other, _ := newStoreAt(t, dsn, opts, nil)
+			for _, key := range []storage.Key{testKey("warm"), testKey("key")} { // a connection prepares what it does for the first time
+				_, err := store.Put(ctx, storage.Record{Key: key, Data: []byte("a")}, 0)
+				require.NoError(t, err)
+				tt.here(store, key)
+				tt.elsewhere(other, key)
+				c.statements.Store(0)
+				c.trips.Store(0)
+				by(tt.fn)(store, key)
+				rec, err := other.Get(ctx, key)
+				if tt.data == "" {
+					require.ErrorIs(t, err, storage.ErrNotFound, tt.name)
+				} else {
+					require.NoError(t, err, tt.name)
+				}
+				require.Equal(t, tt.data, string(rec.Data), tt.name)
+			}
+			require.Equal(t, want, c.statements.Load(), "statements of %s, Remember %d", tt.name, remember)
+			require.Equal(t, want, c.trips.Load(), "round trips of %s, Remember %d", tt.name, remember)
 		}
 	}
 }

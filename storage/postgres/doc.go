@@ -9,9 +9,9 @@
 // Records are rows of one table in an SQL schema of the caller's choice. Their
 // data is bytea, byte for byte as it was put: jsonb would reorder members, spell
 // numbers in another way and refuse \u0000. The table is private to this
-// package, and the view below is for everybody. Whoever repairs a row in SQL
-// must give it another revision, or processes that remember it (package recent)
-// write over the repair.
+// package, and the view below is for everybody. Whoever repairs a row in SQL need
+// not think of its revision: a trigger gives it another one, so that no program and
+// no client that has seen the row before writes over the repair.
 //
 // # Guarantees
 //
@@ -36,8 +36,27 @@
 // had before only by chance, about 1 in 2^62 for each; and a write could get the
 // revision of one that was lost in a failover, with a probability of about 2^-30.
 //
+// A conflict of Put or Delete carries the record that is in the way (Current of
+// storage.ConflictError), by the same statement, unless that came while the
+// statement ran; those of PutMany and DeleteMany do not.
+//
 // No write is ever repeated by the store. A read that a serializable
 // transaction stands in the way of is tried again, for some 0.2 s.
+//
+// # One round trip for a change
+//
+// A change begins with the record, and so would take two statements: a read and a
+// swap. The store remembers records that it has lately read or written, 16 MiB of them
+// unless Options.Remember says otherwise, and storage.Update and the batches of
+// package resource begin with those. The swap fails unless that is still the stored
+// record, so what a write does and returns is the same; Get, GetMany and List always
+// ask the server. Package recent does it, and says what it means for personal
+// data.
+//
+// If another process has changed the record, the conflict carries it as it is now,
+// and the change is two statements, as if nothing had been remembered. If another
+// has deleted it, they are three. A batch reads again what was changed elsewhere: a
+// round trip more.
 //
 // # Contexts and connections
 //
@@ -150,7 +169,9 @@
 // The statements of the store stay within what CockroachDB and YugabyteDB
 // document, and retry nothing but what their documentation asks for; but it was
 // not run on either. For CockroachDB, COLLATE "C" must go from [DDL]: strings are in
-// the order of bytes anyway. It ignores fillfactor. The two functions and the view
-// are not for the store, and need sha256 and uuid_send as they are in PostgreSQL, and
-// PL/pgSQL with EXCEPTION: leave out what fails.
+// the order of bytes anyway. It ignores fillfactor, and has no CREATE OR REPLACE for
+// triggers. The three functions, the trigger and the view are not for the store, and
+// need sha256 and uuid_send as they are in PostgreSQL, and PL/pgSQL with EXCEPTION:
+// leave out what fails. Without the trigger, a repair in SQL must change the revision
+// as well.
 package postgres

@@ -24,7 +24,6 @@ import (
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/postgres/pgtest"
-	"example.com/resourcekit/storage/recent"
 )
 
 var floorSize = flag.Int("floorsize", 10_000, "records in the tables of BenchmarkFloor")
@@ -96,15 +95,18 @@ func document(n int) []byte {
 // disturbs the other. Each turn is many operations; the metrics are medians of
 // the turns, and the ratio is that of the medians.
 //
-// A single upsert of the store is two statements, a read and a write, where the
-// floor has one. What two cost at least is shown beside them: the floor's after a
-// bare SELECT of the same row (two-us, and two-ratio to the floor). With records
-// that package recent remembers there is one.
+// An upsert is an Update, and a batch is what one of a Collection does, on a store
+// with all records remembered; on one that remembers none, so that it reads first;
+// and on one that remembers what others have changed since. What two statements cost at
+// least is shown beside the second: the floor's after a bare SELECT of the same row
+// (two-us, and two-ratio to the floor).
 func BenchmarkFloor(b *testing.B) {
 	ctx := context.Background()
 	dsn := pgtest.DSN(b)
 	opts := postgres.Options{Schema: pgtest.Schema(b, dsn)}
 	store, pool := newStoreAt(b, dsn, opts, nil)
+	opts.Remember = -1
+	reading, _ := newStoreAt(b, dsn, opts, nil)
 	describe(b, pool)
 	ids := make([]string, *floorSize)
 	ops := make([]storage.PutOp, len(ids))
@@ -127,44 +129,31 @@ func BenchmarkFloor(b *testing.B) {
 	changed := func() []byte { return documents[next()%len(documents)] }
 	pick := func() int { return next() * 104_729 % len(ids) }
 
-	single := func() { require.NoError(b, f.put(ids[pick()], patch())) }
-	b.Run("single", func(b *testing.B) {
-		two := func() { require.NoError(b, f.readAndPut(ids[pick()], patch())) }
-		compareTurns(b, 200, two, single, func() {
-			rec, err := store.Get(ctx, testKey(ids[pick()]))
-			require.NoError(b, err)
-			rec.Data = changed()
-			_, err = store.Put(ctx, rec, rec.Revision)
-			require.NoError(b, err)
-		})
-	})
-	remembering := recent.New(store, len(ids)<<11)
-	remember := func(b *testing.B) {
-		for part := range slices.Chunk(ops, 1000) {
-			keys := make([]storage.Key, len(part))
-			for i, op := range part {
-				keys[i] = op.Record.Key
-			}
-			_, err := remembering.GetMany(ctx, keys)
+	// Each contender sees the records first as they are: the others have changed them.
+	remember := func(store storage.Store) {
+		for part := range slices.Chunk(ops, postgres.MaxBatch) {
+			_, err := storage.GetMany(ctx, store, keysOf(part))
 			require.NoError(b, err)
 		}
 	}
-	update := func(store storage.Store) {
-		_, err := storage.Update(ctx, store, testKey(ids[pick()]), func(rec storage.Record) (storage.Record, error) {
-			rec.Data = changed()
-			return rec, nil
+
+	single := func(name string, store storage.Store, two func()) {
+		b.Run(name, func(b *testing.B) {
+			remember(store)
+			compareTurns(b, 200, two, func() { require.NoError(b, f.put(ids[pick()], patch())) }, func() {
+				_, err := storage.Update(ctx, store, testKey(ids[pick()]), func(rec storage.Record) (storage.Record, error) {
+					rec.Data = changed()
+					return rec, nil
+				})
+				require.NoError(b, err)
+			})
 		})
-		require.NoError(b, err)
 	}
-	b.Run("single-remembered", func(b *testing.B) {
-		remember(b)
-		compareTurns(b, 200, nil, single, func() { update(remembering) })
-	})
-	b.Run("single-outdated", func(b *testing.B) { // as if others wrote each record in between
-		remember(b)
-		compareTurns(b, 200, nil, single, func() { update(outdated{remembering}) })
-	})
-	batch := func(b *testing.B, store storage.Store) {
+	single("single", store, nil)
+	single("single-read-first", reading, func() { require.NoError(b, f.readAndPut(ids[pick()], patch())) })
+	single("single-outdated", outdated{store}, nil)
+
+	batch := func(name string, store recaller) {
 		const size = 1000
 		key := testKey("") // to make its ids takes longer than to use them
 		var part []string
@@ -176,57 +165,80 @@ func BenchmarkFloor(b *testing.B) {
 			}
 			slices.Sort(part)
 		}
-		compareTurns(b, 4, nil, func() {
-			choose()
-			patches := make([][]byte, size)
-			for i := range patches {
-				patches[i] = patch()
-			}
-			require.NoError(b, f.putMany(part, patches))
-		}, func() {
-			choose()
-			keys := make([]storage.Key, size)
-			for i, id := range part {
-				keys[i] = key
-				keys[i].ExternalID = id
-			}
-			records := make([]storage.Record, size)
-			if r, ok := store.(storage.Recaller); ok {
-				for i, key := range keys {
-					records[i], _ = r.Recall(key)
+		b.Run(name, func(b *testing.B) {
+			remember(store)
+			compareTurns(b, 4, nil, func() {
+				choose()
+				patches := make([][]byte, size)
+				for i := range patches {
+					patches[i] = patch()
 				}
-			} else {
-				var err error
-				records, err = storage.GetMany(ctx, store, keys)
-				require.NoError(b, err)
-			}
-			ops := make([]storage.PutOp, size)
-			for i, rec := range records {
-				ops[i] = storage.PutOp{Record: rec, Expect: rec.Revision}
-				ops[i].Record.Data = changed()
-			}
-			mustPutMany(b, store, ops)
+				require.NoError(b, f.putMany(part, patches))
+			}, func() {
+				choose()
+				keys := make([]storage.Key, size)
+				for i, id := range part {
+					keys[i] = key
+					keys[i].ExternalID = id
+				}
+				changeMany(b, store, keys, changed)
+			})
 		})
 	}
 	// The heap of a service, and that of a program which holds next to nothing: such
 	// a one collects the garbage of each batch, some 3 MB, gives the memory back to
 	// the system and takes it again.
-	b.Run("batch1000", func(b *testing.B) {
-		heap := make([]byte, 64<<20)
-		batch(b, store)
-		runtime.KeepAlive(heap)
-	})
-	b.Run("batch1000-small-heap", func(b *testing.B) { batch(b, store) })
-	b.Run("batch1000-remembered", func(b *testing.B) {
-		remember(b)
-		heap := make([]byte, 64<<20)
-		batch(b, remembering)
-		runtime.KeepAlive(heap)
-	})
+	heap := make([]byte, 64<<20)
+	batch("batch1000", store)
+	batch("batch1000-read-first", reading)
+	batch("batch1000-outdated", outdated{store})
+	runtime.KeepAlive(heap)
+	batch("batch1000-small-heap", store)
+	batch("batch1000-small-heap-read-first", reading)
+}
+
+type recaller interface {
+	storage.BatchStore
+	storage.Recaller
+}
+
+// changeMany changes records in the way of a batch of package resource: it begins with
+// what is remembered, reads the others, puts all, and again those that conflicted.
+func changeMany(b *testing.B, store recaller, keys []storage.Key, data func() []byte) {
+	ctx := context.Background()
+	ops := make([]storage.PutOp, 0, len(keys))
+	unknown := make([]storage.Key, 0, len(keys))
+	for _, key := range keys {
+		if rec, ok := store.Recall(key); ok {
+			ops = append(ops, storage.PutOp{Record: rec, Expect: rec.Revision})
+		} else {
+			unknown = append(unknown, key)
+		}
+	}
+	for len(ops)+len(unknown) > 0 {
+		records, err := storage.GetMany(ctx, store, unknown)
+		require.NoError(b, err)
+		for _, rec := range records {
+			ops = append(ops, storage.PutOp{Record: rec, Expect: rec.Revision})
+		}
+		for i := range ops {
+			ops[i].Record.Data = data()
+		}
+		results, err := storage.PutMany(ctx, store, ops)
+		require.NoError(b, err)
+		unknown = unknown[:0]
+		for i, r := range results {
+			if r.Err != nil {
+				require.ErrorIs(b, r.Err, storage.ErrConflict)
+				unknown = append(unknown, ops[i].Record.Key)
+			}
+		}
+		ops = ops[:0]
+	}
 }
 
 // outdated recalls revisions that never were.
-type outdated struct{ *recent.Store }
+type outdated struct{ *postgres.Store }
 
 func (o outdated) Recall(key storage.Key) (storage.Record, bool) {
 	rec, ok := o.Store.Recall(key)
@@ -266,15 +278,20 @@ func compareTurns(b *testing.B, size int, two, floor, store func()) {
 // BenchmarkHotKey has 16 writers on one record for a while, in turns: a loop
 // without any courtesy (get, put, and on a conflict at once again), the
 // storage.Update loop, and resource.Collection, which queues in front of it, also
-// with package recent below.
+// on a store that remembers nothing.
 func BenchmarkHotKey(b *testing.B) {
 	const writers, turn = 16, 500 * time.Millisecond
 	ctx := context.Background()
-	store, pool := newStore(b, postgres.Options{}, func(cfg *pgxpool.Config) { cfg.MaxConns = writers })
+	dsn := pgtest.DSN(b)
+	opts := postgres.Options{Schema: pgtest.Schema(b, dsn)}
+	enough := func(cfg *pgxpool.Config) { cfg.MaxConns = writers }
+	store, pool := newStoreAt(b, dsn, opts, enough)
+	opts.Remember = -1
+	reading, _ := newStoreAt(b, dsn, opts, enough)
 	describe(b, pool)
 	customers, err := resource.NewCollection(schema.Customers(), store, nil)
 	require.NoError(b, err)
-	remembered, err := resource.NewCollection(schema.Customers(), recent.New(store, 1<<20), nil)
+	readFirst, err := resource.NewCollection(schema.Customers(), reading, nil)
 	require.NoError(b, err)
 	tenant := storage.TenantOf("acme", "main")
 	createIn := func(c *resource.Collection, n int) error {
@@ -316,7 +333,7 @@ func BenchmarkHotKey(b *testing.B) {
 			return err
 		}},
 		{"collection", func(n int) error { return createIn(customers, n) }},
-		{"remembered", func(n int) error { return createIn(remembered, n) }},
+		{"collection-read-first", func(n int) error { return createIn(readFirst, n) }},
 	}
 	done := make([]int, len(contenders))
 	spent := make([]time.Duration, len(contenders))

@@ -17,7 +17,7 @@ import (
 )
 
 // version is that of the tables which this package works with.
-const version = 2
+const version = 3
 
 //go:embed schema.sql
 var schemaSQL string

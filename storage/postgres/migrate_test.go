@@ -51,7 +51,7 @@ func TestNewWithoutMigrate(t *testing.T) {
 // TestOtherVersions: tables that this package does not work with are left alone.
 func TestOtherVersions(t *testing.T) {
 	ctx := context.Background()
-	for _, version := range []string{"1", "3"} {
+	for _, version := range []string{"1", "4"} {
 		opts := &postgres.Options{Schema: pgtest.Schema(t, pgtest.DSN(t))}
 		pool := newPool(t, pgtest.DSN(t))
 		require.NoError(t, postgres.Migrate(ctx, pool, opts))
@@ -70,10 +70,7 @@ func TestMigrateWithoutPrivileges(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	schema := pgtest.Schema(t, dsn)
 	admin := newPool(t, dsn)
-	run := func(sql string) {
-		_, err := admin.Exec(ctx, strings.ReplaceAll(sql, "$", schema))
-		require.NoError(t, err)
-	}
+	run := func(sql string) { mustExec(t, admin, schema, sql) }
 	as := func(user string) *pgxpool.Pool {
 		cfg, err := pgxpool.ParseConfig(dsn)
 		require.NoError(t, err)
@@ -97,6 +94,12 @@ func TestMigrateWithoutPrivileges(t *testing.T) {
 	rev, err := store.Put(ctx, storage.Record{Key: testKey("key")}, 0)
 	require.NoError(t, err)
 	require.NoError(t, store.Delete(ctx, testKey("key"), rev))
+}
+
+// mustExec runs SQL in which $ is the name of a schema.
+func mustExec(t *testing.T, pool *pgxpool.Pool, schema, sql string) {
+	_, err := pool.Exec(context.Background(), strings.ReplaceAll(sql, "$", schema))
+	require.NoError(t, err)
 }
 
 func TestSchemaNames(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/postgres/pgtest"
-	"example.com/resourcekit/storage/recent"
 	"example.com/resourcekit/storage/storagetest"
 )
 
@@ -30,17 +29,12 @@ func TestStoreSerializable(t *testing.T) {
 	storagetest.RunDurable(t, durable(pgtest.DSN, "default_transaction_isolation=serializable&"+fast))
 }
 
-// TestStoreRemembered runs the suite with package recent in front of the store:
-// two of them on the same records remember what the other one has changed.
-func TestStoreRemembered(t *testing.T) {
+// TestStoreWithoutMemory runs the suite on a store that remembers nothing, so that
+// each write reads first.
+func TestStoreWithoutMemory(t *testing.T) {
 	d := durable(pgtest.DSN, fast)
-	below := d.OpenConn
 	d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
-		store, err := below(ctx, place, wrap)
-		if err != nil {
-			return nil, err
-		}
-		return recent.New(store, 1<<20), nil
+		return openWith(ctx, place, wrap, postgres.Options{Remember: -1})
 	}
 	d.Open = func(ctx context.Context, place string) (storage.Store, error) { return d.OpenConn(ctx, place, nil) }
 	storagetest.RunDurable(t, d)
@@ -110,7 +104,12 @@ func (s pooledStore) Close() error {
 }
 
 func open(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
+	return openWith(ctx, place, wrap, postgres.Options{})
+}
+
+func openWith(ctx context.Context, place string, wrap func(net.Conn) net.Conn, opts postgres.Options) (storage.Store, error) {
 	schema, dsn, _ := strings.Cut(place, " ")
+	opts.Schema = schema
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, err
@@ -129,7 +128,7 @@ func open(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (stor
 	if err != nil {
 		return nil, err
 	}
-	store, err := postgres.New(ctx, pool, &postgres.Options{Schema: schema})
+	store, err := postgres.New(ctx, pool, &opts)
 	if err != nil {
 		pool.Close()
 		return nil, err

@@ -19,6 +19,20 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT encode(substring(sha256(uuid_send($1) || uuid_send($2) || uuid_send($3)) FOR 16), 'hex')::uuid
 $$;
 
+-- The store gives a row another revision with each update. A repair by SQL, which
+-- may leave it as it was, gets one here: those who have seen the row before must not
+-- take it for the same.
+CREATE OR REPLACE FUNCTION schema.next_revision() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.revision := OLD.revision + 1 + pg_catalog.floor(pg_catalog.random() * 1073741824)::bigint;
+	RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER next_revision BEFORE UPDATE ON schema.records
+FOR EACH ROW WHEN (NEW.revision = OLD.revision) EXECUTE FUNCTION schema.next_revision();
+
 CREATE TABLE IF NOT EXISTS schema.schema_version (
 	version integer PRIMARY KEY
 );
@@ -40,4 +54,4 @@ SELECT scope, platform, business, schema_id, external_id, revision, id, created_
 	schema.data_jsonb(data) AS data
 FROM schema.records;
 
-INSERT INTO schema.schema_version (version) VALUES (2) ON CONFLICT DO NOTHING;
+INSERT INTO schema.schema_version (version) VALUES (3) ON CONFLICT DO NOTHING;

@@ -6,14 +6,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"example.com/resourcekit/storage"
 )
 
-// Put implements storage.Store, with one statement.
-func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+// Put implements storage.Store.
+func (t *table) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
 	if err := storage.CheckKey(ctx, rec.Key); err != nil {
 		return 0, err
 	}
@@ -25,50 +24,82 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 		next = storage.NextRevision(expect)
 	}
 	op := operation{name: "put", key: rec.Key, write: true}
-	rows, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (int64, error) {
+	w, err := do(ctx, t, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
 		key := rec.Key
 		scope, updated, data := scopeID(key.Scope()), toTimestamptz(rec.UpdatedAt), toBytea(rec.Data)
-		var tag pgconn.CommandTag
-		var err error
 		// The data comes last: the driver's buffer need not grow after it.
 		if expect == 0 {
-			tag, err = conn.Exec(ctx, s.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
+			return swap(ctx, conn, key, t.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
 				toUUID(key.Tenant.Platform), toUUID(key.Tenant.Business), toUUID(key.Schema), data)
-		} else {
-			tag, err = conn.Exec(ctx, s.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
 		}
-		return tag.RowsAffected(), err
+		return swap(ctx, conn, key, t.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, err
+	case w.done:
+		return next, nil
 	}
-	if rows == 0 {
-		return 0, storage.ErrConflict
-	}
-	return next, nil
+	return 0, w.conflict(expect)
 }
 
-// Delete implements storage.Store, with one statement.
-func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+// Delete implements storage.Store.
+func (t *table) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
 	if err := storage.CheckDelete(ctx, key, expect); err != nil {
 		return err
 	}
-	type outcome struct{ deleted, existed bool }
 	op := operation{name: "delete", key: key, write: true}
-	o, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (o outcome, err error) {
-		row := conn.QueryRow(ctx, s.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
-		err = row.Scan(&o.deleted, &o.existed)
-		return o, err
+	w, err := do(ctx, t, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
+		return swap(ctx, conn, key, t.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
 	})
 	switch {
 	case err != nil:
 		return err
-	case o.deleted:
+	case w.done:
 		return nil
-	case o.existed:
+	case w.inTheWay == nil:
+		return storage.ErrNotFound
+	}
+	return w.conflict(expect)
+}
+
+// swapped is what became of a swap.
+type swapped struct {
+	done     bool
+	inTheWay *storage.Record // if it was not done, and there is one
+}
+
+// swap runs a statement that swaps one record.
+func swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql string, args ...any) (swapped, error) {
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return swapped{}, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return swapped{done: true}, rows.Err()
+	}
+	var inTheWay *storage.Record
+	if rows.RawValues()[0] != nil {
+		row := newRow()
+		if err := rows.Scan(row.columns...); err != nil {
+			return swapped{}, err
+		}
+		inTheWay = &storage.Record{Key: key}
+		row.fill(inTheWay)
+	}
+	rows.Close()
+	return swapped{inTheWay: inTheWay}, rows.Err()
+}
+
+// conflict returns the error of a swap that was not done. If what is in its way had
+// the expected revision, that was when the statement began, and somebody changed it
+// before the statement came to it: what it is now, nobody knows.
+func (w swapped) conflict(expect storage.Revision) error {
+	if w.inTheWay == nil || w.inTheWay.Revision == expect {
 		return storage.ErrConflict
 	}
-	return storage.ErrNotFound
+	return &storage.ConflictError{Current: w.inTheWay}
 }
 
 // toBigint returns the revision as the database knows it, or 0, which no row

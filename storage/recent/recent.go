@@ -1,11 +1,10 @@
 // Package recent remembers the records that a process has lately read or written,
 // so that the next write of one of them takes one round trip to the database and not
 // two. Package storage and package resource make use of it by themselves
-// (storage.Recaller):
+// (storage.Recaller). The store of storage/postgres does so unless it is told not
+// to; this package is for other stores whose database is a round trip away:
 //
-//	pg, err := postgres.New(ctx, pool, nil)
-//	...
-//	customers, err := resource.NewCollection(schema.Customers(), recent.New(pg, 16<<20), nil)
+//	store := recent.New(mystore.New(), 16<<20)
 //
 // It is no cache of reads: Get, GetMany and List always ask the store below, and see
 // what every other process wrote. Only a write may begin with a remembered record,
@@ -15,19 +14,23 @@
 // while writes fail, one that needed none by the stored record may fail as well.)
 //
 // This rests on the revision: whatever changes a record must give it a new one, as
-// every storage.Store does. A row that is edited by hand in SQL, with its revision
-// left as it was, is overwritten by the next write of a process that remembers it.
+// every storage.Store does. Where a database can also be edited by other means, it
+// must see to that: a row that is repaired with its revision left as it was, is
+// overwritten by the next write of a process that remembers it. (storage/postgres
+// has a trigger for it.)
 //
 // # When it pays
 //
 // It pays where the store is a round trip away, and mostly the same process writes
 // a record again: one instance of a service, or several, each with its own share
 // of the records. Where several instances write the same records in turns,
-// what they remember is out of date, and a write takes three statements where it
-// would take two. A record that is not remembered costs the usual two. A write that
-// changes nothing is worked out twice, from memory and from the stored record; one
-// in a batch of other writes adds a round trip to the batch.
-// [Store.Stats] tells how it goes; docs/stores.md has figures.
+// what they remember is out of date, and a write is a conflict first. If that carries
+// the record in the way (storage.ConflictError), the write takes the usual two
+// statements all the same, and otherwise three; a batch reads again what was
+// changed. A record that is not remembered costs the usual two. A write that changes
+// nothing is worked out twice, from memory and from the stored record; one in a batch
+// of other writes adds a round trip to the batch. [Store.Stats] tells how it goes;
+// docs/stores.md has figures.
 //
 // # Where to put it
 //

@@ -50,12 +50,12 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// counted is a store below that counts calls, and hides what is in the way of
-// a conflict.
+// counted is a store below that counts calls.
 type counted struct {
 	storage.Store
 	calls []string
 	err   error // of the next put
+	tells bool  // what is in the way of a put or a delete
 }
 
 func (c *counted) Get(ctx context.Context, k storage.Key) (storage.Record, error) {
@@ -70,17 +70,17 @@ func (c *counted) Put(ctx context.Context, rec storage.Record, expect storage.Re
 		return 0, err
 	}
 	rev, err := c.Store.Put(ctx, rec, expect)
-	if errors.Is(err, storage.ErrConflict) {
-		err = storage.ErrConflict
-	}
-	return rev, err
+	return rev, c.conflict(err)
 }
 
 func (c *counted) Delete(ctx context.Context, k storage.Key, expect storage.Revision) error {
 	c.calls = append(c.calls, "delete")
-	err := c.Store.Delete(ctx, k, expect)
-	if errors.Is(err, storage.ErrConflict) {
-		err = storage.ErrConflict
+	return c.conflict(c.Store.Delete(ctx, k, expect))
+}
+
+func (c *counted) conflict(err error) error {
+	if errors.Is(err, storage.ErrConflict) && !c.tells {
+		return storage.ErrConflict
 	}
 	return err
 }
@@ -115,6 +115,15 @@ func TestUpdate(t *testing.T) {
 			}).below)
 		}
 	}
+	telling := func(before func(*testing.T, storage.Store)) func(*testing.T, storage.Store) {
+		return func(t *testing.T, s storage.Store) {
+			before(t, s)
+			s.(struct {
+				*recent.Store
+				below storage.Store
+			}).below.(*counted).tells = true
+		}
+	}
 	failing := func(err error) func(storage.Record) (storage.Record, error) {
 		return func(old storage.Record) (storage.Record, error) { return old, err }
 	}
@@ -144,6 +153,9 @@ func TestUpdate(t *testing.T) {
 		{"after a delete", remove, appendX, nil, nil, "get put", "x"},
 		{"changed elsewhere", elsewhere(update), appendX, nil, nil, "put get put", "oldxx"},
 		{"deleted elsewhere", elsewhere(remove), appendX, nil, nil, "put get put", "x"},
+		{"changed elsewhere, which the store tells", telling(elsewhere(update)), appendX, nil, nil, "put put", "oldxx"},
+		{"deleted elsewhere, of which the store tells nothing", telling(elsewhere(remove)), appendX, nil, nil, "put get put", "x"},
+		{"a delete of what was changed elsewhere, which the store tells", telling(elsewhere(update)), failing(storage.ErrDelete), nil, nil, "delete delete", ""},
 		{"a delete of what was changed elsewhere", elsewhere(update), failing(storage.ErrDelete), nil, nil, "delete get delete", ""},
 		{"a delete of what was deleted elsewhere", elsewhere(remove), failing(storage.ErrDelete), nil, nil, "delete get", ""},
 		{"no change of what was changed elsewhere", elsewhere(update), failing(storage.ErrNoChange), nil, nil, "get", "oldx"},
