@@ -21,16 +21,18 @@ $$;
 
 -- The store gives a row another revision with each update. A repair by SQL, which
 -- may leave it as it was, gets one here: those who have seen the row before must not
--- take it for the same.
+-- take it for the same. (A trigger before the update would lock each row by itself.)
 CREATE OR REPLACE FUNCTION schema.next_revision() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-	NEW.revision := OLD.revision + 1 + pg_catalog.floor(pg_catalog.random() * 1073741824)::bigint;
-	RETURN NEW;
+	UPDATE schema.records
+	SET revision = revision + 1 + pg_catalog.floor(pg_catalog.random() * 1073741824)::bigint
+	WHERE scope = NEW.scope AND external_id = NEW.external_id;
+	RETURN NULL;
 END
 $$;
 
-CREATE OR REPLACE TRIGGER next_revision BEFORE UPDATE ON schema.records
+CREATE OR REPLACE TRIGGER next_revision AFTER UPDATE ON schema.records
 FOR EACH ROW WHEN (NEW.revision = OLD.revision) EXECUTE FUNCTION schema.next_revision();
 
 CREATE TABLE IF NOT EXISTS schema.schema_version (

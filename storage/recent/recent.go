@@ -48,6 +48,7 @@
 package recent
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -70,15 +71,20 @@ var (
 // remembered. Make it with New; it is safe for concurrent use.
 type Store struct {
 	store storage.Store
-	half  int // of the bytes to remember at most
 
-	mu sync.Mutex
-	// Records that were of use lately are in young. When it is full it becomes
-	// old, and what was in old and of no use meanwhile is forgotten.
-	young, old         map[storage.Key]storage.Record
-	youngSize, oldSize int
-	deletes            marks
-	stats              Stats // without Records and Bytes
+	mu      sync.Mutex // for all that follows
+	max     int        // bytes
+	records map[storage.Key]*remembered
+	order   *list.List    // of them, a ring
+	hand    *list.Element // the next one to be forgotten, unless it was of use; nil is the first
+	deletes marks
+	stats   Stats
+}
+
+type remembered struct {
+	storage.Record
+	place *list.Element
+	ofUse bool // since the hand was here
 }
 
 // marks count the deletes so far, by a hash of the key: a call that began before one
@@ -87,27 +93,28 @@ type marks [256]uint32
 
 var seed = maphash.MakeSeed()
 
-func (m *marks) of(key storage.Key) *uint32 { return &m[maphash.Comparable(seed, key)%uint64(len(m))] }
+func mark(key storage.Key) uint64 { return maphash.Comparable(seed, key) % uint64(len(marks{})) }
 
 // overhead is what a record takes beside its data and its external id, in bytes: the
-// key and the record in a map, and the free room of the map.
+// record, its place in the order, and its key in a map with free room.
 const overhead = 500
 
-func sizeOf(rec storage.Record) int { return overhead + len(rec.Key.ExternalID) + len(rec.Data) }
+func sizeOf(rec *storage.Record) int { return overhead + len(rec.Key.ExternalID) + len(rec.Data) }
 
 // New returns a Store in front of the given one, which it then owns: Close closes
 // both.
 //
-// It remembers records up to about maxBytes in all, and counts each as the length of
-// its data and external id and 500 bytes more; after many deletes they may take half
-// as much again. A record that counts for more than half of maxBytes is never
-// remembered; with 0 or less none is. Data is kept without a copy, so a Data that is
-// a piece of a larger buffer keeps the whole buffer alive, which is not counted.
+// It remembers records up to about maxBytes in all, those that were of use lately, and
+// counts each as the length of its data and external id and 500 bytes more. A record
+// that counts for more than maxBytes is never remembered; with 0 or less none is. Not
+// counted is the free room that many small records leave behind when larger ones take
+// their place, at most a third of maxBytes; and as Data is kept without a copy, one
+// that is a piece of a larger buffer keeps the whole buffer alive.
 //
 // The Store takes batches whether the one below does or not, and has its limits.
 // Over one that does not, a batch of reads fails with the first that fails.
 func New(store storage.Store, maxBytes int) *Store {
-	return &Store{store: store, half: maxBytes / 2, young: make(map[storage.Key]storage.Record)}
+	return &Store{store: store, max: maxBytes, records: make(map[storage.Key]*remembered), order: list.New()}
 }
 
 // Stats are counts of a Store since New.
@@ -123,119 +130,136 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats := s.stats
-	stats.Records, stats.Bytes = len(s.young)+len(s.old), s.youngSize+s.oldSize
-	return stats
+	return s.stats
 }
 
 // Recall implements storage.Recaller.
 func (s *Store) Recall(key storage.Key) (storage.Record, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec, ok := s.young[key]
+	r, ok := s.records[key]
 	if !ok {
-		if rec, ok = s.old[key]; ok {
-			s.keep(rec)
-		}
-	}
-	if ok {
-		s.stats.Hits++
-	} else {
 		s.stats.Misses++
+		return storage.Record{}, false
 	}
-	return rec, ok
-}
-
-// look returns the record that is remembered of the key, with revision 0 if there
-// is none. The lock is held, as for all that follow.
-func (s *Store) look(key storage.Key) storage.Record {
-	if rec, ok := s.young[key]; ok {
-		return rec
-	}
-	return s.old[key]
-}
-
-// keep puts the record among the young ones.
-func (s *Store) keep(rec storage.Record) {
-	s.drop(rec.Key)
-	size := sizeOf(rec)
-	if size > s.half {
-		return
-	}
-	if s.youngSize+size > s.half {
-		s.old, s.oldSize = s.young, s.youngSize
-		s.young, s.youngSize = make(map[storage.Key]storage.Record), 0
-	}
-	s.young[rec.Key] = rec
-	s.youngSize += size
-}
-
-// drop forgets the key.
-func (s *Store) drop(key storage.Key) {
-	if rec, ok := s.young[key]; ok {
-		s.youngSize -= sizeOf(rec)
-		delete(s.young, key)
-	}
-	if rec, ok := s.old[key]; ok {
-		s.oldSize -= sizeOf(rec)
-		delete(s.old, key)
-	}
-}
-
-// note keeps a record as the store below had it, unless it may have been deleted
-// since the call began.
-func (s *Store) note(rec storage.Record, began *marks) {
-	if *s.deletes.of(rec.Key) != *began.of(rec.Key) {
-		return
-	}
-	// The id may be a piece of a request's body.
-	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID)
-	s.keep(rec)
+	s.stats.Hits++
+	r.ofUse = true
+	return r.Record, true
 }
 
 // begin returns what a call has to know in the end.
-func (s *Store) begin() *marks {
+func (s *Store) begin() marks {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	began := s.deletes
-	return &began
+	return s.deletes
+}
+
+// What follows is called with the lock held.
+
+// look returns the record that is remembered of the key, with revision 0 if there
+// is none.
+func (s *Store) look(key storage.Key) storage.Record {
+	if r, ok := s.records[key]; ok {
+		return r.Record
+	}
+	return storage.Record{}
+}
+
+// forget forgets what is remembered of the key.
+func (s *Store) forget(key storage.Key) {
+	r, ok := s.records[key]
+	if !ok {
+		return
+	}
+	delete(s.records, key)
+	s.stats.Records--
+	s.stats.Bytes -= sizeOf(&r.Record)
+	if s.hand == r.place {
+		s.hand = s.hand.Next()
+	}
+	s.order.Remove(r.place)
+}
+
+// makeRoom forgets records that were of no use lately, until there is room for n
+// bytes more.
+func (s *Store) makeRoom(n int) {
+	for s.stats.Bytes+n > s.max {
+		if s.hand == nil {
+			s.hand = s.order.Front()
+		}
+		if r := s.hand.Value.(*remembered); r.ofUse {
+			r.ofUse = false
+			s.hand = s.hand.Next()
+		} else {
+			s.forget(r.Key)
+		}
+	}
+}
+
+// remember remembers a record as the store below had it, unless it may have been
+// deleted since the call began.
+func (s *Store) remember(rec storage.Record, began *marks) {
+	size := sizeOf(&rec)
+	if size > s.max {
+		s.forget(rec.Key)
+		return
+	}
+	if i := mark(rec.Key); s.deletes[i] != began[i] {
+		return
+	}
+	if r, ok := s.records[rec.Key]; ok {
+		r.ofUse = true
+		more := size - sizeOf(&r.Record)
+		s.makeRoom(more)
+		rec.Key = r.Key // it is a copy
+		r.Record = rec
+		s.stats.Bytes += more
+		return
+	}
+	s.makeRoom(size)
+	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID) // it may be a piece of a request's body
+	r := &remembered{Record: rec}
+	s.records[rec.Key] = r
+	if s.hand == nil {
+		r.place = s.order.PushBack(r)
+	} else {
+		r.place = s.order.InsertBefore(r, s.hand) // where the hand comes last
+	}
+	s.stats.Records++
+	s.stats.Bytes += size
 }
 
 // read notes what a read found, which is nothing if the revision is 0.
 func (s *Store) read(rec storage.Record, began *marks) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if rec.Revision == 0 {
-		s.drop(rec.Key)
+		s.forget(rec.Key)
 	} else {
-		s.note(rec, began)
+		s.remember(rec, began)
 	}
 }
 
 // put notes what became of a Put.
 func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began *marks) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	was := s.look(rec.Key)
 	switch {
 	case err != nil:
 		s.failed(was, expect, err)
-		s.drop(rec.Key)
+		s.forget(rec.Key)
 		var c *storage.ConflictError
 		if errors.As(err, &c) && c.Current != nil && c.Current.Key == rec.Key {
-			s.note(*c.Current, began) // the next attempt may begin with it
+			s.remember(*c.Current, began) // the next attempt may begin with it
 		}
 		return
 	case expect == 0:
 	case expect == was.Revision:
 		rec.ID, rec.CreatedAt = was.ID, was.CreatedAt // whatever was given
 	default: // nobody knows these two
-		s.drop(rec.Key)
+		s.forget(rec.Key)
 		return
 	}
 	rec.Revision = rev
 	rec.CreatedAt, rec.UpdatedAt = stored(rec.CreatedAt), stored(rec.UpdatedAt)
-	s.note(rec, began)
+	s.remember(rec, began)
 }
 
 // stored returns a time as a store returns it.
@@ -243,11 +267,9 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // deleted notes that there was a Delete, whatever became of it.
 func (s *Store) deleted(key storage.Key, expect storage.Revision, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.failed(s.look(key), expect, err)
-	*s.deletes.of(key)++
-	s.drop(key)
+	s.deletes[mark(key)]++
+	s.forget(key)
 }
 
 // failed counts a write that expected a remembered revision in vain.
@@ -262,10 +284,12 @@ func (s *Store) failed(was storage.Record, expect storage.Revision, err error) {
 func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
 	began := s.begin()
 	rec, err := s.store.Get(ctx, key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err == nil {
-		s.read(rec, began)
+		s.read(rec, &began)
 	} else if errors.Is(err, storage.ErrNotFound) {
-		s.read(storage.Record{Key: key}, began)
+		s.forget(key)
 	}
 	return rec, err
 }
@@ -274,13 +298,17 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
 	began := s.begin()
 	rev, err := s.store.Put(ctx, rec, expect)
-	s.put(rec, expect, rev, err, began)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(rec, expect, rev, err, &began)
 	return rev, err
 }
 
 // Delete implements storage.Store.
 func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
 	err := s.store.Delete(ctx, key, expect)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.deleted(key, expect, err)
 	return err
 }
@@ -295,8 +323,10 @@ func (s *Store) List(ctx context.Context, scope storage.Scope, after string, lim
 func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
 	began := s.begin()
 	records, err := storage.GetMany(ctx, s.store, keys)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, rec := range records {
-		s.read(rec, began)
+		s.read(rec, &began)
 	}
 	return records, err
 }
@@ -305,8 +335,10 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
 	began := s.begin()
 	results, err := storage.PutMany(ctx, s.store, ops)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i, r := range results {
-		s.put(ops[i].Record, ops[i].Expect, r.Revision, r.Err, began)
+		s.put(ops[i].Record, ops[i].Expect, r.Revision, r.Err, &began)
 	}
 	return results, err
 }
@@ -314,6 +346,8 @@ func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.Put
 // DeleteMany implements storage.BatchDeleter.
 func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
 	errs, err := storage.DeleteMany(ctx, s.store, ops)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range errs {
 		s.deleted(ops[i].Key, ops[i].Expect, errs[i])
 	}
@@ -331,9 +365,11 @@ func (s *Store) Limits() storage.Limits {
 // Close forgets all records and closes the store below.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	s.young, s.youngSize = make(map[storage.Key]storage.Record), 0
-	s.old, s.oldSize = nil, 0
-	s.half = 0 // for the calls that are under way
+	clear(s.records)
+	s.order.Init()
+	s.hand = nil
+	s.stats.Records, s.stats.Bytes = 0, 0
+	s.max = 0 // for the calls that are under way
 	s.mu.Unlock()
 	return s.store.Close()
 }
