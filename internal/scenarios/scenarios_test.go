@@ -429,7 +429,7 @@ var anyID = regexp.MustCompile(`(?m)^(\S+) \S+`)
 func TestScenarios(t *testing.T) {
 	type run struct{ name, told, stored string }
 	runs := make(map[string][]run) // by scenario
-	for _, store := range slices.Concat(stores, recallers) {
+	for _, store := range slices.Concat(stores, others) {
 		for _, way := range []struct {
 			name string
 			open func(testing.TB, library) verbs

@@ -27,8 +27,8 @@ import (
 
 var ctx = context.Background()
 
-// stores are all that there are. open returns an empty one, which ends with the
-// test.
+// stores are all that there are, as they come. open returns an empty one, which ends
+// with the test.
 var stores = []struct {
 	name string
 	open func(testing.TB) storage.Store
@@ -38,13 +38,14 @@ var stores = []struct {
 	{"postgres", openPostgres},
 }
 
-// recallers are stores that recall records, so that writes begin without a read.
-var recallers = []struct {
+// others are stores that recall records, as postgres does, and a postgres that was
+// told not to.
+var others = []struct {
 	name string
 	open func(testing.TB) storage.Store
 }{
 	{"recent", func(tb testing.TB) storage.Store { return recent.New(memory.New(), 1<<20) }},
-	{"recent over postgres", func(tb testing.TB) storage.Store { return recent.New(openPostgres(tb), 1<<20) }},
+	{"postgres without memory", func(tb testing.TB) storage.Store { return openPostgresWith(tb, postgres.Options{Remember: -1}) }},
 	{"outdated", func(tb testing.TB) storage.Store {
 		return &outdated{Store: recent.New(memory.New(), 1<<20), first: make(map[storage.Key]storage.Record)}
 	}},
@@ -81,14 +82,16 @@ func openSQLite(tb testing.TB) storage.Store {
 
 // openPostgres returns a store in an SQL schema of its own. The test is skipped
 // when there is no server.
-func openPostgres(tb testing.TB) storage.Store {
+func openPostgres(tb testing.TB) storage.Store { return openPostgresWith(tb, postgres.Options{}) }
+
+func openPostgresWith(tb testing.TB, opts postgres.Options) storage.Store {
 	dsn := pgtest.DSN(tb)
-	opts := &postgres.Options{Schema: pgtest.Schema(tb, dsn)}
+	opts.Schema = pgtest.Schema(tb, dsn)
 	pool, err := pgxpool.New(ctx, dsn)
 	require.NoError(tb, err)
 	tb.Cleanup(pool.Close)
-	require.NoError(tb, postgres.Migrate(ctx, pool, opts))
-	store, err := postgres.New(ctx, pool, opts)
+	require.NoError(tb, postgres.Migrate(ctx, pool, &opts))
+	store, err := postgres.New(ctx, pool, &opts)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, store.Close()) })
 	return store

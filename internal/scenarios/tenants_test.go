@@ -36,7 +36,7 @@ const (
 // have is untouched; and no event of ours holds anything of theirs, nor one of
 // theirs anything of ours.
 func TestTenants(t *testing.T) {
-	for _, store := range slices.Concat(stores, recallers) {
+	for _, store := range slices.Concat(stores, others) {
 		t.Run(store.name, func(t *testing.T) {
 			alone, shared := newNumbered(store.open(t)), newNumbered(store.open(t))
 			for _, row := range slices.Concat(libraryRows, httpRows) {

@@ -26,10 +26,16 @@ func BenchmarkStore(b *testing.B) {
 	}, sizes...)
 }
 
-// BenchmarkGrowth sets 100,000 records against 1,000.
+// BenchmarkGrowth sets 100,000 records against 1,000: on a store that reads before
+// each write, and on one that remembers all of the few and a sixth of the many.
 func BenchmarkGrowth(b *testing.B) {
-	storagetest.BenchGrowth(b, func(b *testing.B) storage.Store {
-		store, _ := newStore(b, postgres.Options{}, nil)
-		return store
-	}, 1_000, 100_000)
+	for _, remember := range []int{-1, 0} {
+		name := map[int]string{-1: "read-first", 0: "remember"}[remember]
+		b.Run(name, func(b *testing.B) {
+			storagetest.BenchGrowth(b, func(b *testing.B) storage.Store {
+				store, _ := newStore(b, postgres.Options{Remember: remember}, nil)
+				return store
+			}, 1_000, 100_000)
+		})
+	}
 }

@@ -97,9 +97,10 @@ func document(n int) []byte {
 //
 // An upsert is an Update, and a batch is what one of a Collection does, on a store
 // with all records remembered; on one that remembers none, so that it reads first;
-// and on one that remembers what others have changed since. What two statements cost at
-// least is shown beside the second: the floor's after a bare SELECT of the same row
-// (two-us, and two-ratio to the floor).
+// on one where all that it remembers was changed by others since; and on two that
+// change the same records in turns, which they learn. What two statements cost at least
+// is shown beside the second: the floor's after a bare SELECT of the same row (two-us,
+// and two-ratio to the floor).
 func BenchmarkFloor(b *testing.B) {
 	ctx := context.Background()
 	dsn := pgtest.DSN(b)
@@ -107,6 +108,8 @@ func BenchmarkFloor(b *testing.B) {
 	store, pool := newStoreAt(b, dsn, opts, nil)
 	opts.Remember = -1
 	reading, _ := newStoreAt(b, dsn, opts, nil)
+	opts.Remember = 0
+	another, _ := newStoreAt(b, dsn, opts, nil)
 	describe(b, pool)
 	ids := make([]string, *floorSize)
 	ops := make([]storage.PutOp, len(ids))
@@ -129,36 +132,45 @@ func BenchmarkFloor(b *testing.B) {
 	changed := func() []byte { return documents[next()%len(documents)] }
 	pick := func() int { return next() * 104_729 % len(ids) }
 
-	// Each contender sees the records first as they are: the others have changed them.
-	remember := func(store storage.Store) {
-		for part := range slices.Chunk(ops, postgres.MaxBatch) {
-			_, err := storage.GetMany(ctx, store, keysOf(part))
-			require.NoError(b, err)
+	// Each contender begins with the records as they are: others have changed them.
+	remember := func(stores []recaller) {
+		for _, store := range slices.Concat(stores, stores) { // at the second sight they are taken to be its own
+			for part := range slices.Chunk(ops, postgres.MaxBatch) {
+				_, err := storage.GetMany(ctx, store, keysOf(part))
+				require.NoError(b, err)
+			}
 		}
 	}
 
-	single := func(name string, store storage.Store, two func()) {
+	// single lets the stores change one record after the other, of the first n.
+	single := func(name string, n int, two func(), stores ...recaller) {
 		b.Run(name, func(b *testing.B) {
-			remember(store)
+			remember(stores)
+			turn, id := 0, ""
 			compareTurns(b, 200, two, func() { require.NoError(b, f.put(ids[pick()], patch())) }, func() {
-				_, err := storage.Update(ctx, store, testKey(ids[pick()]), func(rec storage.Record) (storage.Record, error) {
+				if turn%len(stores) == 0 {
+					id = ids[pick()%n]
+				}
+				_, err := storage.Update(ctx, stores[turn%len(stores)], testKey(id), func(rec storage.Record) (storage.Record, error) {
 					rec.Data = changed()
 					return rec, nil
 				})
 				require.NoError(b, err)
+				turn++
 			})
 		})
 	}
-	single("single", store, nil)
-	single("single-read-first", reading, func() { require.NoError(b, f.readAndPut(ids[pick()], patch())) })
-	single("single-outdated", outdated{store}, nil)
+	single("single", len(ids), nil, store)
+	single("single-read-first", len(ids), func() { require.NoError(b, f.readAndPut(ids[pick()], patch())) }, reading)
+	single("single-outdated", len(ids), nil, outdated{store})
+	single("single-in-turns", min(500, len(ids)), nil, store, another)
 
-	batch := func(name string, store recaller) {
+	// batch lets the stores change one of n batches after the other.
+	batch := func(name string, n int, stores ...recaller) {
 		const size = 1000
 		key := testKey("") // to make its ids takes longer than to use them
 		var part []string
-		choose := func() {
-			start := pick()
+		choose := func(start int) {
 			part = part[:0]
 			for i := range size {
 				part = append(part, ids[(start+i*7)%len(ids)]) // scattered over the table
@@ -166,22 +178,27 @@ func BenchmarkFloor(b *testing.B) {
 			slices.Sort(part)
 		}
 		b.Run(name, func(b *testing.B) {
-			remember(store)
+			remember(stores)
+			turn := 0
+			var keys []storage.Key
 			compareTurns(b, 4, nil, func() {
-				choose()
+				choose(pick())
 				patches := make([][]byte, size)
 				for i := range patches {
 					patches[i] = patch()
 				}
 				require.NoError(b, f.putMany(part, patches))
 			}, func() {
-				choose()
-				keys := make([]storage.Key, size)
-				for i, id := range part {
-					keys[i] = key
-					keys[i].ExternalID = id
+				if turn%len(stores) == 0 {
+					choose(pick() % n)
+					keys = make([]storage.Key, size)
+					for i, id := range part {
+						keys[i] = key
+						keys[i].ExternalID = id
+					}
 				}
-				changeMany(b, store, keys, changed)
+				changeMany(b, stores[turn%len(stores)], keys, changed)
+				turn++
 			})
 		})
 	}
@@ -189,12 +206,13 @@ func BenchmarkFloor(b *testing.B) {
 	// a one collects the garbage of each batch, some 3 MB, gives the memory back to
 	// the system and takes it again.
 	heap := make([]byte, 64<<20)
-	batch("batch1000", store)
-	batch("batch1000-read-first", reading)
-	batch("batch1000-outdated", outdated{store})
+	batch("batch1000", len(ids), store)
+	batch("batch1000-read-first", len(ids), reading)
+	batch("batch1000-outdated", len(ids), outdated{store})
+	batch("batch1000-in-turns", 1, store, another)
 	runtime.KeepAlive(heap)
-	batch("batch1000-small-heap", store)
-	batch("batch1000-small-heap-read-first", reading)
+	batch("batch1000-small-heap", len(ids), store)
+	batch("batch1000-small-heap-read-first", len(ids), reading)
 }
 
 type recaller interface {

@@ -23,11 +23,13 @@
 //
 // It pays where the store is a round trip away, and mostly the same process writes
 // a record again: one instance of a service, or several, each with its own share
-// of the records. Where several instances write the same records in turns,
-// what they remember is out of date, and a write is a conflict first. If that carries
-// the record in the way (storage.ConflictError), the write takes the usual two
-// statements all the same, and otherwise three; a batch reads again what was
-// changed. A record that is not remembered costs the usual two. A write that changes
+// of the records. Where another instance has changed a record in between, a write
+// is a conflict first. If that carries the record in the way (storage.ConflictError),
+// the write takes the usual two statements all the same, and otherwise three; a batch
+// reads again what was changed. From then on writes of that record read first, until
+// one finds it as this process left it: instances that write the same records in
+// turns gain nothing and lose nothing. A record that is not remembered costs the
+// usual two. A write that changes
 // nothing is worked out twice, from memory and from the stored record; one in a batch
 // of other writes adds a round trip to the batch. [Store.Stats] tells how it goes;
 // docs/stores.md has figures.
@@ -83,8 +85,9 @@ type Store struct {
 
 type remembered struct {
 	storage.Record
-	place *list.Element
-	ofUse bool // since the hand was here
+	place  *list.Element
+	ofUse  bool // since the hand was here
+	shared bool // it was changed elsewhere, and no read has shown since that it was not again
 }
 
 // marks count the deletes so far, by a hash of the key: a call that began before one
@@ -120,7 +123,7 @@ func New(store storage.Store, maxBytes int) *Store {
 // Stats are counts of a Store since New.
 type Stats struct {
 	Hits     uint64 // calls of Recall that found a record
-	Misses   uint64 // calls of Recall that did not
+	Misses   uint64 // calls of Recall that did not, or only one that others write, too
 	Outdated uint64 // writes that conflicted since a remembered record was out of date
 	Records  int    // remembered now
 	Bytes    int    // of these, counted as for New
@@ -138,7 +141,7 @@ func (s *Store) Recall(key storage.Key) (storage.Record, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.records[key]
-	if !ok {
+	if !ok || r.shared {
 		s.stats.Misses++
 		return storage.Record{}, false
 	}
@@ -209,6 +212,7 @@ func (s *Store) remember(rec storage.Record, began *marks) {
 	}
 	if r, ok := s.records[rec.Key]; ok {
 		r.ofUse = true
+		r.shared = r.shared && rec.Revision != r.Revision
 		more := size - sizeOf(&r.Record)
 		s.makeRoom(more)
 		rec.Key = r.Key // it is a copy
@@ -243,8 +247,9 @@ func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error,
 	was := s.look(rec.Key)
 	switch {
 	case err != nil:
-		s.failed(was, expect, err)
-		s.forget(rec.Key)
+		if !s.outdated(rec.Key, expect, err) {
+			s.forget(rec.Key)
+		}
 		var c *storage.ConflictError
 		if errors.As(err, &c) && c.Current != nil && c.Current.Key == rec.Key {
 			s.remember(*c.Current, began) // the next attempt may begin with it
@@ -267,17 +272,22 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // deleted notes that there was a Delete, whatever became of it.
 func (s *Store) deleted(key storage.Key, expect storage.Revision, err error) {
-	s.failed(s.look(key), expect, err)
+	s.outdated(key, expect, err)
 	s.deletes[mark(key)]++
 	s.forget(key)
 }
 
-// failed counts a write that expected a remembered revision in vain.
-func (s *Store) failed(was storage.Record, expect storage.Revision, err error) {
-	gone := errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrNotFound)
-	if gone && was.Revision == expect && expect != 0 && !errors.Is(err, storage.ErrUnknownOutcome) {
-		s.stats.Outdated++
+// outdated reports whether a write failed that began with what is remembered, since
+// that was changed elsewhere.
+func (s *Store) outdated(key storage.Key, expect storage.Revision, err error) bool {
+	r, ok := s.records[key]
+	changed := errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrNotFound)
+	if !ok || r.Revision != expect || !changed || errors.Is(err, storage.ErrUnknownOutcome) {
+		return false
 	}
+	s.stats.Outdated++
+	r.shared = true
+	return true
 }
 
 // Get implements storage.Store: it asks the store below.

@@ -235,9 +235,11 @@ func TestStats(t *testing.T) {
 		{"update", store, appendX, recent.Stats{Misses: 1, Hits: 1, Records: 1, Bytes: 503}},
 		{"update elsewhere", below, appendX, recent.Stats{Misses: 1, Hits: 1, Records: 1, Bytes: 503}},
 		{"update of what was changed", store, appendX, recent.Stats{Misses: 1, Hits: 2, Outdated: 1, Records: 1, Bytes: 505}},
-		{"delete elsewhere", below, remove, recent.Stats{Misses: 1, Hits: 2, Outdated: 1, Records: 1, Bytes: 505}},
-		{"delete of what was deleted", store, remove, recent.Stats{Misses: 1, Hits: 3, Outdated: 2}},
-		{"delete of nothing", store, remove, recent.Stats{Misses: 2, Hits: 3, Outdated: 2}},
+		{"update, as it may be changed again", store, appendX, recent.Stats{Misses: 2, Hits: 2, Outdated: 1, Records: 1, Bytes: 506}},
+		{"update, as it was not", store, appendX, recent.Stats{Misses: 2, Hits: 3, Outdated: 1, Records: 1, Bytes: 507}},
+		{"delete elsewhere", below, remove, recent.Stats{Misses: 2, Hits: 3, Outdated: 1, Records: 1, Bytes: 507}},
+		{"delete of what was deleted", store, remove, recent.Stats{Misses: 2, Hits: 4, Outdated: 2}},
+		{"delete of nothing", store, remove, recent.Stats{Misses: 3, Hits: 4, Outdated: 2}},
 	} {
 		_, err := storage.Update(ctx, step.store, key("k"), step.fn)
 		require.NoError(t, err, step.name)
@@ -355,7 +357,7 @@ func TestElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, second.ID, got.ID)
 
-	// One that is read and is not there is forgotten, and so is one whose write failed.
+	// One that is read and is not there is not recalled, and neither is one whose write failed.
 	for name, forget := range map[string]func() error{
 		"get":      func() error { _, err := store.Get(ctx, key("k")); return err },
 		"get many": func() error { _, err := store.GetMany(ctx, []storage.Key{key("k")}); return err },
@@ -367,11 +369,60 @@ func TestElsewhere(t *testing.T) {
 	} {
 		got, err = storage.Update(ctx, store, key("k"), appendX)
 		require.NoError(t, err)
-		require.NotZero(t, store.Stats().Records, name)
+		got, err = storage.Update(ctx, store, key("k"), appendX) // once more, as the last one may have been careful
+		require.NoError(t, err)
+		_, ok := store.Recall(key("k"))
+		require.True(t, ok, name)
 		require.NoError(t, below.Delete(ctx, key("k"), got.Revision))
 		_ = forget()
-		assert.Zero(t, store.Stats().Records, name)
+		_, ok = store.Recall(key("k"))
+		assert.False(t, ok, name)
 	}
+}
+
+// TestInTurns: once a record was found changed, its writes read it first, until it was
+// not changed again.
+func TestInTurns(t *testing.T) {
+	below := &counted{Store: memory.New()}
+	here, there := recent.New(below, 1<<20), recent.New(below, 1<<20)
+	update := func(store storage.Store) string {
+		below.calls = nil
+		_, err := storage.Update(ctx, store, key("k"), appendX)
+		require.NoError(t, err)
+		return strings.Join(below.calls, " ")
+	}
+	assert.Equal(t, "get put", update(here), "it is new")
+	assert.Equal(t, "put", update(here))
+	assert.Equal(t, "get put", update(there), "not read yet")
+	assert.Equal(t, "put get put", update(here), "changed there")
+	assert.Equal(t, "put get put", update(there), "changed here")
+	for range 3 {
+		assert.Equal(t, "get put", update(here), "in turns")
+		assert.Equal(t, "get put", update(there), "in turns")
+	}
+	assert.Equal(t, "get put", update(there), "it may have been changed again")
+	assert.Equal(t, "put", update(there), "but was not")
+	assert.EqualValues(t, 1, here.Stats().Outdated)
+	assert.EqualValues(t, 1, there.Stats().Outdated)
+
+	// The same in a batch.
+	many := func(store storage.Store) bool {
+		rec, recalled := store.(storage.Recaller).Recall(key("k"))
+		if !recalled {
+			var err error
+			rec, err = store.Get(ctx, key("k"))
+			require.NoError(t, err)
+		}
+		results, err := storage.PutMany(ctx, store, []storage.PutOp{{Record: rec, Expect: rec.Revision}})
+		require.NoError(t, err)
+		return recalled && results[0].Err != nil
+	}
+	assert.False(t, many(here), "still in turns")
+	assert.True(t, many(there), "changed here")
+	assert.False(t, many(there), "in turns")
+	assert.False(t, many(there), "not changed")
+	_, ok := there.Recall(key("k"))
+	assert.True(t, ok)
 }
 
 // TestForeignRecord: what a conflict says is in the way is not remembered under

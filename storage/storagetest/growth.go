@@ -27,13 +27,7 @@ func BenchGrowth(b *testing.B, newStore func(b *testing.B) storage.Store, few, m
 			_, err := bn.store.Get(bn.ctx, bn.key(i))
 			return err
 		}},
-		{"upsert", func(bn *bench, i int) error {
-			rec, err := bn.store.Get(bn.ctx, bn.key(i))
-			if err == nil {
-				_, err = bn.store.Put(bn.ctx, rec, rec.Revision)
-			}
-			return err
-		}},
+		{"upsert", func(bn *bench, i int) error { return bn.upsert(bn.key(i)) }},
 	} {
 		b.Run(op.name, func(b *testing.B) {
 			const turn = 20
