@@ -169,9 +169,8 @@
 // The statements of the store stay within what CockroachDB and YugabyteDB
 // document, and retry nothing but what their documentation asks for; but it was
 // not run on either. For CockroachDB, COLLATE "C" must go from [DDL]: strings are in
-// the order of bytes anyway. It ignores fillfactor, and has no CREATE OR REPLACE for
-// triggers. The three functions, the trigger and the view are not for the store, and
-// need sha256 and uuid_send as they are in PostgreSQL, and PL/pgSQL with EXCEPTION:
-// leave out what fails. Without the trigger, a repair in SQL must change the revision
-// as well.
+// the order of bytes anyway. It ignores fillfactor. The three functions, the trigger
+// and the view are not for the store, and need sha256 and uuid_send as they are in
+// PostgreSQL, and PL/pgSQL with EXCEPTION: leave out what fails. Without the trigger, a
+// repair in SQL must change the revision as well.
 package postgres

@@ -21,7 +21,9 @@ $$;
 
 -- The store gives a row another revision with each update. A repair by SQL, which
 -- may leave it as it was, gets one here: those who have seen the row before must not
--- take it for the same. (A trigger before the update would lock each row by itself.)
+-- take it for the same. It runs after the update, where it need not lock each row.
+DROP TRIGGER IF EXISTS next_revision ON schema.records;
+
 CREATE OR REPLACE FUNCTION schema.next_revision() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -32,7 +34,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE TRIGGER next_revision AFTER UPDATE ON schema.records
+CREATE TRIGGER next_revision AFTER UPDATE ON schema.records
 FOR EACH ROW WHEN (NEW.revision = OLD.revision) EXECUTE FUNCTION schema.next_revision();
 
 CREATE TABLE IF NOT EXISTS schema.schema_version (

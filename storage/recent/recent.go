@@ -27,12 +27,11 @@
 // is a conflict first. If that carries the record in the way (storage.ConflictError),
 // the write takes the usual two statements all the same, and otherwise three; a batch
 // reads again what was changed. From then on writes of that record read first, until
-// one finds it as this process left it: instances that write the same records in
-// turns gain nothing and lose nothing. A record that is not remembered costs the
-// usual two. A write that changes
-// nothing is worked out twice, from memory and from the stored record; one in a batch
-// of other writes adds a round trip to the batch. [Store.Stats] tells how it goes;
-// docs/stores.md has figures.
+// one finds it as this process left it, so that instances which write the same records
+// in turns lose little. A record that is not remembered costs the usual two. A write
+// that changes nothing is worked out twice, from memory and from the stored record; one
+// in a batch of other writes adds a round trip to the batch. [Store.Stats] tells how it
+// goes; docs/stores.md has figures.
 //
 // # Where to put it
 //
