@@ -41,6 +41,12 @@ func TestConflictTells(t *testing.T) {
 		require.Equal(t, &rec, inTheWay(t, err), "%s: update", mode)
 		require.Equal(t, &rec, inTheWay(t, store.Delete(ctx, rec.Key, rev+1)), "%s: delete", mode)
 
+		rec.Key, rec.Data = testKey("large"), make([]byte, 1<<20+1)
+		_, err = store.Put(ctx, rec, 0)
+		require.NoError(t, err, mode)
+		_, err = store.Put(ctx, rec, 0)
+		require.Nil(t, inTheWay(t, err), "%s: above 1 MiB", mode)
+
 		_, err = store.Put(ctx, storage.Record{Key: testKey("absent")}, rev)
 		require.Nil(t, inTheWay(t, err), "%s: update of an absent one", mode)
 		require.ErrorIs(t, store.Delete(ctx, testKey("absent"), rev), storage.ErrNotFound, mode)

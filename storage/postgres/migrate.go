@@ -19,8 +19,13 @@ import (
 // version is that of the tables which this package works with.
 const version = 3
 
-//go:embed schema.sql
-var schemaSQL string
+// What makes tables of version 2 of none, and of version 3 of those.
+var (
+	//go:embed schema.sql
+	schemaSQL string
+	//go:embed trigger.sql
+	triggerSQL string
+)
 
 // errNotMigrated is the error for tables that are not there, or older.
 var errNotMigrated = errors.New("the tables are missing or not of this version: run Migrate")
@@ -33,7 +38,7 @@ func DDL(opts *Options) string {
 	if opts != nil && opts.Schema != "" {
 		schema = opts.Schema
 	}
-	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + inSchema(schema, schemaSQL)
+	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + inSchema(schema, schemaSQL+"\n"+triggerSQL)
 }
 
 // Migrate makes the schema, the tables and the view for stores with these
@@ -41,7 +46,9 @@ func DDL(opts *Options) string {
 // nothing when they have it, and then needs no privilege but to read. Any
 // number of programs may call it at the same time. opts may be nil.
 //
-// It never touches tables of a newer version: an error says so.
+// It never touches tables of a newer version: an error says so. Where others use the
+// tables meanwhile, it waits for a lock for 2 seconds at most, as those that come
+// after it have to wait as well, and then gives storage.ErrUnavailable.
 func Migrate(ctx context.Context, pool *pgxpool.Pool, opts *Options) error {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -69,12 +76,15 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 		if err := found.check(); err != nil || found.version == version {
 			return err
 		}
-		ddl := inSchema(schema, schemaSQL)
-		if !found.schema { // not needed otherwise, and would need a privilege
+		ddl := inSchema(schema, schemaSQL+"\n"+triggerSQL)
+		switch {
+		case found.version == 2: // no more than it takes, for the sake of the locks
+			ddl = inSchema(schema, triggerSQL)
+		case !found.schema: // not needed otherwise, and would need a privilege
 			ddl = DDL(&Options{Schema: schema})
 		}
 		// Statements that are sent together are one transaction.
-		if _, err = pool.Exec(ctx, ddl); err == nil {
+		if _, err = pool.Exec(ctx, "SET LOCAL lock_timeout = '2s';\n"+ddl); err == nil {
 			return nil
 		}
 		if attempt == migrateAttempts || !raced(err) {

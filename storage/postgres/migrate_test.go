@@ -105,7 +105,7 @@ func mustExec(t *testing.T, pool *pgxpool.Pool, schema, sql string) {
 func TestSchemaNames(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	pool := newPool(t, dsn)
-	for _, name := range []string{`UPPER case`, `a"b`, `"; DROP TABLE records; --`, `schema.`, `select`, `größe`, `$1`, strings.Repeat("x", 63)} {
+	for _, name := range []string{`UPPER case`, `a"b`, `"; DROP TABLE records; --`, `schema.`, `select`, `größe`, `$1`, `a$$b`, `a$b$c`, strings.Repeat("x", 63)} {
 		t.Cleanup(func() {
 			_, err := pool.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{name}.Sanitize()+" CASCADE")
 			require.NoError(t, err)

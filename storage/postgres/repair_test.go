@@ -2,7 +2,9 @@ package postgres_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,40 +13,76 @@ import (
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
-// TestRepairBySQL: a row that somebody changes by hand, and leaves its revision as it
-// was, gets another one, so that no program writes over the repair: neither one
-// that remembers the row nor one that has just read it. So it is on tables that
-// were made by the version before.
+// version2 makes tables of version 2 of those in the schema $.
+const version2 = "DROP TRIGGER next_revision ON $.records; DROP FUNCTION $.next_revision; DELETE FROM $.schema_version; INSERT INTO $.schema_version VALUES (2)"
+
+// TestRepairBySQL: a row that an UPDATE changes, and leaves its revision as it was,
+// gets another one, so that no program writes over the repair: neither one that
+// remembers the row nor one that has just read it. So it is on tables that were made
+// by the version before, and in a schema that was renamed.
 func TestRepairBySQL(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	for _, tt := range []struct {
 		name    string
-		prepare string // of the schema $
+		prepare func(t *testing.T, run func(sql string), opts *postgres.Options)
 	}{
-		{"new tables", "SELECT 1"},
-		{"tables of version 2", "DROP TRIGGER next_revision ON $.records; DROP FUNCTION $.next_revision; UPDATE $.schema_version SET version = 2"},
+		{"new tables", func(*testing.T, func(string), *postgres.Options) {}},
+		{"tables of version 2", func(t *testing.T, run func(string), opts *postgres.Options) {
+			run(version2)
+			pool := newPool(t, dsn)
+			_, err := postgres.New(ctx, pool, opts)
+			require.ErrorContains(t, err, "run Migrate")
+			require.NoError(t, postgres.Migrate(ctx, pool, opts))
+		}},
+		{"a renamed schema", func(t *testing.T, run func(string), opts *postgres.Options) {
+			run(`ALTER SCHEMA $ RENAME TO "$ NEW"`)
+			t.Cleanup(func() { run(`DROP SCHEMA "$ NEW" CASCADE`) })
+			run("CREATE SCHEMA $; CREATE TABLE $.records (scope uuid, external_id text, revision bigint)") // which nobody asks for
+			opts.Schema += " NEW"
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+			schema := pgtest.Schema(t, dsn)
+			opts := postgres.Options{Schema: schema}
 			pool := newPool(t, dsn)
-			run := func(sql string) { mustExec(t, pool, opts.Schema, sql) }
 			require.NoError(t, postgres.Migrate(ctx, pool, &opts))
-			run(tt.prepare)
-			require.NoError(t, postgres.Migrate(ctx, pool, &opts))
+			tt.prepare(t, func(sql string) { mustExec(t, pool, schema, sql) }, &opts)
+			run := func(sql string) { mustExec(t, pool, `"`+opts.Schema+`"`, sql) }
 			store, err := postgres.New(ctx, pool, &opts)
 			require.NoError(t, err)
 
 			rec := storage.Record{Key: testKey("key"), Data: []byte("broken")}
 			rec.Revision, err = store.Put(ctx, rec, 0)
 			require.NoError(t, err)
-			was := rec.Revision
-			run("UPDATE $.records SET data = 'repaired'")
-			_, err = store.Put(ctx, rec, rec.Revision)
-			current := inTheWay(t, err)
-			require.NotNil(t, current)
-			require.Equal(t, "repaired", string(current.Data))
-			require.Greater(t, current.Revision, was)
-			require.LessOrEqual(t, current.Revision, was+1<<30)
+			elsewhere := rec // of the same name, but another tenant
+			elsewhere.Key.Tenant = storage.TenantOf("globex", "main")
+			elsewhere.Revision, err = store.Put(ctx, elsewhere, 0)
+			require.NoError(t, err)
+			beside := rec
+			beside.Key.ExternalID = "beside"
+			beside.Revision, err = store.Put(ctx, beside, 0)
+			require.NoError(t, err)
+
+			large := false
+			for _, repair := range []string{"data = 'repaired'", "updated_at = now()", "data = data", "external_id = 'other'", "revision = revision"} {
+				run("UPDATE $.records SET " + repair + " WHERE external_id IN ('key', 'other') AND platform = '" + rec.Key.Tenant.Platform.String() + "'")
+				if strings.HasPrefix(repair, "external_id") {
+					rec.Key.ExternalID = "other"
+				}
+				_, err = store.Put(ctx, rec, rec.Revision)
+				current := inTheWay(t, err)
+				require.NotNil(t, current, repair)
+				require.Equal(t, "repaired", string(current.Data), repair)
+				require.Greater(t, current.Revision, rec.Revision, repair)
+				require.LessOrEqual(t, current.Revision, rec.Revision+1<<30, repair)
+				large = large || current.Revision > rec.Revision+1<<10
+				rec.Revision = current.Revision
+			}
+			require.True(t, large, "the steps are random")
+			for _, other := range []storage.Record{elsewhere, beside} {
+				_, err = store.Put(ctx, other, other.Revision)
+				require.NoError(t, err, "nobody repaired it")
+			}
 
 			run("UPDATE $.records SET data = 'again'")
 			got, err := storage.Update(ctx, store, rec.Key, func(old storage.Record) (storage.Record, error) {
@@ -55,9 +93,68 @@ func TestRepairBySQL(t *testing.T) {
 			require.Equal(t, "again!", string(got.Data))
 
 			run("UPDATE $.records SET revision = 7")
-			rec, err = store.Get(ctx, rec.Key)
+			got, err = store.Get(ctx, rec.Key)
 			require.NoError(t, err)
-			require.Equal(t, storage.Revision(7), rec.Revision, "whoever gives a revision gets it")
+			require.Equal(t, storage.Revision(7), got.Revision, "whoever gives a revision gets it")
 		})
+	}
+}
+
+// TestRepairWithoutPrivileges: where the row cannot get another revision, the repair
+// fails.
+func TestRepairWithoutPrivileges(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, nil)
+	run := func(sql string) { mustExec(t, pool, opts.Schema, sql) }
+	run("CREATE ROLE $_clerk; GRANT USAGE ON SCHEMA $ TO $_clerk; GRANT SELECT, UPDATE (data) ON $.records TO $_clerk")
+	t.Cleanup(func() { run("DROP OWNED BY $_clerk; DROP ROLE $_clerk") })
+	rev, err := store.Put(ctx, storage.Record{Key: testKey("key"), Data: []byte("a")}, 0)
+	require.NoError(t, err)
+	repair := func() error {
+		_, err := pool.Exec(ctx, strings.ReplaceAll("SET LOCAL ROLE $_clerk; UPDATE $.records SET data = 'b'", "$", opts.Schema))
+		return err
+	}
+	require.ErrorContains(t, repair(), "42501")
+	run("GRANT UPDATE ON $.records TO $_clerk; ALTER TABLE $.records ENABLE ROW LEVEL SECURITY")
+	run("CREATE POLICY once ON $.records TO $_clerk USING (data = 'a') WITH CHECK (true)")
+	require.ErrorContains(t, repair(), "must change its revision")
+	rec, err := store.Get(ctx, testKey("key"))
+	require.NoError(t, err)
+	require.Equal(t, rev, rec.Revision)
+	require.Equal(t, "a", string(rec.Data))
+}
+
+// TestMigrateBesideOthers: from version 2 on, Migrate waits for nobody who reads, and
+// not long for who writes; then nothing has happened.
+func TestMigrateBesideOthers(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, nil)
+	_, err := store.Put(ctx, storage.Record{Key: testKey("key"), Data: []byte("{}")}, 0)
+	require.NoError(t, err)
+	for name, other := range map[string]struct {
+		does  string
+		fails bool
+	}{
+		"reads":  {"SELECT FROM $.records; SELECT FROM $.resources", false},
+		"writes": {"UPDATE $.records SET data = 'x'", true},
+	} {
+		mustExec(t, pool, opts.Schema, version2)
+		tx, err := pool.Begin(ctx)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = tx.Rollback(ctx) })
+		_, err = tx.Exec(ctx, strings.ReplaceAll(other.does, "$", opts.Schema))
+		require.NoError(t, err)
+		bounded, cancel := context.WithTimeout(ctx, 20*time.Second)
+		err = postgres.Migrate(bounded, pool, &opts)
+		cancel()
+		require.NoError(t, tx.Rollback(ctx))
+		if !other.fails {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorIs(t, err, storage.ErrUnavailable, name)
+		require.NoError(t, postgres.Migrate(ctx, pool, &opts), name)
 	}
 }

@@ -19,24 +19,6 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT encode(substring(sha256(uuid_send($1) || uuid_send($2) || uuid_send($3)) FOR 16), 'hex')::uuid
 $$;
 
--- The store gives a row another revision with each update. A repair by SQL, which
--- may leave it as it was, gets one here: those who have seen the row before must not
--- take it for the same. It runs after the update, where it need not lock each row.
-DROP TRIGGER IF EXISTS next_revision ON schema.records;
-
-CREATE OR REPLACE FUNCTION schema.next_revision() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-	UPDATE schema.records
-	SET revision = revision + 1 + pg_catalog.floor(pg_catalog.random() * 1073741824)::bigint
-	WHERE scope = NEW.scope AND external_id = NEW.external_id;
-	RETURN NULL;
-END
-$$;
-
-CREATE TRIGGER next_revision AFTER UPDATE ON schema.records
-FOR EACH ROW WHEN (NEW.revision = OLD.revision) EXECUTE FUNCTION schema.next_revision();
-
 CREATE TABLE IF NOT EXISTS schema.schema_version (
 	version integer PRIMARY KEY
 );
@@ -57,5 +39,3 @@ CREATE OR REPLACE VIEW schema.resources AS
 SELECT scope, platform, business, schema_id, external_id, revision, id, created_at, updated_at,
 	schema.data_jsonb(data) AS data
 FROM schema.records;
-
-INSERT INTO schema.schema_version (version) VALUES (3) ON CONFLICT DO NOTHING;

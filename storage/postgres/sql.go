@@ -94,10 +94,11 @@ WITH swapped AS (
 )` + inTheWaySQL
 
 	// What a swap of one record answers: no row if it was done; else one row, the
-	// record in its way, or NULLs where there is none. It sees the table as it was
-	// before the swap, and looks at it only if that did nothing.
+	// record in its way, or NULLs where there is none. Data above 1 MiB is left out. It
+	// sees the table as it was before the swap, and looks at it only if that did
+	// nothing.
 	inTheWaySQL = `
-SELECT r.revision, r.id, r.created_at, r.updated_at, r.data
+SELECT r.revision, r.id, r.created_at, r.updated_at, CASE WHEN octet_length(r.data) <= 1048576 THEN r.data END
 FROM (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM swapped)) AS not_done
 LEFT JOIN schema.records AS r
 	ON r.scope = $1 AND r.external_id = $2`

@@ -94,9 +94,10 @@ func swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql string, args
 
 // conflict returns the error of a swap that was not done. If what is in its way had
 // the expected revision, that was when the statement began, and somebody changed it
-// before the statement came to it: what it is now, nobody knows.
+// before the statement came to it: what it is now, nobody knows. And data that is
+// large would be a burden to those who do not want it.
 func (w swapped) conflict(expect storage.Revision) error {
-	if w.inTheWay == nil || w.inTheWay.Revision == expect {
+	if w.inTheWay == nil || w.inTheWay.Revision == expect || w.inTheWay.Data == nil {
 		return storage.ErrConflict
 	}
 	return &storage.ConflictError{Current: w.inTheWay}

@@ -78,24 +78,31 @@ type Store struct {
 	records map[storage.Key]*remembered
 	order   *list.List    // of them, a ring
 	hand    *list.Element // the next one to be forgotten, unless it was of use; nil is the first
-	deletes marks
+	now     instant
 	stats   Stats
 }
 
 type remembered struct {
 	storage.Record
 	place  *list.Element
-	ofUse  bool // since the hand was here
-	shared bool // it was changed elsewhere, and no read has shown since that it was not again
+	at     uint64 // the instant when it was remembered
+	ofUse  bool   // since the hand was here
+	own    bool   // this Store has put it, and read nothing else since
+	shared bool   // it was changed elsewhere, and no read has shown since that it was not again
 }
 
-// marks count the deletes so far, by a hash of the key: a call that began before one
-// may not bring back what it deleted.
-type marks [256]uint32
+// An instant is how much was remembered and deleted before it: what a call finds says
+// nothing of what came after the call began.
+type instant struct {
+	remembered uint64
+	deleted    [256]uint32 // by a hash of the key
+}
 
 var seed = maphash.MakeSeed()
 
-func mark(key storage.Key) uint64 { return maphash.Comparable(seed, key) % uint64(len(marks{})) }
+func (t *instant) deletes(key storage.Key) *uint32 {
+	return &t.deleted[maphash.Comparable(seed, key)%uint64(len(t.deleted))]
+}
 
 // overhead is what a record takes beside its data and its external id, in bytes: the
 // record, its place in the order, and its key in a map with free room.
@@ -135,6 +142,12 @@ func (s *Store) Stats() Stats {
 	return s.stats
 }
 
+// String returns no more than what it is: the rest is personal data.
+func (s *Store) String() string { return "recent.Store" }
+
+// GoString returns the same, for the verb %#v.
+func (s *Store) GoString() string { return s.String() }
+
 // Recall implements storage.Recaller.
 func (s *Store) Recall(key storage.Key) (storage.Record, bool) {
 	s.mu.Lock()
@@ -149,23 +162,14 @@ func (s *Store) Recall(key storage.Key) (storage.Record, bool) {
 	return r.Record, true
 }
 
-// begin returns what a call has to know in the end.
-func (s *Store) begin() marks {
+// begin returns the instant at which a call begins.
+func (s *Store) begin() instant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.deletes
+	return s.now
 }
 
 // What follows is called with the lock held.
-
-// look returns the record that is remembered of the key, with revision 0 if there
-// is none.
-func (s *Store) look(key storage.Key) storage.Record {
-	if r, ok := s.records[key]; ok {
-		return r.Record
-	}
-	return storage.Record{}
-}
 
 // forget forgets what is remembered of the key.
 func (s *Store) forget(key storage.Key) {
@@ -183,7 +187,7 @@ func (s *Store) forget(key storage.Key) {
 }
 
 // makeRoom forgets records that were of no use lately, until there is room for n
-// bytes more.
+// bytes more, which are at most s.max.
 func (s *Store) makeRoom(n int) {
 	for s.stats.Bytes+n > s.max {
 		if s.hand == nil {
@@ -198,30 +202,30 @@ func (s *Store) makeRoom(n int) {
 	}
 }
 
-// remember remembers a record as the store below had it, unless it may have been
-// deleted since the call began.
-func (s *Store) remember(rec storage.Record, began *marks) {
+// remember remembers a record as the store below had it at some time since the call
+// began, unless that is known not to be the last of it.
+func (s *Store) remember(rec storage.Record, own bool, began *instant) {
 	size := sizeOf(&rec)
-	if size > s.max {
+	if size > s.max || *s.now.deletes(rec.Key) != *began.deletes(rec.Key) {
 		s.forget(rec.Key)
 		return
 	}
-	if i := mark(rec.Key); s.deletes[i] != began[i] {
-		return
-	}
+	s.now.remembered++
+	shared := false
 	if r, ok := s.records[rec.Key]; ok {
-		r.ofUse = true
-		r.shared = r.shared && rec.Revision != r.Revision
-		more := size - sizeOf(&r.Record)
-		s.makeRoom(more)
-		rec.Key = r.Key // it is a copy
-		r.Record = rec
-		s.stats.Bytes += more
-		return
+		shared = r.shared && !(r.own && r.Revision == rec.Revision)
+		own = own || r.own && r.Revision == rec.Revision
+		if more := size - sizeOf(&r.Record); s.stats.Bytes+more <= s.max {
+			s.stats.Bytes += more
+			rec.Key = r.Key // which holds on to nothing else
+			*r = remembered{Record: rec, place: r.place, at: s.now.remembered, ofUse: true, own: own, shared: shared}
+			return
+		}
+		s.forget(rec.Key)
 	}
 	s.makeRoom(size)
 	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID) // it may be a piece of a request's body
-	r := &remembered{Record: rec}
+	r := &remembered{Record: rec, at: s.now.remembered, own: own, shared: shared}
 	s.records[rec.Key] = r
 	if s.hand == nil {
 		r.place = s.order.PushBack(r)
@@ -232,61 +236,73 @@ func (s *Store) remember(rec storage.Record, began *marks) {
 	s.stats.Bytes += size
 }
 
+// newer reports whether something was remembered of the key since the call began.
+func (s *Store) newer(key storage.Key, began *instant) bool {
+	r, ok := s.records[key]
+	return ok && r.at > began.remembered
+}
+
 // read notes what a read found, which is nothing if the revision is 0.
-func (s *Store) read(rec storage.Record, began *marks) {
-	if rec.Revision == 0 {
+func (s *Store) read(rec storage.Record, began *instant) {
+	switch {
+	case s.newer(rec.Key, began):
+	case rec.Revision == 0:
 		s.forget(rec.Key)
-	} else {
-		s.remember(rec, began)
+	default:
+		s.remember(rec, false, began)
 	}
 }
 
 // put notes what became of a Put.
-func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began *marks) {
-	was := s.look(rec.Key)
+func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began *instant) {
+	was, ok := s.records[rec.Key]
 	switch {
 	case err != nil:
-		if !s.outdated(rec.Key, expect, err) {
-			s.forget(rec.Key)
-		}
+		s.failed(rec.Key, expect, err)
 		var c *storage.ConflictError
 		if errors.As(err, &c) && c.Current != nil && c.Current.Key == rec.Key {
-			s.remember(*c.Current, began) // the next attempt may begin with it
+			s.read(*c.Current, began) // the next attempt may begin with it
 		}
 		return
-	case expect == 0:
-	case expect == was.Revision:
+	case ok && expect == was.Revision:
 		rec.ID, rec.CreatedAt = was.ID, was.CreatedAt // whatever was given
-	default: // nobody knows these two
+	case s.newer(rec.Key, began):
+		return
+	case expect != 0: // nobody knows these two
 		s.forget(rec.Key)
 		return
 	}
 	rec.Revision = rev
 	rec.CreatedAt, rec.UpdatedAt = stored(rec.CreatedAt), stored(rec.UpdatedAt)
-	s.remember(rec, began)
+	s.remember(rec, true, began)
 }
 
 // stored returns a time as a store returns it.
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// deleted notes that there was a Delete, whatever became of it.
+// deleted notes what became of a Delete.
 func (s *Store) deleted(key storage.Key, expect storage.Revision, err error) {
-	s.outdated(key, expect, err)
-	s.deletes[mark(key)]++
-	s.forget(key)
+	if s.failed(key, expect, err); err == nil || gone(err) {
+		*s.now.deletes(key)++
+		s.forget(key)
+	}
 }
 
-// outdated reports whether a write failed that began with what is remembered, since
-// that was changed elsewhere.
-func (s *Store) outdated(key storage.Key, expect storage.Revision, err error) bool {
-	r, ok := s.records[key]
+// failed notes a write that failed, if it did.
+func (s *Store) failed(key storage.Key, expect storage.Revision, err error) {
 	changed := errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrNotFound)
-	if !ok || r.Revision != expect || !changed || errors.Is(err, storage.ErrUnknownOutcome) {
-		return false
+	switch r, ok := s.records[key]; {
+	case errors.Is(err, storage.ErrUnknownOutcome):
+		s.forget(key)
+	case changed && ok && r.Revision == expect:
+		s.stats.Outdated++
+		r.shared = true
 	}
-	s.stats.Outdated++
-	r.shared = true
-	return true
+}
+
+// gone reports whether an error of a Delete leaves no record, or may leave none.
+func gone(err error) bool {
+	return errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrUnknownOutcome)
 }
 
 // Get implements storage.Store: it asks the store below.
@@ -298,7 +314,7 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	if err == nil {
 		s.read(rec, &began)
 	} else if errors.Is(err, storage.ErrNotFound) {
-		s.forget(key)
+		s.read(storage.Record{Key: key}, &began)
 	}
 	return rec, err
 }

@@ -297,6 +297,15 @@ func TestForgets(t *testing.T) {
 				page, err := s.List(ctx, key("new").Scope(), "k", 1)
 				return errors.Join(err, s.Delete(ctx, key("new"), page.Records[0].Revision))
 			}},
+		{"create many and delete",
+			func(s *recent.Store) error {
+				_, err := s.PutMany(ctx, []storage.PutOp{{Record: storage.Record{Key: key("new")}}})
+				return err
+			},
+			func(s *recent.Store, _ storage.Revision) error {
+				page, err := s.List(ctx, key("new").Scope(), "k", 1)
+				return errors.Join(err, s.Delete(ctx, key("new"), page.Records[0].Revision))
+			}},
 		{"get and close",
 			func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
 			func(s *recent.Store, _ storage.Revision) error { return s.Close() }},
@@ -337,6 +346,93 @@ func TestOthersAreNoReason(t *testing.T) {
 		require.NoError(t, <-done)
 	}
 	assert.Greater(t, store.Stats().Records, n/2)
+}
+
+// TestSlowRead: a read that began before a write of this process does not take the
+// place of what was written.
+func TestSlowRead(t *testing.T) {
+	for name, read := range map[string]func(*recent.Store) error{
+		"get":      func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
+		"get many": func(s *recent.Store) error { _, err := s.GetMany(ctx, []storage.Key{key("k")}); return err },
+		"conflict": func(s *recent.Store) error {
+			if _, err := s.Put(ctx, storage.Record{Key: key("k")}, 0); !errors.Is(err, storage.ErrConflict) {
+				return errors.New("no conflict")
+			}
+			return nil
+		},
+	} {
+		below := memory.New()
+		slow := held{below, make(chan struct{}), make(chan struct{})}
+		way := &either{storage.Store(below)}
+		store := recent.New(way, 1<<20)
+		rev, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+		require.NoError(t, err, name)
+		way.Store = slow
+		done := make(chan error)
+		go func() { done <- read(store) }()
+		<-slow.read
+		way.Store = below
+		rev, err = store.Put(ctx, storage.Record{Key: key("k")}, rev)
+		require.NoError(t, err, name)
+		slow.goOn <- struct{}{}
+		require.NoError(t, <-done, name)
+		rec, ok := store.Recall(key("k"))
+		assert.True(t, ok, name)
+		assert.Equal(t, rev, rec.Revision, name)
+	}
+}
+
+// either is now this store and now that one.
+type either struct{ storage.Store }
+
+// TestKeeps: a write that fails for a reason of its own says nothing of the record
+// that is remembered.
+func TestKeeps(t *testing.T) {
+	below := &counted{Store: memory.New()}
+	store := recent.New(below, 1<<20)
+	rev, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+	require.NoError(t, err)
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	for name, write := range map[string]func() error{
+		"put in another revision": func() error { _, err := store.Put(ctx, storage.Record{Key: key("k")}, rev+1); return err },
+		"create":                  func() error { _, err := store.Put(ctx, storage.Record{Key: key("k")}, 0); return err },
+		"delete in another one":   func() error { return store.Delete(ctx, key("k"), rev+1) },
+		"delete in none":          func() error { return store.Delete(ctx, key("k"), 0) },
+		"canceled":                func() error { _, err := store.Put(canceled, storage.Record{Key: key("k")}, rev); return err },
+		"too large": func() error {
+			below.err = storage.ErrTooLarge
+			_, err := store.Put(ctx, storage.Record{Key: key("k")}, rev)
+			return err
+		},
+		"unavailable": func() error {
+			below.err = storage.ErrUnavailable
+			_, err := store.Put(ctx, storage.Record{Key: key("k")}, rev)
+			return err
+		},
+	} {
+		require.Error(t, write(), name)
+		rec, ok := store.Recall(key("k"))
+		assert.True(t, ok, name)
+		assert.Equal(t, rev, rec.Revision, name)
+	}
+	assert.Zero(t, store.Stats().Outdated)
+	below.err = errors.Join(storage.ErrUnknownOutcome, storage.ErrConflict)
+	_, err = store.Put(ctx, storage.Record{Key: key("k")}, rev)
+	require.ErrorIs(t, err, storage.ErrUnknownOutcome)
+	_, ok := store.Recall(key("k"))
+	assert.False(t, ok, "nobody knows what it is")
+	assert.Zero(t, store.Stats().Outdated)
+}
+
+// TestPrint: what is remembered ends up in no log.
+func TestPrint(t *testing.T) {
+	store := recent.New(memory.New(), 1<<20)
+	_, err := store.Put(ctx, storage.Record{Key: key("somebody"), Data: []byte("something")}, 0)
+	require.NoError(t, err)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		assert.Equal(t, "recent.Store", fmt.Sprintf(format, store), format)
+	}
 }
 
 // TestElsewhere: what another process did to a record, with the same key, is not
@@ -523,8 +619,10 @@ func TestKeepsNoRequest(t *testing.T) {
 	before := heap()
 	for i := range 16 {
 		request := strings.Repeat("x", 1<<20) + fmt.Sprint("id-", i)
-		_, err := store.Put(ctx, storage.Record{Key: key(request[1<<20:])}, 0)
-		require.NoError(t, err)
+		for expect := range storage.Revision(2) { // created, and updated
+			_, err := store.Put(ctx, storage.Record{Key: key(request[1<<20:])}, expect)
+			require.NoError(t, err)
+		}
 	}
 	assert.Less(t, heap()-before, 1<<20)
 	runtime.KeepAlive(store)
