@@ -60,7 +60,7 @@ func (m *metrics) remembers(stats func() recent.Stats) {
 	}
 	m.registry.MustRegister(
 		counter("resourcekit_recall_hits_total", "Writes that began with a remembered record.", func(s recent.Stats) uint64 { return s.Hits }),
-		counter("resourcekit_recall_misses_total", "Writes whose record was not remembered.", func(s recent.Stats) uint64 { return s.Misses }),
+		counter("resourcekit_recall_misses_total", "Writes whose record was not remembered, or is written by others, too.", func(s recent.Stats) uint64 { return s.Misses }),
 		counter("resourcekit_recall_outdated_total", "Writes whose remembered record was out of date.", func(s recent.Stats) uint64 { return s.Outdated }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "resourcekit_recall_bytes", Help: "What the remembered records count for.",

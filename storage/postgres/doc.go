@@ -9,9 +9,7 @@
 // Records are rows of one table in an SQL schema of the caller's choice. Their
 // data is bytea, byte for byte as it was put: jsonb would reorder members, spell
 // numbers in another way and refuse \u0000. The table is private to this
-// package, and the view below is for everybody. Whoever repairs a row in SQL need
-// not think of its revision: a trigger gives it another one, so that no program and
-// no client that has seen the row before writes over the repair.
+// package, and the view below is for everybody.
 //
 // # Guarantees
 //
@@ -38,7 +36,7 @@
 //
 // A conflict of Put or Delete carries the record that is in the way (Current of
 // storage.ConflictError), by the same statement, unless that came while the
-// statement ran; those of PutMany and DeleteMany do not.
+// statement ran or has more than 1 MiB of data; those of PutMany and DeleteMany do not.
 //
 // No write is ever repeated by the store. A read that a serializable
 // transaction stands in the way of is tried again, for some 0.2 s.
@@ -53,10 +51,11 @@
 // ask the server. Package recent does it, and says what it means for personal
 // data.
 //
-// If another process has changed the record, the conflict carries it as it is now,
-// and the change is two statements, as if nothing had been remembered. If another
-// has deleted it, they are three. A batch reads again what was changed elsewhere: a
-// round trip more.
+// If another process has changed the record, the conflict carries it, and the change
+// is two statements, as if nothing had been remembered; if another has deleted it, or
+// it has more than 1 MiB of data, they are three. A batch reads again what was changed
+// elsewhere: a round trip more. Writes of such a record then read it first, until it
+// was not changed elsewhere again.
 //
 // # Contexts and connections
 //
@@ -144,6 +143,14 @@
 // the platform, the business and the schema id, three UUIDs. The function computes
 // it, and a query that names the three columns in its place reads the whole table.
 //
+// A repair is an UPDATE of the table. It need not think of the revision: where it is
+// left as it was, a trigger gives the row another one, so that no program and no client
+// that has seen it before writes over the repair. That is a second update of the row,
+// which "SET revision = revision + 1" spares, and RETURNING shows the revision before.
+// A repair needs the privilege to update the revision, and fails without. The trigger
+// does not see a row that is deleted and inserted again, or updates of a session with
+// session_replication_role = replica: these have to give another revision themselves.
+//
 // Reading a field parses the document, so a search needs an expression index,
 // and a query with the same expression:
 //
@@ -162,7 +169,7 @@
 //
 // # Which servers
 //
-// It is tested with PostgreSQL 15. The database and its clients must have the
+// It is tested with PostgreSQL 15, and needs 14 or later. The database and its clients must have the
 // encoding UTF8. The default collation does not matter: external ids have
 // COLLATE "C", the order of bytes.
 //

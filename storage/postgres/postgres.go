@@ -53,7 +53,7 @@ type Options struct {
 
 	// Remember is how many bytes of records the store remembers, counted as by
 	// recent.New: 16 MiB when 0, and none when it is below 0. A change of a record
-	// that it remembers takes one round trip, and of any other two.
+	// that it remembers, and that nobody else has changed, takes one round trip.
 	Remember int
 }
 
@@ -128,7 +128,8 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 }
 
 // Put implements storage.Store, with one statement. A conflict mostly carries the
-// record that was in the way: not where that came while the statement ran.
+// record that was in the way: not where that came while the statement ran, or has
+// more than 1 MiB of data.
 func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
 	return s.recent.Put(ctx, rec, expect)
 }

@@ -36,7 +36,7 @@ func check(t *testing.T, s *Store) {
 // are always full.
 func TestInvariants(t *testing.T) {
 	ctx := context.Background()
-	for _, bound := range []int{-1, 0, 499, 1000, 4_000, 20_000} {
+	for _, bound := range []int{-1, 0, 559, 1000, 4_000, 20_000} {
 		for seed := range uint64(8) {
 			random := rand.New(rand.NewPCG(seed, uint64(bound+1)))
 			below := memory.New()
@@ -73,7 +73,8 @@ func TestInvariants(t *testing.T) {
 	}
 }
 
-// TestHand: what was of no use goes first, in the order in which it came.
+// TestHand: what was of no use goes first, in the order in which it came. To be
+// recalled is of use, and so is to be written.
 func TestHand(t *testing.T) {
 	ctx := context.Background()
 	s := New(memory.New(), 4*(overhead+1))
@@ -91,16 +92,23 @@ func TestHand(t *testing.T) {
 	for _, step := range []struct {
 		use, create string
 		held        string
+		put         bool
 	}{
-		{"", "a", "a"}, {"", "b", "ab"}, {"", "c", "abc"}, {"", "d", "abcd"},
-		{"a", "e", "acde"}, // b was next after a, which was of use
-		{"", "f", "adef"},
-		{"d", "g", "defg"}, // the hand passes d, and a, which was of no use again, goes
-		{"", "h", "dfgh"},
+		{"", "a", "a", false}, {"", "b", "ab", false}, {"", "c", "abc", false}, {"", "d", "abcd", false},
+		{"a", "e", "acde", false}, // b was next after a, which was of use
+		{"", "f", "adef", false},
+		{"d", "g", "defg", true}, // the hand passes d, and a, which was of no use again, goes
+		{"", "h", "dfgh", false},
 	} {
 		if step.use != "" {
-			_, ok := s.Recall(key(step.use))
-			require.True(t, ok)
+			rec := s.records[key(step.use)].Record
+			if step.put {
+				_, err := s.Put(ctx, rec, rec.Revision)
+				require.NoError(t, err)
+			} else {
+				_, ok := s.Recall(rec.Key)
+				require.True(t, ok)
+			}
 		}
 		_, err := s.Put(ctx, storage.Record{Key: key(step.create)}, 0)
 		require.NoError(t, err)

@@ -1,6 +1,6 @@
-// Package recent remembers the records that a process has lately read or written,
-// so that the next write of one of them takes one round trip to the database and not
-// two. Package storage and package resource make use of it by themselves
+// Package recent remembers the records that a process has lately read or written, so
+// that the next write of one of them takes one round trip to the database and not two.
+// Package storage and package resource make use of it by themselves
 // (storage.Recaller). The store of storage/postgres does so unless it is told not
 // to; this package is for other stores whose database is a round trip away:
 //
@@ -10,8 +10,9 @@
 // what every other process wrote. Only a write may begin with a remembered record,
 // and its compare-and-swap fails unless that is still the stored one; so what a
 // write does and what it returns is the same as without this package. A write that
-// would change nothing, or that is refused, is decided by the stored record. (Only
-// while writes fail, one that needed none by the stored record may fail as well.)
+// would change nothing, or that is refused, is decided by the stored record. (There is
+// one difference: a write that changes the remembered record, and would change nothing
+// of the stored one, fails if the store takes no writes at that time.)
 //
 // This rests on the revision: whatever changes a record must give it a new one, as
 // every storage.Store does. Where a database can also be edited by other means, it
@@ -26,9 +27,9 @@
 // of the records. Where another instance has changed a record in between, a write
 // is a conflict first. If that carries the record in the way (storage.ConflictError),
 // the write takes the usual two statements all the same, and otherwise three; a batch
-// reads again what was changed. From then on writes of that record read first, until
-// one finds it as this process left it, so that instances which write the same records
-// in turns lose little. A record that is not remembered costs the usual two. A write
+// reads again what was changed. From then on writes of that record read it first, until
+// a read finds it as this process left it: instances that write the same records in
+// turns lose little. A record that is not remembered costs the usual two. A write
 // that changes nothing is worked out twice, from memory and from the stored record; one
 // in a batch of other writes adds a round trip to the batch. [Store.Stats] tells how it
 // goes; docs/stores.md has figures.
@@ -44,8 +45,9 @@
 //
 // Records stay in the memory of the process until others take their place;
 // nothing expires by time. One that this process deletes is forgotten when Delete
-// returns. One that another process deletes stays until it is read, written or
-// displaced.
+// returns (after storage.ErrUnknownOutcome a read may bring it back, until the delete
+// has been applied). One that another process deletes stays until it is read, written
+// or displaced.
 package recent
 
 import (
@@ -87,7 +89,7 @@ type remembered struct {
 	place  *list.Element
 	at     uint64 // the instant when it was remembered
 	ofUse  bool   // since the hand was here
-	own    bool   // this Store has put it, and read nothing else since
+	own    bool   // this Store has put it, and not read it since
 	shared bool   // it was changed elsewhere, and no read has shown since that it was not again
 }
 
@@ -106,7 +108,7 @@ func (t *instant) deletes(key storage.Key) *uint32 {
 
 // overhead is what a record takes beside its data and its external id, in bytes: the
 // record, its place in the order, and its key in a map with free room.
-const overhead = 500
+const overhead = 560
 
 func sizeOf(rec *storage.Record) int { return overhead + len(rec.Key.ExternalID) + len(rec.Data) }
 
@@ -114,7 +116,7 @@ func sizeOf(rec *storage.Record) int { return overhead + len(rec.Key.ExternalID)
 // both.
 //
 // It remembers records up to about maxBytes in all, those that were of use lately, and
-// counts each as the length of its data and external id and 500 bytes more. A record
+// counts each as the length of its data and external id and 560 bytes more. A record
 // that counts for more than maxBytes is never remembered; with 0 or less none is. Not
 // counted is the free room that many small records leave behind when larger ones take
 // their place, at most a third of maxBytes; and as Data is kept without a copy, one
@@ -214,7 +216,6 @@ func (s *Store) remember(rec storage.Record, own bool, began *instant) {
 	shared := false
 	if r, ok := s.records[rec.Key]; ok {
 		shared = r.shared && !(r.own && r.Revision == rec.Revision)
-		own = own || r.own && r.Revision == rec.Revision
 		if more := size - sizeOf(&r.Record); s.stats.Bytes+more <= s.max {
 			s.stats.Bytes += more
 			rec.Key = r.Key // which holds on to nothing else
