@@ -15,9 +15,9 @@
 //
 // Every method is one statement and one round trip, once the connection has
 // prepared the statement and as long as there are no more than 16 MiB of data;
-// each statement is a transaction. Put and Delete compare the revision in the statement that
-// writes, so they are right at every isolation level; at REPEATABLE READ and
-// SERIALIZABLE the server's serialization failures are conflicts of the
+// each statement is a transaction. Put and Delete compare the revision in the
+// statement that writes, so they are right at every isolation level; at REPEATABLE
+// READ and SERIALIZABLE the server's serialization failures are conflicts of the
 // contract.
 //
 // GetMany and PutMany take up to MaxBatch keys in one round trip: one statement
@@ -169,9 +169,9 @@
 //
 // # Which servers
 //
-// It is tested with PostgreSQL 15, and needs 14 or later. The database and its clients must have the
-// encoding UTF8. The default collation does not matter: external ids have
-// COLLATE "C", the order of bytes.
+// It is tested with PostgreSQL 15, and needs 14 or later. The database and its
+// clients must have the encoding UTF8. The default collation does not matter: external
+// ids have COLLATE "C", the order of bytes.
 //
 // The statements of the store stay within what CockroachDB and YugabyteDB
 // document, and retry nothing but what their documentation asks for; but it was
