@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"example.com/resourcekit/internal/jsonmerge"
 	"example.com/resourcekit/internal/strictjson"
 )
 
@@ -72,7 +73,7 @@ func Changes(from, to []byte) (changed, removed []string, err error) {
 		return nil, nil, err
 	}
 	if !d.bothObjects(0, 0) {
-		if d.from == nil || !same(d.from, 0, d.to, 0) {
+		if d.from == nil || !jsonmerge.Equal(d.from, 0, d.to, 0) {
 			changed = []string{""}
 		}
 		return changed, nil, nil
@@ -122,8 +123,8 @@ func (d differ) pairs(f, t uint32, visit func(f, t uint32) error) error {
 	for c := t + 1; c < d.to.Nodes[t].Next; c = d.to.Nodes[c].Next {
 		old := index.Find(d.to, c)
 		if old != 0 {
-			d.from.Nodes[old].Mark = true
-			if !d.bothObjects(old, c) && same(d.from, old, d.to, c) {
+			d.from.Nodes[old].Mark = strictjson.Matched
+			if !d.bothObjects(old, c) && jsonmerge.Equal(d.from, old, d.to, c) {
 				continue
 			}
 		}
@@ -132,7 +133,7 @@ func (d differ) pairs(f, t uint32, visit func(f, t uint32) error) error {
 		}
 	}
 	for c := f + 1; c < d.from.Nodes[f].Next; c = d.from.Nodes[c].Next {
-		if !d.from.Nodes[c].Mark {
+		if d.from.Nodes[c].Mark&strictjson.Matched == 0 {
 			if err := visit(c, 0); err != nil {
 				return err
 			}
@@ -154,9 +155,7 @@ func (d differ) patch(out []byte, f, t uint32) ([]byte, error) {
 		if len(out) > first {
 			out = append(out, ',')
 		}
-		n := &doc.Nodes[c]
-		out = append(out, doc.Src[n.NameStart-1:n.NameEnd+1]...)
-		out = append(out, ':')
+		out = strictjson.AppendMemberName(out, doc, c)
 		switch {
 		case t == 0:
 			out = append(out, "null"...)

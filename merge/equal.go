@@ -3,6 +3,7 @@ package merge
 import (
 	"bytes"
 
+	"example.com/resourcekit/internal/jsonmerge"
 	"example.com/resourcekit/internal/strictjson"
 )
 
@@ -15,34 +16,5 @@ func Equal(a, b []byte) bool {
 	defer strictjson.Put(x)
 	defer strictjson.Put(y)
 	return x.Parse(a, MaxDepth) == nil &&
-		(bytes.Equal(a, b) || y.Parse(b, MaxDepth) == nil && same(x, 0, y, 0))
-}
-
-// same is Equal on parsed values. It visits each node once, so it is linear.
-func same(a *strictjson.Doc, i uint32, b *strictjson.Doc, j uint32) bool {
-	x, y := &a.Nodes[i], &b.Nodes[j]
-	if x.Kind != y.Kind || x.Len != y.Len {
-		return false
-	}
-	switch x.Kind {
-	case strictjson.Number:
-		return bytes.Equal(a.Text(i), b.Text(j))
-	case strictjson.String:
-		return a.SameString(i, b, j)
-	case strictjson.Array:
-		for c, d := i+1, j+1; c < x.Next; c, d = a.Nodes[c].Next, b.Nodes[d].Next {
-			if !same(a, c, b, d) {
-				return false
-			}
-		}
-	case strictjson.Object:
-		var index strictjson.Index
-		index.Init(b, j)
-		for c := i + 1; c < x.Next; c = a.Nodes[c].Next {
-			if d := index.Find(a, c); d == 0 || !same(a, c, b, d) {
-				return false
-			}
-		}
-	}
-	return true
+		(bytes.Equal(a, b) || y.Parse(b, MaxDepth) == nil && jsonmerge.Equal(x, 0, y, 0))
 }

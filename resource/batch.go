@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,22 +100,15 @@ func (n *Counts) add(result *Result, err error) {
 // made; apart from that they are independent, and one may fail and the others
 // succeed. It is no transaction: others may see some of it before the rest.
 //
-// However many items there are, it asks a store that takes batches
-// (storage.BatchStore) twice, or as often as the store's limits demand: for all
-// records at once, and to swap all that changed. (Deletes go one by one to a store
-// that is no storage.BatchDeleter.) Only records that somebody else changed in
-// between are read and written again. Records that the store recalls
-// (storage.Recaller) are not read first; where that did not lead to a swap they
-// are, and their items are applied once more. Any other store is asked key by key. opts may
-// be nil and holds for every item; its IfRevision must be 0 and its If nil, for no
-// two resources share a revision.
+// However many items there are, it asks a store that takes batches twice, or as
+// often as the store's limits demand: see [storage.UpdateMany]. opts may be nil and
+// holds for every item; its IfRevision must be 0 and its If nil, for no two
+// resources share a revision.
 //
 // Where several items change one resource, the state in between is never stored:
 // the result of such an item has the revision 0, and the last one's that of the
-// record. If the write of the record fails, the first item that changes the record
-// and every item after it get that error, even those that were invalid themselves,
-// and even if only the last one made the record too large. Where the record was
-// recalled, every item of it gets the error.
+// record. If writing a record fails, the first item that changed it and all later
+// items for that record report the error.
 // A batch holds every document in memory, before and after each item; once the
 // states of one resource have 64 MiB, further items of it fail with ErrBatchSize.
 //
@@ -125,12 +119,13 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
-	b, err := c.newBatch(ctx, "create batch", tenant, len(documents), opts.IfRevision != 0 || opts.If != nil, opts.DryRun)
+	b, err := c.newBatch(ctx, "create batch", tenant, len(documents), opts.DryRun,
+		cmp.Or(opts.validate(), unconditional(opts.IfRevision, opts.If)))
 	if err != nil {
 		return nil, err
 	}
 	for _, document := range documents {
-		b.add(c.creating(tenant, document, opts))
+		b.add(c.newCreate(tenant, document, opts))
 	}
 	return b.run(ctx), nil
 }
@@ -142,14 +137,15 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 	if opts == nil {
 		opts = &PatchOptions{}
 	}
-	b, err := c.newBatch(ctx, "patch batch", tenant, len(items), opts.IfRevision != 0 || opts.If != nil, opts.DryRun)
+	b, err := c.newBatch(ctx, "patch batch", tenant, len(items), opts.DryRun,
+		cmp.Or(opts.validate(), unconditional(opts.IfRevision, opts.If)))
 	if err != nil {
 		return nil, err
 	}
 	for _, item := range items {
 		own := *opts
 		own.IfRevision = item.IfRevision
-		b.add(c.patching(tenant, item.ExternalID, item.Patch, &own))
+		b.add(c.newPatch(tenant, item.ExternalID, item.Patch, &own))
 	}
 	return b.run(ctx), nil
 }
@@ -162,14 +158,14 @@ func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, ite
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	b, err := c.newBatch(ctx, "delete batch", tenant, len(items), opts.IfRevision != 0 || opts.If != nil, opts.DryRun)
+	b, err := c.newBatch(ctx, "delete batch", tenant, len(items), opts.DryRun, unconditional(opts.IfRevision, opts.If))
 	if err != nil {
 		return nil, err
 	}
 	for _, item := range items {
 		own := *opts
 		own.IfRevision = item.IfRevision
-		b.add(c.deleting(tenant, item.ExternalID, &own))
+		b.add(c.newDelete(tenant, item.ExternalID, &own))
 	}
 	return b.run(ctx), nil
 }
@@ -181,7 +177,7 @@ type batch struct {
 	tenant storage.Tenant
 	start  time.Time
 	dryRun bool
-	writes []writing
+	writes []writeOp
 	items  []ItemResult
 
 	outcomesOnly bool // the results are to hold nothing else
@@ -193,16 +189,14 @@ type group struct {
 	items     []int          // positions, in their order
 	old, next storage.Record // around its items; Revision 0 is absent
 	keeping   int            // how many items come before the first that changes something
-	recalled  bool           // old may be out of date
-	again     bool           // to be done in the next round
 }
 
 // pending is the revision of a record that a batch has made and not stored yet.
 // No caller has seen it, so it meets no precondition.
 const pending = storage.Revision(math.MaxUint64)
 
-func (c *Collection) newBatch(ctx context.Context, op string, tenant storage.Tenant, size int, conditional, dryRun bool) (*batch, error) {
-	if err := c.checkBatch(op, tenant, size, conditional); err != nil {
+func (c *Collection) newBatch(ctx context.Context, op string, tenant storage.Tenant, size int, dryRun bool, invalid error) (*batch, error) {
+	if err := c.checkBatch(op, tenant, size, invalid); err != nil {
 		if c.onCall != nil {
 			c.called(ctx, c.start(), Call{Op: op, Tenant: tenant, DryRun: dryRun, Err: err})
 		}
@@ -210,44 +204,56 @@ func (c *Collection) newBatch(ctx context.Context, op string, tenant storage.Ten
 	}
 	return &batch{
 		c: c, op: op, tenant: tenant, start: c.start(), dryRun: dryRun,
-		writes: slices.Grow(*writings.Get().(*[]writing), size), items: make([]ItemResult, size),
+		writes: slices.Grow(*writeOps.Get().(*[]writeOp), size), items: make([]ItemResult, size),
 	}, nil
 }
 
-// writings are slices for batch.writes, empty. That of a batch of 1000 is a
+// writeOps are slices for batch.writes, empty. That of a batch of 1000 is a
 // quarter of a megabyte, and to get it anew would be a tenth of the batch's time.
-var writings = sync.Pool{New: func() any { return new([]writing) }}
+var writeOps = sync.Pool{New: func() any { return new([]writeOp) }}
 
 // release gives the writes back. Larger ones are rare, and left to the collector.
 func (b *batch) release() {
+	for i := range b.writes {
+		b.writes[i].request.Close()
+	}
 	if cap(b.writes) <= 2*DefaultMaxBatch {
 		clear(b.writes) // they hold on to the requests
 		writes := b.writes[:0]
-		writings.Put(&writes)
+		writeOps.Put(&writes)
 	}
 }
 
 // checkBatch returns why a batch cannot be: what does not depend on its items.
-func (c *Collection) checkBatch(op string, tenant storage.Tenant, size int, conditional bool) error {
+func (c *Collection) checkBatch(op string, tenant storage.Tenant, size int, invalid error) error {
 	key := c.key(tenant, "")
 	err := key.Scope().Validate()
 	switch {
 	case err != nil:
 	case size > c.maxBatch:
 		err = fmt.Errorf("%w: found %d, want at most %d", ErrBatchSize, size, c.maxBatch)
-	case conditional:
-		err = fmt.Errorf("%w: IfRevision or If for a whole batch", storage.ErrInvalid)
+	default:
+		err = invalid
 	}
 	if err != nil {
-		return fail(op, key, err)
+		return opError(op, key, err)
+	}
+	return nil
+}
+
+// unconditional returns why a batch cannot have these preconditions.
+func unconditional(rev storage.Revision, holds func(storage.Revision) bool) error {
+	if rev != 0 || holds != nil {
+		return fmt.Errorf("%w: IfRevision or If for a whole batch", storage.ErrInvalid)
 	}
 	return nil
 }
 
 // add takes the next item, or the reason why it has failed already.
-func (b *batch) add(w writing, err error) {
+func (b *batch) add(op writeOp, err error) {
+	op.request.Shrink() // there may be many
 	b.items[len(b.writes)].Err = err
-	b.writes = append(b.writes, w)
+	b.writes = append(b.writes, op)
 }
 
 // byKey yields the positions of the items that are left, those of one key
@@ -292,203 +298,63 @@ func (b *batch) byKey() iter.Seq[[]int] {
 	}
 }
 
-// group returns the items of one key as a group.
-func (b *batch) group(items []int) group { return group{key: b.writes[items[0]].key, items: items} }
-
-// batchRounds is how often a batch tries to write what conflicts as one. Then
-// each key that is left queues for itself.
-const batchRounds = 3
+// groups returns the items that are left as groups, those of one key together.
+func (b *batch) groups() []group {
+	groups := make([]group, 0, len(b.items))
+	for items := range b.byKey() {
+		groups = append(groups, group{key: b.writes[items[0]].key, items: items})
+	}
+	return groups
+}
 
 func (b *batch) run(ctx context.Context) *BatchResult {
-	if _, ok := b.c.store.(storage.BatchStore); ok {
-		groups := make([]*group, 0, len(b.items))
-		for items := range b.byKey() {
-			g := b.group(items)
-			groups = append(groups, &g)
-		}
-		b.write(ctx, groups)
-	} else { // no round trips to save
-		var g group
-		for items := range b.byKey() {
-			g = b.group(items)
-			b.alone(ctx, &g, false)
+	defer b.release()
+	groups := b.groups()
+	keys := make([]storage.Key, len(groups))
+	for i := range groups {
+		keys[i] = groups[i].key
+	}
+	if err := b.write(ctx, groups, keys); err != nil {
+		for i := range groups {
+			b.failWrites(&groups[i], err)
 		}
 	}
-	defer b.release()
 	return b.result(ctx)
 }
 
-// write reads, changes and writes the records of all groups at once.
-func (b *batch) write(ctx context.Context, groups []*group) {
-	locked := b.c.feed != nil && !b.dryRun
-	if locked {
+// write writes the records of all groups. An error is that of each of them.
+func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) error {
+	if b.c.feed != nil && !b.dryRun {
 		// Held while the keys are written, so that the feed hears of the
 		// changes of each in their order.
-		unlock, err := b.c.locks.lockAll(ctx, keysOf(groups))
+		unlock, err := b.c.locks.lockAll(ctx, keys)
 		if err != nil {
-			for _, g := range groups {
-				b.failAll(g, err)
-			}
-			return
+			return err
 		}
 		defer unlock()
 	}
-	for n := range batchRounds {
-		if groups = b.round(ctx, groups, n == 0); len(groups) == 0 {
-			return
-		}
-	}
-	for _, g := range groups {
-		b.alone(ctx, g, locked)
-	}
-}
-
-func keysOf(groups []*group) []storage.Key {
-	keys := make([]storage.Key, len(groups))
-	for i, g := range groups {
-		keys[i] = g.key
-	}
-	return keys
-}
-
-// read returns the records of the groups. In the first round it does not read
-// those that the store recalls (storage.Recaller), and says so in the groups; a dry
-// run, which ends with no swap, reads all.
-func (b *batch) read(ctx context.Context, groups []*group, first bool) ([]storage.Record, error) {
-	recaller, ok := b.c.store.(storage.Recaller)
-	if !ok || !first || b.dryRun {
-		for _, g := range groups {
-			g.recalled = false
-		}
-		return storage.GetMany(ctx, b.c.store, keysOf(groups))
-	}
-	records := make([]storage.Record, len(groups))
-	var unknown []*group
-	for i, g := range groups {
-		if records[i], g.recalled = recaller.Recall(g.key); !g.recalled {
-			unknown = append(unknown, g)
-		}
-	}
-	read, err := storage.GetMany(ctx, b.c.store, keysOf(unknown))
-	if err != nil {
-		return nil, err
-	}
-	for i, g := range groups {
-		if !g.recalled {
-			records[i], read = read[0], read[1:]
-		}
-	}
-	return records, nil
-}
-
-// round reads the records of the groups, writes what changes, and returns the
-// groups that are to be done again: somebody else was faster, or a record was
-// recalled and no swap has shown that it is the stored one.
-func (b *batch) round(ctx context.Context, groups []*group, first bool) (again []*group) {
-	records, err := b.read(ctx, groups, first)
-	if err != nil {
-		for _, g := range groups {
-			b.failAll(g, err)
-		}
-		return nil
-	}
-	var swaps swaps
-	for i, g := range groups {
-		g.again = false
-		switch b.fold(g, records[i]) {
-		case storage.ErrNoChange:
-			if g.again = g.recalled; !g.again {
-				b.settle(g)
-			}
-		case storage.ErrDelete:
-			swaps.deleting = append(swaps.deleting, g)
-			swaps.deletes = append(swaps.deletes, storage.DeleteOp{Key: g.key, Expect: g.old.Revision})
-		default:
-			if swaps.puts == nil { // most often there is one for each group
-				swaps.putting = make([]*group, 0, len(groups)-i)
-				swaps.puts = make([]storage.PutOp, 0, len(groups)-i)
-			}
-			swaps.putting = append(swaps.putting, g)
-			swaps.puts = append(swaps.puts, storage.PutOp{Record: g.next, Expect: g.old.Revision})
-		}
-	}
-	swaps.run(ctx, b.c.store, func(g *group, rev storage.Revision, err error) {
-		switch {
-		case err == nil:
-			g.next.Revision = rev
-			b.settle(g)
-		case errors.Is(err, storage.ErrUnknownOutcome):
-			b.failWrites(g, err)
-		case errors.Is(err, storage.ErrConflict), errors.Is(err, storage.ErrNotFound): // deleted by somebody else
-			g.again = true
-		case g.recalled && !errors.Is(err, storage.ErrUnavailable): // of the stored record the store may take it
-			g.again = true
-		default:
-			b.failWrites(g, err)
-		}
-	})
-	for _, g := range groups { // in their order, whatever the reason
-		if g.again {
-			again = append(again, g)
-		}
-	}
-	return again
-}
-
-// swaps are the compare-and-swaps of a round.
-type swaps struct {
-	puts              []storage.PutOp
-	deletes           []storage.DeleteOp
-	putting, deleting []*group
-}
-
-// run makes the swaps and tells what became of each.
-func (s *swaps) run(ctx context.Context, store storage.Store, tell func(*group, storage.Revision, error)) {
-	if len(s.puts) > 0 {
-		results, err := storage.PutMany(ctx, store, s.puts)
-		for i, g := range s.putting {
-			if err != nil {
-				tell(g, 0, err)
-			} else {
-				tell(g, results[i].Revision, results[i].Err)
-			}
-		}
-	}
-	if len(s.deletes) > 0 {
-		errs, err := storage.DeleteMany(ctx, store, s.deletes)
-		for i, g := range s.deleting {
-			if err != nil {
-				tell(g, 0, err)
-			} else {
-				tell(g, 0, errs[i])
-			}
-		}
-	}
-}
-
-// alone writes a group in the queue of its key, which may be held already.
-func (b *batch) alone(ctx context.Context, g *group, locked bool) {
-	if !locked && !b.dryRun {
-		lock, err := b.c.locks.lock(ctx, g.key)
-		if err != nil {
-			b.failAll(g, err)
-			return
-		}
-		defer lock.unlock()
-	}
-	g.recalled, g.keeping = false, 0 // what was found out before is of no use any more
-	rec, err := storage.Update(ctx, b.c.reading, g.key, func(old storage.Record) (storage.Record, error) {
-		err := b.fold(g, old)
-		return g.next, err
+	results, err := storage.UpdateMany(ctx, b.c.store, keys, func(i int, old storage.Record) (storage.Record, error) {
+		err := b.fold(&groups[i], old)
+		return groups[i].next, err
 	})
 	if err != nil {
-		b.failWrites(g, err)
-		return
+		return err
 	}
-	if g.next.Revision != 0 {
-		g.next.Revision = rec.Revision
+	for i := range groups {
+		g := &groups[i]
+		if err := results[i].Err; err != nil {
+			if results[i].Record.Key != g.key { // the items were not judged by what is stored
+				g.keeping = 0
+			}
+			b.failWrites(g, err)
+			continue
+		}
+		if g.next.Revision != 0 {
+			g.next.Revision = results[i].Record.Revision
+		}
+		b.settle(g)
 	}
-	b.settle(g)
+	return nil
 }
 
 // maxFolded is how many bytes of documents the results of one resource's items
@@ -504,11 +370,11 @@ func (b *batch) fold(g *group, old storage.Record) error {
 	g.keeping = len(g.items)
 	for k, i := range g.items {
 		if size > maxFolded {
-			b.items[i] = ItemResult{Err: b.fail(g.key, fmt.Errorf("%w: the states of one resource are too large together", ErrBatchSize))}
+			b.items[i] = ItemResult{Err: opError(b.op, g.key, fmt.Errorf("%w: the states of one resource are too large together", ErrBatchSize))}
 			continue
 		}
 		result := new(Result)
-		next, err := b.c.attempt(&b.writes[i], current, result)
+		next, err := b.c.attempt(&b.writes[i], &current, result)
 		result.record = current
 		switch err {
 		case nil:
@@ -518,7 +384,7 @@ func (b *batch) fold(g *group, old storage.Record) error {
 		case storage.ErrDelete:
 			current = storage.Record{Key: g.key}
 		default:
-			b.items[i] = ItemResult{Err: b.writes[i].fail(err)}
+			b.items[i] = ItemResult{Err: b.writes[i].wrap(err)}
 			continue
 		}
 		if err != storage.ErrNoChange {
@@ -574,24 +440,12 @@ func (b *batch) setRevision(g *group, rev storage.Revision) {
 }
 
 // failWrites gives the error of a write to the item that made it necessary, and to
-// all behind it: they were judged by a state that was never stored. Where the
-// record was recalled, that may be so for each of them.
+// all after it: they were judged by a state that was never stored.
 func (b *batch) failWrites(g *group, err error) {
-	if g.recalled {
-		g.keeping = 0
-	}
 	for _, i := range g.items[g.keeping:] {
-		b.items[i] = ItemResult{Err: b.fail(g.key, err)}
+		b.items[i] = ItemResult{Err: opError(b.op, g.key, err)}
 	}
 }
-
-// failAll gives the error to all items of a group: it could not even be read.
-func (b *batch) failAll(g *group, err error) {
-	g.keeping = 0
-	b.failWrites(g, err)
-}
-
-func (b *batch) fail(key storage.Key, err error) error { return fail(b.op, key, err) }
 
 // result counts what became of the items.
 func (b *batch) result(ctx context.Context) *BatchResult {

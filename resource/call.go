@@ -115,21 +115,6 @@ func (c *Collection) called(ctx context.Context, start time.Time, call Call) {
 	c.onCall(ctx, call)
 }
 
-// single writes what a create, patch or delete is, unless it has failed before.
-func (c *Collection) single(ctx context.Context, call Call, start time.Time, w *writing, err error) (*Result, error) {
-	var result *Result
-	if err == nil {
-		result, err = c.write(ctx, w)
-	}
-	if c.onCall != nil {
-		call.Attempts, call.Err = w.attempts, err
-		call.add(result, err)
-		call.failed(err)
-		c.called(ctx, start, call)
-	}
-	return result, err
-}
-
 // start returns when a call begins, if anybody wants to know.
 func (c *Collection) start() (now time.Time) {
 	if c.onCall != nil {

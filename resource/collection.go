@@ -39,19 +39,16 @@ type Options struct {
 // schema and store, so that its writers queue for a resource rather than compete
 // for it.
 type Collection struct {
-	schema  *schema.Schema
-	store   storage.Store
-	reading storage.Store // the store, and no storage.Recaller
-	field   string        // the name of the external-id field
-	now     func() time.Time
-	newID   func() (uuid.UUID, error)
-	locks   keyLocks
+	schema *schema.Schema
+	store  storage.Store
+	field  string // the name of the external-id field
+	now    func() time.Time
+	newID  func() (uuid.UUID, error)
+	locks  keyLocks
 
 	maxBatch int
 	feed     *Feed
 	onCall   func(context.Context, Call)
-
-	nothing schema.Checked // a request that changes nothing
 }
 
 // NewCollection returns a collection of the resources of a schema in a store.
@@ -66,10 +63,7 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 	if store == nil {
 		return nil, errors.New("resource: NewCollection without a store")
 	}
-	c := &Collection{schema: s, store: store, reading: store, field: s.Definition().ExternalID, now: time.Now, newID: uuid.NewV7}
-	if _, ok := store.(storage.Recaller); ok {
-		c.reading = struct{ storage.Store }{store}
-	}
+	c := &Collection{schema: s, store: store, field: s.Definition().ExternalID, now: time.Now, newID: uuid.NewV7}
 	if opts == nil {
 		opts = &Options{}
 	}
@@ -85,9 +79,7 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 	}
 	c.feed, c.onCall = opts.Feed, opts.OnCall
 	c.locks.init()
-	var err error
-	c.nothing, err = s.Check([]byte("{}"), nil)
-	return c, err
+	return c, nil
 }
 
 // Schema returns the schema of the collection's resources.

@@ -1,14 +1,16 @@
 package resource
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
 
-// OnConflict says what a create does when there is a resource with the external
-// id already. Any other value than those below is taken for Reject.
+// OnConflict is what a create does when there is a resource with the external id
+// already.
 type OnConflict int
 
 // The conflict policies.
@@ -44,6 +46,22 @@ type CreateOptions struct {
 	DryRun bool
 }
 
+// validate returns storage.ErrInvalid for a policy that is none.
+func (o *CreateOptions) validate() error {
+	if o.OnConflict < Upsert || o.OnConflict > Reject {
+		return fmt.Errorf("%w: OnConflict(%d)", storage.ErrInvalid, o.OnConflict)
+	}
+	return validPolicies(&schema.ReadOptions{UnknownFields: o.UnknownFields, Nulls: o.Nulls})
+}
+
+// validPolicies returns storage.ErrInvalid for a policy of a schema that is none.
+func validPolicies(o *schema.ReadOptions) error {
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", storage.ErrInvalid, err)
+	}
+	return nil
+}
+
 // Create stores a new resource for the tenant, or merges data into the resource
 // that has its external id already: an upsert, unless opts say [Reject]. data is
 // one JSON object, the whole document or a merge patch for a resource that exists
@@ -53,7 +71,8 @@ type CreateOptions struct {
 //
 // Errors:
 //
-//   - [storage.ErrInvalid]: the tenant is not valid.
+//   - [storage.ErrInvalid]: the tenant is not valid, or a policy is none of its
+//     constants.
 //   - [*schema.SyntaxError]: data is not strict JSON.
 //   - [*schema.ValidationError]: all violations of the schema and the policies.
 //     Required fields must be in the merged document, so an update may leave
@@ -71,35 +90,36 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
-	start := c.start()
-	w, err := c.creating(tenant, data, opts)
-	return c.single(ctx, Call{Op: "create", Tenant: tenant, DryRun: opts.DryRun}, start, &w, err)
+	return c.do(ctx, Call{Op: "create", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
+		return c.newCreate(tenant, data, opts)
+	})
 }
 
-// creating returns the write that a create is.
-func (c *Collection) creating(tenant storage.Tenant, data []byte, opts *CreateOptions) (writing, error) {
-	const op = "create"
+// newCreate returns the write that a create is.
+func (c *Collection) newCreate(tenant storage.Tenant, data []byte, opts *CreateOptions) (writeOp, error) {
+	const name = "create"
 	key := c.key(tenant, "")
-	if err := key.Scope().Validate(); err != nil {
-		return writing{}, fail(op, key, err)
+	if err := cmp.Or(key.Scope().Validate(), opts.validate()); err != nil {
+		return writeOp{}, opError(name, key, err)
 	}
-	request, err := c.schema.Check(data, &schema.CheckOptions{
+	request, err := c.schema.Read(data, &schema.ReadOptions{
 		UnknownFields: opts.UnknownFields, Nulls: opts.Nulls, RequireComplete: opts.RequireComplete,
 	})
 	if err != nil {
-		return writing{}, err
+		return writeOp{}, err
 	}
 	var known bool
 	if key.ExternalID, known = request.ExternalID(); !known || opts.OnConflict != Upsert {
 		// Nothing can be stored without an id, and a reject changes nothing
 		// that is stored: such a request is judged as the insert that it
 		// would have been.
-		if _, _, err := apply(&request, nil); err != nil || !known {
-			return writing{}, err
+		if err := request.Check(); err != nil || !known {
+			request.Close()
+			return writeOp{}, err
 		}
 	}
-	return writing{
-		op: op, key: key, request: request, mayCreate: true, mayChange: opts.OnConflict == Upsert,
+	return writeOp{
+		name: name, key: key, request: request, mayCreate: true, mayChange: opts.OnConflict == Upsert,
 		ifRevision: opts.IfRevision, ifAbsent: opts.IfAbsent, ifTrue: opts.If, dryRun: opts.DryRun,
 	}, nil
 }

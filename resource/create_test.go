@@ -281,10 +281,10 @@ var rules = []struct {
 	{"no-op/blanks in the stored document, default in and out", person, `{ "vip" : false, "id" : "1" }`, p(`,"vip":null`), noOptions, unchanged(`{ "vip" : false, "id" : "1" }`).shows(`{"vip":false,"id":"1"}`)},
 	{"no-op/blanks in the stored document, default added later", person, `{ "id" : "1" }`, p(``), noOptions, unchanged(`{ "id" : "1" }`).shows(p(vip))},
 	{"no-op/one default in and out while another is absent", nil, cust(`,"smsOptOut":true`), `{"customerId":"c-1","smsOptOut":null}`, noOptions, unchanged(cust(`,"smsOptOut":true`)).shows(cust(`,"smsOptOut":true,"emailOptOut":false`))},
-	{"no-op/one default in and out, another sent while absent", nil, cust(`,"smsOptOut":true`), `{"customerId":"c-1","smsOptOut":null,"emailOptOut":false}`, noOptions, updated(cust(`,"emailOptOut":false,"smsOptOut":true`), "/emailOptOut")},
-	{"no-op/one default in and out, another sent while absent, shorter", nil, cust(`,"emailOptOut":false`), `{"customerId":"c-1","smsOptOut":true,"emailOptOut":null}`, noOptions, updated(cust(`,"smsOptOut":true,"emailOptOut":false`), "/smsOptOut")},
-	{"no-op/one default in and out, but another field deleted", nil, cust(`,"email":"e","smsOptOut":true`), `{"customerId":"c-1","smsOptOut":null,"email":null}`, noOptions, updated(cust(outs), "/emailOptOut").remove("/email")},
-	{"no-op/one default in and out, but another field shortened", nil, cust(`,"email":"long","smsOptOut":true`), `{"customerId":"c-1","smsOptOut":null,"email":"e"}`, noOptions, updated(cust(`,"email":"e"`+outs), "/email", "/emailOptOut")},
+	{"no-op/one default in and out, another sent while absent", nil, cust(`,"smsOptOut":true`), `{"customerId":"c-1","smsOptOut":null,"emailOptOut":false}`, noOptions, updated(cust(`,"smsOptOut":true,"emailOptOut":false`), "/emailOptOut")},
+	{"no-op/one default in and out, another sent while absent, shorter", nil, cust(`,"emailOptOut":false`), `{"customerId":"c-1","smsOptOut":true,"emailOptOut":null}`, noOptions, updated(cust(`,"emailOptOut":false,"smsOptOut":true`), "/smsOptOut")},
+	{"no-op/one default in and out, but another field deleted", nil, cust(`,"email":"e","smsOptOut":true`), `{"customerId":"c-1","smsOptOut":null,"email":null}`, noOptions, updated(cust(`,"smsOptOut":true,"emailOptOut":false`), "/emailOptOut").remove("/email")},
+	{"no-op/one default in and out, but another field shortened", nil, cust(`,"email":"long","smsOptOut":true`), `{"customerId":"c-1","smsOptOut":null,"email":"e"}`, noOptions, updated(cust(`,"email":"e","smsOptOut":true,"emailOptOut":false`), "/email", "/emailOptOut")},
 	{"no-op/nested default in and out while another is absent", person, p(`,"prefs":{"lang":"en","tz":"UTC"}`), p(`,"prefs":{"lang":null}`), noOptions, unchanged(p(`,"prefs":{"lang":"en","tz":"UTC"}`)).shows(p(`,"prefs":{"lang":"en","tz":"UTC"}` + vip))},
 	{"no-op/default in and out beside a stored undeclared", nil, cust(`,"old":1,"smsOptOut":true`), `{"customerId":"c-1","smsOptOut":null}`, noOptions, unchanged(cust(`,"old":1,"smsOptOut":true`)).shows(cust(`,"smsOptOut":true,"emailOptOut":false`))},
 	{"no-op/equal objects in arrays", person, p(`,"any":[{"a":1,"b":2}],"vip":true`), p(`,"any":[{"b":2,"a":1}]`), noOptions, unchanged(p(`,"any":[{"a":1,"b":2}],"vip":true`))},
@@ -548,17 +548,31 @@ func TestExistsError(t *testing.T) {
 	assert.Equal(t, "resource: a resource with this customerId exists already", err.Error())
 }
 
-// TestUnknownPolicies holds that a policy out of range is the one that writes
-// less.
-func TestUnknownPolicies(t *testing.T) {
+// TestInvalidPolicies: a value that is no policy is an error, and never another
+// policy.
+func TestInvalidPolicies(t *testing.T) {
 	c, store := customers(t)
 	old := put(t, store, customerKey("c-1"), cust(outs))
-	odd := &resource.CreateOptions{OnConflict: 9, UnknownFields: -1, Nulls: 9}
-	_, err := c.Create(ctx, tenant, []byte(`{"customerId":"c-1","x":1}`), odd)
-	assert.Contains(t, violations(err), "/x unknown_field")
-	_, err = c.Create(ctx, tenant, []byte(cust(`,"email":"e"`)), odd)
-	require.ErrorIs(t, err, resource.ErrExists)
-	assert.Equal(t, old, stored(t, store, customerKey("c-1")))
+	for _, opts := range []resource.CreateOptions{{OnConflict: 2}, {OnConflict: -1}, {UnknownFields: 2}, {UnknownFields: -1}, {Nulls: 3}, {Nulls: -1}} {
+		_, err := c.Create(ctx, tenant, []byte(cust(`,"email":"e"`)), &opts)
+		assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
+		_, err = c.Create(ctx, tenant, []byte(`[`), &opts)
+		assert.ErrorIs(t, err, storage.ErrInvalid, "before anything is read: %+v", opts)
+		batch, err := c.CreateBatch(ctx, tenant, [][]byte{[]byte(cust(``))}, &opts)
+		assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
+		assert.Nil(t, batch)
+		_, err = c.Patch(ctx, tenant, "c-1", []byte(`{"email":"e"}`), &resource.PatchOptions{UnknownFields: opts.UnknownFields, Nulls: opts.Nulls})
+		if opts.OnConflict == 0 {
+			assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
+			batch, err := c.PatchBatch(ctx, tenant, []resource.PatchItem{{ExternalID: "c-1", Patch: []byte(`{}`)}}, &resource.PatchOptions{UnknownFields: opts.UnknownFields, Nulls: opts.Nulls})
+			assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
+			assert.Nil(t, batch)
+		} else {
+			assert.NoError(t, err)
+		}
+		assert.Equal(t, "internal", resource.ErrorClass(storage.ErrInvalid))
+	}
+	assert.NotEqual(t, old, stored(t, store, customerKey("c-1")), "the patches without a policy")
 }
 
 // TestDefaultAddedLater goes through the life of a document that is older than

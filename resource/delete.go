@@ -38,22 +38,22 @@ func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, external
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	start := c.start()
-	w, err := c.deleting(tenant, externalID, opts)
-	return c.single(ctx, Call{Op: "delete", Tenant: tenant, DryRun: opts.DryRun}, start, &w, err)
+	return c.do(ctx, Call{Op: "delete", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
+		return c.newDelete(tenant, externalID, opts)
+	})
 }
 
-// deleting returns the write that a delete is.
-func (c *Collection) deleting(tenant storage.Tenant, externalID string, opts *DeleteOptions) (writing, error) {
-	const op = "delete"
+// newDelete returns the write that a delete is.
+func (c *Collection) newDelete(tenant storage.Tenant, externalID string, opts *DeleteOptions) (writeOp, error) {
+	const name = "delete"
 	key := c.key(tenant, externalID)
 	if err := key.Scope().Validate(); err != nil {
-		return writing{}, fail(op, key, err)
+		return writeOp{}, opError(name, key, err)
 	}
 	if key.Validate() != nil {
-		return writing{}, fail(op, key, ErrNotFound)
+		return writeOp{}, opError(name, key, ErrNotFound)
 	}
-	return writing{
-		op: op, key: key, remove: true, mayChange: true, ifRevision: opts.IfRevision, ifTrue: opts.If, dryRun: opts.DryRun,
+	return writeOp{
+		name: name, key: key, delete: true, mayChange: true, ifRevision: opts.IfRevision, ifTrue: opts.If, dryRun: opts.DryRun,
 	}, nil
 }

@@ -10,8 +10,8 @@ import (
 // It is [storage.ErrNotFound].
 var ErrNotFound = storage.ErrNotFound
 
-// fail says which operation failed, unless the error says so already.
-func fail(op string, key storage.Key, err error) error {
+// opError says which operation failed, unless the error says so already.
+func opError(op string, key storage.Key, err error) error {
 	var known *storage.OpError
 	if errors.As(err, &known) {
 		return err

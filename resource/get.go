@@ -30,14 +30,14 @@ func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID 
 func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
 	key := c.key(tenant, externalID)
 	if err := key.Scope().Validate(); err != nil {
-		return nil, fail("get", key, err)
+		return nil, opError("get", key, err)
 	}
 	rec, err := c.store.Get(ctx, key)
 	if errors.Is(err, storage.ErrInvalid) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return nil, fail("get", key, err)
+		return nil, opError("get", key, err)
 	}
 	return c.read("get", rec)
 }
@@ -62,7 +62,7 @@ func (c *Collection) GetBatch(ctx context.Context, tenant storage.Tenant, extern
 
 func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) (resources []*Resource, found int, err error) {
 	const op = "get batch"
-	if err := c.checkBatch(op, tenant, len(externalIDs), false); err != nil {
+	if err := c.checkBatch(op, tenant, len(externalIDs), nil); err != nil {
 		return nil, 0, err
 	}
 	keys := make([]storage.Key, 0, len(externalIDs))
@@ -76,7 +76,7 @@ func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, extern
 	}
 	records, err := storage.GetMany(ctx, c.store, keys)
 	if err != nil {
-		return nil, 0, fail(op, c.key(tenant, ""), err)
+		return nil, 0, opError(op, c.key(tenant, ""), err)
 	}
 	read := make([]*Resource, len(records))
 	for i, rec := range records {
@@ -102,7 +102,7 @@ func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, extern
 func (c *Collection) read(op string, rec storage.Record) (*Resource, error) {
 	shown, err := c.schema.Show(rec.Data)
 	if err != nil {
-		return nil, fail(op, rec.Key, err)
+		return nil, opError(op, rec.Key, err)
 	}
 	return &Resource{record: rec, shown: shown}, nil
 }

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func (c *Collection) Import(ctx context.Context, tenant storage.Tenant, document
 	if im.maxErrors == 0 {
 		im.maxErrors = DefaultMaxErrors
 	}
-	if err := c.checkBatch("import", tenant, 0, opts.Create.IfRevision != 0 || opts.Create.If != nil); err != nil {
+	if err := c.checkBatch("import", tenant, 0, cmp.Or(opts.Create.validate(), unconditional(opts.Create.IfRevision, opts.Create.If))); err != nil {
 		return &im.result, err
 	}
 	err := im.run(ctx, documents)
@@ -181,13 +182,13 @@ func (im *importing) flush(ctx context.Context) error {
 		}
 		start = end
 	}
-	b, err := im.c.newBatch(ctx, "create batch", im.tenant, len(im.documents), false, im.opts.Create.DryRun)
+	b, err := im.c.newBatch(ctx, "create batch", im.tenant, len(im.documents), im.opts.Create.DryRun, im.opts.Create.validate())
 	if err != nil {
 		return err
 	}
 	b.outcomesOnly = true
 	for _, document := range im.documents {
-		b.add(im.c.creating(im.tenant, document, &im.opts.Create))
+		b.add(im.c.newCreate(im.tenant, document, &im.opts.Create))
 	}
 	batch := b.run(ctx)
 	errs := make([]error, n)

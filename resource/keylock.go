@@ -43,9 +43,9 @@ type heldLock struct {
 }
 
 // lock waits for the key's lock, first come, first served, or for the end of
-// ctx, whose error it then returns.
-func (l *keyLocks) lock(ctx context.Context, key storage.Key) (heldLock, error) {
-	return l.lockHash(ctx, maphash.Comparable(l.seed, key))
+// ctx, whose error it then returns. It calls onWait, if not nil, before it waits.
+func (l *keyLocks) lock(ctx context.Context, key storage.Key, onWait func()) (heldLock, error) {
+	return l.lockHash(ctx, maphash.Comparable(l.seed, key), onWait)
 }
 
 // lockAll waits for the locks of several keys, and returns what gives them up
@@ -65,7 +65,7 @@ func (l *keyLocks) lockAll(ctx context.Context, keys []storage.Key) (unlock func
 		}
 	}
 	for _, hash := range hashes {
-		h, err := l.lockHash(ctx, hash)
+		h, err := l.lockHash(ctx, hash, nil)
 		if err != nil {
 			unlock()
 			return nil, err
@@ -75,7 +75,7 @@ func (l *keyLocks) lockAll(ctx context.Context, keys []storage.Key) (unlock func
 	return unlock, nil
 }
 
-func (l *keyLocks) lockHash(ctx context.Context, hash uint64) (heldLock, error) {
+func (l *keyLocks) lockHash(ctx context.Context, hash uint64, onWait func()) (heldLock, error) {
 	h := heldLock{&l.shards[hash%uint64(len(l.shards))], hash}
 	h.shard.mu.Lock()
 	queue, held := h.shard.held[hash]
@@ -88,6 +88,9 @@ func (l *keyLocks) lockHash(ctx context.Context, hash uint64) (heldLock, error) 
 	h.shard.held[hash] = append(queue, turn)
 	h.shard.mu.Unlock()
 
+	if onWait != nil {
+		onWait()
+	}
 	select {
 	case <-turn:
 		return h, nil

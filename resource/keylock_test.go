@@ -31,7 +31,7 @@ func TestKeyLocks(t *testing.T) {
 				if random.IntN(2) == 0 {
 					go cancel()
 				}
-				h, err := locks.lock(ctx, storage.Key{ExternalID: fmt.Sprint(k)})
+				h, err := locks.lock(ctx, storage.Key{ExternalID: fmt.Sprint(k)}, nil)
 				if err == nil {
 					holders[k]++
 					assert.Equal(t, 1, holders[k])
@@ -68,13 +68,13 @@ func TestKeyLocksTurnAndEnd(t *testing.T) {
 		key := storage.Key{ExternalID: "k"}
 		ended := 0
 		for range 200 {
-			h, err := locks.lock(context.Background(), key)
+			h, err := locks.lock(context.Background(), key, nil)
 			assert.NoError(t, err)
 			ctx, cancel := context.WithCancel(context.Background())
 			var wg sync.WaitGroup
 			for _, c := range []context.Context{ctx, context.Background()} {
 				wg.Go(func() {
-					h, err := locks.lock(c, key)
+					h, err := locks.lock(c, key, nil)
 					if err != nil {
 						ended++
 						return

@@ -98,19 +98,20 @@ func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListO
 
 // A listing is a walk through the resources of a tenant.
 type listing struct {
-	c      *Collection
-	scope  storage.Scope
-	filter *schema.Filter
-	sum    [cursorSum]byte // of all that its cursors are bound to
-	limit  int
-	after  string // the external id that the next page begins behind
+	c        *Collection
+	scope    storage.Scope
+	filter   *schema.Filter
+	filtered bool
+	sum      [cursorSum]byte // of all that its cursors are bound to
+	limit    int
+	after    string // the external id that the next page begins behind
 }
 
 func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing, error) {
 	if opts == nil {
 		opts = &ListOptions{}
 	}
-	l := &listing{c: c, scope: c.key(tenant, "").Scope(), limit: opts.Limit}
+	l := &listing{c: c, scope: c.key(tenant, "").Scope(), limit: opts.Limit, filtered: len(opts.Filter) > 0}
 	if l.limit == 0 {
 		l.limit = DefaultLimit
 	}
@@ -131,7 +132,7 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 }
 
 func (l *listing) fail(err error) error {
-	return fail("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
+	return opError("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
 }
 
 // observedPage is page, unless err says that there is none, for OnCall to see.
@@ -174,19 +175,15 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 		full := false
 		for i, rec := range found.Records {
 			seen += len(rec.Data)
-			r, err := l.c.read("list", rec)
+			shown, matches, err := l.c.schema.ShowMatching(rec.Data, l.filter)
 			if err != nil {
-				return nil, err
+				return nil, opError("list", rec.Key, err)
 			}
-			takes, err := l.filter.Match(r.shown)
-			if err != nil {
-				return nil, l.fail(err)
-			}
-			if !takes {
+			if !matches {
 				continue
 			}
-			page.Resources = append(page.Resources, r)
-			size += len(r.shown)
+			page.Resources = append(page.Resources, &Resource{record: rec, shown: shown})
+			size += len(shown)
 			if full = len(page.Resources) == l.limit || size >= maxPageBytes; full {
 				if i < len(found.Records)-1 {
 					l.after = rec.Key.ExternalID // what was read beyond it is for the next page
@@ -195,7 +192,7 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			}
 		}
 		scanned, scannedBytes = scanned+len(found.Records), scannedBytes+seen
-		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes || l.filter.Empty() && len(page.Resources) > 0 {
+		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes || !l.filtered && len(page.Resources) > 0 {
 			page.Next = encodeCursor(l.after, l.sum)
 			return page, nil
 		}

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 
 	"example.com/resourcekit/schema"
@@ -23,6 +24,10 @@ type PatchOptions struct {
 	DryRun bool
 }
 
+func (o *PatchOptions) validate() error {
+	return validPolicies(&schema.ReadOptions{UnknownFields: o.UnknownFields, Nulls: o.Nulls})
+}
+
 // Patch merges patch into the tenant's resource with this external id (RFC
 // 7396): fields that are not sent stay, and a null deletes. It never creates.
 // The external id may be in the patch, too, but only as it is. patch is one JSON
@@ -38,28 +43,28 @@ func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalI
 	if opts == nil {
 		opts = &PatchOptions{}
 	}
-	start := c.start()
-	w, err := c.patching(tenant, externalID, patch, opts)
-	return c.single(ctx, Call{Op: "patch", Tenant: tenant, DryRun: opts.DryRun}, start, &w, err)
+	return c.do(ctx, Call{Op: "patch", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
+		return c.newPatch(tenant, externalID, patch, opts)
+	})
 }
 
-// patching returns the write that a patch is.
-func (c *Collection) patching(tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (writing, error) {
-	const op = "patch"
+// newPatch returns the write that a patch is.
+func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (writeOp, error) {
+	const name = "patch"
 	key := c.key(tenant, externalID)
-	if err := key.Scope().Validate(); err != nil {
-		return writing{}, fail(op, key, err)
+	if err := cmp.Or(key.Scope().Validate(), opts.validate()); err != nil {
+		return writeOp{}, opError(name, key, err)
 	}
-	request, err := c.schema.Check(patch, &schema.CheckOptions{
+	request, err := c.schema.Read(patch, &schema.ReadOptions{
 		UnknownFields: opts.UnknownFields, Nulls: opts.Nulls, ExternalID: externalID,
 	})
 	if err != nil {
-		return writing{}, err
+		return writeOp{}, err
 	}
 	if key.Validate() != nil {
-		return writing{}, fail(op, key, ErrNotFound)
+		return writeOp{}, opError(name, key, ErrNotFound)
 	}
-	return writing{
-		op: op, key: key, request: request, mayChange: true, ifRevision: opts.IfRevision, ifTrue: opts.If, dryRun: opts.DryRun,
+	return writeOp{
+		name: name, key: key, request: request, mayChange: true, ifRevision: opts.IfRevision, ifTrue: opts.If, dryRun: opts.DryRun,
 	}, nil
 }

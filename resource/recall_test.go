@@ -37,7 +37,7 @@ func TestRecallInBatches(t *testing.T) {
 		{"reject", &reject, "new", nil, []string{"exists", "exists", "exists"},
 			"get new, get elsewhere, get known"},
 		{"dry run", &resource.CreateOptions{DryRun: true}, "new", nil, []string{"updated", "updated", "updated"},
-			"get elsewhere, get known, get new"},
+			"get new, get elsewhere, get known"},
 		{"too large, as it was", nil, "new", storage.ErrTooLarge, []string{"updated", "updated", "updated"},
 			"get new, put elsewhere, put known, put new, get elsewhere, put elsewhere"},
 		{"unavailable", nil, "new", storage.ErrUnavailable, []string{"updated", "unavailable", "updated"},

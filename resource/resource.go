@@ -8,6 +8,7 @@ import (
 	"example.com/resourcekit/storage"
 
 	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
 )
 
 // A Resource is one stored resource as it was at one moment. It is immutable
@@ -45,6 +46,12 @@ func (r *Resource) UpdatedAt() time.Time { return r.record.UpdatedAt }
 // and the defaults of those that are absent. It is a copy, the caller's to keep
 // and change; [Resource.AppendJSON] does without one.
 func (r *Resource) Data() []byte { return bytes.Clone(r.shown) }
+
+// Get returns one value of the document by a path of gjson: "email", "shipTo.city",
+// "lines.#". See the package github.com/tidwall/gjson for its language, in which some
+// characters of names have a meaning; never make a path of a client's data. A value
+// that is not there has the Type gjson.Null and Exists false.
+func (r *Resource) Get(path string) gjson.Result { return gjson.GetBytes(r.shown, path) }
 
 // String returns the resource's ID and no data, on purpose: a resource in a log
 // line must not spill personal data there.

@@ -3,6 +3,7 @@
 package schema
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -18,8 +19,11 @@ func TestAllocations(t *testing.T) {
 		doc  []byte
 	}{{"customer", Customers(), customer}, {"nested", nested(t), deep}} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := tt.s.Check(tt.doc, nil)
+			r, err := tt.s.Read(tt.doc, nil)
 			require.NoError(t, err)
+			other := bytes.Replace(tt.doc, []byte(`"name":"n"`), []byte(`"name":"m"`), 1)
+			other = bytes.Replace(other, []byte(`"phone":"`), []byte(`"phone":"1`), 1)
+			require.NotEqual(t, tt.doc, other)
 			assertAllocs := func(name string, want float64, fn func() error) {
 				t.Helper()
 				got := testing.AllocsPerRun(200, func() {
@@ -30,9 +34,20 @@ func TestAllocations(t *testing.T) {
 				assert.LessOrEqual(t, got, want, name)
 			}
 			assertAllocs("Validate", 0, func() error { return tt.s.Validate(tt.doc) })
-			assertAllocs("Check", 1, func() error { _, err := tt.s.Check(tt.doc, nil); return err })
-			assertAllocs("Finish", 0, func() error { _, err := c.Finish(tt.doc, tt.doc); return err })
-			assertAllocs("Finish on insert", 0, func() error { _, err := c.Finish(nil, tt.doc); return err })
+			assertAllocs("Read", 1, func() error {
+				r, err := tt.s.Read(tt.doc, nil)
+				r.Close()
+				return err
+			})
+			assertAllocs("Apply on an insert", 1, func() error { _, err := r.Apply(nil); return err })
+			assertAllocs("Apply that changes", 1, func() error {
+				doc, err := r.Apply(other)
+				if !doc.Changed {
+					t.Fatal("unchanged")
+				}
+				return err
+			})
+			assertAllocs("Apply that changes nothing", 0, func() error { _, err := r.Apply(tt.doc); return err })
 			assertAllocs("Show", 0, func() error { _, err := tt.s.Show(tt.doc); return err })
 		})
 	}

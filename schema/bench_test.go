@@ -65,52 +65,57 @@ func BenchmarkValidate(b *testing.B) {
 	})
 }
 
-func BenchmarkCheck(b *testing.B) {
+func BenchmarkRead(b *testing.B) {
 	s := Customers()
 	bench(b, benchDocs(), func(doc []byte) {
-		if _, err := s.Check(doc, nil); err != nil {
+		r, err := s.Read(doc, nil)
+		if err != nil {
 			b.Fatal(err)
 		}
+		r.Close()
 	})
 }
 
-func BenchmarkCheckPatch(b *testing.B) {
+func BenchmarkReadPatch(b *testing.B) {
 	s := Customers()
 	bench(b, benchPatches(), func(doc []byte) {
-		if _, err := s.Check(doc, nil); err != nil {
+		r, err := s.Read(doc, nil)
+		if err != nil {
 			b.Fatal(err)
 		}
+		r.Close()
 	})
 }
 
-// Finish of an update: the stored document holds the defaults already.
-func BenchmarkFinish(b *testing.B) {
-	c, err := Customers().Check(benchPatches()[0], nil)
+// Apply of an update: the stored document holds the defaults already.
+func BenchmarkApply(b *testing.B) {
+	r, err := Customers().Read(benchPatches()[0], nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	bench(b, benchDocs(), func(doc []byte) {
-		if _, err := c.Finish(doc, doc); err != nil {
+		if _, err := r.Apply(doc); err != nil {
 			b.Fatal(err)
 		}
 	})
 }
 
-// Finish of an insert that leaves both defaults to the schema.
-func BenchmarkFinishFill(b *testing.B) {
+// Apply of an insert that leaves both defaults to the schema.
+func BenchmarkApplyFill(b *testing.B) {
 	docs := benchDocs()
 	for i, d := range docs {
 		from, to := strings.Index(string(d), `"emailOptOut"`), strings.Index(string(d), `"customerDetailUrl"`)
 		docs[i] = append(d[:from:from], d[to:]...)
 	}
-	c, err := Customers().Check(docs[0], nil)
-	if err != nil {
-		b.Fatal(err)
-	}
 	bench(b, docs, func(doc []byte) {
-		if _, err := c.Finish(nil, doc); err != nil {
+		r, err := Customers().Read(doc, nil)
+		if err == nil {
+			_, err = r.Apply(nil)
+		}
+		if err != nil {
 			b.Fatal(err)
 		}
+		r.Close()
 	})
 }
 

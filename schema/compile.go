@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -31,7 +30,6 @@ type object struct {
 	defaults int // how many fields have a default
 
 	anyRequired bool // here or at any depth below, arrays included
-	anyDefault  bool // here or below, arrays excluded: they have none
 }
 
 // A field is the compiled form of Field.
@@ -48,10 +46,9 @@ type field struct {
 	accepts    uint // kinds, as bits, of which a value needs no further look
 	nested     bool // declared objects may stand in values
 	enum       *enum
-	object     *object // nil: open, or not an object
-	items      *field  // nil: any element, or not an array
-	def        []byte  // nil: none; compact
-	path       string  // of the field, in sjson's language
+	object     *object         // nil: open, or not an object
+	items      *field          // nil: any element, or not an array
+	def        *strictjson.Doc // nil: none; compact
 }
 
 // acceptable holds, as bits, the kinds of JSON that need no look at the value.
@@ -118,11 +115,11 @@ func Compile(def Definition) (*Schema, error) {
 		c.mistake("", "want a name of letters, digits, '_' and '-'")
 	}
 	root := c.object(def.Fields, place{depth: 1})
-	c.externalID(root, def.ExternalID)
+	id := c.externalID(root, def.ExternalID)
 	if len(c.mistakes) > 0 {
 		return nil, &DefinitionError{Name: def.Name, Mistakes: c.mistakes}
 	}
-	return &Schema{def: copyDefinition(def), root: root}, nil
+	return &Schema{def: copyDefinition(def), root: root, id: id}, nil
 }
 
 // MustCompile is Compile for variables of a package: it panics when def has a
@@ -152,16 +149,16 @@ type compiler struct {
 // A place is where a field is declared.
 type place struct {
 	pointer string
-	path    string // in sjson's language
-	depth   int    // containers around and including the object that holds it
-	items   bool   // somewhere inside items
+	depth   int  // containers around and including the object that holds it
+	items   bool // somewhere inside items
 }
 
 func (c *compiler) mistake(pointer, format string, args ...any) {
 	c.mistakes = append(c.mistakes, Violation{pointer, CodeDefinition, fmt.Sprintf(format, args...)})
 }
 
-func (c *compiler) externalID(root *object, name string) {
+// externalID returns the field that holds the external id.
+func (c *compiler) externalID(root *object, name string) *field {
 	i := slices.IndexFunc(root.fields, func(f field) bool { return f.name == name })
 	switch {
 	case name == "":
@@ -173,7 +170,9 @@ func (c *compiler) externalID(root *object, name string) {
 	default:
 		root.fields[i].externalID = true
 		root.fields[i].accepts = 0
+		return &root.fields[i]
 	}
+	return nil
 }
 
 // object compiles the fields of an object that stands at p.
@@ -194,7 +193,6 @@ func (c *compiler) object(fields []Field, p place) *object {
 		decl := &fields[i]
 		at := p
 		at.pointer = pointerTo(p.pointer, decl.Name)
-		at.path = joinPath(p.path, decl.Name)
 		switch {
 		case decl.Name == "":
 			c.mistake(at.pointer, "the name is empty")
@@ -206,7 +204,7 @@ func (c *compiler) object(fields []Field, p place) *object {
 		names[decl.Name] = true
 
 		f := c.field(decl, at)
-		f.name, f.hash, f.index, f.path = decl.Name, strictjson.HashName(decl.Name), i, at.path
+		f.name, f.hash, f.index = decl.Name, strictjson.HashName(decl.Name), i
 		if f.required {
 			o.required++
 		}
@@ -214,7 +212,6 @@ func (c *compiler) object(fields []Field, p place) *object {
 			o.defaults++
 		}
 		o.anyRequired = o.anyRequired || f.required || f.anyRequired()
-		o.anyDefault = o.anyDefault || f.def != nil || f.object != nil && f.object.anyDefault
 		o.fields = append(o.fields, f)
 	}
 	o.index()
@@ -366,7 +363,7 @@ func wantOneOf(values []string) string {
 	return "want one of " + text
 }
 
-func (c *compiler) defaultOf(decl *Field, f *field, p place) []byte {
+func (c *compiler) defaultOf(decl *Field, f *field, p place) *strictjson.Doc {
 	if decl.Default == nil {
 		return nil
 	}
@@ -383,7 +380,11 @@ func (c *compiler) defaultOf(decl *Field, f *field, p place) []byte {
 		c.mistake(p.pointer, "the default: %v", err)
 		return nil
 	}
-	return raw
+	d := new(strictjson.Doc)
+	if err := d.Parse(raw, strictjson.MaxDepth); err != nil {
+		c.mistake(p.pointer, "the default: %v", err) // not reached: value has read it
+	}
+	return d
 }
 
 // value returns the compact JSON text of v, which f must accept.
@@ -392,25 +393,25 @@ func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := getWalk()
-	defer putWalk(w)
-	if err := w.doc.Parse(raw, strictjson.MaxDepth-p.depth); err != nil {
+	w := getWorkspace()
+	defer w.put()
+	if err := w.result.Parse(raw, strictjson.MaxDepth-p.depth); err != nil {
 		offset, reason := syntax(err)
 		return nil, fmt.Errorf("want strict JSON: %s at offset %d", reason, offset)
 	}
-	w.collect, w.opts.RequireComplete = true, true
-	w.value(f, 0, none, true)
-	w.missingIn(f, 0, none, true)
-	if len(w.violations) > 0 {
-		return nil, wrongValue{w.violations[0]}
+	w.judge.doc = &w.result
+	nothing := storedObject{node: none}
+	w.judge.value(f, 0, &nothing, true)
+	w.judge.missingIn(f, 0, &nothing, true)
+	if len(w.judge.violations) > 0 {
+		return nil, wrongValue{w.judge.violations[0]}
 	}
 	if f.object != nil {
-		w.look(f.object, 0)
-		if w.unfilled {
+		if w.view.look(f.object, &w.result); w.view.unfilled {
 			return nil, errors.New("a field that has a default itself is absent in it")
 		}
 	}
-	if w.doc.Blanks {
+	if w.result.Blanks {
 		raw = strictjson.AppendCompact(nil, raw)
 	}
 	return raw, nil
@@ -471,26 +472,4 @@ func decoded(raw []byte) string {
 
 func pointerTo(parent, name string) string {
 	return parent + string(strictjson.AppendPointer(nil, []byte(name)))
-}
-
-// joinPath appends a member's name to a path of sjson. Its path language reads
-// much into names: numbers as indexes, '.', '*', '#', '|', '@' and more. A colon
-// in front makes it read a name whatever the name looks like, and a backslash
-// takes the meaning from the character behind it, so every ASCII character that
-// is no letter and no digit gets one.
-func joinPath(parent, name string) string {
-	var b strings.Builder
-	if parent != "" {
-		b.WriteString(parent)
-		b.WriteByte('.')
-	}
-	b.WriteByte(':')
-	for i := range len(name) {
-		c := name[i]
-		if c < utf8.RuneSelf && !isDigit(c) && !(c|0x20 >= 'a' && c|0x20 <= 'z') {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
 }

@@ -208,7 +208,7 @@ func TestOwnTypes(t *testing.T) {
 	require.Error(t, s.Validate([]byte(`{"id":"1","state":"ajar"}`)))
 	f, err := s.Filter([]Equals{{"state", state("open")}, {"level", level(2)}})
 	require.NoError(t, err)
-	match, err := f.Match(shown)
+	_, match, err := s.ShowMatching(shown, f)
 	require.NoError(t, err)
 	require.True(t, match)
 	_, err = s.Filter([]Equals{{"state", state("ajar")}})

@@ -32,8 +32,8 @@ func Example_allViolationsAtOnce() {
 }
 
 func Example_unknownFieldDidYouMean() {
-	c, _ := schema.Customers().Check([]byte(`{"customerId":"c-1","e-mail":"ada@example.com","first_name":"Ada","shoeSize":38}`), nil)
-	_, err := c.Finish([]byte(ada), nil)
+	r, _ := schema.Customers().Read([]byte(`{"customerId":"c-1","e-mail":"ada@example.com","first_name":"Ada","shoeSize":38}`), nil)
+	_, err := r.Apply([]byte(ada))
 	var invalid *schema.ValidationError
 	if errors.As(err, &invalid) {
 		for _, v := range invalid.Violations {
@@ -48,27 +48,26 @@ func Example_unknownFieldDidYouMean() {
 
 func Example_ignoreUnknownFields() {
 	request := []byte(`{"customerId":"c-1","shoeSize":38,"phone":"+15550100"}`)
-	c, _ := schema.Customers().Check(request, &schema.CheckOptions{UnknownFields: schema.IgnoreUnknown})
-	fmt.Printf("%s\n", c.Patch())
-	merged := ada[:len(ada)-1] + `,"phone":"+15550100"}` // as a merge of c.Patch() gives it
-	doc, err := c.Finish([]byte(ada), []byte(merged))
+	r, _ := schema.Customers().Read(request, &schema.ReadOptions{UnknownFields: schema.IgnoreUnknown})
+	doc, err := r.Apply([]byte(ada))
+	fmt.Printf("%s\n", doc.Stored)
 	fmt.Println(doc.Dropped, err)
 	// Output:
-	// {"customerId":"c-1","phone":"+15550100"}
+	// {"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-05-01T09:30:00Z","phone":"+15550100","emailOptOut":false,"smsOptOut":true}
 	// [/shoeSize] <nil>
 }
 
 func Example_defaultsFillAbsence() {
-	c, _ := schema.Customers().Check([]byte(ada), nil)
-	doc, _ := c.Finish(nil, []byte(ada))
+	r, _ := schema.Customers().Read([]byte(ada), nil)
+	doc, _ := r.Apply(nil)
 	fmt.Printf("%s\n", doc.Stored)
 	// Output:
 	// {"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-05-01T09:30:00Z","emailOptOut":false,"smsOptOut":true}
 }
 
 func Example_requiredFieldCannotBeNull() {
-	c, _ := schema.Customers().Check([]byte(`{"customerId":"c-1","lastName":null}`), nil)
-	_, err := c.Finish([]byte(ada), nil)
+	r, _ := schema.Customers().Read([]byte(`{"customerId":"c-1","lastName":null}`), nil)
+	_, err := r.Apply([]byte(ada))
 	fmt.Println(err)
 	// Output:
 	// schema: invalid document: /lastName: required, cannot be null

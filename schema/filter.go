@@ -34,15 +34,10 @@ type Filter struct {
 
 // A condition is the compiled form of Equals.
 type condition struct {
-	path   []pathStep
+	path   []*field
 	value  []byte // JSON; nil for absent
 	text   string // of a string, decoded
 	isText bool
-}
-
-type pathStep struct {
-	name string
-	hash uint32
 }
 
 // A FilterError holds all mistakes of a list of conditions.
@@ -157,7 +152,7 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 		}
 		f = &o.fields[i]
 		o = f.object
-		c.path = append(c.path, pathStep{name, f.hash})
+		c.path = append(c.path, f)
 	}
 	switch f.typ {
 	case Object, Array:
@@ -184,33 +179,32 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 	return c, nil
 }
 
-// Match reports whether all conditions hold for a document as [Schema.Show]
-// gives it. The error is a [*CorruptError] when doc is not a JSON object.
-func (f *Filter) Match(doc []byte) (bool, error) {
-	if len(f.conditions) == 0 {
-		return true, nil
-	}
-	d := strictjson.Get()
-	defer strictjson.Put(d)
-	if err := parseStored(d, doc); err != nil {
-		return false, err
+// holds reports whether all conditions hold for a stored document, as a reader sees
+// it: absent fields have their defaults.
+func (f *Filter) holds(d *strictjson.Doc) bool {
+	if f == nil {
+		return true
 	}
 	for i := range f.conditions {
 		if !f.conditions[i].holds(d) {
-			return false, nil
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
 
 func (c *condition) holds(d *strictjson.Doc) bool {
 	node := uint32(0)
-	for _, step := range c.path {
-		member, ok := d.Find(node, step.hash, step.name)
-		if !ok {
+	for _, f := range c.path {
+		member, ok := d.Find(node, f.hash, f.name)
+		switch {
+		case ok:
+			node = member
+		case d.Nodes[node].Kind == strictjson.Object && f.def != nil:
+			d, node = f.def, 0
+		default:
 			return c.value == nil
 		}
-		node = member
 	}
 	if c.isText && d.Nodes[node].Kind == strictjson.String {
 		return d.StringIs(node, c.text)
@@ -218,17 +212,14 @@ func (c *condition) holds(d *strictjson.Doc) bool {
 	return c.value != nil && string(d.Text(node)) == string(c.value)
 }
 
-// Empty reports whether the filter has no conditions.
-func (f *Filter) Empty() bool { return len(f.conditions) == 0 }
-
 // Sum returns a hash that filters with the same conditions share, in whatever
 // order, on every machine: what a cursor keeps to know its filter again.
 func (f *Filter) Sum() [sha256.Size]byte {
 	texts := make([]string, len(f.conditions))
 	for i, c := range f.conditions {
 		var b []byte
-		for _, step := range c.path {
-			b = appendSized(b, step.name)
+		for _, f := range c.path {
+			b = appendSized(b, f.name)
 		}
 		b = append(b, 0xff) // no length of a name begins like that
 		value := string(c.value)

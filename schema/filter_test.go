@@ -73,11 +73,11 @@ func TestFilterMatch(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := filterSchema.Filter(tt.conditions)
 			require.NoError(t, err)
-			got, err := f.Match([]byte(doc))
+			shown, got, err := filterSchema.ShowMatching([]byte(doc), f)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, got)
-			assert.Equal(t, len(tt.conditions) == 0, f.Empty())
-			if nothing, err := f.Match([]byte(`{}`)); tt.conditions != nil && tt.name != "absent" {
+			assert.Equal(t, got, shown != nil)
+			if _, nothing, err := filterSchema.ShowMatching([]byte(`{}`), f); tt.conditions != nil && tt.name != "absent" {
 				require.NoError(t, err)
 				for _, c := range tt.conditions {
 					if c.Value != nil {
@@ -90,16 +90,16 @@ func TestFilterMatch(t *testing.T) {
 	var corrupt *CorruptError
 	f, err := filterSchema.Filter([]Equals{{"vip", true}})
 	require.NoError(t, err)
-	_, err = f.Match([]byte(`[]`))
+	_, _, err = filterSchema.ShowMatching([]byte(`[]`), f)
 	assert.ErrorAs(t, err, &corrupt)
 	// A stored value of another kind than the field's is shown as it is, and
 	// equals nothing.
-	odd, err := f.Match([]byte(`{"vip":"true"}`))
+	_, odd, err := filterSchema.ShowMatching([]byte(`{"vip":"true"}`), f)
 	assert.NoError(t, err)
 	assert.False(t, odd)
 	f, err = filterSchema.Filter([]Equals{{"city", "1"}})
 	require.NoError(t, err)
-	odd, err = f.Match([]byte(`{"city":1}`))
+	_, odd, err = filterSchema.ShowMatching([]byte(`{"city":1}`), f)
 	assert.NoError(t, err)
 	assert.False(t, odd)
 }

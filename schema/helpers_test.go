@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/resourcekit/internal/strictjson"
+
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
@@ -45,17 +47,19 @@ func rfc7396(target, patch string) string {
 	return "{" + strings.Join(names, ",") + "}"
 }
 
-// write checks request against stored ("" is absent) and finishes it.
-func write(s *Schema, stored, request string, opts *CheckOptions) (Document, error) {
-	c, err := s.Check([]byte(request), opts)
+// write applies request to stored; "" is absent.
+func write(s *Schema, stored, request string, opts *ReadOptions) (Document, error) {
+	r, err := s.Read([]byte(request), opts)
 	if err != nil {
 		return Document{}, err
 	}
-	var old []byte
-	if stored != "" {
-		old = []byte(stored)
-	}
-	return c.Finish(old, []byte(rfc7396(stored, string(c.Patch()))))
+	defer r.Close()
+	return r.Apply([]byte(stored))
+}
+
+// patchOf returns the request without what its last Apply left out.
+func patchOf(r *Request) string {
+	return string(strictjson.AppendValue(nil, r.doc, 0))
 }
 
 // lines returns the violations of err as "pointer code".

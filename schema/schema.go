@@ -120,6 +120,7 @@ const (
 type Schema struct {
 	def  Definition
 	root *object
+	id   *field // that of the external id, in root
 }
 
 // ID returns the definition's ID.

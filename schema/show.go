@@ -1,10 +1,6 @@
 package schema
 
-import (
-	"github.com/tidwall/sjson"
-
-	"example.com/resourcekit/internal/strictjson"
-)
+import "example.com/resourcekit/internal/strictjson"
 
 // Show returns a stored document as a reader sees it: undeclared fields hidden,
 // at every depth that declares fields and in the elements of arrays, defaults
@@ -15,28 +11,57 @@ import (
 // It returns stored itself when that is the answer. The error is a
 // [*CorruptError] when stored is not a JSON object.
 func (s *Schema) Show(stored []byte) ([]byte, error) {
-	w := getWalk()
-	defer putWalk(w)
-	if err := parseStored(&w.doc, stored); err != nil {
-		return nil, err
-	}
-	w.look(s.root, 0)
-	if w.hidden == 0 && !w.unfilled && !w.doc.Blanks {
-		return stored, nil
-	}
-	return w.show(s.root)
+	shown, _, err := s.ShowMatching(stored, nil)
+	return shown, err
 }
 
-// look marks what is to be hidden in the object at node, and finds out whether
-// there is a default to fill in.
-func (w *walk) look(o *object, node uint32) {
+// ShowMatching is Show for a document that matches the filter. For any other it
+// returns nil and false. A nil filter matches every document.
+func (s *Schema) ShowMatching(stored []byte, filter *Filter) (shown []byte, matches bool, err error) {
+	w := getWorkspace()
+	defer w.put()
+	if err := parseStored(&w.stored, stored); err != nil {
+		return nil, false, err
+	}
+	if !filter.holds(&w.stored) {
+		return nil, false, nil
+	}
+	return w.show(s.root, &w.stored), true, nil
+}
+
+// show returns document d as a reader sees it.
+func (w *workspace) show(root *object, d *strictjson.Doc) []byte {
+	w.view.look(root, d)
+	if w.view.hidden == 0 && !w.view.unfilled && !d.Blanks {
+		return d.Src
+	}
+	return w.view.append(make([]byte, 0, len(d.Src)), root, 0, true)
+}
+
+// A view is a document beside its declaration, for what it hides and what it
+// lacks.
+type view struct {
+	doc      *strictjson.Doc
+	hidden   int      // undeclared members; they are marked
+	unfilled bool     // some default is absent
+	at       []uint32 // scratch of append
+}
+
+// look finds out what is to be hidden and filled in.
+func (v *view) look(root *object, d *strictjson.Doc) {
+	v.doc, v.hidden, v.unfilled = d, 0, false
+	v.object(root, 0)
+}
+
+func (v *view) object(o *object, node uint32) {
+	d := v.doc
 	filled, next := 0, &o.fields[0]
-	for c, end := node+1, w.doc.Nodes[node].Next; c < end; c = w.doc.Nodes[c].Next {
+	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
 		f := next
-		if !f.is(&w.doc, c) {
-			if f = o.find(&w.doc, c); f == nil {
-				w.doc.Nodes[c].Mark = true
-				w.hidden++
+		if !f.is(d, c) {
+			if f = o.find(d, c); f == nil {
+				d.Nodes[c].Mark = strictjson.Omitted
+				v.hidden++
 				continue
 			}
 		}
@@ -44,90 +69,69 @@ func (w *walk) look(o *object, node uint32) {
 		if f.def != nil {
 			filled++
 		}
-		if !f.nested {
-			continue
-		}
-		switch kind := w.doc.Nodes[c].Kind; {
-		case f.object != nil && kind == strictjson.Object:
-			w.look(f.object, c)
-		case f.items != nil && kind == strictjson.Array:
-			w.lookInside(f.items, c)
+		if f.nested {
+			v.value(f, c)
 		}
 	}
 	if filled < o.defaults {
-		w.unfilled = true
+		v.unfilled = true
 	}
 }
 
-// lookInside does the same for the elements of the array at node, in which
-// nothing has a default.
-func (w *walk) lookInside(items *field, node uint32) {
-	for c, end := node+1, w.doc.Nodes[node].Next; c < end; c = w.doc.Nodes[c].Next {
-		switch kind := w.doc.Nodes[c].Kind; {
-		case items.object != nil && kind == strictjson.Object:
-			w.look(items.object, c)
-		case items.items != nil && kind == strictjson.Array:
-			w.lookInside(items.items, c)
+func (v *view) value(f *field, node uint32) {
+	n := &v.doc.Nodes[node]
+	hidden := v.hidden
+	switch {
+	case f.object != nil && n.Kind == strictjson.Object:
+		v.object(f.object, node)
+	case f.items != nil && n.Kind == strictjson.Array:
+		for c := node + 1; c < n.Next; c = v.doc.Nodes[c].Next {
+			v.value(f.items, c)
 		}
 	}
+	if v.hidden > hidden {
+		n.Mark = strictjson.Partial
+	}
 }
 
-// show returns the document that look has gone through, as a reader sees it.
-func (w *walk) show(root *object) ([]byte, error) {
-	out := w.doc.Src
-	if w.hidden > 0 || w.doc.Blanks {
-		out = appendUnmarked(make([]byte, 0, len(out)), &w.doc, 0)
-	}
-	if !w.unfilled {
-		return out, nil
-	}
-	return w.fill(root, 0, out)
-}
-
-// fill returns out with the defaults that are absent from the object at node.
-// out is the document, with or without its marked members.
-func (w *walk) fill(o *object, node uint32, out []byte) ([]byte, error) {
-	if !o.anyDefault {
-		return out, nil
-	}
-	var err error
-	for i := range o.fields {
-		f := &o.fields[i]
-		if f.def == nil && f.object == nil {
+// append appends the object at node with the defaults that are absent, and without
+// what is to be hidden if shown is true. It is linear in the object and its
+// declaration.
+func (v *view) append(dst []byte, o *object, node uint32, shown bool) []byte {
+	d := v.doc
+	base := len(v.at)
+	v.at = append(v.at, make([]uint32, len(o.fields))...)
+	dst = append(dst, '{')
+	first := len(dst)
+	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
+		if shown && d.Nodes[c].Mark == strictjson.Omitted {
 			continue
 		}
-		switch c, ok := w.doc.Find(node, f.hash, f.name); {
-		case !ok && f.def != nil:
-			out, err = sjson.SetRawBytes(out, f.path, f.def)
-		case ok && f.object != nil && w.doc.Nodes[c].Kind == strictjson.Object:
-			out, err = w.fill(f.object, c, out)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// appendUnmarked appends node i without its marked members, compact.
-func appendUnmarked(dst []byte, d *strictjson.Doc, i uint32) []byte {
-	n := &d.Nodes[i]
-	if n.Kind != strictjson.Object && n.Kind != strictjson.Array {
-		return append(dst, d.Src[n.Start:n.End]...)
-	}
-	dst = append(dst, d.Src[n.Start])
-	for c, first := i+1, true; c < n.Next; c = d.Nodes[c].Next {
-		if d.Nodes[c].Mark {
-			continue
-		}
-		if !first {
+		if len(dst) > first {
 			dst = append(dst, ',')
 		}
-		first = false
-		if n.Kind == strictjson.Object {
-			dst = append(append(append(dst, '"'), d.RawName(c)...), '"', ':')
+		dst = strictjson.AppendMemberName(dst, d, c)
+		f := o.find(d, c)
+		if f != nil {
+			v.at[base+f.index] = c
 		}
-		dst = appendUnmarked(dst, d, c)
+		switch {
+		case f != nil && f.object != nil && d.Nodes[c].Kind == strictjson.Object:
+			dst = v.append(dst, f.object, c, shown)
+		case shown:
+			dst = strictjson.AppendValue(dst, d, c)
+		default:
+			dst = append(dst, d.Text(c)...) // compact: the result of a merge
+		}
 	}
-	return append(dst, d.Src[n.End-1])
+	for i := range o.fields {
+		if f := &o.fields[i]; f.def != nil && v.at[base+i] == 0 {
+			if len(dst) > first {
+				dst = append(dst, ',')
+			}
+			dst = append(append(strictjson.AppendQuoted(dst, f.name), ':'), f.def.Src...)
+		}
+	}
+	v.at = v.at[:base]
+	return append(dst, '}')
 }

@@ -44,11 +44,13 @@ var (
 	ErrAttempts = errors.New("too many attempts")
 
 	// ErrNoChange is what the function given to Update returns when nothing
-	// is to be written. Update itself then succeeds.
+	// is to be written. Update itself then succeeds. Like io/fs.SkipDir it is
+	// control flow: it is compared by identity, and an error that wraps it is an
+	// error.
 	ErrNoChange = errors.New("no change")
 
 	// ErrDelete is what the function given to Update returns when the record
-	// is to be deleted. Update itself then succeeds.
+	// is to be deleted. Update itself then succeeds. It is compared by identity.
 	ErrDelete = errors.New("delete")
 )
 

@@ -22,16 +22,10 @@ const (
 )
 
 // Update changes the record of a key: it reads it, lets fn make the new one,
-// and puts that if nobody wrote in between; otherwise it starts again with the
-// newer record. It returns the record as put, with its new revision. It holds
+// and puts that if no other write came in between; otherwise it starts again with
+// the newer record. It returns the record as put, with its new revision. It holds
 // no lock while fn runs, and any number of Updates on one key can run at the
 // same time, in any number of processes, without losing a change.
-//
-// With a [Recaller] fn may first be given a record that is out of date, and what it
-// makes of that counts only if the swap succeeds. If fn returns an error other than
-// ErrDelete, or the swap one other than ErrUnavailable and ErrUnknownOutcome, Update
-// reads the stored record and calls fn again. So an fn that refuses or changes
-// nothing runs twice, even if nobody else wrote.
 //
 // fn is given the record, or one with only Key set and Revision 0 if the key is
 // absent. What it returns is put as it is, except that Revision is ignored, an
@@ -44,23 +38,34 @@ const (
 //     key is absent.
 //   - fn returns ErrDelete: the record is deleted, and Update returns it as it
 //     was and no error. For an absent key this is ErrNoChange.
-//   - fn returns another error: nothing is written, and Update returns that
-//     error as it is.
+//   - fn returns another error, also one that wraps these two: nothing is written,
+//     and Update returns that error as it is.
 //   - fn returns a record with another key: ErrInvalid.
 //
 // Conflicts are retried, after a random pause from the third on; when the
-// attempts (256) are used up the error matches ErrAttempts and ErrConflict.
-// Every other error of the store, but for what is said of a Recaller, is returned
-// at once, ErrUnavailable and ErrUnknownOutcome among them: trying again is the
-// caller's decision, and after an unknown outcome it takes a fresh read. A context
-// that ends during a pause gives its error. Errors other than fn's own are an
-// *OpError.
+// attempts (256) are used up the error matches ErrAttempts and ErrConflict. Every
+// other error of the store is returned at once, ErrUnavailable and
+// ErrUnknownOutcome among them: trying again is the caller's decision, and after an
+// unknown outcome it takes a fresh read. A context that ends during a pause gives
+// its error. Errors other than fn's own are an *OpError.
+//
+// If the store is a [Recaller], the first call of fn may see a record that is out of
+// date. What fn makes of it counts only if that leads to a swap and the swap
+// succeeds. Otherwise, unless the store is unavailable or the outcome unknown,
+// Update reads the record and calls fn again.
 func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
-	fail := func(err error) (Record, error) {
-		return Record{}, &OpError{Op: "update", Key: key, Err: err}
+	rec, err := update(ctx, store, key, fn)
+	if err != nil {
+		return Record{}, err
 	}
+	return rec, nil
+}
+
+// update is Update. With an error, the record is the one that fn was last given, or
+// the zero Record if there is none or it was recalled.
+func update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
 	if err := key.Validate(); err != nil {
-		return fail(err)
+		return Record{}, updateError(key, err)
 	}
 	old, recalled := recall(store, key)
 	err := ctx.Err()
@@ -69,71 +74,254 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	}
 	for attempt := 1; err == nil; attempt++ {
 		next, fnErr := fn(old)
-		if recalled && !leadsToSwap(key, next, fnErr) {
-			recalled = false // only a swap can show that the record is the stored one
+		op := swapOf(key, old, next, fnErr)
+		if op.done {
+			if !recalled {
+				return op.result, op.err
+			}
+			recalled = false // only a swap can show that it is the stored record
 			old, err = getOrAbsent(ctx, store, key)
 			continue
 		}
-		var swapErr error
-		switch {
-		case errors.Is(fnErr, ErrNoChange), errors.Is(fnErr, ErrDelete) && old.Revision == 0:
-			return old, nil
-		case errors.Is(fnErr, ErrDelete):
-			next, swapErr = old, remove(ctx, store, key, old.Revision)
-		case fnErr != nil:
-			return Record{}, fnErr
-		default:
-			next, swapErr = replace(ctx, store, key, old, next)
+		rec, swapErr := op.run(ctx, store)
+		seen := old
+		if recalled {
+			seen = Record{}
 		}
 		switch {
 		case swapErr == nil:
-			return next, nil
-		case errors.Is(swapErr, ErrUnknownOutcome):
-			return fail(swapErr)
-		case recalled && !errors.Is(swapErr, ErrUnavailable): // of the stored record the store may take it
-		case !errors.Is(swapErr, ErrConflict):
-			return fail(swapErr)
+			return rec, nil
+		case settled(swapErr, recalled):
+			return seen, updateError(key, swapErr)
 		case attempt == maxAttempts:
-			return fail(fmt.Errorf("%w: %w", ErrAttempts, swapErr))
+			return seen, updateError(key, fmt.Errorf("%w: %w", ErrAttempts, swapErr))
 		}
 		recalled = false
 		old, err = afterConflict(ctx, store, key, attempt, swapErr)
 	}
-	return fail(err)
+	return Record{}, updateError(key, err)
 }
 
-// leadsToSwap reports whether Update swaps a record for what fn returned.
-func leadsToSwap(key Key, next Record, fnErr error) bool {
-	if fnErr == nil {
-		return next.Key == key || next.Key == Key{}
+// UpdateResult is what [UpdateMany] made of one key.
+type UpdateResult struct {
+	// Record is what Update returns. If Err is not nil it is the record that fn was
+	// last given; or the zero Record, with a zero Key, if fn was given none or one
+	// that may be out of date.
+	Record Record
+	Err    error // what Update returns
+}
+
+// updateRounds is how often UpdateMany tries what conflicts as one.
+const updateRounds = 3
+
+// UpdateMany is [Update] for many keys in few round trips. fn is called with the
+// position of a key and its record. The keys are independent: one may fail while
+// the others are changed. It returns one result per key, in the order of the keys.
+//
+// A store that takes batches is asked twice, or as often as its limits demand: for
+// all records, and to swap all that changed. (Deletes go one by one to a store that
+// is no [BatchDeleter].) Only records that another process changed in between are
+// read and written again; after three rounds each of them is updated by itself. Any
+// other store is asked key by key.
+//
+// An error in place of the results means that nothing was written: a key is not
+// valid (ErrInvalid) or there twice (ErrDuplicateKey), or the context was already
+// done.
+//
+// Two batches with keys in common cost the least if both are sorted by key.
+func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old Record) (Record, error)) ([]UpdateResult, error) {
+	if key, err := checkBatch(len(keys), func(i int) *Key { return &keys[i] }); err != nil {
+		return nil, &OpError{Op: "update many", Key: key, Err: err}
 	}
-	return errors.Is(fnErr, ErrDelete) && !errors.Is(fnErr, ErrNoChange)
+	if err := ctx.Err(); err != nil {
+		return nil, &OpError{Op: "update many", Err: err}
+	}
+	results := make([]UpdateResult, len(keys))
+	left := make([]int, len(keys)) // positions of the keys that are not settled
+	for i := range left {
+		left[i] = i
+	}
+	if _, ok := store.(BatchStore); ok {
+		u := updates{store: store, keys: keys, fn: fn, results: results}
+		for round := 0; round < updateRounds && len(left) > 0; round++ {
+			left = u.round(ctx, left, round == 0)
+		}
+	}
+	for _, i := range left {
+		results[i].Record, results[i].Err = update(ctx, store, keys[i], func(old Record) (Record, error) { return fn(i, old) })
+	}
+	return results, nil
 }
 
-// replace puts the record in the place of the old one, and returns it as it is then.
-func replace(ctx context.Context, store Store, key Key, old, rec Record) (_ Record, err error) {
-	switch rec.Key {
-	case key:
-	case Key{}:
-		rec.Key = key
-	default:
-		return rec, invalid("the record to put has another key")
+// updates is one UpdateMany.
+type updates struct {
+	store   Store
+	keys    []Key
+	fn      func(i int, old Record) (Record, error)
+	results []UpdateResult
+}
+
+// round reads the records at the positions, swaps what changes, and returns the
+// positions that are not settled by that, in their order.
+func (u *updates) round(ctx context.Context, positions []int, first bool) (left []int) {
+	records, recalled, err := u.read(ctx, positions, first)
+	if err != nil {
+		for _, i := range positions {
+			u.results[i] = UpdateResult{Err: updateError(u.keys[i], err)}
+		}
+		return nil
+	}
+	var (
+		puts             []PutOp
+		deletes          []DeleteOp
+		putting, deleted []int // indexes in positions
+		ops              = make([]swap, len(positions))
+		again            = make([]bool, len(positions))
+	)
+	for n, i := range positions {
+		next, err := u.fn(i, records[n])
+		op := swapOf(u.keys[i], records[n], next, err)
+		ops[n] = op
+		switch {
+		case op.done:
+			again[n] = recalled[n] // only a swap can show that the record is the stored one
+			u.results[i] = UpdateResult{op.result, op.err}
+		case op.delete:
+			deletes, deleted = append(deletes, DeleteOp{Key: u.keys[i], Expect: op.expect}), append(deleted, n)
+		default:
+			if puts == nil { // most often there is one for each key
+				puts, putting = make([]PutOp, 0, len(positions)-n), make([]int, 0, len(positions)-n)
+			}
+			puts, putting = append(puts, PutOp{Record: op.result, Expect: op.expect}), append(putting, n)
+		}
+	}
+	settle := func(n int, rec Record, err error) {
+		i := positions[n]
+		again[n] = !settled(err, recalled[n])
+		switch {
+		case err == nil:
+		case recalled[n]:
+			rec = Record{}
+		default:
+			rec = records[n]
+		}
+		u.results[i] = UpdateResult{rec, updateError(u.keys[i], err)}
+	}
+	if len(puts) > 0 {
+		results, err := PutMany(ctx, u.store, puts)
+		for k, n := range putting {
+			rec, swapErr := ops[n].result, err
+			if err == nil {
+				rec.Revision, swapErr = results[k].Revision, results[k].Err
+			}
+			settle(n, rec, swapErr)
+		}
+	}
+	if len(deletes) > 0 {
+		errs, err := DeleteMany(ctx, u.store, deletes)
+		for k, n := range deleted {
+			swapErr := err
+			if err == nil {
+				swapErr = gone(errs[k])
+			}
+			settle(n, ops[n].result, swapErr)
+		}
+	}
+	for n, i := range positions {
+		if again[n] {
+			left = append(left, i)
+		}
+	}
+	return left
+}
+
+// read returns the records at the positions, and which of them were recalled: in
+// the first round those that the store recalls are not read.
+func (u *updates) read(ctx context.Context, positions []int, first bool) (records []Record, recalled []bool, err error) {
+	records, recalled = make([]Record, len(positions)), make([]bool, len(positions))
+	keys, places := make([]Key, 0, len(positions)), make([]int, 0, len(positions))
+	for n, i := range positions {
+		if first {
+			records[n], recalled[n] = recall(u.store, u.keys[i])
+		}
+		if !recalled[n] {
+			keys, places = append(keys, u.keys[i]), append(places, n)
+		}
+	}
+	read, err := GetMany(ctx, u.store, keys)
+	for k := range read {
+		records[places[k]] = read[k]
+	}
+	return records, recalled, err
+}
+
+func updateError(key Key, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &OpError{Op: "update", Key: key, Err: err}
+}
+
+// A swap is what is to be done after fn has returned.
+type swap struct {
+	expect Revision // of the record that fn was given
+	delete bool
+	result Record // the record to put; the one that fn was given if there is no put
+	done   bool   // there is nothing to swap: result and err are the outcome
+	err    error
+}
+
+// swapOf returns what becomes of what fn returned for a record.
+func swapOf(key Key, old, next Record, err error) swap {
+	switch {
+	case err == ErrNoChange, err == ErrDelete && old.Revision == 0:
+		return swap{result: old, done: true}
+	case err == ErrDelete:
+		return swap{expect: old.Revision, delete: true, result: old}
+	case err != nil:
+		return swap{result: old, done: true, err: err}
+	case next.Key == Key{}:
+		next.Key = key
+	case next.Key != key:
+		return swap{result: old, done: true, err: updateError(key, invalid("the record to put has another key"))}
 	}
 	if old.Revision != 0 {
-		rec.ID, rec.CreatedAt = old.ID, old.CreatedAt
+		next.ID, next.CreatedAt = old.ID, old.CreatedAt
 	}
-	rec.Revision, err = store.Put(ctx, rec, old.Revision)
+	return swap{expect: old.Revision, result: next}
+}
+
+// run makes the swap, and returns the record as put or as it was deleted.
+func (s *swap) run(ctx context.Context, store Store) (rec Record, err error) {
+	rec = s.result
+	if s.delete {
+		err = gone(store.Delete(ctx, rec.Key, s.expect))
+	} else {
+		rec.Revision, err = store.Put(ctx, rec, s.expect)
+	}
+	if err != nil {
+		rec = Record{}
+	}
 	return rec, err
 }
 
-// remove deletes the record. That somebody else has deleted it is a conflict
-// like any other: what is to be done now is for fn to say.
-func remove(ctx context.Context, store Store, key Key, expect Revision) error {
-	err := store.Delete(ctx, key, expect)
+// gone is the error of a delete. That the record is gone is a conflict like any
+// other: what is to be done now is for fn to say.
+func gone(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return ErrConflict
 	}
 	return err
+}
+
+// settled reports whether a swap that ended with err is the end of an update. A
+// conflict is not. Nor is an error that the store may not give for the stored
+// record, if the swap was of a recalled one.
+func settled(err error, recalled bool) bool {
+	if err == nil || errors.Is(err, ErrUnknownOutcome) || errors.Is(err, ErrUnavailable) {
+		return true
+	}
+	return !recalled && !errors.Is(err, ErrConflict)
 }
 
 // afterConflict returns the record to try again with. The record that came

@@ -85,15 +85,18 @@ func TestUpdate(t *testing.T) {
 	}{
 		{"changes", nil, appendX, nil, "oldx", 1, 1},
 		{"no change", nil, func(storage.Record) (storage.Record, error) { return storage.Record{}, storage.ErrNoChange }, nil, "old", 1, 0},
-		{"no change, wrapped", nil, func(storage.Record) (storage.Record, error) {
+		{"no change, wrapped, is an error", nil, func(storage.Record) (storage.Record, error) {
 			return storage.Record{}, fmt.Errorf("same: %w", storage.ErrNoChange)
-		}, nil, "old", 1, 0},
+		}, storage.ErrNoChange, "old", 1, 0},
 		{"error of fn", nil, func(storage.Record) (storage.Record, error) { return storage.Record{}, mine }, mine, "old", 1, 0},
 		{"fills the key in", nil, func(storage.Record) (storage.Record, error) { return storage.Record{Data: []byte("new")}, nil }, nil, "new", 1, 1},
 		{"delete", nil, deleteIt, nil, "", 1, 0},
-		{"delete, wrapped, with what else is returned ignored", nil, func(old storage.Record) (storage.Record, error) {
-			return storage.Record{Key: key("other")}, fmt.Errorf("gone: %w", storage.ErrDelete)
+		{"delete, with what else is returned ignored", nil, func(old storage.Record) (storage.Record, error) {
+			return storage.Record{Key: key("other")}, storage.ErrDelete
 		}, nil, "", 1, 0},
+		{"delete, wrapped, is an error", nil, func(old storage.Record) (storage.Record, error) {
+			return old, fmt.Errorf("gone: %w", storage.ErrDelete)
+		}, storage.ErrDelete, "old", 1, 0},
 		{"delete after conflicts", repeat(storage.ErrConflict, 6), deleteIt, nil, "", 7, 0},
 		{"delete, deleted already", []error{storage.ErrNotFound}, deleteIt, nil, "", 2, 0},
 		{"delete, unavailable", []error{storage.ErrUnavailable}, deleteIt, storage.ErrUnavailable, "old", 1, 0},
@@ -138,8 +141,9 @@ func TestUpdate(t *testing.T) {
 			switch {
 			case tt.want == nil:
 				require.Equal(t, rec, got)
-			case tt.want == mine:
-				require.Equal(t, mine, err, "fn's error comes back as it is")
+			case tt.want == mine, tt.want == storage.ErrNoChange, tt.want == storage.ErrDelete:
+				require.ErrorIs(t, err, tt.want)
+				require.False(t, errors.As(err, &op), "fn's error comes back as it is")
 			default:
 				require.ErrorAs(t, err, &op)
 				require.Equal(t, "update", op.Op)

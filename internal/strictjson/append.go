@@ -126,6 +126,41 @@ func AppendPointer(dst, token []byte) []byte {
 	return dst
 }
 
+// AppendValue appends node i without what is marked as Omitted in it, compact.
+func AppendValue(dst []byte, d *Doc, i uint32) []byte {
+	n := &d.Nodes[i]
+	switch {
+	case n.Kind != Object && n.Kind != Array:
+		return append(dst, d.Src[n.Start:n.End]...)
+	case n.Mark&Partial == 0 && d.Blanks:
+		return AppendCompact(dst, d.Src[n.Start:n.End])
+	case n.Mark&Partial == 0:
+		return append(dst, d.Src[n.Start:n.End]...)
+	}
+	dst = append(dst, d.Src[n.Start])
+	first := len(dst)
+	for c := i + 1; c < n.Next; c = d.Nodes[c].Next {
+		if d.Nodes[c].Mark&Omitted != 0 {
+			continue
+		}
+		if len(dst) > first {
+			dst = append(dst, ',')
+		}
+		if n.Kind == Object {
+			dst = AppendMemberName(dst, d, c)
+		}
+		dst = AppendValue(dst, d, c)
+	}
+	return append(dst, d.Src[n.End-1])
+}
+
+// AppendMemberName appends the name of member i as written, in its quotes, and a
+// colon.
+func AppendMemberName(dst []byte, d *Doc, i uint32) []byte {
+	n := &d.Nodes[i]
+	return append(append(dst, d.Src[n.NameStart-1:n.NameEnd+1]...), ':')
+}
+
 // AppendCompact appends text without the blanks between its tokens. The text
 // must be a piece of one that has passed Parse, and begin outside strings.
 func AppendCompact(dst, text []byte) []byte {

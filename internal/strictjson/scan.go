@@ -24,8 +24,12 @@ func (e *SyntaxError) Error() string {
 // each other directly; larger objects go through an Index.
 const smallObject = 16
 
-// maxDepth is the size of Parse's stack: MaxDepth and room for an envelope.
+// maxDepth is the largest depth that Parse takes: MaxDepth and room for an envelope.
 const maxDepth = MaxDepth + 8
+
+// OnParse, if not nil, is told of each text that Parse reads. It is for tests that
+// count how often a text is read.
+var OnParse func(src []byte)
 
 // frame is what Parse keeps of a container that is still open.
 type frame struct {
@@ -42,6 +46,9 @@ type frame struct {
 func (d *Doc) Parse(src []byte, depth int) error {
 	src = src[:len(src):len(src)] // one number to check against, not two
 	d.Src, d.Blanks, d.Nodes, d.table = src, false, d.Nodes[:0], d.table[:0]
+	if OnParse != nil {
+		OnParse(src)
+	}
 	if uint64(len(src)) > math.MaxUint32 {
 		return &SyntaxError{0, "the text is longer than 4 GiB"}
 	}
@@ -75,7 +82,7 @@ value: // src[i] is the first byte of the value of n
 		why = "unexpected end, want a value"
 		goto fail
 	}
-	n.Start, n.Escaped, n.Mark = uint32(i), false, false
+	n.Start, n.Escaped, n.Mark = uint32(i), false, 0
 	switch b := src[i]; b {
 	case '"':
 		n.Kind = String
@@ -104,6 +111,9 @@ value: // src[i] is the first byte of the value of n
 			goto fail
 		}
 		level++
+		if level >= len(d.stack) {
+			d.stack = append(d.stack, make([]frame, level+3)...)
+		}
 		cur = &d.stack[level]
 		*cur = frame{node: uint32(len(d.Nodes) - 1), array: b == '['}
 		n.Kind = Object

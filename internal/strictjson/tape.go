@@ -49,8 +49,18 @@ type Node struct {
 	Kind               Kind
 	NameEscaped        bool // the name holds an escape
 	Escaped            bool // a string value holds an escape
-	Mark               bool // for the caller's use; false after Parse
+	Mark               Mark // for the caller's use; 0 after Parse
 }
+
+// A Mark is what a caller notes about a node.
+type Mark uint8
+
+// The marks.
+const (
+	Omitted Mark = 1 << iota // the value is left out of what is written
+	Partial                  // something in the value is Omitted
+	Matched                  // the other document has a member of this name
+)
 
 // A Doc is a parsed document. The zero value is ready for Parse, and a Doc may
 // be parsed into again and again. It is not safe for concurrent use.
@@ -59,9 +69,9 @@ type Doc struct {
 	Nodes  []Node // Nodes[0] is the whole document
 	Blanks bool   // some blank stands outside strings
 
-	stack   [maxDepth + 1]frame // Parse's, by level; here, because clearing it for each call would cost more than a small text
-	table   []slot              // the slots of all indexes made since Parse
-	scratch []byte              // scratch for decoding escaped names
+	stack   []frame // Parse's, by level; kept, because clearing it for each call would cost more than a small text
+	table   []slot  // the slots of all indexes made since Parse
+	scratch []byte  // scratch for decoding escaped names
 }
 
 // maxPooledNodes bounds what a pooled Doc may keep in memory: 4 MiB of nodes.
@@ -89,6 +99,23 @@ func (d *Doc) Reset() {
 	if cap(d.Nodes) > maxPooledNodes || cap(d.table) > 4*maxPooledNodes || cap(d.scratch) > maxPooledScratch {
 		d.Nodes, d.table, d.scratch = nil, nil, nil
 	}
+}
+
+// NodeSize is the size of a Node in bytes.
+const NodeSize = 32
+
+// Load makes d what Parse made of src before: nodes and blanks are what it left in
+// Doc.Nodes and Doc.Blanks. d keeps both slices.
+func (d *Doc) Load(src []byte, nodes []Node, blanks bool) {
+	d.Src, d.Nodes, d.Blanks, d.table = src, nodes, blanks, d.table[:0]
+}
+
+// Unmark makes d as it was after Parse: no node has a mark, and no index is left.
+func (d *Doc) Unmark() {
+	for i := range d.Nodes {
+		d.Nodes[i].Mark = 0
+	}
+	d.table = d.table[:0]
 }
 
 // Text returns the text of node i: a slice of Src.

@@ -165,7 +165,6 @@ func TestUpdate(t *testing.T) {
 			old.Key = key("other")
 			return old, nil
 		}, nil, storage.ErrInvalid, "get", "old"},
-		{"no change, or a delete", get, failing(errors.Join(storage.ErrDelete, storage.ErrNoChange)), nil, nil, "get", "old"},
 		{"unavailable", get, appendX, storage.ErrUnavailable, storage.ErrUnavailable, "put", "old"},
 		{"unknown outcome", get, appendX, storage.ErrUnknownOutcome, storage.ErrUnknownOutcome, "put", "old"},
 		{"unknown outcome that may be too large", get, appendX, errors.Join(storage.ErrUnknownOutcome, storage.ErrTooLarge), storage.ErrUnknownOutcome, "put", "old"},

@@ -22,7 +22,7 @@ const (
 var checkTests = []struct {
 	name            string
 	stored, request string
-	opts            *CheckOptions
+	opts            *ReadOptions
 	want            []string
 }{
 	{"insert/complete", "", have, nil, nil},
@@ -33,7 +33,7 @@ var checkTests = []struct {
 	{"insert/nested-missing-in-schema-order", "", `{"lines":[{}],"address":{"geo":{}}}`, nil, []string{
 		"/id required", "/name required", "/address/city required", "/address/geo/lat required", "/address/geo/lon required",
 		"/lines/0/sku required", "/lines/0/qty required"}},
-	{"insert/empty-document", "", `{}`, &CheckOptions{Nulls: IgnoreNulls}, []string{"/id required", "/name required"}},
+	{"insert/empty-document", "", `{}`, &ReadOptions{Nulls: IgnoreNulls}, []string{"/id required", "/name required"}},
 
 	{"update/partial", have, `{"size":1}`, nil, nil},
 	{"update/empty", have, `{}`, nil, nil},
@@ -55,14 +55,14 @@ var checkTests = []struct {
 	{"ratchet/an-array-is-always-judged", `{"id":"1","name":"n","lines":[{"x":1}]}`, `{"lines":[{"x":1}]}`, nil, []string{"/lines/0/x unknown_field", "/lines/0/sku required", "/lines/0/qty required"}},
 	{"ratchet/another-wrong-value", `{"id":"1","name":5}`, `{"name":6}`, nil, []string{"/name type"}},
 	{"ratchet/the-same-value-elsewhere", `{"id":"1","name":"n","size":5}`, `{"name":5}`, nil, []string{"/name type"}},
-	{"ratchet/not-when-complete", `{"id":"1","name":5}`, `{"id":"1","name":5}`, &CheckOptions{RequireComplete: true}, []string{"/name type"}},
+	{"ratchet/not-when-complete", `{"id":"1","name":5}`, `{"id":"1","name":5}`, &ReadOptions{RequireComplete: true}, []string{"/name type"}},
 	{"ratchet/below-an-object-that-lacks", `{"id":"1","name":"n","address":{}}`, `{"address":{"geo":{}}}`, nil, []string{"/address/geo/lat required", "/address/geo/lon required"}},
 
-	{"complete/partial-update", have, `{"id":"1"}`, &CheckOptions{RequireComplete: true}, []string{"/name required"}},
-	{"complete/null-is-reported-once", have, `{"id":"1","name":null}`, &CheckOptions{RequireComplete: true}, []string{"/name required"}},
-	{"complete/ignored-null-is-absent", have, `{"id":"1","name":null}`, &CheckOptions{RequireComplete: true, Nulls: IgnoreNulls}, []string{"/name required"}},
-	{"complete/old-nested-object", `{"id":"1","name":"n","address":{"city":"c"}}`, full + `"address":{}}`, &CheckOptions{RequireComplete: true}, []string{"/address/city required"}},
-	{"complete/complete", have, have, &CheckOptions{RequireComplete: true}, nil},
+	{"complete/partial-update", have, `{"id":"1"}`, &ReadOptions{RequireComplete: true}, []string{"/name required"}},
+	{"complete/null-is-reported-once", have, `{"id":"1","name":null}`, &ReadOptions{RequireComplete: true}, []string{"/name required"}},
+	{"complete/ignored-null-is-absent", have, `{"id":"1","name":null}`, &ReadOptions{RequireComplete: true, Nulls: IgnoreNulls}, []string{"/name required"}},
+	{"complete/old-nested-object", `{"id":"1","name":"n","address":{"city":"c"}}`, full + `"address":{}}`, &ReadOptions{RequireComplete: true}, []string{"/address/city required"}},
+	{"complete/complete", have, have, &ReadOptions{RequireComplete: true}, nil},
 
 	{"type/string", have, `{"name":1}`, nil, []string{"/name type"}},
 	{"type/boolean", have, `{"live":"true"}`, nil, []string{"/live type"}},
@@ -80,7 +80,7 @@ var checkTests = []struct {
 	{"type/required-of-wrong-type-is-not-missing", "", `{"id":"1","name":1}`, nil, []string{"/name type"}},
 
 	{"array/null-element", have, `{"tags":[null]}`, nil, []string{"/tags/0 type"}},
-	{"array/null-element-ignored-nulls", have, `{"tags":[null]}`, &CheckOptions{Nulls: IgnoreNulls}, []string{"/tags/0 type"}},
+	{"array/null-element-ignored-nulls", have, `{"tags":[null]}`, &ReadOptions{Nulls: IgnoreNulls}, []string{"/tags/0 type"}},
 	{"array/null-field-of-element", have, `{"lines":[{"sku":"s","qty":1,"note":null}]}`, nil, []string{"/lines/0/note type"}},
 	{"array/null-required-field-is-reported-once", have, `{"lines":[{"sku":null,"qty":1}]}`, nil, []string{"/lines/0/sku type"}},
 	{"array/required-on-update", have, `{"lines":[{"sku":"s","qty":1},{"sku":"s"}]}`, nil, []string{"/lines/1/qty required"}},
@@ -113,16 +113,14 @@ var checkTests = []struct {
 	{"unknown/null-not-stored-nested", `{"id":"1","name":"n","x":1,"address":{"city":"c"}}`, `{"address":{"x":null}}`, nil, []string{"/address/x unknown_field"}},
 	{"unknown/null-stands-at-its-place", `{"id":"1","name":"n","y":1}`, `{"size":"a","x":null,"y":null,"price":"b"}`, nil, []string{"/size type", "/x unknown_field", "/price type"}},
 	{"unknown/value-on-stored-undeclared", `{"id":"1","name":"n","x":1}`, `{"x":2}`, nil, []string{"/x unknown_field"}},
-	{"unknown/null-rejected", `{"id":"1","name":"n","x":1}`, `{"x":null}`, &CheckOptions{Nulls: RejectNulls}, []string{"/x unknown_field"}},
-	{"unknown/null-ignored", `{"id":"1","name":"n","x":1}`, `{"x":null}`, &CheckOptions{Nulls: IgnoreNulls}, []string{"/x unknown_field"}},
+	{"unknown/null-rejected", `{"id":"1","name":"n","x":1}`, `{"x":null}`, &ReadOptions{Nulls: RejectNulls}, []string{"/x unknown_field"}},
+	{"unknown/null-ignored", `{"id":"1","name":"n","x":1}`, `{"x":null}`, &ReadOptions{Nulls: IgnoreNulls}, []string{"/x unknown_field"}},
 
-	{"null/reject-optional", have, `{"size":null,"address":{"city":"c","zip":null}}`, &CheckOptions{Nulls: RejectNulls}, []string{"/size null", "/address/zip null"}},
-	{"null/reject-required", have, `{"name":null}`, &CheckOptions{Nulls: RejectNulls}, []string{"/name required"}},
-	{"null/reject-open-object", have, `{"meta":{"a":{"b/c":null},"d":[null]}}`, &CheckOptions{Nulls: RejectNulls}, []string{"/meta/a/b~1c null"}},
-	{"null/ignore-required", have, `{"name":null,"size":1}`, &CheckOptions{Nulls: IgnoreNulls}, nil},
-	{"null/ignore-required-on-insert", "", `{"id":"1","name":null}`, &CheckOptions{Nulls: IgnoreNulls}, []string{"/name required"}},
-
-	{"policies/other-values-are-the-zero-value", `{"id":"1","name":"n","x":1}`, `{"x":null,"size":null,"meta":{"a":null},"y":1}`, &CheckOptions{UnknownFields: 7, Nulls: -1}, []string{"/y unknown_field"}},
+	{"null/reject-optional", have, `{"size":null,"address":{"city":"c","zip":null}}`, &ReadOptions{Nulls: RejectNulls}, []string{"/size null", "/address/zip null"}},
+	{"null/reject-required", have, `{"name":null}`, &ReadOptions{Nulls: RejectNulls}, []string{"/name required"}},
+	{"null/reject-open-object", have, `{"meta":{"a":{"b/c":null},"d":[null]}}`, &ReadOptions{Nulls: RejectNulls}, []string{"/meta/a/b~1c null"}},
+	{"null/ignore-required", have, `{"name":null,"size":1}`, &ReadOptions{Nulls: IgnoreNulls}, nil},
+	{"null/ignore-required-on-insert", "", `{"id":"1","name":null}`, &ReadOptions{Nulls: IgnoreNulls}, []string{"/name required"}},
 
 	{"external-id/empty", "", `{"id":"","name":"n"}`, nil, []string{"/id external_id"}},
 	{"external-id/nul", "", `{"id":"a\u0000b","name":"n"}`, nil, []string{"/id external_id"}},
@@ -130,16 +128,16 @@ var checkTests = []struct {
 	{"external-id/513-bytes", "", `{"id":"` + strings.Repeat("é", 256) + `a","name":"n"}`, nil, []string{"/id external_id"}},
 	{"external-id/512-bytes-decoded", "", `{"id":"` + strings.Repeat(`\u0061`, 512) + `","name":"n"}`, nil, nil},
 	{"external-id/number", "", `{"id":1,"name":"n"}`, nil, []string{"/id type"}},
-	{"external-id/other", have, `{"id":"2"}`, &CheckOptions{ExternalID: "1"}, []string{"/id external_id"}},
-	{"external-id/same", have, `{"\u0069d":"\u0031"}`, &CheckOptions{ExternalID: "1"}, nil},
-	{"external-id/absent", have, `{"size":1}`, &CheckOptions{ExternalID: "1"}, nil},
+	{"external-id/other", have, `{"id":"2"}`, &ReadOptions{ExternalID: "1"}, []string{"/id external_id"}},
+	{"external-id/same", have, `{"\u0069d":"\u0031"}`, &ReadOptions{ExternalID: "1"}, nil},
+	{"external-id/absent", have, `{"size":1}`, &ReadOptions{ExternalID: "1"}, nil},
 
 	{"not-an-object/array", have, `[]`, nil, []string{" type"}},
 	{"not-an-object/null", have, ` null `, nil, []string{" type"}},
-	{"ignore-unknown/required-still-missing", "", `{"x":1}`, &CheckOptions{UnknownFields: IgnoreUnknown}, []string{"/id required", "/name required"}},
+	{"ignore-unknown/required-still-missing", "", `{"x":1}`, &ReadOptions{UnknownFields: IgnoreUnknown}, []string{"/id required", "/name required"}},
 }
 
-func TestCheck(t *testing.T) {
+func TestApply(t *testing.T) {
 	s := nested(t)
 	for _, tt := range checkTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,7 +145,7 @@ func TestCheck(t *testing.T) {
 			_, err := write(s, tt.stored, tt.request, tt.opts)
 			assert.Equal(t, tt.want, lines(t, err), "%v", err)
 			assert.Equal(t, before, tt.request)
-			if tt.stored == "" && (tt.opts == nil || *tt.opts == CheckOptions{}) {
+			if tt.stored == "" && (tt.opts == nil || *tt.opts == ReadOptions{}) {
 				assert.Equal(t, err, s.Validate([]byte(tt.request)), "Validate")
 			}
 		})
@@ -155,13 +153,13 @@ func TestCheck(t *testing.T) {
 }
 
 // What is dropped, what is merged, what is stored, what is shown.
-func TestFinish(t *testing.T) {
-	ignore := &CheckOptions{UnknownFields: IgnoreUnknown}
+func TestApplyDocuments(t *testing.T) {
+	ignore := &ReadOptions{UnknownFields: IgnoreUnknown}
 	tests := []struct {
 		name                         string
 		stored, request              string
-		opts                         *CheckOptions
-		patch, wantStored, wantShown string // "" in patch: the request; in wantShown: wantStored
+		opts                         *ReadOptions
+		patch, wantStored, wantShown string // "" in patch: not looked at; in wantShown: wantStored
 		dropped                      []string
 	}{
 		{"fill/insert", "", `{"id":"1","name":"n"}`, nil, "", full + `"live":true}`, "", nil},
@@ -175,10 +173,10 @@ func TestFinish(t *testing.T) {
 		{"ignore/nested", "", full + `"live":true,"address":{"x":1,"city":"c","country":"DE"}}`, ignore, full + `"live":true,"address":{"city":"c","country":"DE"}}`, full + `"live":true,"address":{"city":"c","country":"DE"}}`, "", []string{"/address/x"}},
 		{"ignore/in-items", "", full + `"live":true,"lines":[{"sku":"s","x":1,"qty":1.0}]}`, ignore, full + `"live":true,"lines":[{"sku":"s","qty":1.0}]}`, full + `"live":true,"lines":[{"sku":"s","qty":1.0}]}`, "", []string{"/lines/0/x"}},
 		{"ignore/null-not-stored", full + `"live":true}`, `{"x":null}`, ignore, "", full + `"live":true}`, "", []string{"/x"}},
-		{"ignore/null-deletes-stored", full + `"live":true,"x":1}`, `{"w":1,"x":null,"y":null}`, ignore, `{"x":null,"y":null}`, full + `"live":true}`, "", []string{"/w", "/y"}},
-		{"ignore/both-policies", full + `"live":true,"x":1}`, `{"x":null,"name":null,"size":2}`, &CheckOptions{UnknownFields: IgnoreUnknown, Nulls: IgnoreNulls}, `{"size":2}`, full + `"live":true,"x":1,"size":2}`, full + `"live":true,"size":2}`, []string{"/x"}},
-		{"nulls/ignored-nested", full + `"live":true,"address":{"city":"c","country":"DE"}}`, `{"address":{"city":null,"zip":"z"}}`, &CheckOptions{Nulls: IgnoreNulls}, `{"address":{"zip":"z"}}`, full + `"live":true,"address":{"city":"c","country":"DE","zip":"z"}}`, "", nil},
-		{"nulls/ignored-in-open-object", full + `"live":true,"meta":{"a":1}}`, `{"meta":{"a":null,"b":{"c":null,"d":[null]}}}`, &CheckOptions{Nulls: IgnoreNulls}, `{"meta":{"b":{"d":[null]}}}`, full + `"live":true,"meta":{"a":1,"b":{"d":[null]}}}`, "", nil},
+		{"ignore/null-deletes-stored", full + `"live":true,"x":1}`, `{"w":1,"x":null,"y":null}`, ignore, `{"x":null}`, full + `"live":true}`, "", []string{"/w", "/y"}},
+		{"ignore/both-policies", full + `"live":true,"x":1}`, `{"x":null,"name":null,"size":2}`, &ReadOptions{UnknownFields: IgnoreUnknown, Nulls: IgnoreNulls}, `{"size":2}`, full + `"live":true,"x":1,"size":2}`, full + `"live":true,"size":2}`, []string{"/x"}},
+		{"nulls/ignored-nested", full + `"live":true,"address":{"city":"c","country":"DE"}}`, `{"address":{"city":null,"zip":"z"}}`, &ReadOptions{Nulls: IgnoreNulls}, `{"address":{"zip":"z"}}`, full + `"live":true,"address":{"city":"c","country":"DE","zip":"z"}}`, "", nil},
+		{"nulls/ignored-in-open-object", full + `"live":true,"meta":{"a":1}}`, `{"meta":{"a":null,"b":{"c":null,"d":[null]}}}`, &ReadOptions{Nulls: IgnoreNulls}, `{"meta":{"b":{"d":[null]}}}`, full + `"live":true,"meta":{"a":1,"b":{"d":[null]}}}`, "", nil},
 		{"nulls/delete-in-open-object", full + `"live":true,"meta":{"a":1}}`, `{"meta":{"a":null}}`, nil, "", full + `"live":true,"meta":{}}`, "", nil},
 		{"shown/undeclared-is-kept-and-hidden", full + `"old":1,"live":true}`, `{"size":1}`, nil, "", full + `"old":1,"live":true,"size":1}`, full + `"live":true,"size":1}`, nil},
 		{"shown/filled-and-hidden", full + `"old":1}`, `{"size":1}`, nil, "", full + `"old":1,"size":1,"live":true}`, full + `"size":1,"live":true}`, nil},
@@ -187,19 +185,18 @@ func TestFinish(t *testing.T) {
 	s := nested(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := s.Check([]byte(tt.request), tt.opts)
+			r, err := s.Read([]byte(tt.request), tt.opts)
 			require.NoError(t, err)
-			if tt.patch == "" {
-				tt.patch = tt.request
-			}
-			assert.Equal(t, tt.patch, string(c.Patch()))
-			for range 2 { // Finish does not change c
-				var stored []byte
-				if tt.stored != "" {
-					stored = []byte(tt.stored)
+			defer r.Close()
+			for i := range 3 { // as in a loop that retries
+				if i == 2 {
+					r.Shrink()
 				}
-				doc, err := c.Finish(stored, []byte(rfc7396(tt.stored, tt.patch)))
+				doc, err := r.Apply([]byte(tt.stored))
 				require.NoError(t, err)
+				if tt.patch != "" {
+					assert.Equal(t, tt.patch, patchOf(&r))
+				}
 				assert.Equal(t, tt.wantStored, string(doc.Stored))
 				if tt.wantShown == "" {
 					assert.Equal(t, tt.wantStored, string(doc.Shown))
@@ -210,7 +207,7 @@ func TestFinish(t *testing.T) {
 				assert.Equal(t, tt.dropped, doc.Dropped)
 				shown, err := s.Show(doc.Stored)
 				require.NoError(t, err)
-				assert.Equal(t, string(doc.Shown), string(shown), "Show agrees with Finish")
+				assert.Equal(t, string(doc.Shown), string(shown), "Show agrees with Apply")
 			}
 		})
 	}
@@ -232,20 +229,13 @@ func TestExternalID(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := nested(t).Check([]byte(tt.request), nil)
+			r, err := nested(t).Read([]byte(tt.request), nil)
 			require.NoError(t, err)
-			id, ok := c.ExternalID()
+			id, ok := r.ExternalID()
 			assert.Equal(t, tt.want, id)
 			assert.Equal(t, tt.want != "", ok)
 		})
 	}
-}
-
-func TestPatchAliasesRequest(t *testing.T) {
-	request := []byte(` {"size":1} `)
-	c, err := nested(t).Check(request, nil)
-	require.NoError(t, err)
-	assert.Same(t, &request[0], &c.Patch()[0])
 }
 
 func TestSyntax(t *testing.T) {
@@ -266,7 +256,7 @@ func TestSyntax(t *testing.T) {
 			require.ErrorAs(t, s.Validate([]byte(tt.input)), &syn)
 			assert.Equal(t, tt.offset, syn.Offset)
 			assert.NotEmpty(t, syn.Reason)
-			_, err := s.Check([]byte(tt.input), nil)
+			_, err := s.Read([]byte(tt.input), nil)
 			require.ErrorAs(t, err, &syn)
 			assert.Contains(t, err.Error(), fmt.Sprint(tt.offset))
 		})
@@ -275,19 +265,14 @@ func TestSyntax(t *testing.T) {
 
 func TestCorrupt(t *testing.T) {
 	s := nested(t)
-	for _, tt := range []struct{ name, stored, merged string }{
-		{"stored-array", `[]`, have},
-		{"stored-scalar", ` 5`, have},
-		{"stored-blanks", "  ", have},
-		{"stored-garbage-when-needed", `{"x"`, have},
-		{"merged-nil", have, ``},
-		{"merged-array", have, `[]`},
-		{"merged-garbage", have, `{"id"}`},
+	for _, tt := range []struct{ name, stored string }{
+		{"array", `[]`},
+		{"scalar", ` 5`},
+		{"blanks", "  "},
+		{"garbage", `{"x"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := s.Check([]byte(`{"id":"1","x":null}`), &CheckOptions{UnknownFields: IgnoreUnknown})
-			require.NoError(t, err)
-			_, err = c.Finish([]byte(tt.stored), []byte(tt.merged))
+			_, err := write(s, tt.stored, `{"id":"1","x":null}`, &ReadOptions{UnknownFields: IgnoreUnknown})
 			var corrupt *CorruptError
 			require.ErrorAs(t, err, &corrupt)
 			var syn *SyntaxError
@@ -300,8 +285,8 @@ func TestCorrupt(t *testing.T) {
 		require.ErrorAs(t, err, &corrupt)
 		assert.NotEmpty(t, err.Error())
 	}
-	var zero Checked
-	_, err := zero.Finish(nil, nil)
+	var zero Request
+	_, err := zero.Apply(nil)
 	assert.Error(t, err)
 }
 
@@ -361,9 +346,7 @@ func TestManyViolations(t *testing.T) {
 	assert.Equal(t, "/lines/49/qty", v.Violations[99].Pointer)
 
 	// Nulls on undeclared fields, over a stored document with as many.
-	c, err := nested(t).Check([]byte(strings.ReplaceAll(string(hostile(1<<20)), ":0", ":null")), nil)
-	require.NoError(t, err)
-	_, err = c.Finish(hostile(1<<19), []byte(have))
+	_, err = write(nested(t), string(hostile(1<<19)), strings.ReplaceAll(string(hostile(1<<20)), ":0", ":null"), nil)
 	require.ErrorAs(t, err, &v)
 	assert.Less(t, time.Since(start), 10*time.Second)
 }
@@ -391,13 +374,11 @@ func TestRenderedSize(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	s := nested(t)
-	c, err := s.Check([]byte(`{"id":"1","x":1,"address":{"geo":{"lat":1}}}`), nil)
-	require.NoError(t, err)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range 200 {
-				_, err := c.Finish([]byte(have), nil)
+				_, err := write(s, have, `{"id":"1","x":1,"address":{"geo":{"lat":1}}}`, nil)
 				assert.Equal(t, []string{"/x unknown_field", "/address/city required", "/address/geo/lon required"}, lines(t, err))
 				doc, err := write(s, have, `{"size":1}`, nil)
 				assert.NoError(t, err)
@@ -406,4 +387,11 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestInvalidOptions(t *testing.T) {
+	for _, opts := range []ReadOptions{{UnknownFields: 2}, {UnknownFields: -1}, {Nulls: 3}, {Nulls: -1}} {
+		_, err := nested(t).Read([]byte(have), &opts)
+		assert.ErrorIs(t, err, ErrInvalid, "%+v", opts)
+	}
 }

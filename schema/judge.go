@@ -1,0 +1,455 @@
+package schema
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+
+	"example.com/resourcekit/internal/jsonmerge"
+	"example.com/resourcekit/internal/strictjson"
+)
+
+// A judge goes once through a request, beside its declaration and what is stored.
+// It collects the violations, and marks the members that the policies drop.
+type judge struct {
+	doc    *strictjson.Doc // the request
+	stored *strictjson.Doc // nil if nothing is
+	opts   ReadOptions
+
+	path       []frame // the containers around the current member
+	omitted    int     // nodes that are marked as such
+	lacking    bool    // some object lacks required fields
+	violations []Violation
+	more       int    // violations that are not kept
+	dropped    []byte // the pointers, one after another
+	droppedEnd []int
+
+	scratch []byte   // a decoded string
+	at      []uint64 // of missing
+}
+
+// A frame is a step into a container: a declared member; the index of an
+// element; or -1 minus the node of a member of an open object.
+type frame struct {
+	field *field
+	index int
+}
+
+// none is the stored node of a place at which nothing is stored.
+const none = math.MaxUint32
+
+// reset forgets everything but the scratch memory.
+func (j *judge) reset() {
+	clear(j.path[:cap(j.path)])
+	*j = judge{path: j.path[:0], scratch: j.scratch, at: j.at[:0]}
+}
+
+// document judges the whole request. The error is a *ValidationError.
+func (j *judge) document(root *object) error {
+	stored := uint32(none)
+	if j.stored != nil {
+		stored = 0
+	}
+	j.object(root, 0, stored, false)
+	if j.omitted > 0 {
+		j.doc.Nodes[0].Mark |= strictjson.Partial
+	}
+	if j.lacking {
+		j.missing(root, 0, stored, false)
+	}
+	if len(j.violations) == 0 {
+		return nil
+	}
+	return &ValidationError{Violations: j.violations, More: j.more}
+}
+
+// A storedObject is the stored object at the place of the one that is judged. It
+// makes an index when it is first asked, so that many questions stay linear.
+type storedObject struct {
+	node    uint32
+	indexed bool
+	index   strictjson.Index
+}
+
+// find returns the stored member that has the name of the request's member c, or 0.
+func (s *storedObject) find(j *judge, c uint32) uint32 {
+	if s.node == none {
+		return 0
+	}
+	if !s.indexed {
+		s.indexed = true
+		s.index.Init(j.stored, s.node)
+	}
+	return s.index.Find(j.doc, c)
+}
+
+// object returns the node of the stored object that has the name of the request's
+// member c, or none.
+func (s *storedObject) object(j *judge, c uint32) uint32 {
+	if old := s.find(j, c); old != 0 && j.stored.Nodes[old].Kind == strictjson.Object {
+		return old
+	}
+	return none
+}
+
+// object judges the object at node by its declaration. stored is the node of the
+// stored object at the same place, or none. whole is true inside arrays, where
+// nothing is partial and null is a value.
+func (j *judge) object(o *object, node, stored uint32, whole bool) {
+	d := j.doc
+	seen, next := 0, &o.fields[0]
+	before := storedObject{node: stored}
+	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
+		f := next
+		if !f.is(d, c) {
+			if f = o.find(d, c); f == nil {
+				j.undeclared(o, c, &before, whole)
+				continue
+			}
+		}
+		next = f.next
+		switch kind := d.Nodes[c].Kind; {
+		case f.accepts>>kind&1 != 0:
+		case kind != strictjson.Null || whole:
+			j.value(f, c, &before, whole)
+		case j.opts.Nulls == IgnoreNulls:
+			j.omit(c)
+			continue
+		default:
+			j.null(f, c, &before)
+		}
+		if f.required {
+			seen++
+		}
+	}
+	if seen < o.required && j.judgesMissing(stored, whole) {
+		j.lacking = true
+	}
+}
+
+// null judges a declared field that is null, and not ignored.
+func (j *judge) null(f *field, c uint32, before *storedObject) {
+	switch {
+	case f.required:
+		j.report(f, CodeRequired, "required, cannot be null")
+	case j.opts.Nulls == RejectNulls:
+		j.report(f, CodeNull, f.wantKind(strictjson.Null))
+	case f.def != nil:
+		// It resets the field. One that has its default already stays where it is.
+		if old := before.find(j, c); old != 0 && jsonmerge.Equal(f.def, 0, j.stored, old) {
+			j.omit(c)
+		}
+	}
+}
+
+// value judges a value of a declared field.
+func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
+	n := &j.doc.Nodes[c]
+	omitted := j.omitted
+	switch {
+	case n.Kind == strictjson.Object && f.object != nil:
+		stored := uint32(none)
+		if !whole {
+			stored = before.object(j, c)
+		}
+		j.enter(f)
+		j.object(f.object, c, stored, whole)
+		j.leave(f)
+	case n.Kind == strictjson.Object && f.typ == Object:
+		if !whole && j.opts.Nulls != DeleteNulls {
+			j.enter(f)
+			j.open(c)
+			j.leave(f)
+		}
+	case n.Kind == strictjson.Array && f.typ == Array:
+		if f.items != nil {
+			j.enter(f)
+			j.elements(f.items, c, func(e uint32) { j.value(f.items, e, before, true) })
+			j.leave(f)
+		}
+	default:
+		code, message := j.scalar(f, n.Kind, c)
+		if code != "" && !j.keeps(c, before, whole) {
+			j.report(f, code, message)
+		}
+		return
+	}
+	if j.omitted > omitted {
+		n.Mark |= strictjson.Partial
+	}
+}
+
+// elements calls visit for each element of the array at node, with the path set.
+func (j *judge) elements(items *field, node uint32, visit func(element uint32)) {
+	j.path = append(j.path, frame{})
+	top := len(j.path) - 1
+	for c, end := node+1, j.doc.Nodes[node].Next; c < end; c = j.doc.Nodes[c].Next {
+		visit(c)
+		j.path[top].index++
+	}
+	j.path = j.path[:top]
+}
+
+// keeps reports whether member c repeats the stored value. Such a value is not
+// judged again. Objects and arrays always are: the former member by member, and in
+// the latter there may be unknown fields.
+func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
+	if kind := j.doc.Nodes[c].Kind; whole || j.opts.RequireComplete || kind == strictjson.Object || kind == strictjson.Array {
+		return false
+	}
+	old := before.find(j, c)
+	return old != 0 && jsonmerge.Equal(j.stored, old, j.doc, c)
+}
+
+// scalar judges node c, which is a value of field f and no object or array that is
+// one. The code is "" if nothing is wrong.
+func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (Code, string) {
+	text := j.doc.Text(c)
+	if kind == strictjson.String {
+		text = text[1 : len(text)-1]
+		if j.doc.Nodes[c].Escaped {
+			j.scratch = j.doc.AppendString(j.scratch[:0], c)
+			text = j.scratch
+		}
+	}
+	if code, message := f.judge(kind, text); code != "" || !f.externalID {
+		return code, message
+	}
+	return judgeExternalID(text, j.opts.ExternalID)
+}
+
+// judge says what is wrong with a scalar value of the field: its text, of a string
+// the decoded one. The code is "" if nothing is.
+func (f *field) judge(kind strictjson.Kind, text []byte) (Code, string) {
+	switch {
+	case !f.isKind(kind):
+		return CodeType, f.wantKind(kind)
+	case f.typ == Integer && !isIntegral(text):
+		return CodeType, "want integer, found number with a fraction"
+	case f.dateTime && !isDateTime(text):
+		return CodeFormat, "want a date-time as RFC 3339 has it, such as 2006-01-02T15:04:05Z"
+	case f.enum != nil && !f.enum.has(text):
+		return CodeEnum, f.enum.want
+	}
+	return "", ""
+}
+
+// judgeExternalID says what is wrong with an external id, which has to be expected
+// unless that is "".
+func judgeExternalID(id []byte, expected string) (Code, string) {
+	switch {
+	case len(id) == 0:
+		return CodeExternalID, "want a string that is not empty"
+	case len(id) > maxExternalID:
+		return CodeExternalID, "want at most 512 bytes, found more"
+	case bytes.IndexByte(id, 0) >= 0:
+		return CodeExternalID, "want a string without NUL"
+	case expected != "" && string(id) != expected:
+		return CodeExternalID, "an external id never changes, found another one"
+	}
+	return "", ""
+}
+
+// wantKind is the message for a value of another kind.
+func (f *field) wantKind(found strictjson.Kind) string {
+	return "want " + f.typ.String() + ", found " + found.String()
+}
+
+// open goes through an object that declares no fields, for the null policies.
+func (j *judge) open(node uint32) {
+	d := j.doc
+	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
+		switch d.Nodes[c].Kind {
+		case strictjson.Null:
+			if j.opts.Nulls == IgnoreNulls {
+				j.omit(c)
+			} else {
+				j.reportMember(c, CodeNull, "want a value, found null")
+			}
+		case strictjson.Object:
+			omitted := j.omitted
+			j.path = append(j.path, frame{index: -1 - int(c)})
+			j.open(c)
+			j.path = j.path[:len(j.path)-1]
+			if j.omitted > omitted {
+				d.Nodes[c].Mark |= strictjson.Partial
+			}
+		}
+	}
+}
+
+// undeclared judges a member that the object does not declare.
+func (j *judge) undeclared(o *object, c uint32, before *storedObject, whole bool) {
+	null := j.doc.Nodes[c].Kind == strictjson.Null && !whole && j.opts.Nulls == DeleteNulls
+	switch {
+	case null && before.find(j, c) != 0: // the deletion of a stored field
+	case j.opts.UnknownFields == IgnoreUnknown:
+		j.omit(c)
+		j.dropped = j.appendPath(j.dropped)
+		j.dropped = strictjson.AppendPointer(j.dropped, j.doc.AppendName(nil, c))
+		j.droppedEnd = append(j.droppedEnd, len(j.dropped))
+	case len(j.violations) == maxViolations:
+		j.more++
+	default:
+		message := "unknown field"
+		if name := suggest(o.fields, j.doc.AppendName(nil, c)); name != "" {
+			message += `, did you mean "` + string(appendClientName(nil, []byte(name))) + `"?`
+		}
+		j.reportMember(c, CodeUnknownField, message)
+	}
+}
+
+func (j *judge) omit(c uint32) {
+	j.doc.Nodes[c].Mark |= strictjson.Omitted
+	j.omitted++
+}
+
+// judgesMissing reports whether an object has to have its required fields: a whole
+// one, and one that the request creates.
+func (j *judge) judgesMissing(stored uint32, whole bool) bool {
+	return whole || j.opts.RequireComplete || stored == none
+}
+
+// missing reports the required fields that the object at node lacks, and those
+// that objects in it lack, in the order of the schema. Null stands for absent
+// where nulls are ignored; elsewhere it has been reported.
+func (j *judge) missing(o *object, node, stored uint32, whole bool) {
+	if !o.anyRequired {
+		return
+	}
+	d, base, lacks := j.doc, len(j.at), o.required
+	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
+		f := o.find(d, c)
+		if f == nil || d.Nodes[c].Kind == strictjson.Null && !whole && j.opts.Nulls == IgnoreNulls {
+			continue
+		}
+		if f.required {
+			lacks--
+		}
+		j.at = append(j.at, uint64(f.index)<<32|uint64(c))
+	}
+	slices.Sort(j.at[base:])
+	end := len(j.at)
+	if !j.judgesMissing(stored, whole) {
+		lacks = 0
+	}
+	before := storedObject{node: stored}
+	from := 0 // the fields before it have been looked at
+	for i := base; i < end; i++ {
+		f := &o.fields[j.at[i]>>32]
+		lacks = j.missingBetween(o, from, f.index, lacks)
+		from = f.index + 1
+		if f.anyRequired() {
+			j.missingIn(f, uint32(j.at[i]), &before, whole)
+		}
+	}
+	j.missingBetween(o, from, len(o.fields), lacks)
+	j.at = j.at[:base]
+}
+
+// missingBetween reports those of the fields [from, to) that are required. lacks is
+// how many the object lacks from there on, which it returns without those: most
+// often that is 0, and the fields need no look.
+func (j *judge) missingBetween(o *object, from, to, lacks int) int {
+	for i := from; i < to && lacks > 0; i++ {
+		if len(j.violations) == maxViolations {
+			j.more += lacks
+			return 0
+		}
+		if o.fields[i].required {
+			j.report(&o.fields[i], CodeRequired, "required, but missing")
+			lacks--
+		}
+	}
+	return lacks
+}
+
+// missingIn does the same for a value of field f.
+func (j *judge) missingIn(f *field, c uint32, before *storedObject, whole bool) {
+	switch kind := j.doc.Nodes[c].Kind; {
+	case f.object != nil && kind == strictjson.Object:
+		stored := uint32(none)
+		if !whole {
+			stored = before.object(j, c)
+		}
+		j.enter(f)
+		j.missing(f.object, c, stored, whole)
+		j.leave(f)
+	case f.items != nil && kind == strictjson.Array:
+		j.enter(f)
+		j.elements(f.items, c, func(e uint32) { j.missingIn(f.items, e, before, true) })
+		j.leave(f)
+	}
+}
+
+// enter and leave stand around what is inside a value of f. Items add nothing:
+// the element's index is there already.
+func (j *judge) enter(f *field) {
+	if f.name != "" {
+		j.path = append(j.path, frame{field: f})
+	}
+}
+
+func (j *judge) leave(f *field) {
+	if f.name != "" {
+		j.path = j.path[:len(j.path)-1]
+	}
+}
+
+// report notes a violation by the current value of field f.
+func (j *judge) report(f *field, code Code, message string) {
+	if len(j.violations) == maxViolations {
+		j.more++
+		return
+	}
+	p := j.appendPath(nil)
+	if f.name != "" {
+		p = strictjson.AppendPointer(p, []byte(f.name))
+	}
+	j.violations = append(j.violations, Violation{string(p), code, message})
+}
+
+// reportMember notes a violation by member c, which is not declared.
+func (j *judge) reportMember(c uint32, code Code, message string) {
+	if len(j.violations) == maxViolations {
+		j.more++
+		return
+	}
+	p := append(j.appendPath(nil), '/')
+	p = appendClientName(p, j.doc.AppendName(nil, c))
+	j.violations = append(j.violations, Violation{string(p), code, message})
+}
+
+// droppedPointers returns the pointers of the unknown fields that are dropped; they
+// share one string.
+func (j *judge) droppedPointers() []string {
+	if len(j.droppedEnd) == 0 {
+		return nil
+	}
+	all, from := string(j.dropped), 0
+	list := make([]string, len(j.droppedEnd))
+	for i, end := range j.droppedEnd {
+		list[i], from = all[from:end], end
+	}
+	return list
+}
+
+// appendPath appends the pointer of the current container. Names that a client
+// made up end in an ellipsis when the pointer gets too long.
+func (j *judge) appendPath(dst []byte) []byte {
+	start := len(dst)
+	for _, f := range j.path {
+		switch {
+		case f.field != nil:
+			dst = strictjson.AppendPointer(dst, []byte(f.field.name))
+		case f.index >= 0:
+			dst = strconv.AppendInt(append(dst, '/'), int64(f.index), 10)
+		case len(dst)-start > maxShownPath:
+			return append(dst, "/…"...)
+		default:
+			dst = appendClientName(append(dst, '/'), j.doc.AppendName(nil, uint32(-1-f.index)))
+		}
+	}
+	return dst
+}

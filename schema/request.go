@@ -1,0 +1,343 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"example.com/resourcekit/internal/jsonmerge"
+	"example.com/resourcekit/internal/strictjson"
+)
+
+// ErrInvalid is returned for an option that is none of its type's constants.
+var ErrInvalid = errors.New("schema: invalid option")
+
+// UnknownFields is the policy for unknown fields.
+type UnknownFields int
+
+// The policies for unknown fields.
+const (
+	// RejectUnknown makes each unknown field a violation, with the nearest
+	// declared name when there is one that is close.
+	RejectUnknown UnknownFields = iota
+	// IgnoreUnknown drops unknown fields and reports them in Document.Dropped.
+	IgnoreUnknown
+)
+
+// Nulls is the policy for a null that stands where a field could. Nulls inside
+// arrays are values under every policy, and a null on an unknown field is an
+// unknown field.
+type Nulls int
+
+// The policies for nulls.
+const (
+	// DeleteNulls makes null delete the field (RFC 7396, section 2): a
+	// violation if the field is required, no effect if it is absent. A null
+	// also deletes a stored field that is not declared.
+	DeleteNulls Nulls = iota
+	// RejectNulls makes each null a violation.
+	RejectNulls
+	// IgnoreNulls takes nulls out of the request, for clients that send null
+	// for what they have not set.
+	IgnoreNulls
+)
+
+// ReadOptions are the policies of one request. A nil *ReadOptions is the zero
+// value.
+type ReadOptions struct {
+	UnknownFields UnknownFields // RejectUnknown unless set
+	Nulls         Nulls         // DeleteNulls unless set
+	// RequireComplete demands every required field in the request itself,
+	// whatever is stored.
+	RequireComplete bool
+	// ExternalID, if not empty, is the id of the resource that is to be
+	// changed. A request that carries another one is in violation.
+	ExternalID string
+}
+
+// Validate returns [ErrInvalid] for a policy that is none of the constants.
+func (o *ReadOptions) Validate() error {
+	switch {
+	case o == nil:
+	case o.UnknownFields < RejectUnknown || o.UnknownFields > IgnoreUnknown:
+		return fmt.Errorf("%w: UnknownFields(%d)", ErrInvalid, o.UnknownFields)
+	case o.Nulls < DeleteNulls || o.Nulls > IgnoreNulls:
+		return fmt.Errorf("%w: Nulls(%d)", ErrInvalid, o.Nulls)
+	}
+	return nil
+}
+
+// Validate reports whether doc is a complete and valid document: what an insert
+// under RejectUnknown and DeleteNulls would take. When it is, Validate allocates
+// nothing but pooled working memory.
+//
+// The error is a [*SyntaxError] or a [*ValidationError] that holds every
+// violation.
+func (s *Schema) Validate(doc []byte) error {
+	w := getWorkspace()
+	defer w.put()
+	if err := parseRequest(&w.result, doc); err != nil {
+		return err
+	}
+	w.judge.doc = &w.result
+	return w.judge.document(s.root)
+}
+
+// parseRequest reads a request into d: an object.
+func parseRequest(d *strictjson.Doc, src []byte) error {
+	if err := d.Parse(src, strictjson.MaxDepth); err != nil {
+		offset, reason := syntax(err)
+		return &SyntaxError{Offset: offset, Reason: reason}
+	}
+	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
+		return &ValidationError{Violations: []Violation{{"", CodeType, "want object, found " + kind.String()}}}
+	}
+	return nil
+}
+
+// syntax takes apart what Parse returned.
+func syntax(err error) (offset int, reason string) {
+	var s *strictjson.SyntaxError
+	if errors.As(err, &s) {
+		return s.Offset, s.Reason
+	}
+	return 0, err.Error()
+}
+
+// A Request is a document or merge patch that has been read, with the policies
+// that it is judged by. It refers to the bytes that it was read from, which must
+// not change while it is in use. It is not safe for concurrent use. Make one with
+// [Schema.Read].
+type Request struct {
+	schema *Schema
+	opts   ReadOptions
+	src    []byte
+	id     string
+	marked bool // nodes may have marks of an Apply before
+
+	// The parsed text is in doc, or in nodes after Shrink, or has to be made again
+	// from src.
+	doc    *strictjson.Doc
+	nodes  []strictjson.Node
+	blanks bool
+}
+
+// Read reads a request: a whole new document, or a merge patch (RFC 7396) for
+// what is stored. It is judged by [Request.Apply], once that is known. opts may
+// be nil. Call Close when the request is not needed any more.
+//
+// The error is a [*SyntaxError], a [*ValidationError] when the request is not an
+// object, or [ErrInvalid].
+func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
+	r := Request{schema: s, src: request}
+	if err := opts.Validate(); err != nil {
+		return Request{}, err
+	}
+	if opts != nil {
+		r.opts = *opts
+	}
+	r.doc = strictjson.Get()
+	if err := parseRequest(r.doc, request); err != nil {
+		r.Close()
+		return Request{}, err
+	}
+	if c, ok := r.doc.Find(0, s.id.hash, s.id.name); ok && r.doc.Nodes[c].Kind == strictjson.String {
+		id := r.doc.Text(c)
+		if id = id[1 : len(id)-1]; r.doc.Nodes[c].Escaped {
+			id = r.doc.AppendString(nil, c)
+		}
+		if code, _ := judgeExternalID(id, r.opts.ExternalID); code == "" {
+			r.id = string(id)
+		}
+	}
+	return r, nil
+}
+
+// ExternalID returns the external id that the request carries, decoded. It is
+// false when the request has none that is valid; if it has to have one, Apply
+// says why.
+func (r *Request) ExternalID() (id string, ok bool) { return r.id, r.id != "" }
+
+// Close gives the request's memory back. The request must not be used
+// afterwards, and what it returned may.
+func (r *Request) Close() {
+	if r.doc != nil {
+		strictjson.Put(r.doc)
+	}
+	*r = Request{}
+}
+
+// maxShrunk is how large the parsed form of a shrunk request may be, as a multiple
+// of its text.
+const maxShrunk = 2
+
+// Shrink bounds the memory of a request that has to wait: afterwards it takes, with
+// its text, at most three times the size of its text and some hundred bytes. A
+// request of many small values is read again when it is applied.
+func (r *Request) Shrink() {
+	if r.doc == nil {
+		return
+	}
+	if len(r.doc.Nodes)*strictjson.NodeSize <= maxShrunk*len(r.src) {
+		r.nodes, r.blanks = slices.Clone(r.doc.Nodes), r.doc.Blanks
+	}
+	strictjson.Put(r.doc)
+	r.doc = nil
+}
+
+// load returns the parsed request, without marks, and what to call afterwards.
+func (r *Request) load() (d *strictjson.Doc, err error) {
+	if r.doc == nil {
+		r.doc = strictjson.Get()
+		if r.nodes == nil {
+			return r.doc, parseRequest(r.doc, r.src)
+		}
+		r.doc.Load(r.src, r.nodes, r.blanks)
+	}
+	if r.marked {
+		r.doc.Unmark()
+	}
+	r.marked = true
+	return r.doc, nil
+}
+
+// A Document is what a request without violations makes of a stored document.
+type Document struct {
+	// Stored is what to store: the merged document with its defaults filled in.
+	// It is the stored document itself if the request does not change it.
+	Stored []byte
+	// Shown is Stored as a reader sees it, as [Schema.Show] returns it: the same
+	// slice as Stored if there is no difference.
+	Shown []byte
+	// Changed reports whether the request changes anything. Defaults that are
+	// absent from the stored document do not count: [Schema.Show] fills them in.
+	Changed bool
+	// Dropped are the JSON Pointers (RFC 6901) of the unknown fields that were
+	// dropped, in the order of the request, with exact names.
+	Dropped []string
+}
+
+// Check judges the request as an insert, as Apply(nil) does, and makes no
+// document.
+func (r *Request) Check() error {
+	d, err := r.load()
+	if err != nil {
+		return err
+	}
+	w := getWorkspace()
+	defer w.put()
+	w.judge.doc, w.judge.opts = d, r.opts
+	return w.judge.document(r.schema.root)
+}
+
+// Apply judges the request beside the stored document and returns what it makes
+// of it by the rules of RFC 7396. stored is nil or empty if there is none, as on an
+// insert. Apply may be called again, with other documents, as in a loop that
+// retries.
+//
+// The error is a [*ValidationError] that holds every violation, in the order of
+// the request, and then the missing fields in the order of the schema; or a
+// [*CorruptError] when stored is not a JSON object. A request in violation is
+// never merged.
+//
+// An update allocates its result, one slice, and otherwise only pooled working
+// memory, if there is nothing to fill, to hide or to report.
+func (r *Request) Apply(stored []byte) (Document, error) {
+	if r.schema == nil {
+		return Document{}, errors.New("schema: Apply of a request that was not read")
+	}
+	d, err := r.load()
+	if err != nil {
+		return Document{}, err // not reached while the caller leaves the text alone
+	}
+	w := getWorkspace()
+	defer w.put()
+	w.judge.doc, w.judge.opts = d, r.opts
+	if len(stored) > 0 {
+		if err := parseStored(&w.stored, stored); err != nil {
+			return Document{}, err
+		}
+		w.judge.stored = &w.stored
+	}
+	if err := w.judge.document(r.schema.root); err != nil {
+		return Document{}, err
+	}
+	doc := Document{Dropped: w.judge.droppedPointers()}
+	merged, changed := w.merge(len(r.src) + len(stored))
+	if !changed {
+		doc.Stored, doc.Shown = stored, w.show(r.schema.root, &w.stored)
+		return doc, nil
+	}
+	doc.Changed = true
+	if err := parseStored(&w.result, merged); err != nil {
+		return Document{}, err // not reached: a merge of two objects is one
+	}
+	w.view.look(r.schema.root, &w.result)
+	switch {
+	case w.view.unfilled:
+		doc.Stored = w.view.append(make([]byte, 0, len(merged)+64), r.schema.root, 0, false)
+	case cap(merged) > maxPooled && len(merged) >= cap(merged)-cap(merged)/4:
+		doc.Stored, w.buffer = merged, nil
+	default:
+		doc.Stored = make([]byte, len(merged))
+		copy(doc.Stored, merged)
+	}
+	doc.Shown = doc.Stored
+	if w.view.hidden > 0 {
+		doc.Shown = w.view.append(make([]byte, 0, len(doc.Stored)), r.schema.root, 0, true)
+	}
+	return doc, nil
+}
+
+// A workspace is the working memory of one call.
+type workspace struct {
+	judge          judge
+	view           view
+	stored, result strictjson.Doc
+	buffer         []byte // of merge
+}
+
+var workspaces = sync.Pool{New: func() any { return new(workspace) }}
+
+// maxPooled bounds what a pooled workspace may keep of its scratch memory, in
+// bytes or elements.
+const maxPooled = 1 << 16
+
+func getWorkspace() *workspace { return workspaces.Get().(*workspace) }
+
+func (w *workspace) put() {
+	if cap(w.buffer) > maxPooled {
+		w.buffer = nil
+	}
+	if max(cap(w.judge.at), cap(w.judge.scratch), cap(w.view.at)) > maxPooled {
+		return
+	}
+	w.judge.reset()
+	w.view.doc = nil
+	w.stored.Reset()
+	w.result.Reset()
+	workspaces.Put(w)
+}
+
+// merge returns the stored document changed by the request, in w.buffer, and
+// whether it is another one. It has at most size bytes.
+func (w *workspace) merge(size int) (merged []byte, changed bool) {
+	if size > maxPooled {
+		w.buffer = make([]byte, 0, size)
+	}
+	w.buffer, changed = jsonmerge.Append(w.buffer[:0], w.judge.stored, w.judge.doc)
+	return w.buffer, changed
+}
+
+// parseStored reads a document that should be in order.
+func parseStored(d *strictjson.Doc, src []byte) error {
+	if err := d.Parse(src, strictjson.MaxDepth); err != nil {
+		offset, reason := syntax(err)
+		return &CorruptError{Offset: offset, Reason: reason}
+	}
+	if n := &d.Nodes[0]; n.Kind != strictjson.Object {
+		return &CorruptError{Offset: int(n.Start), Reason: "want object, found " + n.Kind.String()}
+	}
+	return nil
+}
