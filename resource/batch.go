@@ -185,10 +185,11 @@ type batch struct {
 
 // A group is the items of one external id.
 type group struct {
-	key       storage.Key
-	items     []int          // positions, in their order
-	old, next storage.Record // around its items; Revision 0 is absent
-	keeping   int            // how many items come before the first that changes something
+	key     storage.Key
+	items   []int           // positions, in their order
+	keeping int             // how many items come before the first that changes something
+	outcome Outcome         // of all of them together
+	before  *storage.Record // what they were applied to, for the feed
 }
 
 // pending is the revision of a record that a batch has made and not stored yet.
@@ -334,25 +335,27 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 		defer unlock()
 	}
 	results, err := storage.UpdateMany(ctx, b.c.store, keys, func(i int, old storage.Record) (storage.Record, error) {
-		err := b.fold(&groups[i], old)
-		return groups[i].next, err
+		return b.fold(&groups[i], old)
 	})
 	if err != nil {
 		return err
 	}
 	for i := range groups {
-		g := &groups[i]
+		g, rec := &groups[i], results[i].Record
 		if err := results[i].Err; err != nil {
-			if results[i].Record.Key != g.key { // the items were not judged by what is stored
+			if rec.Key != g.key { // the items were not judged by what is stored
 				g.keeping = 0
 			}
 			b.failWrites(g, err)
 			continue
 		}
-		if g.next.Revision != 0 {
-			g.next.Revision = results[i].Record.Revision
+		if g.outcome == Deleted {
+			rec = storage.Record{Key: g.key}
 		}
-		b.settle(g)
+		if g.outcome != Unchanged && b.c.feed != nil {
+			b.c.feed.add(b.c.schema, *g.before, rec)
+		}
+		b.settle(g, rec.Revision)
 	}
 	return nil
 }
@@ -362,12 +365,15 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 const maxFolded = 64 << 20
 
 // fold applies the items of a group to a record, each to what the one before it
-// made, and says in b.items what became of them. The error is storage.ErrNoChange
-// when nothing is to be written, and storage.ErrDelete when the record is to be
-// deleted; else g.next is to be put.
-func (b *batch) fold(g *group, old storage.Record) error {
+// made, and says in b.items what became of them. It returns the record to put, or
+// storage.ErrNoChange or storage.ErrDelete.
+func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
 	current, size := old, 0
-	g.keeping = len(g.items)
+	g.keeping, g.outcome = len(g.items), Unchanged
+	if b.c.feed != nil {
+		g.before = &storage.Record{}
+		*g.before = old
+	}
 	for k, i := range g.items {
 		if size > maxFolded {
 			b.items[i] = ItemResult{Err: opError(b.op, g.key, fmt.Errorf("%w: the states of one resource are too large together", ErrBatchSize))}
@@ -397,29 +403,20 @@ func (b *batch) fold(g *group, old storage.Record) error {
 		}
 		b.items[i] = ItemResult{Result: result}
 	}
-	g.old, g.next = old, current
 	switch {
-	case b.dryRun:
-		g.next = old
-		return storage.ErrNoChange
-	case current.Revision == old.Revision:
-		return storage.ErrNoChange
+	case b.dryRun, current.Revision == old.Revision:
+		return old, storage.ErrNoChange
 	case current.Revision == 0:
-		return storage.ErrDelete
+		g.outcome = Deleted
+		return old, storage.ErrDelete
 	}
-	return nil
+	g.outcome = Updated
+	return current, nil
 }
 
-// settle gives the items of a group the revision that the record has now. A
-// state that was replaced within the batch has none.
-func (b *batch) settle(g *group) {
-	if g.next.Revision != g.old.Revision {
-		b.c.feed.add(b.c.schema, g.old, g.next)
-	}
-	b.setRevision(g, g.next.Revision)
-}
-
-func (b *batch) setRevision(g *group, rev storage.Revision) {
+// settle gives the items of a group the revision that the record has now. A state
+// that was replaced within the batch has none.
+func (b *batch) settle(g *group, rev storage.Revision) {
 	replaced := false
 	for _, i := range slices.Backward(g.items) {
 		item := &b.items[i]

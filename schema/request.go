@@ -169,17 +169,20 @@ func (r *Request) Close() {
 }
 
 // maxShrunk is how large the parsed form of a shrunk request may be, as a multiple
-// of its text.
-const maxShrunk = 2
+// of its text, and beside that in bytes.
+const (
+	maxShrunk     = 2
+	alwaysAllowed = 512
+)
 
 // Shrink bounds the memory of a request that has to wait: afterwards it takes, with
-// its text, at most three times the size of its text and some hundred bytes. A
-// request of many small values is read again when it is applied.
+// its text, at most three times the size of its text and 1 KiB. A large request of
+// many small values is read again when it is applied.
 func (r *Request) Shrink() {
 	if r.doc == nil {
 		return
 	}
-	if len(r.doc.Nodes)*strictjson.NodeSize <= maxShrunk*len(r.src) {
+	if len(r.doc.Nodes)*strictjson.NodeSize <= maxShrunk*len(r.src)+alwaysAllowed {
 		r.nodes, r.blanks = slices.Clone(r.doc.Nodes), r.doc.Blanks
 	}
 	strictjson.Put(r.doc)

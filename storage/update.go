@@ -136,21 +136,22 @@ func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old
 	if err := ctx.Err(); err != nil {
 		return nil, &OpError{Op: "update many", Err: err}
 	}
-	results := make([]UpdateResult, len(keys))
 	left := make([]int, len(keys)) // positions of the keys that are not settled
 	for i := range left {
 		left[i] = i
 	}
-	if _, ok := store.(BatchStore); ok {
-		u := updates{store: store, keys: keys, fn: fn, results: results}
+	u := updates{store: store, keys: keys, fn: fn}
+	if _, ok := store.(BatchStore); !ok {
+		u.results = make([]UpdateResult, len(keys))
+	} else {
 		for round := 0; round < updateRounds && len(left) > 0; round++ {
 			left = u.round(ctx, left, round == 0)
 		}
 	}
 	for _, i := range left {
-		results[i].Record, results[i].Err = update(ctx, store, keys[i], func(old Record) (Record, error) { return fn(i, old) })
+		u.results[i].Record, u.results[i].Err = update(ctx, store, keys[i], func(old Record) (Record, error) { return fn(i, old) })
 	}
-	return results, nil
+	return u.results, nil
 }
 
 // updates is one UpdateMany.
@@ -158,13 +159,16 @@ type updates struct {
 	store   Store
 	keys    []Key
 	fn      func(i int, old Record) (Record, error)
-	results []UpdateResult
+	results []UpdateResult // made after the first read, which takes as much memory
 }
 
 // round reads the records at the positions, swaps what changes, and returns the
 // positions that are not settled by that, in their order.
 func (u *updates) round(ctx context.Context, positions []int, first bool) (left []int) {
 	records, recalled, err := u.read(ctx, positions, first)
+	if first {
+		u.results = make([]UpdateResult, len(u.keys))
+	}
 	if err != nil {
 		for _, i := range positions {
 			u.results[i] = UpdateResult{Err: updateError(u.keys[i], err)}
@@ -238,7 +242,12 @@ func (u *updates) round(ctx context.Context, positions []int, first bool) (left 
 // read returns the records at the positions, and which of them were recalled: in
 // the first round those that the store recalls are not read.
 func (u *updates) read(ctx context.Context, positions []int, first bool) (records []Record, recalled []bool, err error) {
-	records, recalled = make([]Record, len(positions)), make([]bool, len(positions))
+	recalled = make([]bool, len(positions))
+	if _, ok := u.store.(Recaller); !ok && first {
+		records, err = GetMany(ctx, u.store, u.keys)
+		return records, recalled, err
+	}
+	records = make([]Record, len(positions))
 	keys, places := make([]Key, 0, len(positions)), make([]int, 0, len(positions))
 	for n, i := range positions {
 		if first {

@@ -1,0 +1,194 @@
+package resource_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"example.com/resourcekit/internal/strictjson"
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// reads counts how often the texts are parsed while fn runs, by what they hold: the
+// request has a marker of its own, and so has the stored document.
+func reads(t *testing.T, fn func()) (request, stored, merged int) {
+	t.Helper()
+	strictjson.OnParse = func(src []byte) {
+		if len(src) == 0 || src[0] != '{' {
+			return // the value of a filter
+		}
+		switch hasRequest, hasStored := bytes.Contains(src, []byte("REQUEST")), bytes.Contains(src, []byte("STORED")); {
+		case hasRequest && hasStored:
+			merged++
+		case hasRequest:
+			request++
+		case hasStored:
+			stored++
+		default:
+			t.Errorf("another text was read: %s", src)
+		}
+	}
+	defer func() { strictjson.OnParse = nil }()
+	fn()
+	return request, stored, merged
+}
+
+// TestEveryDocumentIsReadOnce: a write reads the request once, and what is stored
+// and what is merged at most once; a list reads each record once.
+func TestEveryDocumentIsReadOnce(t *testing.T) {
+	type counts struct{ request, stored, merged int }
+	old := cust(`,"email":"e","customerDetailUrl":"STORED","smsOptOut":true,"emailOptOut":false`)
+	for _, tt := range []struct {
+		name    string
+		stored  string // "" for none
+		request string // REQUEST is somewhere in it
+		opts    *resource.CreateOptions
+		want    counts
+		outcome string // or the class of the error
+	}{
+		{"created", "", cust(`,"phone":"REQUEST"`), nil, counts{1, 0, 0}, "created"},
+		{"changed", old, `{"customerId":"c-1","phone":"REQUEST"}`, nil, counts{1, 1, 1}, "updated"},
+		{"unchanged", strings.Replace(old, "STORED", "STORED REQUEST", 1), `{"customerId":"c-1","customerDetailUrl":"STORED REQUEST"}`, nil, counts{0, 0, 2}, "unchanged"},
+		{"null deletes", old, `{"customerId":"c-1","email":null,"phone":"REQUEST"}`, nil, counts{1, 1, 1}, "updated"},
+		{"unknown dropped", old, `{"customerId":"c-1","x":1,"phone":"REQUEST"}`, &resource.CreateOptions{UnknownFields: schema.IgnoreUnknown}, counts{1, 1, 1}, "updated"},
+		{"violation", old, `{"customerId":"c-1","x":"REQUEST"}`, nil, counts{1, 1, 0}, "invalid"},
+		{"required null", old, `{"customerId":"c-1","phone":"REQUEST","firstName":null}`, nil, counts{1, 1, 0}, "invalid"},
+		{"no id", old, `{"phone":"REQUEST"}`, nil, counts{1, 0, 0}, "invalid"},
+		{"not JSON", old, `{"customerId":"c-1","phone":"REQUEST"`, nil, counts{1, 0, 0}, "invalid"},
+		{"null resets a default", strings.Replace(old, `"smsOptOut":true`, `"smsOptOut":false`, 1), `{"customerId":"c-1","smsOptOut":null,"phone":"REQUEST"}`, nil, counts{1, 1, 1}, "updated"},
+		{"null resets what is the default", old, `{"customerId":"c-1","smsOptOut":null,"phone":"REQUEST"}`, nil, counts{1, 1, 1}, "updated"},
+		{"dry run", old, `{"customerId":"c-1","phone":"REQUEST"}`, &resource.CreateOptions{DryRun: true}, counts{1, 1, 1}, "updated"},
+		{"reject, exists", old, cust(`,"phone":"REQUEST"`), &reject, counts{1, 0, 0}, "exists"},
+		{"reject, created", "", cust(`,"phone":"REQUEST"`), &reject, counts{1, 0, 0}, "created"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, way := range []struct {
+				name   string
+				create func(*resource.Collection) (*resource.Result, error)
+			}{
+				{"Create", func(c *resource.Collection) (*resource.Result, error) {
+					return c.Create(ctx, tenant, []byte(tt.request), tt.opts)
+				}},
+				{"CreateBatch", func(c *resource.Collection) (*resource.Result, error) {
+					res, err := c.CreateBatch(ctx, tenant, [][]byte{[]byte(tt.request)}, tt.opts)
+					require.NoError(t, err)
+					return res.Items[0].Result, res.Items[0].Err
+				}},
+			} {
+				c, store := customers(t)
+				if tt.stored != "" {
+					put(t, store, customerKey("c-1"), tt.stored)
+				}
+				var res *resource.Result
+				var err error
+				var got counts
+				got.request, got.stored, got.merged = reads(t, func() { res, err = way.create(c) })
+				outcome := resource.ErrorClass(err)
+				if err == nil {
+					outcome = res.Outcome.String()
+				}
+				assert.Equal(t, tt.outcome, outcome, "%s: %v", way.name, err)
+				want := tt.want
+				if tt.outcome == "created" {
+					want.request++ // as what it is merged to: nothing is stored
+				}
+				assert.Equal(t, want, got, way.name)
+			}
+		})
+	}
+}
+
+// TestEveryRecordIsReadOnce: also in a list with a filter, whether it matches or not.
+func TestEveryRecordIsReadOnce(t *testing.T) {
+	c, store := customers(t)
+	for i := range 10 {
+		id := fmt.Sprintf("c-%d", i)
+		put(t, store, customerKey(id), strings.Replace(cust(fmt.Sprintf(`,"email":"STORED %d"`, i%2)), "c-1", id, 1))
+	}
+	for _, filter := range [][]schema.Equals{nil, {{Field: "email", Value: "STORED 1"}, {Field: "smsOptOut", Value: true}}} {
+		_, stored, _ := reads(t, func() {
+			page, err := c.List(ctx, tenant, &resource.ListOptions{Filter: filter})
+			require.NoError(t, err)
+			assert.Len(t, page.Resources, 10/(1+len(filter)/2))
+		})
+		assert.Equal(t, 10, stored)
+	}
+}
+
+// TestInvalidIsNeverMerged: nothing that a request in violation would have made is
+// ever put together, with whatever is stored.
+func TestInvalidIsNeverMerged(t *testing.T) {
+	c := open(t, schema.Customers(), memory.New(), nil)
+	create(t, c, cust(`,"email":"STORED"`))
+	for _, patch := range []string{`{"x":"REQUEST"}`, `{"firstName":null,"phone":"REQUEST"}`, `{"customerId":"REQUEST"}`, `{"phone":["REQUEST"]}`} {
+		request, stored, merged := reads(t, func() {
+			_, err := c.Patch(ctx, tenant, "c-1", []byte(patch), nil)
+			var invalid *schema.ValidationError
+			require.ErrorAs(t, err, &invalid)
+		})
+		assert.Equal(t, [3]int{1, 1, 0}, [3]int{request, stored, merged}, patch)
+	}
+}
+
+// batchProbe looks at the memory that a batch holds when it asks for the records.
+type batchProbe struct {
+	storage.Store
+	held int
+}
+
+func (p *batchProbe) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	p.held = heap()
+	return nil, storage.ErrUnavailable
+}
+
+func (p *batchProbe) PutMany(context.Context, []storage.PutOp) ([]storage.PutResult, error) {
+	return nil, storage.ErrUnavailable
+}
+
+func heap() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what is in pools is gone after the second
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// TestBatchMemory: a batch holds at most four times the bytes of its requests, which
+// are among them; so do requests that are much larger once they are parsed.
+func TestBatchMemory(t *testing.T) {
+	s := schema.MustCompile(schema.Definition{ID: schema.Customers().ID(), Name: "things", ExternalID: "id", Fields: []schema.Field{
+		{Name: "id", Type: schema.String, Required: true}, {Name: "list", Type: schema.Array}, {Name: "a", Type: schema.String}, {Name: "b", Type: schema.String},
+		{Name: "c", Type: schema.Object, Fields: []schema.Field{{Name: "d", Type: schema.String}}},
+	}})
+	for name, more := range map[string]string{
+		"usual":        `"a":"` + strings.Repeat("x", 140) + `","b":"` + strings.Repeat("y", 140) + `","c":{"d":"z"}`,
+		"many values":  `"list":[0` + strings.Repeat(",0", 5000) + `]`,
+		"large string": `"a":"` + strings.Repeat("x", 20_000) + `"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			documents, size := make([][]byte, 1000), 0
+			for i := range documents {
+				documents[i] = fmt.Appendf(nil, `{"id":"%d",%s}`, i, more)
+				size += len(documents[i])
+			}
+			probe := &batchProbe{Store: memory.New()}
+			c := open(t, s, probe, nil)
+			before := heap()
+			_, err := c.CreateBatch(ctx, tenant, documents, nil)
+			require.NoError(t, err)
+			held := size + probe.held - before
+			t.Logf("%d bytes of requests, %.1f times that held", size, float64(held)/float64(size))
+			assert.Less(t, held, 4*size)
+			runtime.KeepAlive(documents)
+		})
+	}
+}
