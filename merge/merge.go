@@ -74,14 +74,14 @@ func Append(dst, target, patch []byte) ([]byte, error) {
 
 // append is Append.
 func (m *merger) append(dst, target, patch []byte) ([]byte, error) {
-	if err := parse(&m.patch, patch, "patch"); err != nil {
+	if err := m.parse(&m.patch, patch, "patch"); err != nil {
 		return dst, err
 	}
 	if len(target) == 0 {
 		dst, _ = jsonmerge.Append(dst, nil, &m.patch)
 		return dst, nil
 	}
-	if err := parse(&m.target, target, "target"); err != nil {
+	if err := m.parse(&m.target, target, "target"); err != nil {
 		return dst, err
 	}
 	dst, _ = jsonmerge.Append(dst, &m.target, &m.patch)
@@ -99,10 +99,10 @@ func (m *merger) put() {
 
 // parse reads text into d and names the input in the error.
 func parse(d *strictjson.Doc, text []byte, input string) error {
-	err := d.Parse(text, MaxDepth)
-	if err == nil {
-		return nil
-	}
+	return syntaxError(d.Parse(text, MaxDepth), input)
+}
+
+func syntaxError(err error, input string) error {
 	if e, ok := err.(*strictjson.SyntaxError); ok {
 		return &SyntaxError{Input: input, Offset: e.Offset, Reason: e.Reason}
 	}
@@ -112,5 +112,10 @@ func parse(d *strictjson.Doc, text []byte, input string) error {
 // A merger holds the two inputs of one merge.
 type merger struct {
 	target, patch strictjson.Doc
+	learner       strictjson.Learner
 	buffer        []byte // of Patch
+}
+
+func (m *merger) parse(d *strictjson.Doc, text []byte, input string) error {
+	return syntaxError(m.learner.Parse(d, text, MaxDepth), input)
 }

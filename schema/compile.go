@@ -119,7 +119,11 @@ func Compile(def Definition) (*Schema, error) {
 	if len(c.mistakes) > 0 {
 		return nil, &DefinitionError{Name: def.Name, Mistakes: c.mistakes}
 	}
-	return &Schema{def: copyDefinition(def), root: root, id: id}, nil
+	names := make([]string, len(root.fields))
+	for i := range root.fields {
+		names[i] = root.fields[i].name
+	}
+	return &Schema{def: copyDefinition(def), root: root, id: id, names: strictjson.NewNames(names)}, nil
 }
 
 // MustCompile is Compile for variables of a package: it panics when def has a
@@ -395,11 +399,11 @@ func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 	}
 	w := getWorkspace()
 	defer w.put()
-	if err := w.result.Parse(raw, strictjson.MaxDepth-p.depth); err != nil {
+	if err := w.merged.Parse(raw, strictjson.MaxDepth-p.depth); err != nil {
 		offset, reason := syntax(err)
 		return nil, fmt.Errorf("want strict JSON: %s at offset %d", reason, offset)
 	}
-	w.judge.doc = &w.result
+	w.judge.doc = &w.merged
 	nothing := storedObject{node: none}
 	w.judge.value(f, 0, &nothing, true)
 	w.judge.missingIn(f, 0, &nothing, true)
@@ -407,11 +411,11 @@ func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 		return nil, wrongValue{w.judge.violations[0]}
 	}
 	if f.object != nil {
-		if w.view.look(f.object, &w.result); w.view.unfilled {
+		if w.view.look(f.object, &w.merged); w.view.unfilled {
 			return nil, errors.New("a field that has a default itself is absent in it")
 		}
 	}
-	if w.result.Blanks {
+	if w.merged.Blanks {
 		raw = strictjson.AppendCompact(nil, raw)
 	}
 	return raw, nil

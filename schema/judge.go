@@ -20,6 +20,10 @@ type judge struct {
 	path       []frame // the containers around the current member
 	omitted    int     // nodes that are marked as such
 	lacking    bool    // some object lacks required fields
+	nulls      bool    // some field is null
+	resets     bool    // a null resets a default
+	nested     bool    // there are values in which objects are declared
+	opens      bool    // there are objects that declare no fields
 	violations []Violation
 	more       int    // violations that are not kept
 	dropped    []byte // the pointers, one after another
@@ -117,6 +121,7 @@ func (j *judge) object(o *object, node, stored uint32, whole bool) {
 			j.omit(c)
 			continue
 		default:
+			j.nulls = true
 			j.null(f, c, &before)
 		}
 		if f.required {
@@ -139,6 +144,8 @@ func (j *judge) null(f *field, c uint32, before *storedObject) {
 		// It resets the field. One that has its default already stays where it is.
 		if old := before.find(j, c); old != 0 && jsonmerge.Equal(f.def, 0, j.stored, old) {
 			j.omit(c)
+		} else {
+			j.resets = true
 		}
 	}
 }
@@ -147,6 +154,7 @@ func (j *judge) null(f *field, c uint32, before *storedObject) {
 func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 	n := &j.doc.Nodes[c]
 	omitted := j.omitted
+	j.nested = j.nested || f.nested
 	switch {
 	case n.Kind == strictjson.Object && f.object != nil:
 		stored := uint32(none)
@@ -157,6 +165,7 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 		j.object(f.object, c, stored, whole)
 		j.leave(f)
 	case n.Kind == strictjson.Object && f.typ == Object:
+		j.opens = true
 		if !whole && j.opts.Nulls != DeleteNulls {
 			j.enter(f)
 			j.open(c)
@@ -284,6 +293,7 @@ func (j *judge) undeclared(o *object, c uint32, before *storedObject, whole bool
 	null := j.doc.Nodes[c].Kind == strictjson.Null && !whole && j.opts.Nulls == DeleteNulls
 	switch {
 	case null && before.find(j, c) != 0: // the deletion of a stored field
+		j.nulls = true
 	case j.opts.UnknownFields == IgnoreUnknown:
 		j.omit(c)
 		j.dropped = j.appendPath(j.dropped)

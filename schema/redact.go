@@ -17,7 +17,7 @@ const Redacted = "[redacted]"
 func (s *Schema) Redact(document []byte) ([]byte, error) {
 	d := strictjson.Get()
 	defer strictjson.Put(d)
-	if err := parseStored(d, document); err != nil {
+	if err := s.parseStored(d, document); err != nil {
 		return nil, err
 	}
 	return appendRedacted(make([]byte, 0, len(document)), d, 0, &field{typ: Object, object: s.root}), nil

@@ -77,16 +77,16 @@ func (o *ReadOptions) Validate() error {
 func (s *Schema) Validate(doc []byte) error {
 	w := getWorkspace()
 	defer w.put()
-	if err := parseRequest(&w.result, doc); err != nil {
+	if err := s.parseRequest(&w.merged, doc); err != nil {
 		return err
 	}
-	w.judge.doc = &w.result
+	w.judge.doc = &w.merged
 	return w.judge.document(s.root)
 }
 
 // parseRequest reads a request into d: an object.
-func parseRequest(d *strictjson.Doc, src []byte) error {
-	if err := d.Parse(src, strictjson.MaxDepth); err != nil {
+func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
+	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
 		offset, reason := syntax(err)
 		return &SyntaxError{Offset: offset, Reason: reason}
 	}
@@ -138,7 +138,7 @@ func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
 		r.opts = *opts
 	}
 	r.doc = strictjson.Get()
-	if err := parseRequest(r.doc, request); err != nil {
+	if err := s.parseRequest(r.doc, request); err != nil {
 		r.Close()
 		return Request{}, err
 	}
@@ -194,7 +194,7 @@ func (r *Request) load() (d *strictjson.Doc, err error) {
 	if r.doc == nil {
 		r.doc = strictjson.Get()
 		if r.nodes == nil {
-			return r.doc, parseRequest(r.doc, r.src)
+			return r.doc, r.schema.parseRequest(r.doc, r.src)
 		}
 		r.doc.Load(r.src, r.nodes, r.blanks)
 	}
@@ -258,7 +258,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 	defer w.put()
 	w.judge.doc, w.judge.opts = d, r.opts
 	if len(stored) > 0 {
-		if err := parseStored(&w.stored, stored); err != nil {
+		if err := r.schema.parseStored(&w.stored, stored); err != nil {
 			return Document{}, err
 		}
 		w.judge.stored = &w.stored
@@ -267,29 +267,27 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		return Document{}, err
 	}
 	doc := Document{Dropped: w.judge.droppedPointers()}
+	if len(stored) == 0 && !w.judge.nulls && !w.judge.opens && w.judge.omitted == 0 {
+		// A merge would only copy the request.
+		doc.Changed = true
+		doc.Stored, doc.Shown = w.result(r.schema.root, d)
+		return doc, nil
+	}
 	merged, changed := w.merge(len(r.src) + len(stored))
-	if !changed {
+	if doc.Changed = changed; !changed {
 		doc.Stored, doc.Shown = stored, w.show(r.schema.root, &w.stored)
 		return doc, nil
 	}
-	doc.Changed = true
-	if err := parseStored(&w.result, merged); err != nil {
+	if len(stored) > 0 && !w.judge.nested && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
+		// As the stored document was complete, so is what became of it.
+		doc.Stored = w.keep(merged)
+		doc.Shown = doc.Stored
+		return doc, nil
+	}
+	if err := r.schema.parseStored(&w.merged, merged); err != nil {
 		return Document{}, err // not reached: a merge of two objects is one
 	}
-	w.view.look(r.schema.root, &w.result)
-	switch {
-	case w.view.unfilled:
-		doc.Stored = w.view.append(make([]byte, 0, len(merged)+64), r.schema.root, 0, false)
-	case cap(merged) > maxPooled && len(merged) >= cap(merged)-cap(merged)/4:
-		doc.Stored, w.buffer = merged, nil
-	default:
-		doc.Stored = make([]byte, len(merged))
-		copy(doc.Stored, merged)
-	}
-	doc.Shown = doc.Stored
-	if w.view.hidden > 0 {
-		doc.Shown = w.view.append(make([]byte, 0, len(doc.Stored)), r.schema.root, 0, true)
-	}
+	doc.Stored, doc.Shown = w.result(r.schema.root, &w.merged)
 	return doc, nil
 }
 
@@ -297,7 +295,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 type workspace struct {
 	judge          judge
 	view           view
-	stored, result strictjson.Doc
+	stored, merged strictjson.Doc
 	buffer         []byte // of merge
 }
 
@@ -319,7 +317,7 @@ func (w *workspace) put() {
 	w.judge.reset()
 	w.view.doc = nil
 	w.stored.Reset()
-	w.result.Reset()
+	w.merged.Reset()
 	workspaces.Put(w)
 }
 
@@ -333,9 +331,38 @@ func (w *workspace) merge(size int) (merged []byte, changed bool) {
 	return w.buffer, changed
 }
 
+// keep returns the merged document in memory of its own.
+func (w *workspace) keep(merged []byte) []byte {
+	if cap(merged) > maxPooled && len(merged) >= cap(merged)-cap(merged)/4 {
+		w.buffer = nil
+		return merged
+	}
+	kept := make([]byte, len(merged))
+	copy(kept, merged)
+	return kept
+}
+
+// result returns document d with its defaults, and as a reader sees it.
+func (w *workspace) result(root *object, d *strictjson.Doc) (stored, shown []byte) {
+	w.view.look(root, d)
+	switch {
+	case w.view.unfilled:
+		stored = w.view.append(make([]byte, 0, len(d.Src)+64), root, 0, false)
+	case d.Blanks:
+		stored = strictjson.AppendCompact(make([]byte, 0, len(d.Src)), d.Src)
+	default:
+		stored = w.keep(d.Src)
+	}
+	shown = stored
+	if w.view.hidden > 0 {
+		shown = w.view.append(make([]byte, 0, len(stored)), root, 0, true)
+	}
+	return stored, shown
+}
+
 // parseStored reads a document that should be in order.
-func parseStored(d *strictjson.Doc, src []byte) error {
-	if err := d.Parse(src, strictjson.MaxDepth); err != nil {
+func (s *Schema) parseStored(d *strictjson.Doc, src []byte) error {
+	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
 		offset, reason := syntax(err)
 		return &CorruptError{Offset: offset, Reason: reason}
 	}

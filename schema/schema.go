@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"example.com/resourcekit/internal/strictjson"
 )
 
 // A Definition declares a schema. It is plain data; [Compile] judges it.
@@ -118,9 +120,10 @@ const (
 // A Schema is a compiled [Definition]. It is immutable and safe for concurrent
 // use. The zero value is not usable; make one with [Compile].
 type Schema struct {
-	def  Definition
-	root *object
-	id   *field // that of the external id, in root
+	def   Definition
+	root  *object
+	id    *field            // that of the external id, in root
+	names *strictjson.Names // of the root's fields
 }
 
 // ID returns the definition's ID.

@@ -20,7 +20,7 @@ func (s *Schema) Show(stored []byte) ([]byte, error) {
 func (s *Schema) ShowMatching(stored []byte, filter *Filter) (shown []byte, matches bool, err error) {
 	w := getWorkspace()
 	defer w.put()
-	if err := parseStored(&w.stored, stored); err != nil {
+	if err := s.parseStored(&w.stored, stored); err != nil {
 		return nil, false, err
 	}
 	if !filter.holds(&w.stored) {
@@ -31,8 +31,7 @@ func (s *Schema) ShowMatching(stored []byte, filter *Filter) (shown []byte, matc
 
 // show returns document d as a reader sees it.
 func (w *workspace) show(root *object, d *strictjson.Doc) []byte {
-	w.view.look(root, d)
-	if w.view.hidden == 0 && !w.view.unfilled && !d.Blanks {
+	if w.view.complete(root, d) && !d.Blanks {
 		return d.Src
 	}
 	return w.view.append(make([]byte, 0, len(d.Src)), root, 0, true)
@@ -51,6 +50,12 @@ type view struct {
 func (v *view) look(root *object, d *strictjson.Doc) {
 	v.doc, v.hidden, v.unfilled = d, 0, false
 	v.object(root, 0)
+}
+
+// complete reports whether nothing is to be hidden or filled in.
+func (v *view) complete(root *object, d *strictjson.Doc) bool {
+	v.look(root, d)
+	return v.hidden == 0 && !v.unfilled
 }
 
 func (v *view) object(o *object, node uint32) {
@@ -121,7 +126,7 @@ func (v *view) append(dst []byte, o *object, node uint32, shown bool) []byte {
 		case shown:
 			dst = strictjson.AppendValue(dst, d, c)
 		default:
-			dst = append(dst, d.Text(c)...) // compact: the result of a merge
+			dst = appendText(dst, d, c)
 		}
 	}
 	for i := range o.fields {
@@ -134,4 +139,12 @@ func (v *view) append(dst []byte, o *object, node uint32, shown bool) []byte {
 	}
 	v.at = v.at[:base]
 	return append(dst, '}')
+}
+
+// appendText appends node i as it is, compact.
+func appendText(dst []byte, d *strictjson.Doc, i uint32) []byte {
+	if d.Blanks {
+		return strictjson.AppendCompact(dst, d.Text(i))
+	}
+	return append(dst, d.Text(i)...)
 }

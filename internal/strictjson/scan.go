@@ -44,35 +44,48 @@ type frame struct {
 // any violation of the package's rules it returns a *SyntaxError, and the nodes
 // are not to be used. d keeps src, which must not change while d is in use.
 func (d *Doc) Parse(src []byte, depth int) error {
-	src = src[:len(src):len(src)] // one number to check against, not two
 	d.Src, d.Blanks, d.Nodes, d.table = src, false, d.Nodes[:0], d.table[:0]
 	if OnParse != nil {
 		OnParse(src)
 	}
-	if uint64(len(src)) > math.MaxUint32 {
-		return &SyntaxError{0, "the text is longer than 4 GiB"}
+	i, why := 0, ""
+	switch {
+	case uint64(len(src)) > math.MaxUint32:
+		why = "the text is longer than 4 GiB"
+	case len(src) >= 3 && src[0] == 0xEF && src[1] == 0xBB && src[2] == 0xBF:
+		why = "byte order mark"
+	default:
+		if len(src) > 0 && src[0] <= ' ' {
+			i = d.skipBlanks(i)
+		}
+		if i, why = d.parse(i, min(depth, maxDepth)); why == "" && i < len(src) {
+			if i = d.skipBlanks(i); i < len(src) {
+				why = "want nothing behind the value"
+			}
+		}
 	}
-	depth = min(depth, maxDepth)
+	if why != "" {
+		d.Nodes = d.Nodes[:0]
+		return &SyntaxError{i, why}
+	}
+	return nil
+}
+
+// parse reads the value whose first byte is src[i], and appends its nodes. It
+// returns the offset after the value, or that of a fault and what was wrong.
+func (d *Doc) parse(i, depth int) (int, string) {
+	src := d.Src[:len(d.Src):len(d.Src)] // one number to check against, not two
 
 	// The one loop below is a state machine:
 	// value -> closed -> (member -> value | value | closed), see the labels.
 	// What it knows stands in the nodes and frames; only what fits the
 	// machine's registers stands in variables.
 	var (
-		i     int    // the next byte of src
 		n     *Node  // the node of the value that is being read
 		level int    // open containers
 		cur   *frame // the innermost of them
 		why   string
 	)
-	if len(src) >= 3 && src[0] == 0xEF && src[1] == 0xBB && src[2] == 0xBF {
-		why = "byte order mark"
-		goto fail
-	}
-	if i < len(src) && src[i] <= ' ' {
-		i = d.skipBlanks(i)
-	}
-
 element: // src[i] is the first byte of a value without a name
 	n = d.push()
 	n.NameStart, n.NameEnd, n.Hash, n.NameEscaped = 0, 0, 0, false
@@ -170,7 +183,7 @@ value: // src[i] is the first byte of the value of n
 
 closed: // a value ended in front of src[i]
 	if level == 0 {
-		goto finish
+		return i, ""
 	}
 	cur.count++
 	if i+1 < len(src) && src[i] == ',' && src[i+1] == '"' && !cur.array { // no blanks around: the usual case
@@ -269,19 +282,8 @@ closing: // src[i] closes cur
 	cur = &d.stack[level]
 	goto closed
 
-finish:
-	if i < len(src) {
-		i = d.skipBlanks(i)
-	}
-	if i < len(src) {
-		why = "want nothing behind the value"
-		goto fail
-	}
-	return nil
-
 fail:
-	d.Nodes = d.Nodes[:0]
-	return &SyntaxError{i, why}
+	return i, why
 }
 
 // push appends a node. Its fields hold anything: they are written one by one,
@@ -404,9 +406,10 @@ func load(src []byte, i int) uint64 { return binary.LittleEndian.Uint64(src[i : 
 
 // special returns a word whose lowest set bit is the high bit of the first byte
 // of w (in memory order) that is a quote, a backslash, a control character or
-// not ASCII; 0 when there is none.
+// not ASCII; 0 when there is none. With its second bit turned over, a quote comes
+// right after the control characters, so that one comparison finds both.
 func special(w uint64) uint64 {
-	return ((w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones) | (w - ones*' ') | w) & highs
+	return ((w ^ ones*2 - ones*('"'^2+1)) | (w ^ ones*'\\' - ones) | w) & highs
 }
 
 // scanString reads the string whose first byte behind the quote is src[i], and

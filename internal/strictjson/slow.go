@@ -1,0 +1,8 @@
+//go:build slowjson
+
+package strictjson
+
+// With the tag slowjson every test runs without the fast reader:
+//
+//	go test -tags slowjson ./...
+func init() { Slow = true }
