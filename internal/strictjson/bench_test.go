@@ -27,6 +27,17 @@ func BenchmarkParse(b *testing.B) {
 			}
 		}
 	})
+	b.Run("known names", func(b *testing.B) {
+		names := NewNames([]string{"customerId", "email", "phone", "firstName", "lastName", "emailOptOut", "smsOptOut", "customerDetailUrl", "createdAt", "note"})
+		b.ReportAllocs()
+		b.SetBytes(int64(size / len(docs)))
+		var d Doc
+		for i := 0; b.Loop(); i++ {
+			if !d.quick(docs[i%len(docs)], MaxDepth, names.list) {
+				b.Fatal("not quick")
+			}
+		}
+	})
 	b.Run("gjson.ValidBytes", func(b *testing.B) {
 		b.SetBytes(int64(size / len(docs)))
 		for i := 0; b.Loop(); i++ {
