@@ -32,9 +32,12 @@ func ExamplePatch_syntaxError() {
 	_, err := merge.Patch([]byte(`{}`), []byte(`{"email":"a@example.com","email":null}`))
 	var syntax *merge.SyntaxError
 	if errors.As(err, &syntax) {
-		fmt.Println(syntax.Input, syntax.Offset, syntax.Reason)
+		fmt.Println(syntax.Offset, syntax.Reason)
 	}
-	// Output: patch 25 duplicate member name
+	fmt.Println(err)
+	// Output:
+	// 25 duplicate member name
+	// merge: patch: not strict JSON at byte 25: duplicate member name
 }
 
 func ExampleAppend() {

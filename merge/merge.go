@@ -13,18 +13,13 @@ import (
 // in an input.
 const MaxDepth = strictjson.MaxDepth
 
-// A SyntaxError reports an input that is not strict JSON, as the package
-// comment defines it. It never holds any part of the input.
-type SyntaxError struct {
-	Input  string // the parameter's name: "target", "patch", "from" or "to"
-	Offset int    // in bytes from the input's start
-	Reason string // what was found or wanted there
-}
-
-// Error returns the input's name, the offset and the reason.
-func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("merge: %s is not strict JSON at byte %d: %s", e.Input, e.Offset, e.Reason)
-}
+// A SyntaxError says that an input is not strict JSON, as the package comment
+// defines it. Its fields are Offset, an int, in bytes from the start of the input;
+// Pointer, a JSON Pointer (RFC 6901) to the value that is wrong or to the container
+// around it; and Reason, a string that says what was found or expected. It holds no
+// value of the input. The errors of this package wrap it, and name the input. It is
+// the same type as schema.SyntaxError.
+type SyntaxError = strictjson.SyntaxError
 
 // Patch returns the result of applying patch to target (RFC 7396, section 2) as
 // a new slice of compact JSON with little spare capacity. A nil or empty target is
@@ -102,11 +97,12 @@ func parse(d *strictjson.Doc, text []byte, input string) error {
 	return syntaxError(d.Parse(text, MaxDepth), input)
 }
 
+// syntaxError names the input that could not be read.
 func syntaxError(err error, input string) error {
-	if e, ok := err.(*strictjson.SyntaxError); ok {
-		return &SyntaxError{Input: input, Offset: e.Offset, Reason: e.Reason}
+	if err == nil {
+		return nil
 	}
-	return err
+	return fmt.Errorf("merge: %s: %w", input, err)
 }
 
 // A merger holds the two inputs of one merge.

@@ -195,7 +195,7 @@ func TestPatchRefuses(t *testing.T) {
 			assert.Nil(t, got)
 			var syntax *merge.SyntaxError
 			require.ErrorAs(t, err, &syntax)
-			assert.Equal(t, c.input, syntax.Input)
+			assert.ErrorContains(t, err, "merge: "+c.input+": not strict JSON at byte ")
 			assert.Equal(t, c.offset, syntax.Offset)
 
 			dst := []byte("kept and room for more")[:4]
@@ -360,7 +360,7 @@ func TestDiffRefuses(t *testing.T) {
 		_, err := merge.Diff([]byte(c.from), []byte(c.to))
 		var syntax *merge.SyntaxError
 		require.ErrorAs(t, err, &syntax, c.name)
-		assert.Equal(t, c.input, syntax.Input, c.name)
+		assert.ErrorContains(t, err, "merge: "+c.input+": not strict JSON at byte ", c.name)
 	}
 }
 

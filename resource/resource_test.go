@@ -140,7 +140,7 @@ func violations(err error) []string {
 	}
 	list := make([]string, len(v.Violations))
 	for i, one := range v.Violations {
-		list[i] = one.Pointer + " " + string(one.Code)
+		list[i] = string(one.Pointer) + " " + string(one.Code)
 	}
 	return list
 }

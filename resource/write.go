@@ -166,7 +166,7 @@ func (op *writeOp) check(old *storage.Record, field string) error {
 // document returns the document in a record, nil when the record is absent.
 func document(rec *storage.Record) ([]byte, error) {
 	if rec.Revision != 0 && len(rec.Data) == 0 {
-		return nil, &schema.CorruptError{Reason: "want object, found nothing"}
+		return nil, &schema.CorruptError{Err: errors.New("want object, found nothing")}
 	}
 	return rec.Data, nil
 }

@@ -158,7 +158,7 @@ type place struct {
 }
 
 func (c *compiler) mistake(pointer, format string, args ...any) {
-	c.mistakes = append(c.mistakes, Violation{pointer, CodeDefinition, fmt.Sprintf(format, args...)})
+	c.mistakes = append(c.mistakes, Violation{Pointer(pointer), CodeDefinition, fmt.Sprintf(format, args...)})
 }
 
 // externalID returns the field that holds the external id.
@@ -400,8 +400,7 @@ func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 	w := getWorkspace()
 	defer w.put()
 	if err := w.merged.Parse(raw, strictjson.MaxDepth-p.depth); err != nil {
-		offset, reason := syntax(err)
-		return nil, fmt.Errorf("want strict JSON: %s at offset %d", reason, offset)
+		return nil, err
 	}
 	w.judge.doc = &w.merged
 	nothing := storedObject{node: none}

@@ -137,10 +137,10 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 	o := s.root
 	for _, name := range names {
 		if pointer = append(pointer, '/'); len(pointer) <= maxShownPath {
-			pointer = appendClientName(pointer, []byte(name))
+			pointer = strictjson.AppendShownName(pointer, []byte(name))
 		}
 		if o == nil {
-			return c, &Violation{string(pointer), CodeUnknownField, "unknown field"}
+			return c, &Violation{Pointer(pointer), CodeUnknownField, "unknown field"}
 		}
 		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name })
 		if i < 0 {
@@ -148,7 +148,7 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 			if near := suggest(o.fields, []byte(name)); near != "" {
 				message = `unknown field, did you mean "` + near + `"?`
 			}
-			return c, &Violation{string(pointer), CodeUnknownField, message}
+			return c, &Violation{Pointer(pointer), CodeUnknownField, message}
 		}
 		f = &o.fields[i]
 		o = f.object
@@ -156,7 +156,7 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 	}
 	switch f.typ {
 	case Object, Array:
-		return c, &Violation{string(pointer), CodeType, "want a field of type string, boolean, number or integer, found " + f.typ.String()}
+		return c, &Violation{Pointer(pointer), CodeType, "want a field of type string, boolean, number or integer, found " + f.typ.String()}
 	}
 	if e.Value == nil {
 		return c, nil
@@ -170,7 +170,7 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 		if errors.As(err, &wrong) {
 			code = wrong.Code
 		}
-		return c, &Violation{string(pointer), code, err.Error()}
+		return c, &Violation{Pointer(pointer), code, err.Error()}
 	}
 	c.value = raw
 	if f.typ == String {

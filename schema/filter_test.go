@@ -126,7 +126,7 @@ func TestFilterErrors(t *testing.T) {
 		{"none of the enum", Equals{"tier", marker}, "/tier: want one of"},
 		{"no date-time", Equals{"since", marker}, "/since: want a date-time"},
 		{"null", Equals{"city", json.RawMessage("null")}, "/city: "},
-		{"no JSON", Equals{"city", json.RawMessage(`"` + marker)}, "/city: want strict JSON"},
+		{"no JSON", Equals{"city", json.RawMessage(`"` + marker)}, "/city: not strict JSON"},
 		{"infinity", Equals{"score", math.Inf(1)}, "/score: want a finite number"},
 		{"a Go type", Equals{"city", []string{marker}}, "/city: a value of Go type []string"},
 		{"long name", Equals{strings.Repeat("é", 200), 1}, "…: unknown field"},
@@ -140,7 +140,7 @@ func TestFilterErrors(t *testing.T) {
 			require.ErrorAs(t, err, &e)
 			require.Len(t, e.Violations, 1)
 			assert.Contains(t, err.Error(), tt.want)
-			assert.Equal(t, 1, strings.Count(err.Error(), ": want")+strings.Count(err.Error(), ": unknown")+strings.Count(err.Error(), ": a value"), "%v", err)
+			assert.Equal(t, 1, strings.Count(err.Error(), ": want")+strings.Count(err.Error(), ": unknown")+strings.Count(err.Error(), ": a value")+strings.Count(err.Error(), ": not strict JSON"), "%v", err)
 			assert.True(t, strings.HasPrefix(err.Error(), "schema: invalid filter: "))
 			assert.NotContains(t, err.Error(), marker)
 			assert.Less(t, len(err.Error()), 600)

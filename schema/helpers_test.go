@@ -75,7 +75,7 @@ func lines(t *testing.T, err error) []string {
 	var out []string
 	for _, v := range v.Violations {
 		require.NotEmpty(t, v.Message)
-		out = append(out, v.Pointer+" "+string(v.Code))
+		out = append(out, string(v.Pointer)+" "+string(v.Code))
 	}
 	return out
 }

@@ -304,7 +304,7 @@ func (j *judge) undeclared(o *object, c uint32, before *storedObject, whole bool
 	default:
 		message := "unknown field"
 		if name := suggest(o.fields, j.doc.AppendName(nil, c)); name != "" {
-			message += `, did you mean "` + string(appendClientName(nil, []byte(name))) + `"?`
+			message += `, did you mean "` + string(strictjson.AppendShownName(nil, []byte(name))) + `"?`
 		}
 		j.reportMember(c, CodeUnknownField, message)
 	}
@@ -417,7 +417,7 @@ func (j *judge) report(f *field, code Code, message string) {
 	if f.name != "" {
 		p = strictjson.AppendPointer(p, []byte(f.name))
 	}
-	j.violations = append(j.violations, Violation{string(p), code, message})
+	j.violations = append(j.violations, Violation{Pointer(p), code, message})
 }
 
 // reportMember notes a violation by member c, which is not declared.
@@ -427,8 +427,8 @@ func (j *judge) reportMember(c uint32, code Code, message string) {
 		return
 	}
 	p := append(j.appendPath(nil), '/')
-	p = appendClientName(p, j.doc.AppendName(nil, c))
-	j.violations = append(j.violations, Violation{string(p), code, message})
+	p = strictjson.AppendShownName(p, j.doc.AppendName(nil, c))
+	j.violations = append(j.violations, Violation{Pointer(p), code, message})
 }
 
 // droppedPointers returns the pointers of the unknown fields that are dropped; they
@@ -458,7 +458,7 @@ func (j *judge) appendPath(dst []byte) []byte {
 		case len(dst)-start > maxShownPath:
 			return append(dst, "/…"...)
 		default:
-			dst = appendClientName(append(dst, '/'), j.doc.AppendName(nil, uint32(-1-f.index)))
+			dst = strictjson.AppendShownName(append(dst, '/'), j.doc.AppendName(nil, uint32(-1-f.index)))
 		}
 	}
 	return dst

@@ -87,22 +87,12 @@ func (s *Schema) Validate(doc []byte) error {
 // parseRequest reads a request into d: an object.
 func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
 	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
-		offset, reason := syntax(err)
-		return &SyntaxError{Offset: offset, Reason: reason}
+		return err
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
 		return &ValidationError{Violations: []Violation{{"", CodeType, "want object, found " + kind.String()}}}
 	}
 	return nil
-}
-
-// syntax takes apart what Parse returned.
-func syntax(err error) (offset int, reason string) {
-	var s *strictjson.SyntaxError
-	if errors.As(err, &s) {
-		return s.Offset, s.Reason
-	}
-	return 0, err.Error()
 }
 
 // A Request is a document or merge patch that has been read, with the policies
@@ -363,11 +353,10 @@ func (w *workspace) result(root *object, d *strictjson.Doc) (stored, shown []byt
 // parseStored reads a document that should be in order.
 func (s *Schema) parseStored(d *strictjson.Doc, src []byte) error {
 	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
-		offset, reason := syntax(err)
-		return &CorruptError{Offset: offset, Reason: reason}
+		return &CorruptError{err}
 	}
-	if n := &d.Nodes[0]; n.Kind != strictjson.Object {
-		return &CorruptError{Offset: int(n.Start), Reason: "want object, found " + n.Kind.String()}
+	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
+		return &CorruptError{errors.New("want object, found " + kind.String())}
 	}
 	return nil
 }

@@ -3,14 +3,12 @@ package schema
 import (
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"example.com/resourcekit/internal/strictjson"
 )
 
 const (
 	maxViolations = 100 // kept in one ValidationError
-	maxShownName  = 64  // bytes of a client-made name, in its escaped form
 	maxShownPath  = 192 // bytes of a pointer from which on no more client-made names are added
 	maxErrorText  = 4 << 10
 )
@@ -36,7 +34,7 @@ type Violation struct {
 	// Pointer is the place, a JSON Pointer (RFC 6901); "" is the whole
 	// document. A name that a client made up is escaped and cut at 64 bytes,
 	// and a long row of them ends in an ellipsis.
-	Pointer string
+	Pointer Pointer
 	Code    Code // what is wrong, for programs
 	// Message says what was found and what was wanted. It holds neither the
 	// pointer nor any value of the document.
@@ -49,7 +47,7 @@ func (v Violation) String() string {
 	if v.Pointer == "" {
 		return v.Message
 	}
-	return v.Pointer + ": " + v.Message
+	return string(v.Pointer) + ": " + v.Message
 }
 
 // A ValidationError holds all violations of a request, first those in the order
@@ -98,64 +96,26 @@ func joinViolations(list []Violation, more int) string {
 	return b.String()
 }
 
-// A SyntaxError says that an input is not strict JSON.
-type SyntaxError struct {
-	Offset int    // in bytes from the start of the input
-	Reason string // what was found; never a part of the input
-}
+// A SyntaxError says that an input is not strict JSON. Its fields are Offset, an int,
+// in bytes from the start of the input; Pointer, a [Pointer] to the value that is
+// wrong or to the container around it; and Reason, a string that says what was found
+// or expected. It holds no value of the input. It is the same type as
+// merge.SyntaxError.
+type SyntaxError = strictjson.SyntaxError
 
-// Error returns the reason and the offset.
-func (e *SyntaxError) Error() string {
-	return "schema: not strict JSON at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
-}
+// A Pointer is a JSON Pointer (RFC 6901): the place of a value in a document. "" is
+// the whole document.
+type Pointer = strictjson.Pointer
 
-// A CorruptError says that a document which should have come from the store is
-// not a JSON object. It is not a [SyntaxError], because it is not the client's
-// mistake.
+// A CorruptError says that a document which should have come from the store is not
+// a JSON object. It holds what is wrong, a [*SyntaxError] if it is not strict JSON,
+// and does not unwrap to it: a SyntaxError that errors.As finds is the client's
+// mistake, and this is not.
 type CorruptError struct {
-	Offset int    // in bytes from the start of the document
-	Reason string // what was found; never a part of the document
+	Err error // holds no value of the document
 }
 
-// Error returns the reason and the offset.
+// Error returns the reason.
 func (e *CorruptError) Error() string {
-	return "schema: corrupt stored document at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
-}
-
-// appendClientName appends a name that a client made up as one token of a JSON
-// Pointer, fit for a log line, a terminal and a web page: escaped, and cut at
-// maxShownName bytes between two characters.
-func appendClientName(dst, name []byte) []byte {
-	start := len(dst)
-	for len(name) > 0 {
-		r, size := utf8.DecodeRune(name)
-		name = name[size:]
-		before := len(dst)
-		dst = appendClientRune(dst, r)
-		if len(dst)-start > maxShownName {
-			return append(dst[:before], "…"...)
-		}
-	}
-	return dst
-}
-
-func appendClientRune(dst []byte, r rune) []byte {
-	switch {
-	case r == '~':
-		return append(dst, "~0"...)
-	case r == '/':
-		return append(dst, "~1"...)
-	case strings.ContainsRune("\"\\<>&'`", r) || !unicode.IsPrint(r):
-		if r > 0xffff {
-			hi, lo := utf16.EncodeRune(r)
-			return appendEscape(appendEscape(dst, hi), lo)
-		}
-		return appendEscape(dst, r)
-	}
-	return utf8.AppendRune(dst, r)
-}
-
-func appendEscape(dst []byte, r rune) []byte {
-	const hex = "0123456789abcdef"
-	return append(dst, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+	return "schema: corrupt stored document: " + e.Err.Error()
 }

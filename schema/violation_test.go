@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/resourcekit/internal/strictjson"
+
 	"github.com/stretchr/testify/assert"
 )
 
@@ -24,7 +26,7 @@ func TestAppendClientName(t *testing.T) {
 		{"whole-pointer-escapes", "a" + strings.Repeat("/", 40), "a" + strings.Repeat("~1", 31) + "…"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Equal(t, tt.want, string(appendClientName(nil, []byte(tt.in))))
+			assert.Equal(t, tt.want, string(strictjson.AppendShownName(nil, []byte(tt.in))))
 		})
 	}
 }
@@ -32,12 +34,12 @@ func TestAppendClientName(t *testing.T) {
 func TestErrorIsBounded(t *testing.T) {
 	list := make([]Violation, 100)
 	for i := range list {
-		list[i] = Violation{"/" + strings.Repeat("x", 64), CodeUnknownField, strings.Repeat("y", 100)}
+		list[i] = Violation{Pointer("/" + strings.Repeat("x", 64)), CodeUnknownField, strings.Repeat("y", 100)}
 	}
 	text := (&ValidationError{Violations: list, More: 1000}).Error()
 	assert.Less(t, len(text), 5000)
 	assert.Regexp(t, ` …and 10[0-9][0-9] more$`, text)
 	assert.Equal(t, "schema: invalid document: /a: b …and 3 more", (&ValidationError{Violations: []Violation{{"/a", CodeType, "b"}}, More: 3}).Error())
-	assert.Equal(t, "schema: not strict JSON at byte 7: r", (&SyntaxError{7, "r"}).Error())
-	assert.Equal(t, "schema: corrupt stored document at byte 7: r", (&CorruptError{7, "r"}).Error())
+	assert.Equal(t, "not strict JSON at byte 7 (/a): r", (&SyntaxError{Offset: 7, Pointer: "/a", Reason: "r"}).Error())
+	assert.Equal(t, "schema: corrupt stored document: not strict JSON at byte 7: r", (&CorruptError{&SyntaxError{Offset: 7, Reason: "r"}}).Error())
 }

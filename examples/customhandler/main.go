@@ -234,7 +234,7 @@ func fail(w http.ResponseWriter, err error) {
 	if errors.As(err, &invalid) {
 		a.Details, a.Fields = nil, map[string]string{}
 		for _, v := range invalid.Violations {
-			a.Fields[v.Pointer] = v.Message
+			a.Fields[string(v.Pointer)] = v.Message
 		}
 	}
 	reply(w, problem.Status, a)

@@ -8,16 +8,21 @@ import (
 	"strconv"
 )
 
-// A SyntaxError says where a text stops being strict JSON, and why. It never
-// holds any part of the text.
+// A SyntaxError says where a text stops being strict JSON, and why. It holds no
+// value of the text.
 type SyntaxError struct {
-	Offset int    // in bytes from the start of the text
-	Reason string // what was found or wanted there
+	Offset  int     // in bytes from the start of the text
+	Pointer Pointer // the value that is wrong, or the container in which the text is
+	Reason  string  // what was found or expected there
 }
 
-// Error returns the reason and the offset.
+// Error returns the offset, the pointer and the reason.
 func (e *SyntaxError) Error() string {
-	return "not strict JSON at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
+	text := "not strict JSON at byte " + strconv.Itoa(e.Offset)
+	if e.Pointer != "" {
+		text += " (" + string(e.Pointer) + ")"
+	}
+	return text + ": " + e.Reason
 }
 
 // smallObject is the number of members up to which names are compared with
@@ -49,6 +54,7 @@ func (d *Doc) Parse(src []byte, depth int) error {
 		OnParse(src)
 	}
 	i, why := 0, ""
+	d.fault = ""
 	switch {
 	case uint64(len(src)) > math.MaxUint32:
 		why = "the text is longer than 4 GiB"
@@ -66,13 +72,14 @@ func (d *Doc) Parse(src []byte, depth int) error {
 	}
 	if why != "" {
 		d.Nodes = d.Nodes[:0]
-		return &SyntaxError{i, why}
+		return &SyntaxError{i, d.fault, why}
 	}
 	return nil
 }
 
 // parse reads the value whose first byte is src[i], and appends its nodes. It
-// returns the offset after the value, or that of a fault and what was wrong.
+// returns the offset after the value, or that of a fault and what was wrong, of
+// which d.fault is then the place.
 func (d *Doc) parse(i, depth int) (int, string) {
 	src := d.Src[:len(d.Src):len(d.Src)] // one number to check against, not two
 
@@ -93,7 +100,7 @@ element: // src[i] is the first byte of a value without a name
 value: // src[i] is the first byte of the value of n
 	if i >= len(src) {
 		why = "unexpected end, want a value"
-		goto fail
+		goto failInValue
 	}
 	n.Start, n.Escaped, n.Mark = uint32(i), false, 0
 	switch b := src[i]; b {
@@ -112,7 +119,7 @@ value: // src[i] is the first byte of the value of n
 			end, state := scanString(src, i)
 			if i = end; state > escaped {
 				why = reasons[state]
-				goto fail
+				goto failInValue
 			}
 			n.Escaped = state == escaped
 		}
@@ -121,7 +128,7 @@ value: // src[i] is the first byte of the value of n
 	case '{', '[':
 		if level >= depth {
 			why = "nested deeper than " + strconv.Itoa(depth) + " levels"
-			goto fail
+			goto failInValue
 		}
 		level++
 		if level >= len(d.stack) {
@@ -148,13 +155,13 @@ value: // src[i] is the first byte of the value of n
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		n.Kind = Number
 		if i, why = scanNumber(src, i); why != "" {
-			goto fail
+			goto failInValue
 		}
 
 	case 't':
 		if len(src)-i < 4 || string(src[i:i+4]) != "true" {
 			why = "want a value"
-			goto fail
+			goto failInValue
 		}
 		n.Kind = True
 		i += 4
@@ -162,7 +169,7 @@ value: // src[i] is the first byte of the value of n
 	case 'f':
 		if len(src)-i < 5 || string(src[i:i+5]) != "false" {
 			why = "want a value"
-			goto fail
+			goto failInValue
 		}
 		n.Kind = False
 		i += 5
@@ -170,14 +177,14 @@ value: // src[i] is the first byte of the value of n
 	case 'n':
 		if len(src)-i < 4 || string(src[i:i+4]) != "null" {
 			why = "want a value"
-			goto fail
+			goto failInValue
 		}
 		n.Kind = Null
 		i += 4
 
 	default:
 		why = "want a value"
-		goto fail
+		goto failInValue
 	}
 	n.End, n.Next, n.Len = uint32(i), uint32(len(d.Nodes)), 0
 
@@ -282,8 +289,35 @@ closing: // src[i] closes cur
 	cur = &d.stack[level]
 	goto closed
 
-fail:
+failInValue:
+	d.fault = d.place(level, true)
 	return i, why
+fail:
+	d.fault = d.place(level, false)
+	return i, why
+}
+
+// place returns the pointer to the innermost of the open containers, or to the value
+// of the last node, which is in it.
+func (d *Doc) place(level int, value bool) Pointer {
+	var p []byte
+	for l := 1; l <= level; l++ {
+		node := uint32(len(d.Nodes) - 1)
+		if l < level {
+			node = d.stack[l+1].node
+		} else if !value {
+			break
+		}
+		switch {
+		case len(p) > maxShownPath:
+			return Pointer(append(p, "/…"...))
+		case d.stack[l].array:
+			p = strconv.AppendUint(append(p, '/'), uint64(d.stack[l].count), 10)
+		default:
+			p = AppendShownName(append(p, '/'), d.AppendName(nil, node))
+		}
+	}
+	return Pointer(p)
 }
 
 // push appends a node. Its fields hold anything: they are written one by one,

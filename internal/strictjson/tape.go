@@ -72,6 +72,7 @@ type Doc struct {
 	stack   []frame // Parse's, by level; kept, because clearing it for each call would cost more than a small text
 	table   []slot  // the slots of all indexes made since Parse
 	scratch []byte  // scratch for decoding escaped names
+	fault   Pointer // where Parse found something wrong
 }
 
 // maxPooledNodes bounds what a pooled Doc may keep in memory: 4 MiB of nodes.

@@ -27,7 +27,7 @@ const (
 
 func TestProblemOf(t *testing.T) {
 	violation := func(pointer string) schema.Violation {
-		return schema.Violation{Pointer: pointer, Code: schema.CodeType, Message: "want string, found number"}
+		return schema.Violation{Pointer: schema.Pointer(pointer), Code: schema.CodeType, Message: "want string, found number"}
 	}
 	for _, tc := range []struct {
 		name string
@@ -74,7 +74,7 @@ func TestProblemOf(t *testing.T) {
 		{"unknown outcome and conflict", errors.Join(storage.ErrConflict, storage.ErrUnknownOutcome), httpapi.Problem{Status: 500, Message: outcomeUnknown}},
 		{"unauthenticated and not found", errors.Join(resource.ErrNotFound, httpapi.ErrUnauthenticated), httpapi.Problem{Status: 401, Message: "authentication failed"}},
 
-		{"corrupt", &schema.CorruptError{Offset: 7, Reason: marker}, httpapi.Problem{Status: 500, Message: "internal error"}},
+		{"corrupt", &schema.CorruptError{Err: errors.New(marker)}, httpapi.Problem{Status: 500, Message: "internal error"}},
 		{"invalid argument", storage.ErrInvalid, httpapi.Problem{Status: 500, Message: "internal error"}},
 		{"end of file", io.ErrUnexpectedEOF, httpapi.Problem{Status: 500, Message: "internal error"}},
 		{"unheard of", errors.New(marker), httpapi.Problem{Status: 500, Message: "internal error"}},
