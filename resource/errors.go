@@ -35,9 +35,6 @@ func (e *ExistsError) Error() string {
 	return "resource: a resource with this " + e.Field + " exists already"
 }
 
-// GoString returns the text, for the verb %#v.
-func (e *ExistsError) GoString() string { return e.Error() }
-
 // MarshalText returns the text, for encoders that would show the fields.
 func (e *ExistsError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
@@ -62,9 +59,6 @@ func (e *PreconditionError) Error() string {
 	}
 	return "resource: precondition failed: the resource is in another state"
 }
-
-// GoString returns the text, for the verb %#v.
-func (e *PreconditionError) GoString() string { return e.Error() }
 
 // MarshalText returns the text, for encoders that would show the fields.
 func (e *PreconditionError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }

@@ -65,10 +65,7 @@ type ConflictError struct {
 // Error says that there was a conflict, and nothing of the record.
 func (e *ConflictError) Error() string { return ErrConflict.Error() }
 
-// GoString returns the text, for the verb %#v.
-func (e *ConflictError) GoString() string { return e.Error() }
-
-// MarshalText returns the text, for encoders that would show the record.
+// MarshalText returns the text, for encoders that would show the fields.
 func (e *ConflictError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // Is makes the error match ErrConflict.
@@ -88,15 +85,11 @@ func (e *OpError) Error() string {
 	return "storage: " + e.Op + ": " + strings.TrimPrefix(e.Err.Error(), "storage: ")
 }
 
+// MarshalText returns the text, for encoders that would show the fields.
+func (e *OpError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // Unwrap returns Err.
 func (e *OpError) Unwrap() error { return e.Err }
-
-// GoString returns the text, for the verb %#v.
-func (e *OpError) GoString() string { return e.Error() }
-
-// MarshalText returns the text, so that loggers which encode an error's fields show
-// no more than that.
-func (e *OpError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // opError returns the error of an operation, of which a store may have said already
 // what it was.

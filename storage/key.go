@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"fmt"
+	"log/slog"
 	"strings"
 	"unicode/utf8"
 
@@ -99,6 +101,19 @@ type Key struct {
 	Schema     uuid.UUID
 	ExternalID string // 1 to MaxExternalID bytes of valid UTF-8 without NUL
 }
+
+// String returns the tenant and the schema, and how long the external id is, but not
+// the id, which may be personal data: "platform/business/schema/(3 bytes)". So a key
+// can be logged. A program that wants the id takes the field.
+func (k Key) String() string {
+	return fmt.Sprintf("%v/%v/%v/(%d bytes)", k.Tenant.Platform, k.Tenant.Business, k.Schema, len(k.ExternalID))
+}
+
+// GoString is String, for the verb %#v.
+func (k Key) GoString() string { return k.String() }
+
+// LogValue is String, for log/slog.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // Scope returns the scope that the key is in.
 func (k Key) Scope() Scope { return Scope{Tenant: k.Tenant, Schema: k.Schema} }

@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -58,6 +60,18 @@ type Record struct {
 	// same. It is read-only for everyone, from the moment it is put.
 	Data []byte
 }
+
+// String returns the key, the ID and the revision, and none of the data. So a record
+// can be logged.
+func (r Record) String() string {
+	return fmt.Sprintf("record %v of %v, revision %d, %d bytes", r.ID, r.Key, r.Revision, len(r.Data))
+}
+
+// GoString is String, for the verb %#v.
+func (r Record) GoString() string { return r.String() }
+
+// LogValue is String, for log/slog.
+func (r Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // Page is a piece of a List.
 type Page struct {
