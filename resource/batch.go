@@ -119,7 +119,7 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
-	b, err := c.newBatch(ctx, "create batch", tenant, len(documents), opts.DryRun,
+	b, err := c.newBatch(ctx, OpCreateBatch, tenant, len(documents), opts.DryRun,
 		cmp.Or(opts.validate(), unconditional(opts.IfRevision, opts.If)))
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 	if opts == nil {
 		opts = &PatchOptions{}
 	}
-	b, err := c.newBatch(ctx, "patch batch", tenant, len(items), opts.DryRun,
+	b, err := c.newBatch(ctx, OpPatchBatch, tenant, len(items), opts.DryRun,
 		cmp.Or(opts.validate(), unconditional(opts.IfRevision, opts.If)))
 	if err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, ite
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	b, err := c.newBatch(ctx, "delete batch", tenant, len(items), opts.DryRun, unconditional(opts.IfRevision, opts.If))
+	b, err := c.newBatch(ctx, OpDeleteBatch, tenant, len(items), opts.DryRun, unconditional(opts.IfRevision, opts.If))
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, ite
 // A batch is the items of one call. writes, items and results are by position.
 type batch struct {
 	c      *Collection
-	op     string
+	op     Op
 	tenant storage.Tenant
 	start  time.Time
 	dryRun bool
@@ -196,7 +196,7 @@ type group struct {
 // No caller has seen it, so it meets no precondition.
 const pending = storage.Revision(math.MaxUint64)
 
-func (c *Collection) newBatch(ctx context.Context, op string, tenant storage.Tenant, size int, dryRun bool, invalid error) (*batch, error) {
+func (c *Collection) newBatch(ctx context.Context, op Op, tenant storage.Tenant, size int, dryRun bool, invalid error) (*batch, error) {
 	if err := c.checkBatch(op, tenant, size, invalid); err != nil {
 		if c.onCall != nil {
 			c.called(ctx, c.start(), Call{Op: op, Tenant: tenant, DryRun: dryRun, Err: err})
@@ -226,7 +226,7 @@ func (b *batch) release() {
 }
 
 // checkBatch returns why a batch cannot be: what does not depend on its items.
-func (c *Collection) checkBatch(op string, tenant storage.Tenant, size int, invalid error) error {
+func (c *Collection) checkBatch(op Op, tenant storage.Tenant, size int, invalid error) error {
 	key := c.key(tenant, "")
 	err := key.Scope().Validate()
 	switch {

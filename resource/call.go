@@ -9,14 +9,27 @@ import (
 	"example.com/resourcekit/storage"
 )
 
+// An Op is an operation of a Collection: a word for the label of a metric.
+type Op string
+
+// The operations. An import is its batches, and All its pages.
+const (
+	OpCreate      Op = "create"
+	OpPatch       Op = "patch"
+	OpDelete      Op = "delete"
+	OpGet         Op = "get"
+	OpList        Op = "list"
+	OpCreateBatch Op = "create_batch"
+	OpPatchBatch  Op = "patch_batch"
+	OpDeleteBatch Op = "delete_batch"
+	OpGetBatch    Op = "get_batch"
+)
+
 // A Call is one call of a method of a Collection, as Options.OnCall sees it when
 // it ends. It holds no part of a document and no external id, except what
 // errors.As can find in Err.
 type Call struct {
-	// Op is the method: "create", "patch", "delete", "get", "list", "create
-	// batch", "patch batch", "delete batch" or "get batch". An import is its
-	// batches, and All its pages.
-	Op     string
+	Op     Op
 	Tenant storage.Tenant
 	Schema string // the schema's name
 	// Counts are how many writes had which outcome; for a single write one of
@@ -24,7 +37,7 @@ type Call struct {
 	Counts
 	// FailedBy are the writes that Failed counts by the class of their error, see
 	// [ErrorClass]; nil when there are none.
-	FailedBy map[string]int
+	FailedBy map[Class]int
 	DryRun   bool
 	// Found is how many resources a get or list returned.
 	Found int
@@ -39,21 +52,25 @@ type Call struct {
 	Err error
 }
 
-// ErrorClass returns the class that an error of a Collection is in, a word for
-// the label of a metric:
-//
-//	""             no error
-//	"invalid"      the client's mistake: not strict JSON, violations, a bad filter or cursor, too large
-//	"not_found"    ErrNotFound
-//	"exists"       ErrExists
-//	"precondition" ErrPrecondition
-//	"unknown"      storage.ErrUnknownOutcome: it may have been applied
-//	"conflict"     others were faster too often
-//	"unavailable"  the store is unavailable or closed
-//	"deadline"     the context's deadline has passed
-//	"canceled"     the context was canceled
-//	"internal"     everything else: corrupt documents, a tenant that is not valid
-func ErrorClass(err error) string {
+// A Class is a class of errors of a Collection: a word for the label of a metric.
+type Class string
+
+// The classes. No error has the class "".
+const (
+	ClassInvalid      Class = "invalid"      // the client's mistake: not strict JSON, violations, a bad filter or cursor, too large
+	ClassNotFound     Class = "not_found"    // ErrNotFound
+	ClassExists       Class = "exists"       // ErrExists
+	ClassPrecondition Class = "precondition" // ErrPrecondition
+	ClassUnknown      Class = "unknown"      // storage.ErrUnknownOutcome: it may have been applied
+	ClassConflict     Class = "conflict"     // other writers were faster too often
+	ClassUnavailable  Class = "unavailable"  // the store is unavailable or closed
+	ClassDeadline     Class = "deadline"     // the context's deadline has passed
+	ClassCanceled     Class = "canceled"     // the context was canceled
+	ClassInternal     Class = "internal"     // everything else: corrupt documents, a tenant or an option that is not valid
+)
+
+// ErrorClass returns the class that an error of a Collection is in, "" for nil.
+func ErrorClass(err error) Class {
 	if err == nil {
 		return ""
 	}
@@ -62,31 +79,31 @@ func ErrorClass(err error) string {
 			return row.class
 		}
 	}
-	return "internal"
+	return ClassInternal
 }
 
 // errorClasses is the table from errors to classes; the first row that matches
 // counts.
 var errorClasses = []struct {
 	is    func(error) bool
-	class string
+	class Class
 }{
-	{isA(storage.ErrUnknownOutcome), "unknown"}, // before the contexts' errors, which may come together with it
-	{isType[*schema.SyntaxError], "invalid"},
-	{isType[*schema.ValidationError], "invalid"},
-	{isType[*schema.FilterError], "invalid"},
-	{isA(ErrCursor), "invalid"},
-	{isA(ErrBatchSize), "invalid"},
-	{isA(ErrDocument), "invalid"},
-	{isA(storage.ErrTooLarge), "invalid"},
-	{isA(ErrNotFound), "not_found"},
-	{isA(ErrExists), "exists"},
-	{isA(ErrPrecondition), "precondition"},
-	{isA(storage.ErrConflict), "conflict"},
-	{isA(storage.ErrUnavailable), "unavailable"},
-	{isA(storage.ErrClosed), "unavailable"},
-	{isA(context.DeadlineExceeded), "deadline"},
-	{isA(context.Canceled), "canceled"},
+	{isA(storage.ErrUnknownOutcome), ClassUnknown}, // before the contexts' errors, which may come together with it
+	{isType[*schema.SyntaxError], ClassInvalid},
+	{isType[*schema.ValidationError], ClassInvalid},
+	{isType[*schema.FilterError], ClassInvalid},
+	{isA(ErrCursor), ClassInvalid},
+	{isA(ErrBatchSize), ClassInvalid},
+	{isA(ErrDocument), ClassInvalid},
+	{isA(storage.ErrTooLarge), ClassInvalid},
+	{isA(ErrNotFound), ClassNotFound},
+	{isA(ErrExists), ClassExists},
+	{isA(ErrPrecondition), ClassPrecondition},
+	{isA(storage.ErrConflict), ClassConflict},
+	{isA(storage.ErrUnavailable), ClassUnavailable},
+	{isA(storage.ErrClosed), ClassUnavailable},
+	{isA(context.DeadlineExceeded), ClassDeadline},
+	{isA(context.Canceled), ClassCanceled},
 }
 
 func isA(target error) func(error) bool {
@@ -104,7 +121,7 @@ func (c *Call) failed(err error) {
 		return
 	}
 	if c.FailedBy == nil {
-		c.FailedBy = make(map[string]int)
+		c.FailedBy = make(map[Class]int)
 	}
 	c.FailedBy[ErrorClass(err)]++
 }

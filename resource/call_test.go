@@ -67,15 +67,15 @@ func TestOnCall(t *testing.T) {
 		{"conflicts for ever", 1000, func() { _, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"z"}`), nil) }, "patch {0 0 0 0 1} 0 256 conflict"},
 		{"found", 0, func() { _, _ = c.Get(withValue, tenant, "c-1") }, "get {0 0 0 0 0} 1 0 "},
 		{"not found", 0, func() { _, _ = c.Get(withValue, tenant, "c-2") }, "get {0 0 0 0 0} 0 0 not_found"},
-		{"get batch", 0, func() { _, _ = c.GetBatch(withValue, tenant, []string{"c-2", "c-1", "c-1"}) }, "get batch {0 0 0 0 0} 2 0 "},
-		{"batch", 0, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(3, ""), []byte(`{`)), nil) }, "create batch {3 0 0 0 1} 0 3 "},
-		{"batch, all unavailable", -1, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(2, ""), []byte(`{`)), nil) }, "create batch {0 0 0 0 3} 0 0 "},
+		{"get batch", 0, func() { _, _ = c.GetBatch(withValue, tenant, []string{"c-2", "c-1", "c-1"}) }, "get_batch {0 0 0 0 0} 2 0 "},
+		{"batch", 0, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(3, ""), []byte(`{`)), nil) }, "create_batch {3 0 0 0 1} 0 3 "},
+		{"batch, all unavailable", -1, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(2, ""), []byte(`{`)), nil) }, "create_batch {0 0 0 0 3} 0 0 "},
 		{"unavailable", -1, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), nil) }, "create {0 0 0 0 1} 0 0 unavailable"},
-		{"patch batch", 0, func() { _, _ = c.PatchBatch(withValue, tenant, patches(4, `{"email":"x"}`), nil) }, "patch batch {0 3 0 0 1} 0 4 "},
+		{"patch batch", 0, func() { _, _ = c.PatchBatch(withValue, tenant, patches(4, `{"email":"x"}`), nil) }, "patch_batch {0 3 0 0 1} 0 4 "},
 		{"list", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Limit: 3}) }, "list {0 0 0 0 0} 3 0 "},
 		{"bad cursor", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Cursor: "x"}) }, "list {0 0 0 0 0} 0 0 invalid"},
-		{"delete batch", 0, func() { _, _ = c.DeleteBatch(withValue, tenant, deletions(2), nil) }, "delete batch {0 0 0 2 0} 0 2 "},
-		{"batch too large", 0, func() { _, _ = c.DeleteBatch(withValue, tenant, deletions(2000), nil) }, "delete batch {0 0 0 0 0} 0 0 invalid"},
+		{"delete batch", 0, func() { _, _ = c.DeleteBatch(withValue, tenant, deletions(2), nil) }, "delete_batch {0 0 0 2 0} 0 2 "},
+		{"batch too large", 0, func() { _, _ = c.DeleteBatch(withValue, tenant, deletions(2000), nil) }, "delete_batch {0 0 0 0 0} 0 0 invalid"},
 		{"deleted", 0, func() { _, _ = c.Delete(withValue, tenant, "c-1", nil) }, "delete {0 0 0 1 0} 0 1 "},
 	} {
 		seen, conflicts = nil, tt.conflicts
@@ -94,9 +94,9 @@ func TestOnCall(t *testing.T) {
 			assert.Equal(t, got.Failed, failed, tt.name)
 			switch {
 			case tt.name == "batch, all unavailable":
-				assert.Equal(t, map[string]int{"unavailable": 2, "invalid": 1}, got.FailedBy)
+				assert.Equal(t, map[resource.Class]int{"unavailable": 2, "invalid": 1}, got.FailedBy)
 			case got.Err != nil && got.Failed > 0:
-				assert.Equal(t, map[string]int{resource.ErrorClass(got.Err): 1}, got.FailedBy, tt.name)
+				assert.Equal(t, map[resource.Class]int{resource.ErrorClass(got.Err): 1}, got.FailedBy, tt.name)
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func TestOnCall(t *testing.T) {
 	for _, call := range seen {
 		ops = append(ops, fmt.Sprint(call.Op, call.Counts))
 	}
-	assert.Equal(t, "create batch{10 0 0 0 0} create batch{10 0 0 0 0} create batch{4 0 1 0 0}", strings.Join(ops, " "))
+	assert.Equal(t, "create_batch{10 0 0 0 0} create_batch{10 0 0 0 0} create_batch{4 0 1 0 0}", strings.Join(ops, " "))
 }
 
 func TestErrorClass(t *testing.T) {
@@ -133,9 +133,9 @@ func TestErrorClass(t *testing.T) {
 			if err == storage.ErrAttempts { // comes with a conflict
 				continue
 			}
-			assert.Equal(t, want, resource.ErrorClass(err), "%v", err)
+			assert.EqualValues(t, want, resource.ErrorClass(err), "%v", err)
 			if err != nil {
-				assert.Equal(t, want, resource.ErrorClass(&storage.OpError{Op: "x", Err: err}), "%v", err)
+				assert.EqualValues(t, want, resource.ErrorClass(&storage.OpError{Op: "x", Err: err}), "%v", err)
 			}
 		}
 	}

@@ -90,14 +90,14 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
-	return c.do(ctx, Call{Op: "create", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
+	return c.do(ctx, Call{Op: OpCreate, Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
 		return c.newCreate(tenant, data, opts)
 	})
 }
 
 // newCreate returns the write that a create is.
 func (c *Collection) newCreate(tenant storage.Tenant, data []byte, opts *CreateOptions) (writeOp, error) {
-	const name = "create"
+	const name = OpCreate
 	key := c.key(tenant, "")
 	if err := cmp.Or(key.Scope().Validate(), opts.validate()); err != nil {
 		return writeOp{}, opError(name, key, err)

@@ -570,7 +570,7 @@ func TestInvalidPolicies(t *testing.T) {
 		} else {
 			assert.NoError(t, err)
 		}
-		assert.Equal(t, "internal", resource.ErrorClass(storage.ErrInvalid))
+		assert.Equal(t, resource.ClassInternal, resource.ErrorClass(storage.ErrInvalid))
 	}
 	assert.NotEqual(t, old, stored(t, store, customerKey("c-1")), "the patches without a policy")
 }

@@ -38,14 +38,14 @@ func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, external
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	return c.do(ctx, Call{Op: "delete", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
+	return c.do(ctx, Call{Op: OpDelete, Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
 		return c.newDelete(tenant, externalID, opts)
 	})
 }
 
 // newDelete returns the write that a delete is.
 func (c *Collection) newDelete(tenant storage.Tenant, externalID string, opts *DeleteOptions) (writeOp, error) {
-	const name = "delete"
+	const name = OpDelete
 	key := c.key(tenant, externalID)
 	if err := key.Scope().Validate(); err != nil {
 		return writeOp{}, opError(name, key, err)

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"errors"
+	"strings"
 
 	"example.com/resourcekit/storage"
 )
@@ -10,13 +11,32 @@ import (
 // It is [storage.ErrNotFound].
 var ErrNotFound = storage.ErrNotFound
 
+// An OpError says which operation failed, and on which resource. Its text leaves the
+// key out: external ids may be personal data, and texts of errors end up in logs.
+type OpError struct {
+	Op  Op
+	Key storage.Key // ExternalID is "" when the operation has no single resource
+	Err error
+}
+
+// Error names the operation and the reason.
+func (e *OpError) Error() string {
+	return "resource: " + string(e.Op) + ": " + strings.TrimPrefix(e.Err.Error(), "storage: ")
+}
+
+// MarshalText returns the text, for encoders that would show the fields.
+func (e *OpError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// Unwrap returns Err.
+func (e *OpError) Unwrap() error { return e.Err }
+
 // opError says which operation failed, unless the error says so already.
-func opError(op string, key storage.Key, err error) error {
-	var known *storage.OpError
+func opError(op Op, key storage.Key, err error) error {
+	var known *OpError
 	if errors.As(err, &known) {
 		return err
 	}
-	return &storage.OpError{Op: op, Key: key, Err: err}
+	return &OpError{Op: op, Key: key, Err: err}
 }
 
 // ErrExists is returned by a create with [Reject] when there is a resource with

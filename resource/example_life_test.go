@@ -127,7 +127,7 @@ func ExampleCollection_PatchBatch() {
 	// 0 updated [/phone] []
 	// 1 schema: invalid document: /phone: want string, found number
 	// 2 updated [] [/phone]
-	// 3 storage: patch: record not found
+	// 3 resource: patch: record not found
 	// updated: 2 failed: 2
 }
 

@@ -256,7 +256,7 @@ func TestNewID(t *testing.T) {
 		res, err := c.Create(ctx, tenant, []byte(cust(``)), nil)
 		assert.Nil(t, res)
 		assert.ErrorContains(t, err, "cannot make an id")
-		assert.Equal(t, "internal", resource.ErrorClass(err))
+		assert.Equal(t, resource.ClassInternal, resource.ErrorClass(err))
 	}
 	assert.Zero(t, store.puts.Load())
 

@@ -18,7 +18,7 @@ func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID 
 	start := c.start()
 	r, err := c.get(ctx, tenant, externalID)
 	if c.onCall != nil {
-		call := Call{Op: "get", Tenant: tenant, Err: err}
+		call := Call{Op: OpGet, Tenant: tenant, Err: err}
 		if err == nil {
 			call.Found = 1
 		}
@@ -30,16 +30,16 @@ func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID 
 func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
 	key := c.key(tenant, externalID)
 	if err := key.Scope().Validate(); err != nil {
-		return nil, opError("get", key, err)
+		return nil, opError(OpGet, key, err)
 	}
 	rec, err := c.store.Get(ctx, key)
 	if errors.Is(err, storage.ErrInvalid) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return nil, opError("get", key, err)
+		return nil, opError(OpGet, key, err)
 	}
-	return c.read("get", rec)
+	return c.read(OpGet, rec)
 }
 
 // GetBatch returns the tenant's resources with these external ids, at the places of
@@ -55,13 +55,13 @@ func (c *Collection) GetBatch(ctx context.Context, tenant storage.Tenant, extern
 	start := c.start()
 	resources, found, err := c.getBatch(ctx, tenant, externalIDs)
 	if c.onCall != nil {
-		c.called(ctx, start, Call{Op: "get batch", Tenant: tenant, Found: found, Err: err})
+		c.called(ctx, start, Call{Op: OpGetBatch, Tenant: tenant, Found: found, Err: err})
 	}
 	return resources, err
 }
 
 func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) (resources []*Resource, found int, err error) {
-	const op = "get batch"
+	const op = OpGetBatch
 	if err := c.checkBatch(op, tenant, len(externalIDs), nil); err != nil {
 		return nil, 0, err
 	}
@@ -99,7 +99,7 @@ func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, extern
 }
 
 // read returns the resource in a record.
-func (c *Collection) read(op string, rec storage.Record) (*Resource, error) {
+func (c *Collection) read(op Op, rec storage.Record) (*Resource, error) {
 	shown, err := c.schema.Show(rec.Data)
 	if err != nil {
 		return nil, opError(op, rec.Key, err)

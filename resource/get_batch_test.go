@@ -72,7 +72,7 @@ func TestGetBatch(t *testing.T) {
 			var corrupt *schema.CorruptError
 			assert.ErrorAs(t, err, &corrupt)
 			assert.NotContains(t, err.Error(), "secret")
-			var op *storage.OpError
+			var op *resource.OpError
 			require.ErrorAs(t, err, &op)
 			assert.Equal(t, customerKey("secret"), op.Key)
 		})

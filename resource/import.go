@@ -182,7 +182,7 @@ func (im *importing) flush(ctx context.Context) error {
 		}
 		start = end
 	}
-	b, err := im.c.newBatch(ctx, "create batch", im.tenant, len(im.documents), im.opts.Create.DryRun, im.opts.Create.validate())
+	b, err := im.c.newBatch(ctx, OpCreateBatch, im.tenant, len(im.documents), im.opts.Create.DryRun, im.opts.Create.validate())
 	if err != nil {
 		return err
 	}

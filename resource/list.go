@@ -64,7 +64,7 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 //   - [*schema.FilterError]: the filter names no declared field, or a value that the
 //     field cannot have.
 //   - [*schema.CorruptError]: a stored document is not a JSON object. The
-//     *storage.OpError around it has its Key: mend it or delete it through the
+//     *OpError around it has its Key: mend it or delete it through the
 //     store, for the list does not go past it.
 //   - what the store reports, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
@@ -132,7 +132,7 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 }
 
 func (l *listing) fail(err error) error {
-	return opError("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
+	return opError(OpList, storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
 }
 
 // observedPage is page, unless err says that there is none, for OnCall to see.
@@ -142,7 +142,7 @@ func (l *listing) observedPage(ctx context.Context, err error) (page *Page, _ er
 		page, err = l.page(ctx)
 	}
 	if l.c.onCall != nil {
-		call := Call{Op: "list", Tenant: l.scope.Tenant, Err: err}
+		call := Call{Op: OpList, Tenant: l.scope.Tenant, Err: err}
 		if err == nil {
 			call.Found = len(page.Resources)
 		}
@@ -177,7 +177,7 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			seen += len(rec.Data)
 			shown, matches, err := l.c.schema.ShowMatching(rec.Data, l.filter)
 			if err != nil {
-				return nil, opError("list", rec.Key, err)
+				return nil, opError(OpList, rec.Key, err)
 			}
 			if !matches {
 				continue

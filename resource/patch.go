@@ -43,14 +43,14 @@ func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalI
 	if opts == nil {
 		opts = &PatchOptions{}
 	}
-	return c.do(ctx, Call{Op: "patch", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
+	return c.do(ctx, Call{Op: OpPatch, Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
 		return c.newPatch(tenant, externalID, patch, opts)
 	})
 }
 
 // newPatch returns the write that a patch is.
 func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (writeOp, error) {
-	const name = "patch"
+	const name = OpPatch
 	key := c.key(tenant, externalID)
 	if err := cmp.Or(key.Scope().Validate(), opts.validate()); err != nil {
 		return writeOp{}, opError(name, key, err)

@@ -80,7 +80,7 @@ func TestPrinted(t *testing.T) {
 	}
 	for want, v := range map[string]any{
 		"page of 1 resources": page, "0 created, 0 updated, 1 unchanged, 0 deleted, 1 failed": *batch,
-		"created resource " + event.ID.String(): event, "storage: get: record not found": gone,
+		"created resource " + event.ID.String(): event, "resource: get: record not found": gone,
 	} {
 		assert.Equal(t, want, fmt.Sprint(v))
 	}

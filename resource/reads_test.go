@@ -105,7 +105,7 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 				var err error
 				var got counts
 				got.request, got.stored, got.merged = reads(t, func() { res, err = way.create(c) })
-				outcome := resource.ErrorClass(err)
+				outcome := string(resource.ErrorClass(err))
 				if err == nil {
 					outcome = res.Outcome.String()
 				}

@@ -74,7 +74,7 @@ func TestRecallInBatches(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, tt.calls, strings.Join(calls, ", "))
 			for i, item := range res.Items {
-				got := resource.ErrorClass(item.Err)
+				got := string(resource.ErrorClass(item.Err))
 				if item.Err == nil {
 					got = item.Result.Outcome.String()
 				}
@@ -171,7 +171,7 @@ func TestRecallDecidesNothing(t *testing.T) {
 		}, "unchanged"},
 	} {
 		res, err := tt.call()
-		got := resource.ErrorClass(err)
+		got := string(resource.ErrorClass(err))
 		if err == nil {
 			got = res.Outcome.String()
 		}

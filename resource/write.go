@@ -13,7 +13,7 @@ import (
 
 // A writeOp is one create, patch or delete: what its attempts have in common.
 type writeOp struct {
-	name       string // for errors
+	name       Op // for errors
 	key        storage.Key
 	request    schema.Request // of a create or patch
 	delete     bool
@@ -83,14 +83,14 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 	return result, nil
 }
 
-// wrap names the operation and the key where the error does not say enough by
+// wrap names the operation and the resource, where the error does not say all by
 // itself.
 func (op *writeOp) wrap(err error) error {
-	var corrupt *schema.CorruptError
-	if errors.Is(err, ErrNotFound) || errors.As(err, &corrupt) {
-		return opError(op.name, op.key, err)
+	switch err.(type) {
+	case *schema.ValidationError, *ExistsError, *PreconditionError:
+		return err
 	}
-	return err
+	return opError(op.name, op.key, err)
 }
 
 // attempt returns what the write makes of a record, and says in result what that
@@ -143,10 +143,10 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 // idError is the error of a write whose NewID failed. An error of another store that
 // NewID asked says nothing of this record: of it only ErrUnavailable is kept.
 func idError(err error) error {
-	if class := ErrorClass(err); class != "internal" && class != "unavailable" {
+	if class := ErrorClass(err); class != ClassInternal && class != ClassUnavailable {
 		err = errors.New(err.Error())
 	}
-	return fmt.Errorf("resource: cannot make an id: %w", err)
+	return fmt.Errorf("cannot make an id: %w", err)
 }
 
 // check returns why the write may not be made over this record.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -75,7 +74,7 @@ func (m *metrics) handler() http.Handler {
 
 // called counts a call.
 func (m *metrics) called(call resource.Call) {
-	op := strings.ReplaceAll(call.Op, " ", "_")
+	op := string(call.Op)
 	m.calls.WithLabelValues(op, call.Schema, classOf(call.Err)).Inc()
 	m.duration.WithLabelValues(op, call.Schema).Observe(call.Duration.Seconds())
 	if call.DryRun {
@@ -89,10 +88,10 @@ func (m *metrics) called(call resource.Call) {
 		}
 	}
 	for class, n := range call.FailedBy {
-		m.failed.WithLabelValues(call.Schema, class).Add(float64(n))
+		m.failed.WithLabelValues(call.Schema, string(class)).Add(float64(n))
 	}
 	switch call.Op {
-	case "create", "patch", "delete": // of a batch they are the sum of its items
+	case resource.OpCreate, resource.OpPatch, resource.OpDelete: // of a batch they are the sum of its items
 		if call.Attempts > 0 {
 			m.attempts.Observe(float64(call.Attempts))
 		}

@@ -83,7 +83,7 @@ func (s *service) called(ctx context.Context, call resource.Call) {
 		return
 	}
 	s.log.LogAttrs(ctx, level, "call",
-		slog.String("op", call.Op), slog.String("schema", call.Schema), slog.String("class", class), tenantAttr(call.Tenant),
+		slog.String("op", string(call.Op)), slog.String("schema", call.Schema), slog.String("class", class), tenantAttr(call.Tenant),
 		slog.Int("created", call.Created), slog.Int("updated", call.Updated), slog.Int("unchanged", call.Unchanged),
 		slog.Int("deleted", call.Deleted), slog.Int("failed", call.Failed), slog.Int("found", call.Found),
 		slog.Bool("dry_run", call.DryRun), slog.Int("attempts", call.Attempts), slog.Duration("duration", call.Duration))
@@ -94,7 +94,7 @@ func classOf(err error) string {
 	if err == nil {
 		return "ok"
 	}
-	return resource.ErrorClass(err)
+	return string(resource.ErrorClass(err))
 }
 
 func tenantAttr(t storage.Tenant) slog.Attr {

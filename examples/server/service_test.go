@@ -231,7 +231,7 @@ func TestClose(t *testing.T) {
 func TestMetricsOfCalls(t *testing.T) {
 	s, _ := testService(t, memory.New())
 	s.metrics.called(resource.Call{Op: "create", Schema: "customers", DryRun: true, Attempts: 1, Counts: resource.Counts{Created: 1}})
-	s.metrics.called(resource.Call{Op: "create batch", Schema: "customers", Attempts: 7, Counts: resource.Counts{Updated: 5, Failed: 2}})
+	s.metrics.called(resource.Call{Op: "create_batch", Schema: "customers", Attempts: 7, Counts: resource.Counts{Updated: 5, Failed: 2}})
 	assert.Equal(t, []string{
 		`resourcekit_attempts_count 0`,
 		`resourcekit_call_duration_seconds_count{op="create",schema="customers"} 1`,

@@ -283,7 +283,7 @@ func (l library) batch(r *resource.BatchResult, err error, dryRun bool) answer {
 
 // failed is what an error answers.
 func failed(err error) answer {
-	a := answer{what: resource.ErrorClass(err)}
+	a := answer{what: string(resource.ErrorClass(err))}
 	var (
 		invalid *schema.ValidationError
 		filter  *schema.FilterError

@@ -437,11 +437,11 @@ func TestClasses(t *testing.T) {
 	} {
 		status := httpapi.ProblemOf(err).Status
 		assert.True(t, status >= 400 && status < 500, "%v: %d", err, status)
-		assert.NotEqual(t, "internal", resource.ErrorClass(err), err)
+		assert.NotEqual(t, resource.ClassInternal, resource.ErrorClass(err), err)
 	}
 	for _, err := range []error{storage.ErrInvalid, &schema.CorruptError{}, errSecret} {
 		assert.Equal(t, 500, httpapi.ProblemOf(err).Status)
-		assert.Equal(t, "internal", resource.ErrorClass(err))
+		assert.Equal(t, resource.ClassInternal, resource.ErrorClass(err))
 	}
 }
 
