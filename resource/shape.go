@@ -2,7 +2,7 @@ package resource
 
 import (
 	"encoding/binary"
-	"encoding/hex"
+	"strings"
 	"time"
 
 	"example.com/resourcekit/internal/strictjson"
@@ -17,31 +17,71 @@ type ShapeOptions struct {
 	OmitDeprecated bool
 }
 
-// envelope is the table of the members that a resource has beside its id and
-// its data, in order, each with its deprecated spelling: the only place where
-// those are written down.
-var envelope = [...]struct {
+// envelope is the table of the members that a resource has between its id and its
+// data, in order, each with its deprecated spelling: the only place where those are
+// written down. Each has one of the functions, which says what its value is.
+var envelope = []member{
+	{name: "schemaDefinitionId", deprecated: "schema_definition_id", uuid: func(r *Resource) *uuid.UUID { return &r.record.Key.Schema }},
+	{name: "platformId", deprecated: "platform_id", uuid: func(r *Resource) *uuid.UUID { return &r.record.Key.Tenant.Platform }},
+	{name: "businessId", deprecated: "business_id", uuid: func(r *Resource) *uuid.UUID { return &r.record.Key.Tenant.Business }},
+	{name: "resourceExternalId", deprecated: "resource_external_id", text: func(r *Resource) string { return r.record.Key.ExternalID }},
+	{name: "createdAt", deprecated: "created_at", time: func(r *Resource) time.Time { return r.record.CreatedAt }},
+	{name: "updatedAt", deprecated: "updated_at", time: func(r *Resource) time.Time { return r.record.UpdatedAt }},
+}
+
+type member struct {
 	name, deprecated string
-	append           func(dst []byte, r *Resource) []byte
-}{
-	{`,"schemaDefinitionId":`, `,"schema_definition_id":`, func(dst []byte, r *Resource) []byte {
-		return appendUUID(dst, r.record.Key.Schema)
-	}},
-	{`,"platformId":`, `,"platform_id":`, func(dst []byte, r *Resource) []byte {
-		return appendUUID(dst, r.record.Key.Tenant.Platform)
-	}},
-	{`,"businessId":`, `,"business_id":`, func(dst []byte, r *Resource) []byte {
-		return appendUUID(dst, r.record.Key.Tenant.Business)
-	}},
-	{`,"resourceExternalId":`, `,"resource_external_id":`, func(dst []byte, r *Resource) []byte {
-		return strictjson.AppendQuoted(dst, r.record.Key.ExternalID)
-	}},
-	{`,"createdAt":`, `,"created_at":`, func(dst []byte, r *Resource) []byte {
-		return appendTime(dst, r.record.CreatedAt)
-	}},
-	{`,"updatedAt":`, `,"updated_at":`, func(dst []byte, r *Resource) []byte {
-		return appendTime(dst, r.record.UpdatedAt)
-	}},
+	uuid             func(*Resource) *uuid.UUID
+	time             func(*Resource) time.Time
+	text             func(*Resource) string
+
+	at, twin int // in a piece of a template: where the value stands, and again; 0 is nowhere
+}
+
+// A piece is a part of a template: its text, in which values of a fixed length are
+// put, and the member of another length that comes after it.
+type piece struct {
+	text  string
+	fixed []member
+	text1 *member // nil at the end
+	twin1 string  // its deprecated name, as text; "" for none
+}
+
+// full and short are the templates of the two shapes.
+var full, short = template(true), template(false)
+
+func template(twins bool) (pieces []piece) {
+	blank := piece{text: `{"id":"`}
+	add := func(m member, width int) {
+		m.at, m.twin = len(blank.text), 0
+		blank.text += strings.Repeat(" ", width) + `"`
+		if twins && m.deprecated != "" {
+			blank.text += `,"` + m.deprecated + `":"`
+			m.twin = len(blank.text)
+			blank.text += strings.Repeat(" ", width) + `"`
+		}
+		blank.fixed = append(blank.fixed, m)
+	}
+	add(member{uuid: func(r *Resource) *uuid.UUID { return &r.record.ID }}, uuidWidth)
+	for _, m := range envelope {
+		blank.text += `,"` + m.name + `":`
+		switch {
+		case m.uuid != nil:
+			blank.text += `"`
+			add(m, uuidWidth)
+		case m.time != nil:
+			blank.text += `"`
+			add(m, timeWidth)
+		default:
+			blank.text1 = &m
+			if twins {
+				blank.twin1 = `,"` + m.deprecated + `":`
+			}
+			pieces, blank = append(pieces, blank), piece{}
+		}
+	}
+	blank.text += `,"data":`
+	return append(pieces, blank)
 }
 
 // AppendJSON appends the resource in the shape of the wire contract to dst and
@@ -51,21 +91,34 @@ var envelope = [...]struct {
 // there. It is compact JSON. opts may be nil. It allocates only when dst has too
 // little room.
 func (r *Resource) AppendJSON(dst []byte, opts *ShapeOptions) []byte {
-	twins := opts == nil || !opts.OmitDeprecated
-	dst = append(dst, `{"id":`...)
-	dst = appendUUID(dst, r.record.ID)
-	for i := range envelope {
-		m := &envelope[i]
-		dst = append(dst, m.name...)
+	pieces := full
+	if opts != nil && opts.OmitDeprecated {
+		pieces = short
+	}
+	for i := range pieces {
+		p := &pieces[i]
 		from := len(dst)
-		dst = m.append(dst, r)
-		if twins {
-			to := len(dst)
-			dst = append(dst, m.deprecated...)
+		dst = append(dst, p.text...)
+		text := dst[from:]
+		for k := range p.fixed {
+			m := &p.fixed[k]
+			switch {
+			case m.uuid != nil:
+				putUUID(text, m.at, m.twin, m.uuid(r))
+			default:
+				putTime(text, m.at, m.twin, m.time(r))
+			}
+		}
+		if p.text1 == nil {
+			break
+		}
+		from = len(dst)
+		dst = strictjson.AppendQuoted(dst, p.text1.text(r))
+		if to := len(dst); p.twin1 != "" {
+			dst = append(dst, p.twin1...)
 			dst = append(dst, dst[from:to]...)
 		}
 	}
-	dst = append(dst, `,"data":`...)
 	if len(r.shown) == 0 { // the zero Resource
 		dst = append(dst, "{}"...)
 	}
@@ -79,47 +132,67 @@ func (r Resource) MarshalJSON() ([]byte, error) {
 	return r.AppendJSON(make([]byte, 0, members+len(r.shown)), nil), nil
 }
 
-// hexPairs has the two hexadecimal digits of every byte, in memory order.
-var hexPairs = func() (pairs [256]uint16) {
-	for b := range pairs {
-		pairs[b] = binary.NativeEndian.Uint16(hex.AppendEncode(nil, []byte{byte(b)}))
-	}
-	return pairs
-}()
+const (
+	uuidWidth = len("........-....-....-....-............")
+	timeWidth = len("....-..-..T..:..:......Z")
+)
 
-// uuidDigits says where the digits of each byte of a UUID stand in its text
-// between quotes (RFC 9562, section 4).
-var uuidDigits = [16]int{1, 3, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 29, 31, 33, 35}
-
-func appendUUID(dst []byte, id uuid.UUID) []byte {
-	dst = append(dst, `"........-....-....-....-............"`...)
-	text := (*[38]byte)(dst[len(dst)-38:])
-	for i, b := range id {
-		binary.NativeEndian.PutUint16(text[uuidDigits[i]:], hexPairs[b])
+// putUUID writes the text of a UUID (RFC 9562, section 4) to text[at:], and to
+// text[twin:] unless that is 0: a copy of the first would wait for its stores.
+func putUUID(text []byte, at, twin int, id *uuid.UUID) {
+	le := binary.LittleEndian
+	a, b, c, d := hexDigits(le.Uint32(id[0:])), hexDigits(le.Uint32(id[4:])), hexDigits(le.Uint32(id[8:])), hexDigits(le.Uint32(id[12:]))
+	for {
+		t := (*[uuidWidth]byte)(text[at:])
+		le.PutUint64(t[0:], a)
+		t[8] = '-'
+		le.PutUint32(t[9:], uint32(b))
+		t[13] = '-'
+		le.PutUint32(t[14:], uint32(b>>32))
+		t[18] = '-'
+		le.PutUint32(t[19:], uint32(c))
+		t[23] = '-'
+		le.PutUint32(t[24:], uint32(c>>32))
+		le.PutUint64(t[28:], d)
+		if twin == 0 {
+			return
+		}
+		at, twin = twin, 0
 	}
-	return dst
 }
 
-// appendTime appends t in UTC as RFC 3339 with three decimals. time.AppendFormat
-// would take four times as long.
-func appendTime(dst []byte, t time.Time) []byte {
+// hexDigits returns the eight hexadecimal digits of four bytes, in memory order.
+func hexDigits(x uint32) uint64 {
+	w := uint64(x)
+	w = (w | w<<16) & 0x0000FFFF0000FFFF
+	w = (w | w<<8) & 0x00FF00FF00FF00FF
+	w = (w>>4 | w<<8) & 0x0F0F0F0F0F0F0F0F
+	letters := (w + 0x0606060606060606) >> 4 & 0x0101010101010101
+	return w + 0x3030303030303030 + letters*('a'-'0'-10)
+}
+
+// putTime writes t in UTC as RFC 3339 with three decimals to the same places. The
+// years are 1 to 9999. time.AppendFormat would take four times as long.
+func putTime(text []byte, at, twin int, t time.Time) {
 	t = t.UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
-	dst = append(dst, `"....-..-..T..:..:......Z"`...)
-	text := (*[26]byte)(dst[len(dst)-26:])
-	twoDigits(text[1:], year/100)
-	twoDigits(text[3:], year%100)
-	twoDigits(text[6:], int(month))
-	twoDigits(text[9:], day)
-	twoDigits(text[12:], hour)
-	twoDigits(text[15:], minute)
-	twoDigits(text[18:], second)
 	millis := t.Nanosecond() / int(time.Millisecond)
-	text[21] = byte('0' + millis/100)
-	twoDigits(text[22:], millis%100)
-	return dst
+	le := binary.LittleEndian
+	a := digits(year/100) | digits(year%100)<<16 | '-'<<32 | digits(int(month))<<40 | '-'<<56
+	b := digits(day) | 'T'<<16 | digits(hour)<<24 | ':'<<40 | digits(minute)<<48
+	c := ':' | digits(second)<<8 | '.'<<24 | uint64('0'+millis/100)<<32 | digits(millis%100)<<40 | 'Z'<<56
+	for {
+		t := (*[timeWidth]byte)(text[at:])
+		le.PutUint64(t[0:], a)
+		le.PutUint64(t[8:], b)
+		le.PutUint64(t[16:], c)
+		if twin == 0 {
+			return
+		}
+		at, twin = twin, 0
+	}
 }
 
-// twoDigits writes n, 0 to 99.
-func twoDigits(text []byte, n int) { text[0], text[1] = byte('0'+n/10), byte('0'+n%10) }
+// digits returns the two digits of n, 0 to 99, in memory order.
+func digits(n int) uint64 { return uint64('0'+n/10) | uint64('0'+n%10)<<8 }

@@ -3,7 +3,9 @@ package memory
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/tidwall/btree"
 
 	"example.com/resourcekit/storage"
@@ -14,11 +16,33 @@ import (
 // again. So an entry with a record is always linked, and a swap that succeeds
 // is always seen.
 type entry struct {
-	rec atomic.Pointer[storage.Record]
+	rec atomic.Pointer[record]
+	id  string // the external id
+}
+
+// A record is what an entry has beside its key: less than half of a storage.Record,
+// and one pointer instead of four.
+type record struct {
+	data             []byte
+	rev              storage.Revision
+	created, updated int64 // milliseconds since 1970
+	uuid             uuid.UUID
+}
+
+func newRecord(rec *storage.Record, rev storage.Revision) *record {
+	return &record{rec.Data, rev, rec.CreatedAt.UnixMilli(), rec.UpdatedAt.UnixMilli(), rec.ID}
+}
+
+// public returns the record of this key.
+func (r *record) public(key storage.Key) storage.Record {
+	return storage.Record{
+		Key: key, Revision: r.rev, ID: r.uuid, Data: r.data,
+		CreatedAt: time.UnixMilli(r.created).UTC(), UpdatedAt: time.UnixMilli(r.updated).UTC(),
+	}
 }
 
 // load returns the record, or nil for a nil entry as well.
-func (e *entry) load() *storage.Record {
+func (e *entry) load() *record {
 	if e == nil {
 		return nil
 	}
@@ -35,9 +59,15 @@ type index struct {
 	mu   sync.RWMutex // for what entries there are; their records need no lock
 	byID map[string]*entry
 	tree btree.Map[string, *entry]
+
+	scope storage.Scope
 }
 
-func newIndex() *index { return &index{byID: make(map[string]*entry)} }
+func newIndex(scope storage.Scope) *index { return &index{byID: make(map[string]*entry), scope: scope} }
+
+func (ix *index) key(id string) storage.Key {
+	return storage.Key{Tenant: ix.scope.Tenant, Schema: ix.scope.Schema, ExternalID: id}
+}
 
 func (ix *index) lookup(id string) *entry {
 	if ix == nil {
@@ -49,10 +79,9 @@ func (ix *index) lookup(id string) *entry {
 }
 
 // add links the record, unless there is one under its id: that one it returns.
-func (ix *index) add(rec *storage.Record) (current *storage.Record) {
-	e := new(entry)
+func (ix *index) add(id string, rec *record) (current *record) {
+	e := &entry{id: id}
 	e.rec.Store(rec)
-	id := rec.Key.ExternalID
 
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -91,10 +120,11 @@ func (ix *index) page(after string, limit int) storage.Page {
 	var buf [128]*entry // no allocation for usual limits
 	entries, next := ix.entries(buf[:0], after, limit)
 
-	var recBuf [len(buf)]*storage.Record
+	var recBuf [len(buf)]*record
 	records := recBuf[:0]
-	for _, e := range entries {
+	for i, e := range entries {
 		if rec := e.rec.Load(); rec != nil { // else deleted a moment ago
+			entries[len(records)] = entries[i]
 			records = append(records, rec)
 		}
 	}
@@ -102,7 +132,7 @@ func (ix *index) page(after string, limit int) storage.Page {
 	if len(records) > 0 {
 		page.Records = make([]storage.Record, len(records))
 		for i, rec := range records {
-			page.Records[i] = *rec
+			page.Records[i] = rec.public(ix.key(entries[i].id))
 		}
 	}
 	return page

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"time"
 
 	"example.com/resourcekit/storage"
 )
@@ -35,11 +34,13 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	if err != nil {
 		return storage.Record{}, err
 	}
-	rec := ix.lookup(key.ExternalID).load()
+	e := ix.lookup(key.ExternalID)
+	rec := e.load()
 	if rec == nil {
 		return storage.Record{}, storage.ErrNotFound
 	}
-	return *rec, nil
+	key.ExternalID = e.id
+	return rec.public(key), nil
 }
 
 // Put implements storage.Store. Over an existing record it allocates the new
@@ -57,16 +58,15 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 	}
 	e := ix.lookup(rec.Key.ExternalID)
 	old := e.load()
-	if old == nil || old.Revision != expect {
-		return 0, conflict(old)
+	if old == nil || old.rev != expect {
+		return 0, conflict(rec.Key, old)
 	}
-	next := stored(rec, storage.NextRevision(old.Revision))
-	next.Key = old.Key // equal, but without holding on to the caller's string
-	next.ID, next.CreatedAt = old.ID, old.CreatedAt
+	next := newRecord(&rec, storage.NextRevision(old.rev))
+	next.uuid, next.created = old.uuid, old.created
 	if !e.rec.CompareAndSwap(old, next) {
-		return 0, conflict(e.load())
+		return 0, conflict(rec.Key, e.load())
 	}
-	return next.Revision, nil
+	return next.rev, nil
 }
 
 // create is Put for a key that must be absent.
@@ -78,11 +78,11 @@ func (s *Store) create(rec storage.Record) (storage.Revision, error) {
 	// The id may be a piece of a request's body, which the index would keep
 	// alive for as long as the record lives.
 	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID)
-	next := stored(rec, storage.FirstRevision())
-	if current := ix.add(next); current != nil {
-		return 0, conflict(current)
+	next := newRecord(&rec, storage.FirstRevision())
+	if current := ix.add(rec.Key.ExternalID, next); current != nil {
+		return 0, conflict(rec.Key, current)
 	}
-	return next.Revision, nil
+	return next.rev, nil
 }
 
 // Delete implements storage.Store.
@@ -99,16 +99,16 @@ func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 	if old == nil {
 		return storage.ErrNotFound
 	}
-	if old.Revision != expect {
-		return conflict(old)
+	if old.rev != expect {
+		return conflict(key, old)
 	}
 	// First nil, then unlink: were it the other way round, an update that has
 	// already found the entry could still swap a record into it, and be
 	// acknowledged for a record that nobody will ever see.
 	if !e.rec.CompareAndSwap(old, nil) {
-		return conflict(e.load())
+		return conflict(key, e.load())
 	}
-	ix.unlink(e, old.Key.ExternalID)
+	ix.unlink(e, e.id)
 	return nil
 }
 
@@ -155,35 +155,18 @@ func (s *Store) indexForWrite(scope storage.Scope) (*index, error) {
 	}
 	ix := s.scopes[scope]
 	if ix == nil {
-		ix = newIndex()
+		ix = newIndex(scope)
 		s.scopes[scope] = ix
 	}
 	return ix, nil
 }
 
-// stored returns the record as it is kept.
-func stored(rec storage.Record, rev storage.Revision) *storage.Record {
-	rec.Revision = rev
-	rec.CreatedAt = toMillisecond(rec.CreatedAt)
-	rec.UpdatedAt = toMillisecond(rec.UpdatedAt)
-	return &rec
-}
-
-// toMillisecond returns the instant as a store keeps it. Most times come like
-// that already.
-func toMillisecond(t time.Time) time.Time {
-	if t.Location() == time.UTC && t.Nanosecond()%int(time.Millisecond) == 0 {
-		return t
-	}
-	return t.UTC().Truncate(time.Millisecond)
-}
-
 // conflict returns the error with a copy of the current record: the caller may
 // write to what it is given, the stored one is immutable.
-func conflict(current *storage.Record) error {
+func conflict(key storage.Key, current *record) error {
 	if current == nil {
 		return &storage.ConflictError{}
 	}
-	rec := *current
+	rec := current.public(key)
 	return &storage.ConflictError{Current: &rec}
 }
