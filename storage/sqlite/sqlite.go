@@ -181,30 +181,10 @@ func filePath(path string) (string, error) {
 // create makes the file, if there is none, brings it to the newest version, and
 // returns the connection that it used, which is ready for the writer.
 func (s *Store) create(ctx context.Context) (c *conn, err error) {
-	// The log is looked for first. SQLite makes it when the file is no longer
-	// empty, so another process that is just making both is not refused.
-	_, noLog := os.Lstat(s.path + "-wal")
-	file, err := os.Stat(s.path)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if noLog == nil && (missing || err == nil && file.Size() == 0) {
-		// SQLite would take the log for a remnant and delete it.
-		return nil, invalid("there is a -wal file, which may hold acknowledged writes, but the file that it belongs to is missing or empty")
+	if err := s.prepare(); err != nil {
+		return nil, err
 	}
-	modeOf := ""
-	if missing {
-		// SQLite would create the file readable by everybody. It can be told to
-		// take the permissions of another one; a temporary one is 0600.
-		temp, err := os.CreateTemp(filepath.Dir(s.path), ".new-*")
-		if err != nil {
-			return nil, fileFailed("the directory of the path cannot be written to", err)
-		}
-		defer os.Remove(temp.Name())
-		if err := temp.Close(); err != nil {
-			return nil, fileFailed("the directory of the path cannot be written to", err)
-		}
-		modeOf = temp.Name()
-	}
-	if c, err = dial(dsnOf(s.path, modeOf)); err != nil {
+	if c, err = dial(dsnOf(s.path, "rw")); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -261,7 +241,7 @@ func (s *Store) setUp(c *conn) error {
 }
 
 func (s *Store) connect() (*conn, error) {
-	c, err := dial(dsnOf(s.path, ""))
+	c, err := dial(dsnOf(s.path, "rw"))
 	if err != nil {
 		return nil, err
 	}
