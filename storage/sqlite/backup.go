@@ -27,7 +27,8 @@ import (
 //
 // A file that is there already is ErrInvalid, and so is one of the same name with
 // -wal, -shm or -journal at the end, which SQLite would take for a part of the
-// backup. What the system refuses is ErrUnavailable.
+// backup. What the system refuses is ErrUnavailable, and so is a store whose file
+// was removed or replaced.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if err := s.backUp(ctx, path); err != nil {
 		return &storage.OpError{Op: "backup", Err: notApplied(err)}

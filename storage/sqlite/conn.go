@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -22,6 +23,8 @@ type conn struct {
 	driver driver.Conn
 	stmts  map[string]statement
 	args   []driver.NamedValue
+
+	checked time.Time // when a reader last found that the file is still at its path
 }
 
 // statement is what the driver's statements can do.

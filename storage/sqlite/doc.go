@@ -44,10 +44,20 @@
 // Several processes on one machine can have one file open; each sees what the
 // others wrote, at once. They wait for each other's transactions, at most
 // Options.BusyTimeout. Never use a network file system: the locks and the
-// shared memory that this needs do not work there. And since POSIX takes the
-// locks of a process on a file away as soon as the process closes any
+// shared memory that this needs do not work there. All processes must see the
+// file and the two beside it in one directory: Open refuses a file with hard links,
+// and a container gets the directory mounted, not the file alone. And since POSIX
+// takes the locks of a process on a file away as soon as the process closes any
 // descriptor of it, no other code of the process may open the file, not even
 // to copy it.
+//
+// The path may be, or lead through, symbolic links, which Open follows once. A
+// store stays with the file that it opened. When that file is removed, renamed or
+// replaced, calls fail with ErrUnavailable until it is at its path again: each
+// write and each Backup at once, reads after at most 100 ms. Writes also need the
+// -wal and -shm files that they began with. The records that were acknowledged
+// before are in the file, wherever that is now; one that was removed is gone when
+// the store is closed.
 //
 // The -wal file grows to some 32 MiB before it is brought into the file and used
 // anew. Reads that overlap keep it from being used anew; once it has 64 MiB the

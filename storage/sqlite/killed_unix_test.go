@@ -3,6 +3,7 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
 )
 
 // leftovers returns the copies in the folder that are not complete.
@@ -91,6 +94,30 @@ func TestKilledBackups(t *testing.T) {
 		require.NoFileExists(t, filepath.Dir(unfinished))
 	}
 	require.Equal(t, []string{filepath.Join(folder, workPrefix+"notes")}, leftovers(t, folder))
+}
+
+// TestBackupKilledAtItsEnd, when the copy has its name already and still the
+// temporary one, is a backup like others.
+func TestBackupKilledAtItsEnd(t *testing.T) {
+	s := testStore(t, nil)
+	_, err := s.Put(bg, testRecord("k"), 0)
+	require.NoError(t, err)
+	folder := t.TempDir()
+	path := filepath.Join(folder, "backup.db")
+	require.NoError(t, s.Backup(bg, path))
+	work, temp, err := newWorkplace(folder)
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(temp.Close(), os.Remove(work.copy), os.Link(path, work.copy)))
+	_, err = Open(bg, path, nil)
+	require.ErrorIs(t, err, storage.ErrInvalid, "the Backup is still running")
+	require.NoError(t, work.lock.close())
+
+	backup, err := Open(bg, path, nil)
+	require.NoError(t, err)
+	_, err = backup.Get(bg, testKey("k"))
+	require.NoError(t, err)
+	require.NoError(t, backup.Close())
+	require.Empty(t, leftovers(t, folder))
 }
 
 // TestBackupsIntoOneFolder at the same time do not take each other's copies for
