@@ -65,6 +65,15 @@
 // begin until it has emptied the log. It cannot hold back a Backup, nor the reads
 // of other processes: as long as these last, the -wal file grows with every write.
 //
+// When the disk is full, the log is brought into the file and emptied, and the
+// transaction tried once more. So writes fail, with ErrUnavailable, only while
+// there is no room for them, for the records that have come since the log was last
+// emptied, or while a read that cannot be held back lasts. Where a quota or a
+// limit is the cause, SQLite cannot tell, and the write that meets it is
+// ErrUnknownOutcome. Keep 256 MiB free beside the file: 96 for the log, as much for
+// the file to grow when the log comes into it, and some to spare. A Backup needs
+// room for its copy, and for a log of all that is written meanwhile.
+//
 // # Limits and sizes
 //
 // Data has at most MaxData bytes. A page of List ends early once it holds

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -143,4 +144,35 @@ func TestBackupsIntoOneFolder(t *testing.T) {
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Len(t, entries, 80)
+}
+
+// TestFileSizeLimit: what the system refuses to the log, as it does by a limit or
+// a quota, goes away with the log.
+func TestFileSizeLimit(t *testing.T) {
+	const isChild, limit = "SQLITE_TEST_LIMIT", 1 << 20
+	if os.Getenv(isChild) == "" {
+		child := exec.Command(os.Args[0], "-test.run", "^TestFileSizeLimit$", "-test.v")
+		child.Env = append(os.Environ(), isChild+"=1")
+		out, err := child.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return
+	}
+	s := testStore(t, nil)
+	_, err := s.Get(bg, testKey("k")) // a reader is connected
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	signal.Ignore(syscall.SIGXFSZ)
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}))
+	failed := 0
+	for i := range 2 * limit / 8192 {
+		switch _, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0); {
+		case err == nil:
+		default:
+			failed++
+			silent(t, err)
+			require.ErrorIs(t, err, storage.ErrUnknownOutcome)
+			require.ErrorContains(t, err, "SQLITE_IOERR")
+		}
+	}
+	require.NotZero(t, failed)
+	require.Less(t, failed, 5, "once for each time that the log is full")
 }

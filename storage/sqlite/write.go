@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	codes "modernc.org/sqlite/lib"
+
 	"example.com/resourcekit/storage"
 )
 
@@ -205,7 +207,14 @@ func (w *writer) write(first *request) {
 		return
 	}
 	group, err := w.apply(first)
-	err = w.end(err)
+	if err = w.end(err); resultCode(err) == codes.SQLITE_FULL || resultCode(err) == codes.SQLITE_IOERR {
+		// SQLite empties the log after a commit, and there may be none before the
+		// log is empty. A quota that is used up is an I/O error to SQLite.
+		w.empty()
+		if resultCode(err) == codes.SQLITE_FULL && w.begin() == nil {
+			err = w.end(w.swapAll(group...))
+		}
+	}
 	if err != nil && len(group) > 1 && !ofTheFile(err) && !errors.Is(err, storage.ErrUnknownOutcome) {
 		w.apart(group)
 		return
