@@ -83,7 +83,7 @@ func TestEndsWithProcess(t *testing.T) {
 	const isChild = "PGTEST_CHILD"
 	if os.Getenv(isChild) != "" {
 		server := Start(t, Config{})
-		_, _ = os.Stdout.WriteString("folder " + server.folder + " " + server.addr + "\n")
+		_, _ = os.Stdout.WriteString("folder " + server.folder + "\n")
 		select {}
 	}
 	if _, err := binaries(); errors.Is(err, errNotInstalled) {
@@ -96,8 +96,8 @@ func TestEndsWithProcess(t *testing.T) {
 	require.NoError(t, child.Start())
 	var folder string
 	for lines := bufio.NewScanner(out); folder == "" && lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "folder" {
-			folder = fields[1]
+		if name, ok := strings.CutPrefix(lines.Text(), "folder "); ok {
+			folder = name
 		}
 	}
 	require.NotEmpty(t, folder)
