@@ -74,6 +74,16 @@
 // the file to grow when the log comes into it, and some to spare. A Backup needs
 // room for its copy, and for a log of all that is written meanwhile.
 //
+// # Damage
+//
+// The pages of a SQLite file have no checksums. A flipped bit on the disk is found
+// where it breaks the structure of a page, and the text of the error has
+// SQLITE_CORRUPT. Elsewhere a record has another value or is not found, without an
+// error. The log has checksums: after a crash, its recovery ends in silence at the
+// first transaction that does not fit them, and what was acknowledged after that is
+// lost. Where disks are not trusted, use a file system with checksums (ZFS, btrfs),
+// and keep backups from several days.
+//
 // # Limits and sizes
 //
 // Data has at most MaxData bytes. A page of List ends early once it holds

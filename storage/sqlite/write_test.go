@@ -731,6 +731,37 @@ func TestDamagedFile(t *testing.T) {
 	require.ErrorContains(t, err, "SQLITE_CORRUPT")
 }
 
+// TestFlippedBitInTheLog: the recovery of a log after a crash ends, in silence, at
+// the first transaction that its checksums do not fit. This is SQLite's way, and
+// what the documentation says.
+func TestFlippedBitInTheLog(t *testing.T) {
+	const n = 10
+	s := testStore(t, nil)
+	var ends []int64 // of the log, after each write
+	for i := range n {
+		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		require.NoError(t, err)
+		ends = append(ends, s.writer.logSize())
+	}
+	for damaged := range n {
+		path := filepath.Join(t.TempDir(), "records.db") // as a crash would leave it
+		for _, end := range []string{"", "-wal"} {
+			data, err := os.ReadFile(s.path + end)
+			require.NoError(t, err)
+			if end == "-wal" {
+				data[ends[damaged]-1] ^= 1
+			}
+			require.NoError(t, os.WriteFile(path+end, data, 0o600))
+		}
+		crashed, err := Open(bg, path, nil)
+		require.NoError(t, err)
+		page, err := crashed.List(bg, testKey("x").Scope(), "", 100)
+		require.NoError(t, err)
+		require.Len(t, page.Records, damaged)
+		require.NoError(t, crashed.Close())
+	}
+}
+
 // TestForeignRow: what others wrote into the table is not taken for a record.
 func TestForeignRow(t *testing.T) {
 	s := testStore(t, nil)
