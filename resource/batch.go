@@ -324,7 +324,7 @@ func (b *batch) write(ctx context.Context, groups []*group) {
 	if locked {
 		// Held while the keys are written, so that the feed hears of the
 		// changes of each in their order.
-		unlock, err := b.c.locks.lockAll(ctx, keysOf(groups))
+		unlock, err := b.c.locks.LockAll(ctx, keysOf(groups))
 		if err != nil {
 			for _, g := range groups {
 				b.failAll(g, err)
@@ -469,12 +469,12 @@ func (s *swaps) run(ctx context.Context, store storage.Store, tell func(*group, 
 // alone writes a group in the queue of its key, which may be held already.
 func (b *batch) alone(ctx context.Context, g *group, locked bool) {
 	if !locked && !b.dryRun {
-		lock, err := b.c.locks.lock(ctx, g.key)
+		lock, err := b.c.locks.Lock(ctx, g.key)
 		if err != nil {
 			b.failAll(g, err)
 			return
 		}
-		defer lock.unlock()
+		defer lock.Unlock()
 	}
 	g.recalled, g.keeping = false, 0 // what was found out before is of no use any more
 	rec, err := storage.Update(ctx, b.c.reading, g.key, func(old storage.Record) (storage.Record, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/resourcekit/internal/keylock"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 
@@ -45,7 +46,7 @@ type Collection struct {
 	field   string        // the name of the external-id field
 	now     func() time.Time
 	newID   func() (uuid.UUID, error)
-	locks   keyLocks
+	locks   *keylock.Locks[storage.Key]
 
 	maxBatch int
 	feed     *Feed
@@ -84,7 +85,7 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 		c.maxBatch = opts.MaxBatch
 	}
 	c.feed, c.onCall = opts.Feed, opts.OnCall
-	c.locks.init()
+	c.locks = keylock.New[storage.Key]()
 	var err error
 	c.nothing, err = s.Check([]byte("{}"), nil)
 	return c, err

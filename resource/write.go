@@ -115,11 +115,11 @@ type writing struct {
 // write makes attempts until one is stored.
 func (c *Collection) write(ctx context.Context, w *writing) (*Result, error) {
 	if !w.dryRun {
-		lock, err := c.locks.lock(ctx, w.key)
+		lock, err := c.locks.Lock(ctx, w.key)
 		if err != nil {
 			return nil, fail(w.op, w.key, err)
 		}
-		defer lock.unlock()
+		defer lock.Unlock()
 	}
 	result := new(Result)
 	var was storage.Record
