@@ -79,12 +79,7 @@ func TestConflictWhileWaiting(t *testing.T) {
 		require.NoError(t, err)
 		failed := make(chan error, 1)
 		go func() { failed <- write(rec) }()
-		require.Eventually(t, func() bool {
-			var waiting int
-			err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE $1)",
-				"%"+opts.Schema+"%").Scan(&waiting)
-			return err == nil && waiting == 1
-		}, 10*time.Second, time.Millisecond, name)
+		waiting(t, pool, opts.Schema)
 		require.NoError(t, tx.Commit(ctx))
 		require.Nil(t, inTheWay(t, <-failed), name)
 

@@ -38,8 +38,11 @@
 // storage.ConflictError), by the same statement, unless that came while the
 // statement ran or has more than 1 MiB of data; those of PutMany and DeleteMany do not.
 //
-// No write is ever repeated by the store. A read that a serializable
-// transaction stands in the way of is tried again, for some 0.2 s.
+// A write is sent again only if the server has certainly not begun with it: the
+// connection had ended, or the server had ended the session as idle (57P05). A read
+// whose connection is lost is sent again on another one. A read that fails with a
+// serialization error is retried for some 0.2 s. So the restart of a server fails no
+// call but those that are under way, and those that come before it is up.
 //
 // # One round trip for a change
 //
@@ -67,9 +70,13 @@
 // requests that are cancelled would otherwise cost a new connection each; and a
 // cancelled commit that waits for its standby is applied on the primary alone.
 //
-// So a pool can have all its connections in statements that nobody waits for
-// any more, at most for the timeouts. Close waits for them. The pool belongs to
-// the caller, who closes it after the store.
+// Writes of one key wait for each other, before they take a connection, and until the
+// statement has ended that its caller has left. So a row that another session has
+// locked takes one connection of the pool, however many clients try to write it and
+// give up. Writes of a store never take the last connection of a pool with two or
+// more: reads go on while writes wait, for locks or for a standby. Close waits for the
+// statements that are under way, and ends the calls that wait to send one. The pool
+// belongs to the caller, who closes it after the store.
 //
 // # Durability
 //
@@ -101,13 +108,16 @@
 //
 // The text of an error names the operation, what went wrong and the SQLSTATE, never
 // a value. The server's own error, whose text may hold more, is there for errors.As
-// (*pgconn.PgError of pgx).
+// (*pgconn.PgError of pgx). If there is no connection, the text has the cause, the
+// host, the port and the database, and never the password: where a URL has more than
+// one "@", so that the driver may take a part of the password for a name, it has no
+// name.
 //
-//   - storage.ErrUnavailable: no connection within the timeout, or one that was
-//     gone before anything was sent; the server cancelled the statement (57014),
-//     did not grant a lock (55P03), lacks a resource (classes 53 and 58), or takes
-//     no writes, as a standby (25006). For a read also a lost connection. Nothing
-//     was written.
+//   - storage.ErrUnavailable: no connection within the timeout, or no turn, as other
+//     writes of the key did not end; the server cancelled the statement (57014),
+//     did not grant a lock (55P03), lacks a resource (classes 53 and 58), takes no
+//     writes (25006), or no session, through a pooler (57P03, 57P05, 53300, 3D000,
+//     class 28). For a read also a lost connection. Nothing was written.
 //   - storage.ErrUnknownOutcome: a write whose connection, server or answer went
 //     away (40003, classes 08 and 57, FATAL errors, the timeout), or whose context
 //     ended, and then the error matches the context's as well.

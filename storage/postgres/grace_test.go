@@ -20,7 +20,7 @@ func TestGrace(t *testing.T) {
 	defer pool.Close()
 	opts, err := (*Options)(nil).withDefaults()
 	require.NoError(t, err)
-	s := &table{pool: pool, opts: opts}
+	s := newTable(pool, opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	got, err := do(ctx, s, operation{name: "put", write: true}, func(context.Context, *pgx.Conn) (int, error) {
 		cancel()

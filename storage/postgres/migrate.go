@@ -132,31 +132,36 @@ func (found installation) check() error {
 	return nil
 }
 
-// installed looks. Its errors are those of the driver.
+// installed looks. Its errors are for migrateFailed.
 func installed(ctx context.Context, pool *pgxpool.Pool, schema string) (found installation, err error) {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return found, notConnected(pool, err)
+	}
+	defer conn.Release()
 	found.encodings = make([]string, 2)
 	var table bool
-	err = pool.QueryRow(ctx, `
+	err = conn.QueryRow(ctx, `
 SELECT current_setting('server_encoding'), current_setting('client_encoding'),
 	EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1),
 	EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'schema_version')`, schema).
 		Scan(&found.encodings[0], &found.encodings[1], &found.schema, &table)
 	if err == nil && table {
-		err = pool.QueryRow(ctx, inSchema(schema, "SELECT coalesce(max(version), 0) FROM schema.schema_version")).Scan(&found.version)
+		err = conn.QueryRow(ctx, inSchema(schema, "SELECT coalesce(max(version), 0) FROM schema.schema_version")).Scan(&found.version)
 	}
 	return found, err
 }
 
-// migrateFailed returns the error of a statement that looks or migrates, under
-// the caller's context. What it did can be seen by running it again, so it is
+// migrateFailed returns the error of looking or migrating, under the caller's
+// context. What it did can be seen by running it again, so it is
 // never of unknown outcome.
 func migrateFailed(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		return notConnected(err)
+	var known *failure
+	if errors.As(err, &known) {
+		return err
 	}
 	return classify(err, false)
 }

@@ -10,18 +10,31 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/resourcekit/internal/keylock"
 	"example.com/resourcekit/storage"
 )
 
 // table is the store without what it remembers.
 type table struct {
-	pool *pgxpool.Pool
-	sql  statements
-	opts Options
+	pool  *pgxpool.Pool
+	conns int // that the pool has at most
+	sql   statements
+	opts  Options
 
-	mu     sync.Mutex
-	closed bool
-	calls  sync.WaitGroup // under way, those whose caller has left included
+	locks   *keylock.Locks[storage.Key] // of the keys that are being written
+	writing chan struct{}               // a place for each write that may have a connection
+
+	mu      sync.Mutex
+	closing context.Context // ends when the store is closed
+	close   context.CancelFunc
+	calls   sync.WaitGroup // under way, those whose caller has left included
+}
+
+func newTable(pool *pgxpool.Pool, opts Options) *table {
+	t := &table{pool: pool, conns: int(pool.Stat().MaxConns()), sql: newStatements(opts.Schema), opts: opts, locks: keylock.New[storage.Key]()}
+	t.writing = make(chan struct{}, max(1, t.conns-1))
+	t.closing, t.close = context.WithCancel(context.Background())
+	return t
 }
 
 // check returns an error unless the store can work with the database.
@@ -49,7 +62,7 @@ func (t *table) Limits() storage.Limits {
 // Close implements storage.Store.
 func (t *table) Close() error {
 	t.mu.Lock()
-	t.closed = true
+	t.close()
 	t.mu.Unlock()
 	t.calls.Wait()
 	return nil
@@ -59,7 +72,7 @@ func (t *table) Close() error {
 func (t *table) begin() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
+	if t.closing.Err() != nil {
 		return storage.ErrClosed
 	}
 	t.calls.Add(1)
