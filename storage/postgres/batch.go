@@ -37,7 +37,7 @@ func (t *table) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 			}
 			batch.Queue(t.sql.getMany, scopeID(scope), ids).
 				Query(func(rows pgx.Rows) error {
-					row, at := newRow(nil), finder{ids: ids} // which reads the first column itself
+					row, at := t.newRow(nil), finder{ids: ids} // which reads the first column itself
 					for rows.Next() {
 						if err := rows.Scan(row.columns...); err != nil {
 							return err

@@ -153,13 +153,12 @@ func (t *table) enter(ctx context.Context, op operation, timeout time.Duration) 
 			conn.Release()
 		}
 	}
-	var turn *failure
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	case t.closing.Err() != nil:
 		err = storage.ErrClosed
-	case !errors.As(err, &turn):
+	default:
 		err = notConnected(t.pool, err)
 	}
 	return nil, nil, err
@@ -194,12 +193,19 @@ func (t *table) queue(ctx context.Context, op operation) (leave func(), err erro
 // the server closed while it was idle takes what is written to it, and a write
 // would be of unknown outcome.
 func (t *table) connect(ctx context.Context) (*pgxpool.Conn, error) {
-	for range t.conns {
+	for range t.conns + 1 {
 		conn, err := t.pool.Acquire(ctx)
-		if err != nil || quiet(conn.Conn().PgConn().Conn()) || conn.Ping(ctx) == nil {
-			return conn, err
+		if err != nil {
+			return nil, err
+		}
+		if quiet(conn.Conn().PgConn().Conn()) || conn.Ping(ctx) == nil {
+			if err := unfit(conn.Conn(), t.mode); err != nil {
+				conn.Release()
+				return nil, err
+			}
+			return conn, nil
 		}
 		conn.Release() // the pool makes a new one in its place
 	}
-	return t.pool.Acquire(ctx)
+	return nil, errors.New("each connection was closed by the server")
 }

@@ -27,7 +27,7 @@ func inTheWay(t *testing.T, err error) *storage.Record {
 // protocol.
 func TestConflictTells(t *testing.T) {
 	ctx := context.Background()
-	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+	for _, mode := range execModes {
 		dsn := withParameters(pgtest.DSN(t), "default_query_exec_mode="+mode)
 		store, _ := newStoreAt(t, dsn, postgres.Options{Schema: pgtest.Schema(t, pgtest.DSN(t))}, nil)
 		rec := storage.Record{Key: testKey("key"), CreatedAt: time.UnixMilli(1).UTC(), UpdatedAt: time.UnixMilli(2).UTC(), Data: []byte(`{"a":1}`)}

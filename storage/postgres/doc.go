@@ -125,7 +125,7 @@
 //     for the sake of another transaction (40001, 40P01). For a read that is
 //     ErrUnavailable, when it happens again and again.
 //   - None of these: prepared statements do not work on this connection (26000,
-//     42P05; see PgBouncer), the tables are missing (run Migrate), a privilege is
+//     42P05; see PgBouncer), the driver cannot read what the server sent, the tables are missing (run Migrate), a privilege is
 //     (42501), or the server refused the statement for another reason.
 //
 // # PgBouncer
@@ -135,8 +135,22 @@
 //
 //	default_query_exec_mode=exec
 //
-// which costs some 20 % of a call, as data then travels as text. Session mode
+// which costs some 20 % of a call, as data then travels as hex. Session mode
 // needs nothing.
+//
+// # Settings of the server, database, role and DSN
+//
+// What is stored is read back byte for byte under every setting of how values are
+// spelled (bytea_output, DateStyle, TimeZone and the like), in every mode of the
+// driver. New returns an error where a setting could change that: an encoding other
+// than UTF8, which is looked at for every connection; a search_path with another
+// schema before pg_catalog; standard_conforming_strings off with
+// default_query_exec_mode=simple_protocol. It sends a value of each type, too, and
+// returns an error unless the same comes back.
+//
+// Some settings the store leaves to the administrator: synchronous_commit=off loses
+// acknowledged writes in a crash of the server; default_transaction_read_only refuses
+// every write (25006); session_replication_role=replica turns off the trigger below.
 //
 // # The view for people with SQL
 //

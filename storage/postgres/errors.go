@@ -50,6 +50,10 @@ func (f *failure) Unwrap() []error {
 // records, and leaves out the *pgconn.ConnectError itself, which has the password
 // in a field.
 func notConnected(pool *pgxpool.Pool, err error) error {
+	var known *failure
+	if errors.As(err, &known) {
+		return err
+	}
 	cfg := pool.Config().ConnConfig
 	where := fmt.Sprintf("database %q at %s", cfg.Database, hosts(&cfg.Config))
 	var connect *pgconn.ConnectError

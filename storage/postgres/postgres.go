@@ -104,9 +104,9 @@ type Store struct {
 // be nil.
 //
 // It asks the database whether its tables are there, in the version that this
-// package knows, and returns an error if not. The error matches
-// storage.ErrUnavailable when there is no connection, or no answer within
-// Options.ReadTimeout.
+// package knows, and whether it returns the values that it is sent, and returns an
+// error if not. The error matches storage.ErrUnavailable when there is no connection,
+// or no answer within Options.ReadTimeout.
 func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
