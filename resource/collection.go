@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"example.com/resourcekit/internal/keylock"
@@ -47,6 +48,7 @@ type Collection struct {
 	now     func() time.Time
 	newID   func() (uuid.UUID, error)
 	locks   *keylock.Locks[storage.Key]
+	usual   atomic.Int64 // bytes of a document, as lists have lately found; 0 before
 
 	maxBatch int
 	feed     *Feed

@@ -26,6 +26,9 @@ type ListOptions struct {
 	// Limit is the number of resources in a page, DefaultLimit when 0 and
 	// storage.MaxPage at most: a larger one counts as that.
 	Limit int
+	// MaxBytes is how many bytes the documents of a page may have together, but for
+	// the last one: 16 MiB when 0 or less, and at most that.
+	MaxBytes int
 	// Filter leaves resources out. All of its conditions must hold.
 	Filter []schema.Equals
 }
@@ -55,7 +58,7 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // of a moment during its page's call, and those that come or go meanwhile may
 // show or not. With a filter, a page ends after MaxScan resources were looked at,
 // or 64 MiB of documents, whatever it has found by then: go on with its Next. A
-// page also ends when its documents have 16 MiB.
+// page also ends when its documents have MaxBytes.
 //
 // Errors:
 //
@@ -103,6 +106,7 @@ type listing struct {
 	filter *schema.Filter
 	sum    [cursorSum]byte // of all that its cursors are bound to
 	limit  int
+	bytes  int    // of documents in a page
 	after  string // the external id that the next page begins behind
 }
 
@@ -115,6 +119,10 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 		l.limit = DefaultLimit
 	}
 	l.limit = min(l.limit, storage.MaxPage)
+	l.bytes = maxPageBytes
+	if opts.MaxBytes > 0 {
+		l.bytes = min(opts.MaxBytes, maxPageBytes)
+	}
 	err := l.scope.Validate()
 	if err == nil && l.limit < 0 {
 		err = fmt.Errorf("%w: the limit of a list is negative", storage.ErrInvalid)
@@ -158,13 +166,28 @@ const maxPageBytes = 16 << 20
 // last read of the store.
 const maxScanBytes = 4 * maxPageBytes
 
+// usualBytes is how large the documents of a collection are taken for before any
+// were read.
+const usualBytes = 16 << 10
+
 // page returns the next page. The one after it begins where it ends.
+//
+// A store counts records, not bytes. So page asks it for as many as there is room
+// for if the documents are as large as those that were read last.
 func (l *listing) page(ctx context.Context) (*Page, error) {
 	page := &Page{}
-	read := l.limit // at once; more when the filter leaves much out
+	ask := l.limit // at once; more when the filter leaves much out
+	each := int(l.c.usual.Load())
+	if each == 0 {
+		each = usualBytes
+	}
 	size := 0
 	scanned, scannedBytes := 0, 0
 	for {
+		read := max(1, min(ask, (l.bytes-size)/max(1, each)))
+		if l.filter.Empty() {
+			read = min(read, l.limit-len(page.Resources))
+		}
 		found, err := l.c.store.List(ctx, l.scope, l.after, read)
 		if err != nil {
 			return nil, l.fail(err)
@@ -187,20 +210,23 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			}
 			page.Resources = append(page.Resources, r)
 			size += len(r.shown)
-			if full = len(page.Resources) == l.limit || size >= maxPageBytes; full {
+			if full = len(page.Resources) == l.limit || size >= l.bytes; full {
 				if i < len(found.Records)-1 {
 					l.after = rec.Key.ExternalID // what was read beyond it is for the next page
 				}
 				break
 			}
 		}
+		if len(found.Records) > 0 {
+			each = seen / len(found.Records)
+			usual := l.c.usual.Load()
+			l.c.usual.Store(max(int64(each), usual-usual/8)) // the large ones are remembered for longer
+		}
 		scanned, scannedBytes = scanned+len(found.Records), scannedBytes+seen
-		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes || l.filter.Empty() && len(page.Resources) > 0 {
+		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes {
 			page.Next = encodeCursor(l.after, l.sum)
 			return page, nil
 		}
-		// Not more at once than there is room for, if the documents go on like this.
-		most := maxPageBytes / max(1, seen/max(1, len(found.Records)))
-		read = max(1, min(2*read, storage.MaxPage, MaxScan-scanned, most))
+		ask = min(2*ask, storage.MaxPage, MaxScan-scanned)
 	}
 }
