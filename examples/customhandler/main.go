@@ -29,7 +29,16 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Addr: "127.0.0.1:8081", Handler: routes(customers), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Addr:    "127.0.0.1:8081",
+		Handler: routes(customers),
+		// The ready handler cuts clients that stall; in a handler of one's own only
+		// these do.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+	}
 	log.Printf("customers at http://%s/v2/{tenant}/customers", server.Addr)
 	log.Fatal(server.ListenAndServe())
 }

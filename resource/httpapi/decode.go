@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,10 @@ import (
 // DefaultMaxBody is how many bytes a request body may have unless [Options] say
 // otherwise: 1 MiB.
 const DefaultMaxBody = 1 << 20
+
+// maxPageBytes is how many bytes the documents of a page have together, but for the
+// last one: 1 MiB.
+const maxPageBytes = 1 << 20
 
 // ParseCreateOptions returns the policies that the request's query asks for:
 //
@@ -80,10 +85,10 @@ func ParsePatchOptions(r *http.Request) (resource.PatchOptions, error) {
 // the filter say is judged by [resource.Collection.List]. The conditions are in
 // the order of their names.
 //
-// Values in a URL end up in the logs of servers and proxies: a service that must
+// A page ends after 1 MiB of documents. Values in a URL end up in the logs of servers and proxies: a service that must
 // not have personal data there does not let its clients filter by such fields.
 func ParseListOptions(r *http.Request, s *schema.Schema) (resource.ListOptions, error) {
-	var opts resource.ListOptions
+	opts := resource.ListOptions{MaxBytes: maxPageBytes}
 	q, err := parseQuery(r)
 	if err != nil {
 		return opts, err
@@ -225,17 +230,9 @@ func ReadData(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	if r.Body == nil { // only in a request that no server made
-		r.Body = http.NoBody
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := readBody(w, r, limit)
 	if err != nil {
-		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) {
-			return nil, err
-		}
-		// The client broke off, or was slower than the server waits.
-		return nil, badRequest("the request body did not arrive whole")
+		return nil, err
 	}
 	kind, err := parseBody(body)
 	if err != nil {
@@ -251,6 +248,55 @@ func ReadData(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, badRequest(`the request body is not valid: found no member "data", ` + want)
 	}
 	return body[data.Index : data.Index+len(data.Raw)], nil
+}
+
+// readBody returns the request's body, at most limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.Body == nil { // only in a request that no server made
+		r.Body = http.NoBody
+	}
+	size := limit
+	if r.ContentLength >= 0 {
+		size = r.ContentLength
+	}
+	from, to := io.Reader(r.Body), w
+	x, _ := w.(*exchange)
+	if x != nil {
+		x.size = size
+		from, to = x, x.ResponseWriter
+	}
+	from = http.MaxBytesReader(to, io.NopCloser(from), limit)
+	// One byte more than expected, to see the end. What a client only promises to
+	// send takes no memory.
+	body := make([]byte, 0, min(size, smallBytes)+1)
+	for {
+		n, err := from.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		var tooLong *http.MaxBytesError
+		var problem *Problem
+		switch {
+		case err == io.EOF:
+			if x != nil {
+				return body, x.begin(r.Context(), body)
+			}
+			return body, nil
+		case errors.As(err, &tooLong), errors.As(err, &problem):
+			return nil, err
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, &Problem{
+				Status:  http.StatusRequestTimeout,
+				Message: "the request body did not arrive in time",
+				Header:  http.Header{"Connection": {"close"}},
+			}
+		case err != nil: // the client broke off
+			return nil, badRequest("the request body did not arrive whole")
+		case len(body) < cap(body):
+		case r.ContentLength >= 0:
+			body = slices.Grow(body, int(r.ContentLength)+1-len(body))
+		default:
+			body = slices.Grow(body, len(body))
+		}
+	}
 }
 
 // parseBody checks that the body is strict JSON and returns the kind of its

@@ -48,6 +48,8 @@
 // none, and still not be the last. The total is a number only when the whole
 // list is in this one page; nobody counts it for a page.
 //
+// A page ends with the document that makes it larger than 1 MiB, whatever the limit.
+//
 // The values of a filter stand in the URL, and so end up in the logs of servers
 // and proxies. Let clients filter by personal data only where that may be.
 //
@@ -109,6 +111,16 @@
 // are reached by the parameter. Every other id, with encoded slashes or dots in
 // it or not, is answered alike.
 //
+// # Clients that stall
+//
+// A GET of 61 bytes can ask for an answer of a megabyte, and its client need not
+// read it. An API bounds the bytes that large bodies and answers hold
+// ([Options].MaxInFlight) and cuts clients that take or send nothing
+// ([Options].StallTimeout, sooner while others wait for room). Bodies and answers of
+// up to 16 KiB are not counted and never wait. The rest is the server's: set
+// ReadHeaderTimeout, ReadTimeout, WriteTimeout and IdleTimeout of [http.Server],
+// and bound the number of connections.
+//
 // # Errors
 //
 // Every error is a [Problem], and [ProblemOf] is the one table from errors to
@@ -121,11 +133,13 @@
 //	401  Authenticate failed
 //	404  no such resource, tenant or route
 //	405  the route has no such method; see Allow
+//	408  the body did not arrive in time, see Options.StallTimeout
 //	412  a precondition does not hold
 //	413  the body is too large
 //	415  the body is not declared as JSON in UTF-8
 //	500  anything unexpected, without detail; or the outcome of a write is unknown
-//	503  the store is unavailable or too busy; see Retry-After
+//	503  the store is unavailable or too busy, or there was no room for a large
+//	     request, see Options.MaxInFlight; see Retry-After
 //
 // A tenant that does not exist and one that the caller may not act for answer
 // alike, and so do a resource that does not exist and one of another tenant,

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"example.com/resourcekit/internal/strictjson"
@@ -55,36 +56,21 @@ func setETag(w http.ResponseWriter, res *resource.Resource) {
 	}
 }
 
-// maxBuffered is how many bytes of a page are kept before they are sent.
-const maxBuffered = 256 << 10
-
 // WritePage answers a list: status 200 with the resources in data.results, an
 // empty data.included, and data.pagination. The cursor of the next page is null
 // at the end. The total is a number only when this page is the whole list, and
 // otherwise null: nobody counts everything for a page. asked are the options of
 // the list, nil for none; opts may be nil.
-//
-// A page of more than 256 KiB goes out in pieces, without a Content-Length.
 func WritePage(w http.ResponseWriter, page *resource.Page, asked *resource.ListOptions, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resources listed","data":{"results":[`...)
-	pieces := false
 	for i, res := range page.Resources {
 		if i > 0 {
 			body = append(body, ',')
 		}
 		body = res.AppendJSON(body, opts)
-		if len(body) < maxBuffered {
-			continue
+		if i == 0 { // the others are most likely as long
+			body = slices.Grow(body, min((len(page.Resources)-1)*len(body), maxPageBytes))
 		}
-		if !pieces {
-			setHeaders(w)
-			w.WriteHeader(http.StatusOK)
-			pieces = true
-		}
-		if _, err := w.Write(body); err != nil {
-			return // the client is gone
-		}
-		body = body[:0]
 	}
 	body = append(body, `],"included":[],"pagination":{"hasNextPage":`...)
 	body = strconv.AppendBool(body, page.Next != "")
@@ -100,26 +86,20 @@ func WritePage(w http.ResponseWriter, page *resource.Page, asked *resource.ListO
 	} else {
 		body = append(body, "null"...)
 	}
-	body = append(body, "}}}"...)
-	if pieces {
-		_, _ = w.Write(body)
-		return
-	}
-	write(w, http.StatusOK, body)
+	write(w, http.StatusOK, append(body, "}}}"...))
 }
 
 // newBody returns an empty slice with room for an answer of the usual size.
 func newBody() []byte { return make([]byte, 0, 2048) }
 
-func setHeaders(w http.ResponseWriter) {
+func write(w http.ResponseWriter, status int, body []byte) {
+	if x, ok := w.(*exchange); ok && !x.admit(len(body)) {
+		return // x.answer makes it again
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-}
-
-func write(w http.ResponseWriter, status int, body []byte) {
-	setHeaders(w)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	// An error here means that the client is gone; there is nobody to tell.
 	_, _ = w.Write(body)

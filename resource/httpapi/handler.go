@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"example.com/resourcekit/resource"
 )
@@ -21,9 +22,26 @@ type Options struct {
 	// ends and nothing in it to escape; "/api/resources/" when empty.
 	Prefix string
 	// MaxBody is how many bytes a request body may have; 1 MiB when 0 or less.
-	// Reading a body can take up to a hundred times its size in memory for a
-	// moment, when it is made of as many values as fit in.
+	// Working on a body can take up to a hundred times its size in memory, when it
+	// is made of as many values as fit in. The ready handler works on few large ones
+	// at a time, see MaxInFlight.
 	MaxBody int64
+	// MaxInFlight is how many bytes the bodies and answers of more than 16 KiB may
+	// have that wait for their clients, and again how many may be in use to work on
+	// such bodies and to make such answers; DefaultMaxInFlight, 64 MiB, when 0 or
+	// less. Requests that find no room wait, small ones before large ones, and
+	// while any does, clients that have taken or sent nothing for half a second are
+	// cut. One that has waited for twice StallTimeout is answered with 503.
+	//
+	// Small requests never wait for large ones. A service bounds their number by
+	// that of its connections.
+	MaxInFlight int64
+	// StallTimeout is how long a client may take to send or to receive 64 KiB, or
+	// what is left; DefaultStallTimeout, 10 seconds, when 0 or less. Then its
+	// connection is closed, with a 408 for a body that is not there. The server's
+	// own ReadTimeout and WriteTimeout end an exchange earlier. Without support for
+	// deadlines in the writer (see http.ResponseController) only they do.
+	StallTimeout time.Duration
 	// StrictQuery refuses requests with query parameters that their route does
 	// not know, which the contract ignores: onConflict=reject for
 	// onconflict=reject would otherwise change what is there.
@@ -52,6 +70,9 @@ type API struct {
 	prefix    []string // the segments of Options.Prefix
 	endpoints []*endpoint
 	noRoute   http.HandlerFunc
+
+	in, work room
+	stall    time.Duration
 }
 
 // NewAPI returns the API of collections. opts may be nil.
@@ -71,6 +92,9 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	if opts != nil {
 		a.opts = *opts
 	}
+	a.in.max = cmp.Or(max(a.opts.MaxInFlight, 0), DefaultMaxInFlight)
+	a.work.max = a.in.max
+	a.stall = cmp.Or(max(a.opts.StallTimeout, 0), DefaultStallTimeout)
 	prefix := cmp.Or(a.opts.Prefix, DefaultPrefix)
 	if path.Join("/", prefix, "x") != prefix+"x" || (&url.URL{Path: prefix}).EscapedPath() != prefix {
 		return nil, errors.New("httpapi: Options.Prefix must be a clean path with a slash at both ends and nothing in it to escape")

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
+	"example.com/resourcekit/resource"
 	"example.com/resourcekit/storage"
 )
 
@@ -35,7 +37,7 @@ func (e *endpoint) preconditions(r *http.Request) (Preconditions, error) {
 	return pre, err
 }
 
-func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoint) create(x *exchange, r *http.Request) error {
 	tenant, err := e.tenant(r, "onconflict", "ignoreUnknownFields")
 	if err != nil {
 		return err
@@ -49,7 +51,7 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	data, err := ReadData(w, r, e.api.opts.MaxBody)
+	data, err := ReadData(x, r, e.api.opts.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -57,11 +59,11 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	WriteResult(w, result, &e.api.opts.Shape)
+	WriteResult(x, result, &e.api.opts.Shape)
 	return nil
 }
 
-func (e *endpoint) list(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoint) list(x *exchange, r *http.Request) error {
 	tenant, err := e.tenant(r, "cursor", "limit", "filter")
 	if err != nil {
 		return err
@@ -70,15 +72,18 @@ func (e *endpoint) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := e.collection.List(r.Context(), tenant, &opts)
-	if err != nil {
-		return err
-	}
-	WritePage(w, page, &opts, &e.api.opts.Shape)
-	return nil
+	limit := cmp.Or(opts.Limit, resource.DefaultLimit)
+	return x.answer(int64(min(limit*usualBytes, maxListBytes)), func() error {
+		page, err := e.collection.List(r.Context(), tenant, &opts)
+		if err != nil {
+			return err
+		}
+		WritePage(x, page, &opts, &e.api.opts.Shape)
+		return nil
+	})
 }
 
-func (e *endpoint) get(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoint) get(x *exchange, r *http.Request) error {
 	tenant, err := e.tenant(r, pathValue)
 	if err != nil {
 		return err
@@ -91,19 +96,21 @@ func (e *endpoint) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	res, modified, err := pre.Get(r.Context(), e.collection, tenant, id)
-	switch {
-	case err != nil:
-		return err
-	case modified:
-		WriteResource(w, res, &e.api.opts.Shape)
-	default:
-		WriteNotModified(w, res)
-	}
-	return nil
+	return x.answer(0, func() error {
+		res, modified, err := pre.Get(r.Context(), e.collection, tenant, id)
+		switch {
+		case err != nil:
+			return err
+		case modified:
+			WriteResource(x, res, &e.api.opts.Shape)
+		default:
+			WriteNotModified(x, res)
+		}
+		return nil
+	})
 }
 
-func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoint) patch(x *exchange, r *http.Request) error {
 	tenant, err := e.tenant(r, pathValue, "ignoreUnknownFields")
 	if err != nil {
 		return err
@@ -120,7 +127,7 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	data, err := ReadData(w, r, e.api.opts.MaxBody)
+	data, err := ReadData(x, r, e.api.opts.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -128,11 +135,11 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	WriteChange(w, result, &e.api.opts.Shape)
+	WriteChange(x, result, &e.api.opts.Shape)
 	return nil
 }
 
-func (e *endpoint) delete(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoint) delete(x *exchange, r *http.Request) error {
 	tenant, err := e.tenant(r, pathValue)
 	if err != nil {
 		return err
@@ -149,6 +156,6 @@ func (e *endpoint) delete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	WriteChange(w, result, &e.api.opts.Shape)
+	WriteChange(x, result, &e.api.opts.Shape)
 	return nil
 }

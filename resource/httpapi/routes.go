@@ -105,7 +105,7 @@ func (e *endpoint) mountedAll(w http.ResponseWriter, r *http.Request) {
 }
 
 // An operation answers a request, or returns an error and has written nothing.
-type operation func(w http.ResponseWriter, r *http.Request) error
+type operation func(x *exchange, r *http.Request) error
 
 // An action is what a method does on a path.
 type action struct {
@@ -125,9 +125,9 @@ func methods(actions []action) []string {
 // section 9.3.7). Nobody is asked who they are, as for a 405.
 func options(actions []action) operation {
 	allow := strings.Join(append(methods(actions), http.MethodOptions), ", ")
-	return func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Allow", allow)
-		w.WriteHeader(http.StatusNoContent)
+	return func(x *exchange, _ *http.Request) error {
+		x.Header().Set("Allow", allow)
+		x.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 }
@@ -136,13 +136,15 @@ func options(actions []action) operation {
 func (a *API) handle(actions []action) http.HandlerFunc {
 	other := &Problem{Status: http.StatusNotFound, Message: "no such route"}
 	if len(actions) > 0 {
-		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Allow: strings.Join(methods(actions), ", ")}
+		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Header: http.Header{"Allow": {strings.Join(methods(actions), ", ")}}}
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
+		x := a.exchange(w, r)
+		defer x.done()
 		var err error = other
 		for _, action := range actions {
 			if action.method == r.Method {
-				err = action.do(w, r)
+				err = action.do(x, r)
 				break
 			}
 		}
@@ -152,6 +154,6 @@ func (a *API) handle(actions []action) http.HandlerFunc {
 		if a.opts.OnError != nil {
 			a.opts.OnError(r, ProblemOf(err).Status, err)
 		}
-		WriteError(w, err)
+		WriteError(x, err)
 	}
 }
