@@ -149,8 +149,12 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 		}
 		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name })
 		if i < 0 {
+			near := s.respelled(e.Field)
+			if near == "" {
+				near = suggest(o.fields, []byte(name))
+			}
 			message := "unknown field"
-			if near := suggest(o.fields, []byte(name)); near != "" {
+			if near != "" {
 				message = `unknown field, did you mean "` + near + `"?`
 			}
 			return c, &Violation{string(pointer), CodeUnknownField, message}
@@ -182,6 +186,32 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 		c.isText, c.text = true, decoded(raw)
 	}
 	return c, nil
+}
+
+// respelled returns the JSON Pointer of the field within objects that is meant by a
+// name such as billing.currency, billing/currency or billing][currency, "" if there
+// is none.
+func (s *Schema) respelled(name string) string {
+	if strings.HasPrefix(name, "/") {
+		return ""
+	}
+	pointer, o := "", s.root
+	for _, step := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("./[]", r) }) {
+		if o == nil {
+			return ""
+		}
+		near := suggest(o.fields, []byte(step))
+		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == near })
+		if i < 0 {
+			return ""
+		}
+		pointer += "/" + strings.ReplaceAll(strings.ReplaceAll(near, "~", "~0"), "/", "~1")
+		o = o.fields[i].object
+	}
+	if strings.LastIndexByte(pointer, '/') <= 0 {
+		return "" // a field of the document itself
+	}
+	return pointer
 }
 
 // Match reports whether all conditions hold for a document as [Schema.Show]

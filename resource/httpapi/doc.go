@@ -31,8 +31,11 @@
 // RESOURCE is what [resource.Resource.AppendJSON] makes. The contract has no
 // member for what a write did; the message says whether the resource was created,
 // updated, unchanged or deleted, and a handler of one's own has all of
-// [resource.Result], dropped fields included. Unknown parameters are ignored,
-// unless [Options].StrictQuery is set.
+// [resource.Result], dropped fields included.
+//
+// A parameter that a route does not know is a 400, so that a mistyped filter does
+// not select everything. POST alone ignores them, as the contract has it, but for
+// those that nearly have the name of one of its own, such as onConflict.
 //
 // # Lists
 //

@@ -23,8 +23,8 @@ type Options struct {
 	Prefix string
 	// MaxBody is how many bytes a request body may have; 1 MiB when 0 or less.
 	// Working on a body can take up to a hundred times its size in memory, when it
-	// is made of as many values as fit in. The ready handler works on few large ones
-	// at a time, see MaxInFlight.
+	// is made of as many values as fit in. The API works on few large ones at a
+	// time, see MaxInFlight.
 	MaxBody int64
 	// MaxInFlight is how many bytes the bodies and answers of more than 16 KiB may
 	// have that wait for their clients, and again how many may be in use to work on
@@ -42,10 +42,6 @@ type Options struct {
 	// own ReadTimeout and WriteTimeout end an exchange earlier. Without support for
 	// deadlines in the writer (see http.ResponseController) only they do.
 	StallTimeout time.Duration
-	// StrictQuery refuses requests with query parameters that their route does
-	// not know, which the contract ignores: onConflict=reject for
-	// onconflict=reject would otherwise change what is there.
-	StrictQuery bool
 	// RequirePrecondition refuses writes without If-Match or If-None-Match with
 	// 428 (RFC 6585, section 3), so that no client changes what it has not seen.
 	// A client that means to says If-Match: *, or If-None-Match: "" for a POST

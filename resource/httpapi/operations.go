@@ -3,27 +3,12 @@ package httpapi
 import (
 	"cmp"
 	"net/http"
-	"slices"
 
 	"example.com/resourcekit/resource"
-	"example.com/resourcekit/storage"
 )
 
 // The operations of an endpoint. Each looks at the tenant first, so that nothing
 // else of a request is answered to somebody who may not ask.
-
-// tenant returns the tenant of a request, whose query may have the parameters that
-// are named.
-func (e *endpoint) tenant(r *http.Request, parameters ...string) (storage.Tenant, error) {
-	tenant, err := e.api.hooks.Tenant(r)
-	if err == nil && e.api.opts.StrictQuery {
-		if r.PathValue(pathValue) != "-" { // the path has the id, and the parameter might be another one
-			parameters = slices.DeleteFunc(parameters, func(p string) bool { return p == pathValue })
-		}
-		err = CheckQuery(r, parameters...)
-	}
-	return tenant, err
-}
 
 // preconditions returns those of a write.
 func (e *endpoint) preconditions(r *http.Request) (Preconditions, error) {
@@ -38,7 +23,7 @@ func (e *endpoint) preconditions(r *http.Request) (Preconditions, error) {
 }
 
 func (e *endpoint) create(x *exchange, r *http.Request) error {
-	tenant, err := e.tenant(r, "onconflict", "ignoreUnknownFields")
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
 		return err
 	}
@@ -64,7 +49,7 @@ func (e *endpoint) create(x *exchange, r *http.Request) error {
 }
 
 func (e *endpoint) list(x *exchange, r *http.Request) error {
-	tenant, err := e.tenant(r, "cursor", "limit", "filter")
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
 		return err
 	}
@@ -84,8 +69,11 @@ func (e *endpoint) list(x *exchange, r *http.Request) error {
 }
 
 func (e *endpoint) get(x *exchange, r *http.Request) error {
-	tenant, err := e.tenant(r, pathValue)
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
+		return err
+	}
+	if err := CheckQuery(r, idParameter(r)...); err != nil {
 		return err
 	}
 	id, err := ExternalID(r)
@@ -111,7 +99,7 @@ func (e *endpoint) get(x *exchange, r *http.Request) error {
 }
 
 func (e *endpoint) patch(x *exchange, r *http.Request) error {
-	tenant, err := e.tenant(r, pathValue, "ignoreUnknownFields")
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
 		return err
 	}
@@ -140,8 +128,11 @@ func (e *endpoint) patch(x *exchange, r *http.Request) error {
 }
 
 func (e *endpoint) delete(x *exchange, r *http.Request) error {
-	tenant, err := e.tenant(r, pathValue)
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
+		return err
+	}
+	if err := CheckQuery(r, idParameter(r)...); err != nil {
 		return err
 	}
 	id, err := ExternalID(r)

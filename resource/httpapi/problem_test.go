@@ -175,8 +175,8 @@ func TestParseCreateOptions(t *testing.T) {
 	both := resource.CreateOptions{OnConflict: resource.Reject, UnknownFields: schema.IgnoreUnknown}
 	bad := func(errs ...string) []string { return errs }
 	const (
-		conflict = `onconflict: want "upsert" or "reject", in lower case`
-		unknown  = `ignoreUnknownFields: want "true" or "false", in lower case`
+		conflict = `onconflict: expected "upsert" or "reject", in lower case`
+		unknown  = `ignoreUnknownFields: expected "true" or "false", in lower case`
 		noQuery  = "no query"
 	)
 	for _, tc := range []struct {
@@ -194,7 +194,8 @@ func TestParseCreateOptions(t *testing.T) {
 		{"ignoreUnknownFields=", resource.CreateOptions{}, nil},
 		{"ignoreUnknownFields", resource.CreateOptions{}, nil},
 		{"ignoreUnknownFields=null", resource.CreateOptions{}, nil},
-		{"OnConflict=reject&ignoreunknownfields=true&x=y&x=z", resource.CreateOptions{}, nil},
+		{"x=y&x=z", resource.CreateOptions{}, nil},
+		{"OnConflict=reject&ignoreunknownfields=true&x=y&x=z", resource.CreateOptions{}, bad("OnConflict: unknown parameter, did you mean onconflict?", "ignoreunknownfields: unknown parameter, did you mean ignoreUnknownFields?")},
 		{"onconflict", resource.CreateOptions{}, bad(conflict)},
 		{"onconflict=", resource.CreateOptions{}, bad(conflict)},
 		{"onconflict=null", resource.CreateOptions{}, bad(conflict)},
