@@ -154,7 +154,7 @@ func (s service) patch(w http.ResponseWriter, r *http.Request, tenant storage.Te
 	if err != nil {
 		return err
 	}
-	data, err := httpapi.ReadData(w, r, 64<<10)
+	data, err := httpapi.ReadPatch(w, r, 64<<10)
 	if err != nil {
 		return err
 	}

@@ -333,19 +333,33 @@ func (q *query) unknownFields() schema.UnknownFields {
 // strict JSON; an [*http.MaxBytesError] when it is too large. w may be nil; it is
 // there to close the connection behind a body that turns out too large.
 func ReadData(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if err := checkContentType(r.Header); err != nil {
+	if _, err := contentType(r.Header, typeJSON); err != nil {
 		return nil, err
-	}
-	if limit <= 0 {
-		limit = DefaultMaxBody
-	}
-	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	body, err := readBody(w, r, limit)
 	if err != nil {
 		return nil, err
 	}
+	return dataOf(body)
+}
+
+// ReadPatch returns the merge patch in the body of a PATCH. A body that is declared
+// as application/merge-patch+json is the patch itself (RFC 7396, section 4);
+// otherwise it is that of [ReadData], as are limit, w and the errors.
+func ReadPatch(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	mediaType, err := contentType(r.Header, typeJSON, typeMergePatch)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(w, r, limit)
+	if err != nil || mediaType == typeMergePatch {
+		return body, err
+	}
+	return dataOf(body)
+}
+
+// dataOf returns the member data of a body.
+func dataOf(body []byte) ([]byte, error) {
 	kind, err := parseBody(body)
 	if err != nil {
 		return nil, err
@@ -362,8 +376,14 @@ func ReadData(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return body[data.Index : data.Index+len(data.Raw)], nil
 }
 
-// readBody returns the request's body, at most limit bytes.
+// readBody returns the request's body, at most limit bytes or DefaultMaxBody.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if limit <= 0 {
+		limit = DefaultMaxBody
+	}
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
 	if r.Body == nil { // only in a request that no server made
 		r.Body = http.NoBody
 	}
@@ -430,38 +450,56 @@ func parseBody(body []byte) (strictjson.Kind, error) {
 	return d.Nodes[0].Kind, nil
 }
 
-// checkContentType returns a problem unless the body is declared as plain JSON
-// in UTF-8, or not declared at all.
-func checkContentType(h http.Header) error {
-	refuse := func(what string) error {
-		return &Problem{
+// The media types of bodies. acceptPatch is what a PATCH takes (RFC 5789, section
+// 3.1).
+const (
+	typeJSON       = "application/json"
+	typeMergePatch = "application/merge-patch+json" // RFC 7396, section 4
+	typeJSONPatch  = "application/json-patch+json"  // RFC 6902, section 6
+	acceptPatch    = typeMergePatch + ", " + typeJSON
+)
+
+// contentType returns which of the media types, typeJSON first, the body is declared
+// as; none at all counts as JSON. The error is a problem for another type or
+// charset, and for a compressed body.
+func contentType(h http.Header, types ...string) (string, error) {
+	refuse := func(what string) (string, error) {
+		p := &Problem{
 			Status:  http.StatusUnsupportedMediaType,
-			Message: what + "; send the header Content-Type: application/json",
+			Message: what + "; send the header Content-Type: " + strings.Join(types, " or "),
 		}
+		if slices.Contains(types, typeMergePatch) {
+			p.Header = http.Header{"Accept-Patch": {acceptPatch}}
+		}
+		return "", p
 	}
 	for _, encoding := range h.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return &Problem{
+			return "", &Problem{
 				Status:  http.StatusUnsupportedMediaType,
 				Message: "the request body is compressed; send it without Content-Encoding",
+				Header:  http.Header{"Accept-Encoding": {"identity"}}, // RFC 9110, section 15.5.16
 			}
 		}
 	}
 	values := h.Values("Content-Type")
 	if len(values) == 0 {
-		return nil
+		return typeJSON, nil
 	}
 	if len(values) > 1 {
 		return refuse("more than one Content-Type")
 	}
 	mediaType, params, err := mime.ParseMediaType(values[0])
-	if err != nil || mediaType != "application/json" {
+	switch {
+	case err == nil && mediaType == typeJSONPatch:
+		return refuse("JSON Patch (RFC 6902) is not supported")
+	case err != nil || !slices.Contains(types, mediaType):
 		return refuse("the request body is not declared as JSON")
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
 		return refuse("the request body is not declared as UTF-8")
 	}
-	return nil
+	return mediaType, nil
 }
 
 // ExternalID returns the external id that the request's path names: the path

@@ -26,12 +26,18 @@
 // {"success":true,"message":...,"data":RESOURCE} with status 200, whether the
 // resource was created, updated or left as it was. GET of one resource answers
 // {"success":true,"message":...,"data":{"result":RESOURCE,"included":[]}}. PATCH
-// takes {"data": {...}} and ignoreUnknownFields, and answers as GET does with the
+// takes {"data": {...}}, or the patch itself as application/merge-patch+json (RFC
+// 7396), and ignoreUnknownFields, and answers as GET does with the
 // resource as it is then, DELETE with the resource as it was.
 // RESOURCE is what [resource.Resource.AppendJSON] makes. The contract has no
 // member for what a write did; the message says whether the resource was created,
 // updated, unchanged or deleted, and a handler of one's own has all of
-// [resource.Result], dropped fields included.
+// [resource.Result]. Unknown fields that were left out are told in the header
+// Dropped-Fields: JSON Pointers, percent-encoded, separated by commas, at most 1 KiB
+// and then "...".
+//
+// A null deletes the field, and so brings the default of emailOptOut back, which is
+// false. [Options].Nulls is for services whose clients send null for "not set".
 //
 // A parameter that a route does not know is a 400, so that a mistyped filter does
 // not select everything. POST alone ignores them, as the contract has it, but for
@@ -66,7 +72,8 @@
 //	If-None-Match: *      POST: only if there is none yet, else 412
 //	If-None-Match: "..."  GET: 304 if the client has this one
 //
-// [Options].RequirePrecondition refuses writes with neither. Content that was
+// A weak tag, or one that a proxy has changed, never matches an If-Match; the 412
+// says so. [Options].RequirePrecondition refuses writes with neither. Content that was
 // changed and changed back has another tag. A resource that is
 // not there is a 404 before it is a 412, but for a POST, which is about the
 // resource that its data names and would create it. A tag that the service has
@@ -139,7 +146,7 @@
 //	408  the body did not arrive in time, see Options.StallTimeout
 //	412  a precondition does not hold
 //	413  the body is too large
-//	415  the body is not declared as JSON in UTF-8
+//	415  the body is not declared as JSON in UTF-8, or is compressed
 //	500  anything unexpected, without detail; or the outcome of a write is unknown
 //	503  the store is unavailable or too busy, or there was no room for a large
 //	     request, see Options.MaxInFlight; see Retry-After
@@ -153,7 +160,7 @@
 //
 // The handler is a thin use of functions that a service can call in handlers of
 // its own, with an envelope of its own. They read a request ([Hooks.Tenant],
-// [ExternalID], [ReadData], [ParseCreateOptions], [ParsePatchOptions],
+// [PrincipalFrom], [ExternalID], [ReadData], [ReadPatch], [ParseCreateOptions], [ParsePatchOptions],
 // [ParseListOptions], [ParsePreconditions]), do what it asks under its
 // preconditions (the methods of [Preconditions]), and answer ([WriteResult],
 // [WriteResource], [WriteNotModified], [WriteChange], [WritePage], [WriteError]).

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,12 +11,13 @@ import (
 )
 
 // WriteResult answers a POST: status 200 with the resource in data and its ETag,
-// for every outcome. It is not for a dry run, see [ETag]. opts may be nil.
+// for every outcome, and with Dropped-Fields. It is not for a dry run, see [ETag]. opts may be nil.
 func WriteResult(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resource `...)
 	body = append(body, result.Outcome.String()...)
 	body = append(body, `","data":`...)
 	setETag(w, &result.Resource)
+	setDropped(w, result.Dropped)
 	write(w, http.StatusOK, append(result.AppendJSON(body, opts), '}'))
 }
 
@@ -26,6 +28,7 @@ func WriteChange(w http.ResponseWriter, result *resource.Result, opts *resource.
 	if result.Outcome != resource.Deleted {
 		setETag(w, &result.Resource)
 	}
+	setDropped(w, result.Dropped)
 	writeWrapped(w, result.Outcome.String(), &result.Resource, opts)
 }
 
@@ -48,6 +51,42 @@ func writeWrapped(w http.ResponseWriter, what string, res *resource.Resource, op
 func WriteNotModified(w http.ResponseWriter, res *resource.Resource) {
 	setETag(w, res)
 	w.WriteHeader(http.StatusNotModified)
+}
+
+// maxDropped bounds the header Dropped-Fields in bytes.
+const maxDropped = 1 << 10
+
+// setDropped sets the header Dropped-Fields: the JSON Pointers of the unknown fields
+// that were left out, percent-encoded but for slashes and separated by commas, at
+// most 1 KiB of them and then "...".
+func setDropped(w http.ResponseWriter, pointers []string) {
+	var list []byte
+	for i, pointer := range pointers {
+		before := len(list)
+		if i > 0 {
+			list = append(list, ',')
+		}
+		for _, c := range []byte(pointer) {
+			if c == '/' || c == '-' || c == '.' || c == '_' || c == '~' || c-'0' <= 9 || c|0x20-'a' < 26 {
+				list = append(list, c)
+			} else {
+				list = fmt.Appendf(list, "%%%02X", c)
+			}
+			if len(list) > maxDropped {
+				break
+			}
+		}
+		if len(list) > maxDropped {
+			if list = list[:before]; i > 0 {
+				list = append(list, ',')
+			}
+			list = append(list, "..."...)
+			break
+		}
+	}
+	if len(list) > 0 {
+		w.Header().Set("Dropped-Fields", string(list))
+	}
 }
 
 func setETag(w http.ResponseWriter, res *resource.Resource) {

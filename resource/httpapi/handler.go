@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
 )
 
 // DefaultPrefix is where the ready handler's routes begin unless [Options] say
@@ -51,6 +52,11 @@ type Options struct {
 	// published request schema has it, also for a resource that exists. It is
 	// not about PATCH.
 	RequireComplete bool
+	// Nulls says what a null in a POST or PATCH does, whatever its media type:
+	// schema.DeleteNulls, as the contract has it, unless set. Clients that send null
+	// for "not set" need schema.IgnoreNulls or schema.RejectNulls: a null that
+	// deletes emailOptOut brings its default back, which is false.
+	Nulls schema.Nulls
 	// Shape chooses the shape of resources; the full one when zero.
 	Shape resource.ShapeOptions
 	// OnError, if not nil, sees each error that is answered, with the status,
@@ -75,8 +81,8 @@ type API struct {
 //
 // It returns an error when there is no collection or a nil one, when two have
 // schemas of the same name (the case of letters does not count), when a hook is
-// nil, or when the prefix is no clean path with a slash at both ends and nothing
-// in it to escape.
+// nil, when the prefix is no clean path with a slash at both ends and nothing in it
+// to escape, or when Options.Nulls is none of the policies.
 func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*API, error) {
 	if len(collections) == 0 {
 		return nil, errors.New("httpapi: an API without a collection")
@@ -98,6 +104,11 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	a.prefix = strings.Split(strings.Trim(prefix, "/"), "/")
 	if prefix == "/" {
 		a.prefix = nil
+	}
+	switch a.opts.Nulls {
+	case schema.DeleteNulls, schema.RejectNulls, schema.IgnoreNulls:
+	default:
+		return nil, errors.New("httpapi: Options.Nulls is none of the policies")
 	}
 	for _, c := range collections {
 		if c == nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 )
 
 var errSecret = errors.New("connect to " + marker)
@@ -471,4 +472,82 @@ func TestChallenge(t *testing.T) {
 		httpapi.WriteError(w, httpapi.ErrUnauthenticated)
 		assert.Equal(t, []string{want}, w.Header().Values("WWW-Authenticate"))
 	}
+}
+
+// TestPrincipalFrom: stores, OnError and what is around the API can say who.
+func TestPrincipalFrom(t *testing.T) {
+	var seen []string
+	subject := func(where string, ctx context.Context) {
+		p, ok := httpapi.PrincipalFrom(ctx)
+		seen = append(seen, fmt.Sprintf("%s %s %t", where, p.Subject, ok))
+	}
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), &resource.Options{
+		OnCall: func(ctx context.Context, _ resource.Call) { subject("call", ctx) },
+	})
+	require.NoError(t, err)
+	asked := hooks
+	asked.ResolveTenant = func(ctx context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
+		subject("tenant", ctx)
+		return resolveTenant(ctx, p, name)
+	}
+	api, err := httpapi.NewAPI(asked, &httpapi.Options{OnError: func(r *http.Request, _ int, _ error) { subject("error", r.Context()) }}, customers)
+	require.NoError(t, err)
+	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.ServeHTTP(w, r)
+		subject("around", r.Context())
+	})
+	s := &service{handler: around}
+	s.direct(t, get("c-1"))
+	assert.Equal(t, []string{"tenant acme true", "call acme true", "error acme true", "around acme true"}, seen)
+	seen = nil
+	s.direct(t, get("c-1").by("acme", "nobody"))
+	assert.Equal(t, []string{"tenant acme true", "error acme true", "around acme true"}, seen, "who asked for a tenant that there is not")
+	seen = nil
+	s.direct(t, get("c-1").by("nobody"))
+	assert.Equal(t, []string{"error  false", "around  false"}, seen)
+}
+
+// TestNulls: Options.Nulls is for POST and PATCH alike, whatever the media type. A
+// null for "not set" does not subscribe anybody again.
+func TestNulls(t *testing.T) {
+	const first = `,"emailOptOut":true,"phone":"1"`
+	for nulls, want := range map[schema.Nulls]string{
+		schema.DeleteNulls: "200 false", schema.IgnoreNulls: "200 true", schema.RejectNulls: "400 true",
+	} {
+		for _, m := range []message{
+			post("", customer("c-1", `,"emailOptOut":null`)),
+			get("c-1").as("PATCH", `{"data":{"emailOptOut":null}}`),
+			get("c-1", "Content-Type: application/merge-patch+json").as("PATCH", `{"emailOptOut":null}`),
+		} {
+			s := newService(t, &httpapi.Options{Nulls: nulls})
+			require.Equal(t, 200, s.direct(t, post("", customer("c-1", first))).status)
+			status := s.direct(t, m).status
+			optOut := gjson.Get(s.direct(t, get("c-1")).body, "data.result.data.emailOptOut").String()
+			assert.Equal(t, want, fmt.Sprint(status, " ", optOut), "%v %s", nulls, m.body)
+		}
+	}
+	_, err := httpapi.NewAPI(hooks, &httpapi.Options{Nulls: 3}, collection(t))
+	assert.ErrorContains(t, err, "Options.Nulls")
+}
+
+// TestDroppedFields: the header tells what was left out, and is bounded.
+func TestDroppedFields(t *testing.T) {
+	s := newService(t, nil)
+	dropped := func(m message) []string {
+		a := s.direct(t, m)
+		require.Equal(t, 200, a.status, a.body)
+		return a.header.Values("Dropped-Fields")
+	}
+	const ignore = "?ignoreUnknownFields=true"
+	assert.Empty(t, dropped(post(ignore, customer("c-1", ""))))
+	assert.Equal(t, []string{"/nick,/a~1b,/%C3%A9%2C%20%0D%0A%25"}, dropped(post(ignore, customer("c-1", `,"nick":1,"a/b":2,"é, \r\n%":3`))))
+	assert.Equal(t, []string{"/nick"}, dropped(get("c-1"+ignore).as("PATCH", `{"data":{"nick":1}}`)))
+	var many strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&many, `,"unknown%d":1`, i)
+	}
+	header := dropped(post(ignore, customer("c-1", many.String())))[0]
+	assert.Regexp(t, `^/unknown0,/unknown1,.*/unknown\d+,\.\.\.$`, header)
+	assert.LessOrEqual(t, len(header), 1<<10+len(",..."))
+	assert.Equal(t, []string{"..."}, dropped(post(ignore, customer("c-1", `,"`+strings.Repeat("x", 2000)+`":1`))))
 }

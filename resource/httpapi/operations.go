@@ -31,7 +31,7 @@ func (e *endpoint) create(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	opts.RequireComplete = e.api.opts.RequireComplete
+	opts.RequireComplete, opts.Nulls = e.api.opts.RequireComplete, e.api.opts.Nulls
 	pre, err := e.preconditions(r)
 	if err != nil {
 		return err
@@ -111,11 +111,12 @@ func (e *endpoint) patch(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	opts.Nulls = e.api.opts.Nulls
 	pre, err := e.preconditions(r)
 	if err != nil {
 		return err
 	}
-	data, err := ReadData(x, r, e.api.opts.MaxBody)
+	data, err := ReadPatch(x, r, e.api.opts.MaxBody)
 	if err != nil {
 		return err
 	}

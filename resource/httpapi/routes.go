@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"example.com/resourcekit/resource"
@@ -121,12 +122,15 @@ func methods(actions []action) []string {
 	return names
 }
 
-// options answers OPTIONS with the methods of a path and those alone (RFC 9110,
-// section 9.3.7). Nobody is asked who they are, as for a 405.
+// options answers OPTIONS with the methods of a path (RFC 9110, section 9.3.7) and
+// the media types of its PATCH (RFC 5789, section 3.1). Nobody is asked who they are, as for a 405.
 func options(actions []action) operation {
-	allow := strings.Join(append(methods(actions), http.MethodOptions), ", ")
+	allow := append(methods(actions), http.MethodOptions)
 	return func(x *exchange, _ *http.Request) error {
-		x.Header().Set("Allow", allow)
+		x.Header().Set("Allow", strings.Join(allow, ", "))
+		if slices.Contains(allow, http.MethodPatch) {
+			x.Header().Set("Accept-Patch", acceptPatch)
+		}
 		x.WriteHeader(http.StatusNoContent)
 		return nil
 	}
