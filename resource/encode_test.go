@@ -21,7 +21,7 @@ type (
 	}
 	asEmbedded struct {
 		Other  string
-		unseen string //lint:ignore U1000 it is what the test is about
+		unseen string
 	}
 	list struct {
 		Next resource.Opt[*list] `json:"next,omitzero"`

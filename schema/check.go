@@ -62,7 +62,7 @@ func (s *Schema) Validate(doc []byte) error {
 		return err
 	}
 	w.object(s.root, 0, none, false)
-	if w.wrong == 0 && w.strayNulls == 0 && !w.lackTop && !w.lackNested {
+	if w.wrong == 0 && w.strayNulls == 0 && !w.lackTop && !w.lackNested && !w.invisible {
 		return nil
 	}
 	w.collectAll(s.root, nil)
@@ -93,7 +93,7 @@ func syntax(err error) (offset int, reason string) {
 // collectAll goes through the request again, with what is stored: nil when
 // nothing is.
 func (w *walk) collectAll(root *object, stored *strictjson.Doc) {
-	w.collect, w.stored = true, stored
+	w.collect, w.insert, w.stored = true, stored == nil, stored
 	node := none
 	if stored != nil {
 		node = 0
@@ -126,6 +126,7 @@ type Checked struct {
 	unknown    bool
 	lackTop    bool
 	lackNested bool
+	invisible  bool
 }
 
 // Check reads a request, a merge patch (RFC 7396) or a whole new document,
@@ -149,7 +150,7 @@ func (s *Schema) Check(request []byte, opts *CheckOptions) (Checked, error) {
 	c := Checked{
 		schema: s, opts: w.opts, request: request, patch: request,
 		wrong: w.wrong > 0, strayNulls: w.strayNulls > 0, unknown: w.unknown > 0,
-		lackTop: w.lackTop, lackNested: w.lackNested,
+		lackTop: w.lackTop, lackNested: w.lackNested, invisible: w.invisible,
 	}
 	if w.marked > 0 {
 		c.patch = appendUnmarked(make([]byte, 0, len(request)), &w.doc, 0)
@@ -212,7 +213,7 @@ func (c *Checked) Finish(stored, merged []byte) (Document, error) {
 	defer putWalk(w)
 	var dropped []string
 	absent := len(stored) == 0
-	if c.wrong || c.strayNulls || c.unknown || c.lackNested || c.lackTop && absent {
+	if c.wrong || c.strayNulls || c.unknown || c.lackNested || absent && (c.lackTop || c.invisible) {
 		if err := w.parseRequest(c.request); err != nil {
 			return Document{}, err // not reached while the caller leaves the request alone
 		}

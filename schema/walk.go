@@ -16,6 +16,7 @@ type walk struct {
 	doc     strictjson.Doc // the request; for look and fill, the document to show
 	opts    CheckOptions
 	collect bool
+	insert  bool            // collecting: nothing is stored
 	stored  *strictjson.Doc // collecting: the stored document; nil when absent
 	path    []frame         // the containers around the current member
 	scratch []byte          // a decoded string
@@ -29,6 +30,7 @@ type walk struct {
 	lackNested bool // a declared object outside arrays does
 	id         uint32
 	hasID      bool // node id holds a good external id
+	invisible  bool // which names nobody, and so is good only where it is stored
 
 	// Found by collecting.
 	violations []Violation
@@ -71,9 +73,9 @@ func putWalk(w *walk) {
 // reset forgets everything but the parsed document and the scratch memory.
 func (w *walk) reset() {
 	clear(w.path[:cap(w.path)])
-	w.opts, w.collect, w.stored, w.path = CheckOptions{}, false, nil, w.path[:0]
+	w.opts, w.collect, w.insert, w.stored, w.path = CheckOptions{}, false, false, nil, w.path[:0]
 	w.wrong, w.strayNulls, w.marked, w.unknown = 0, 0, 0, 0
-	w.lackTop, w.lackNested, w.id, w.hasID = false, false, 0, false
+	w.lackTop, w.lackNested, w.id, w.hasID, w.invisible = false, false, 0, false, false
 	w.violations, w.more, w.dropped, w.droppedEnd = nil, 0, nil, nil
 	w.hidden, w.unfilled = 0, false
 }
@@ -270,8 +272,10 @@ func (w *walk) text(f *field, c uint32) {
 		w.report(f, CodeExternalID, "want a string without NUL")
 	case w.opts.ExternalID != "" && w.opts.ExternalID != string(s):
 		w.report(f, CodeExternalID, "an external id never changes, found another one")
+	case w.insert && !isVisible(s):
+		w.report(f, CodeExternalID, "want at least one visible character: blanks and the like name nobody")
 	default:
-		w.id, w.hasID = c, true
+		w.id, w.hasID, w.invisible = c, true, !isVisible(s)
 	}
 }
 

@@ -100,7 +100,7 @@ func TestMountedRoutes(t *testing.T) {
 		if id == "none" {
 			continue
 		}
-		s.put(t, acme, string(mustJSON(t, map[string]string{
+		s.keep(t, acme, id, string(mustJSON(t, map[string]string{
 			"customerId": id, "firstName": "", "lastName": "", "createdAt": "2024-01-02T03:04:05Z",
 		})))
 	}
