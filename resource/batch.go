@@ -518,7 +518,7 @@ func (b *batch) fold(g *group, old storage.Record) error {
 		case storage.ErrDelete:
 			current = storage.Record{Key: g.key}
 		default:
-			b.items[i] = ItemResult{Err: b.writes[i].fail(err)}
+			b.items[i] = ItemResult{Err: b.writes[i].fail(current, err)}
 			continue
 		}
 		if err != storage.ErrNoChange {

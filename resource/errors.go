@@ -3,6 +3,7 @@ package resource
 import (
 	"errors"
 
+	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
 
@@ -17,6 +18,18 @@ func fail(op string, key storage.Key, err error) error {
 		return err
 	}
 	return &storage.OpError{Op: op, Key: key, Err: err}
+}
+
+// nameRecord writes into the error of a damaged document which record it is of, and
+// reports whether it is one. The ID is for logs, since the external id may be personal
+// data.
+func nameRecord(rec storage.Record, err error) bool {
+	var corrupt *schema.CorruptError
+	if !errors.As(err, &corrupt) {
+		return false
+	}
+	corrupt.Record = rec.ID
+	return true
 }
 
 // ErrExists is returned by a create with [Reject] when there is a resource with

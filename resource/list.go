@@ -41,6 +41,11 @@ type Page struct {
 	// Next is the cursor for the page after this one, "" at the end. It is
 	// opaque, and good for the same tenant, schema and filter alone.
 	Next string
+	// Damaged has an error for each record that was left out because its stored
+	// document is not a JSON object, whatever the filter: a *schema.CorruptError
+	// with the record's ID in a *storage.OpError with its Key, as Get returns it.
+	// Such a record can be deleted by [Collection.Delete].
+	Damaged []error
 }
 
 // String returns the number of resources.
@@ -58,7 +63,8 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // of a moment during its page's call, and those that come or go meanwhile may
 // show or not. With a filter, a page ends after MaxScan resources were looked at,
 // or 64 MiB of documents, whatever it has found by then: go on with its Next. A
-// page also ends when its documents have MaxBytes.
+// page also ends when its documents have MaxBytes. Records that are damaged are left
+// out, and told by Page.Damaged.
 //
 // Errors:
 //
@@ -66,9 +72,6 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 //   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
 //   - [*schema.FilterError]: the filter names no declared field, or a value that the
 //     field cannot have.
-//   - [*schema.CorruptError]: a stored document is not a JSON object. The
-//     *storage.OpError around it has its Key: mend it or delete it through the
-//     store, for the list does not go past it.
 //   - what the store reports, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
 	l, err := c.listing(tenant, opts)
@@ -76,8 +79,9 @@ func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *List
 }
 
 // All returns the resources that List pages through, from the cursor in opts on.
-// Limit is the size of the pages that are read. After an error, which comes with
-// a nil resource, it ends. opts may be nil.
+// Limit is the size of the pages that are read. It yields each error with a nil
+// resource: those of Page.Damaged, a [*schema.CorruptError] each, after the resources of
+// their page, and goes on; any other error ends it. opts may be nil.
 func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListOptions) iter.Seq2[*Resource, error] {
 	return func(yield func(*Resource, error) bool) {
 		l, err := c.listing(tenant, opts)
@@ -88,6 +92,11 @@ func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListO
 			}
 			for _, r := range page.Resources {
 				if !yield(r, nil) {
+					return
+				}
+			}
+			for _, damaged := range page.Damaged {
+				if !yield(nil, damaged) {
 					return
 				}
 			}
@@ -199,7 +208,8 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			seen += len(rec.Data)
 			r, err := l.c.read("list", rec)
 			if err != nil {
-				return nil, err
+				page.Damaged = append(page.Damaged, err)
+				continue
 			}
 			takes, err := l.filter.Match(r.shown)
 			if err != nil {

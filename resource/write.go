@@ -134,7 +134,7 @@ func (c *Collection) write(ctx context.Context, w *writing) (*Result, error) {
 		return next, err
 	})
 	if err != nil {
-		return nil, w.fail(err)
+		return nil, w.fail(was, err)
 	}
 	if !w.dryRun || result.Outcome == Unchanged {
 		result.record = rec
@@ -148,11 +148,10 @@ func (c *Collection) write(ctx context.Context, w *writing) (*Result, error) {
 	return result, nil
 }
 
-// fail names the operation and the key where the error does not say enough by
-// itself.
-func (w *writing) fail(err error) error {
-	var corrupt *schema.CorruptError
-	if errors.Is(err, ErrNotFound) || errors.As(err, &corrupt) {
+// fail names the operation, the key and the record that was found where the error does
+// not say enough by itself.
+func (w *writing) fail(rec storage.Record, err error) error {
+	if errors.Is(err, ErrNotFound) || nameRecord(rec, err) {
 		return fail(w.op, w.key, err)
 	}
 	return err
@@ -166,16 +165,19 @@ func (c *Collection) attempt(w *writing, old storage.Record, result *Result) (st
 	if err := w.permits(old, c.field); err != nil {
 		return old, err
 	}
+	if w.remove {
+		result.Outcome = Deleted
+		var err error
+		if result.shown, err = c.schema.Show(old.Data); err == nil {
+			result.before = old.Data
+		} else { // a damaged document must not keep its record from being deleted
+			result.shown = []byte("{}")
+		}
+		return old, storage.ErrDelete
+	}
 	stored, err := document(old)
 	if err != nil {
 		return old, err
-	}
-	if w.remove {
-		if result.shown, err = c.schema.Show(stored); err != nil {
-			return old, err
-		}
-		result.before, result.Outcome = stored, Deleted
-		return old, storage.ErrDelete
 	}
 	doc, merged, err := apply(&w.request, stored)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 )
 
 const (
@@ -113,13 +115,18 @@ func (e *SyntaxError) Error() string {
 // not a JSON object. It is not a [SyntaxError], because it is not the client's
 // mistake.
 type CorruptError struct {
-	Offset int    // in bytes from the start of the document
-	Reason string // what was found; never a part of the document
+	Offset int       // in bytes from the start of the document
+	Reason string    // what was found; never a part of the document
+	Record uuid.UUID // the ID of its record, as package resource sets it; else zero
 }
 
-// Error returns the reason and the offset.
+// Error returns the reason, the offset and the record's ID, if it is known.
 func (e *CorruptError) Error() string {
-	return "schema: corrupt stored document at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
+	of := ""
+	if e.Record != uuid.Nil {
+		of = " of record " + e.Record.String()
+	}
+	return "schema: corrupt stored document" + of + " at byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
 }
 
 // appendClientName appends a name that a client made up as one token of a JSON

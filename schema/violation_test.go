@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -39,5 +40,7 @@ func TestErrorIsBounded(t *testing.T) {
 	assert.Regexp(t, ` …and 10[0-9][0-9] more$`, text)
 	assert.Equal(t, "schema: invalid document: /a: b …and 3 more", (&ValidationError{Violations: []Violation{{"/a", CodeType, "b"}}, More: 3}).Error())
 	assert.Equal(t, "schema: not strict JSON at byte 7: r", (&SyntaxError{7, "r"}).Error())
-	assert.Equal(t, "schema: corrupt stored document at byte 7: r", (&CorruptError{7, "r"}).Error())
+	assert.Equal(t, "schema: corrupt stored document at byte 7: r", (&CorruptError{Offset: 7, Reason: "r"}).Error())
+	id := uuid.MustParse("0191e4a0-0000-7000-8000-000000000001")
+	assert.Equal(t, "schema: corrupt stored document of record "+id.String()+" at byte 7: r", (&CorruptError{7, "r", id}).Error())
 }

@@ -59,6 +59,10 @@
 //
 // A page ends with the document that makes it larger than 1 MiB, whatever the limit.
 //
+// A record whose stored document is damaged, by hand or by a disk, is left out of lists
+// and told to [Options].OnError with its ID. Its GET, PATCH and POST are a 500, and its
+// DELETE works.
+//
 // The values of a filter stand in the URL, and so end up in the logs of servers
 // and proxies. Let clients filter by personal data only where that may be.
 //

@@ -97,8 +97,8 @@ func setETag(w http.ResponseWriter, res *resource.Resource) {
 
 // WritePage answers a list: status 200 with the resources in data.results, an
 // empty data.included, and data.pagination. The cursor of the next page is null
-// at the end. The total is a number only when this page is the whole list, and
-// otherwise null: nobody counts everything for a page. asked are the options of
+// at the end. The total is a number only when this page is the whole list, with no
+// damaged record left out, and otherwise null: it is not counted. asked are the options of
 // the list, nil for none; opts may be nil.
 func WritePage(w http.ResponseWriter, page *resource.Page, asked *resource.ListOptions, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resources listed","data":{"results":[`...)
@@ -114,7 +114,7 @@ func WritePage(w http.ResponseWriter, page *resource.Page, asked *resource.ListO
 	body = append(body, `],"included":[],"pagination":{"hasNextPage":`...)
 	body = strconv.AppendBool(body, page.Next != "")
 	body = append(body, `,"total":`...)
-	if first := asked == nil || asked.Cursor == ""; first && page.Next == "" {
+	if first := asked == nil || asked.Cursor == ""; first && page.Next == "" && page.Damaged == nil {
 		body = strconv.AppendInt(body, int64(len(page.Resources)), 10)
 	} else {
 		body = append(body, "null"...)

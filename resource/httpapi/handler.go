@@ -60,7 +60,9 @@ type Options struct {
 	// Shape chooses the shape of resources; the full one when zero.
 	Shape resource.ShapeOptions
 	// OnError, if not nil, sees each error that is answered, with the status,
-	// before it is. It is the only place where the cause of a 500 is seen.
+	// before it is. It is the only place where the cause of a 500 is seen. It also
+	// sees an error for each damaged record that a list leaves out
+	// (resource.Page.Damaged): with status 500, though the list is answered with 200.
 	OnError func(r *http.Request, status int, err error)
 }
 

@@ -63,6 +63,9 @@ func (e *endpoint) list(x *exchange, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		for _, damaged := range page.Damaged {
+			e.api.tell(r, damaged)
+		}
 		WritePage(x, page, &opts, &e.api.opts.Shape)
 		return nil
 	})

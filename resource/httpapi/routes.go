@@ -155,9 +155,14 @@ func (a *API) handle(actions []action) http.HandlerFunc {
 		if err == nil {
 			return
 		}
-		if a.opts.OnError != nil {
-			a.opts.OnError(r, ProblemOf(err).Status, err)
-		}
+		a.tell(r, err)
 		WriteError(x, err)
+	}
+}
+
+// tell hands an error to Options.OnError.
+func (a *API) tell(r *http.Request, err error) {
+	if a.opts.OnError != nil {
+		a.opts.OnError(r, ProblemOf(err).Status, err)
 	}
 }
