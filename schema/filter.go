@@ -105,11 +105,11 @@ func (s *Schema) typeOf(name string) (typ Type) {
 		if o == nil {
 			return 0
 		}
-		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name })
-		if i < 0 {
+		f := o.named(name)
+		if f == nil {
 			return 0
 		}
-		typ, o = o.fields[i].typ, o.fields[i].object
+		typ, o = f.typ, f.object
 	}
 	return typ
 }
@@ -147,8 +147,7 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 		if o == nil {
 			return c, &Violation{string(pointer), CodeUnknownField, "unknown field"}
 		}
-		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name })
-		if i < 0 {
+		if f = o.named(name); f == nil {
 			near := s.respelled(e.Field)
 			if near == "" {
 				near = suggest(o.fields, []byte(name))
@@ -159,7 +158,6 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 			}
 			return c, &Violation{string(pointer), CodeUnknownField, message}
 		}
-		f = &o.fields[i]
 		o = f.object
 		c.path = append(c.path, pathStep{name, f.hash})
 	}
