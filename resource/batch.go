@@ -328,7 +328,7 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 	if b.c.feed != nil && !b.dryRun {
 		// Held while the keys are written, so that the feed hears of the
 		// changes of each in their order.
-		unlock, err := b.c.locks.lockAll(ctx, keys)
+		unlock, err := b.c.locks.LockAll(ctx, keys)
 		if err != nil {
 			return err
 		}
@@ -390,7 +390,7 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
 		case storage.ErrDelete:
 			current = storage.Record{Key: g.key}
 		default:
-			b.items[i] = ItemResult{Err: b.writes[i].wrap(err)}
+			b.items[i] = ItemResult{Err: b.writes[i].wrap(&current, err)}
 			continue
 		}
 		if err != storage.ErrNoChange {

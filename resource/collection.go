@@ -3,8 +3,10 @@ package resource
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
+	"example.com/resourcekit/internal/keylock"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 
@@ -15,11 +17,13 @@ import (
 // them: those are chosen with each call.
 type Options struct {
 	// Now is the clock of createdAt and updatedAt; time.Now when nil. Its years
-	// are 1 to 9999. It is called from many goroutines.
+	// are 1 to 9999. It is called from many goroutines, and must be quick and not
+	// call the collection: while it runs the resource is locked, and a write to the
+	// same one would wait for itself until its context ends.
 	Now func() time.Time
 	// NewID makes the ID of a new resource; uuid.NewV7 when nil. It is called
 	// from many goroutines, at most once for each write, which fails with
-	// its error.
+	// its error. It must be quick and not call the collection, as for Now.
 	NewID func() (uuid.UUID, error)
 	// MaxBatch is how many items a batch may have; DefaultMaxBatch when 0 or
 	// less.
@@ -44,7 +48,8 @@ type Collection struct {
 	field  string // the name of the external-id field
 	now    func() time.Time
 	newID  func() (uuid.UUID, error)
-	locks  keyLocks
+	locks  *keylock.Locks[storage.Key]
+	usual  atomic.Int64 // bytes of a document, as lists have lately found; 0 before
 
 	maxBatch int
 	feed     *Feed
@@ -78,7 +83,7 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 		c.maxBatch = opts.MaxBatch
 	}
 	c.feed, c.onCall = opts.Feed, opts.OnCall
-	c.locks.init()
+	c.locks = keylock.New[storage.Key]()
 	return c, nil
 }
 

@@ -81,7 +81,8 @@ func validPolicies(o *schema.ReadOptions) error {
 //     [Reject].
 //   - [ErrPrecondition]: IfRevision, IfAbsent or If do not hold, whether data
 //     is valid or not, but for [Reject], which judges data first.
-//   - [*schema.CorruptError]: the stored document is not a JSON object.
+//   - [*schema.CorruptError]: the stored document is not a JSON object. It has the
+//     ID of the record, which can be deleted by [Collection.Delete].
 //   - what the store reports, with [storage.ErrAttempts] when other writers
 //     were faster again and again; and the error of ctx when it ends. These
 //     come in place of a ValidationError, for what is stored decides which

@@ -131,7 +131,7 @@ var rules = []struct {
 	{"strict JSON/a string", empty, ``, `"id"`, noOptions, invalid(" type")},
 	{"strict JSON/null", empty, ``, `null`, noOptions, invalid(" type")},
 	{"strict JSON/blanks are left out", nil, ``, " {\n\"customerId\" : \"c-1\" ,\t\"firstName\":\" A \",\"lastName\":\"B\",\"createdAt\":\"2024-05-01T10:00:00Z\" } \r\n", noOptions, created(`{"customerId":"c-1","firstName":" A ","lastName":"B","createdAt":"2024-05-01T10:00:00Z"` + outs + `}`)},
-	{"strict JSON/noncharacters are let through", empty, ``, `{"id":"\uffff"}`, noOptions, created(`{"id":"\uffff"}`)},
+	{"strict JSON/noncharacters are let through", empty, ``, `{"id":"x\uffff"}`, noOptions, created(`{"id":"x\uffff"}`)},
 
 	{"exactness/numbers keep their text", person, ``, p(`,"vip":true,"any":[1e400,1.0,-0,123456789012345678901234567890,1E+2]`), noOptions, created(p(`,"vip":true,"any":[1e400,1.0,-0,123456789012345678901234567890,1E+2]`))},
 	{"exactness/stored numbers keep their text", person, p(`,"score":1e400,"age":100.0,"vip":true`), p(`,"tier":"gold"`), noOptions, updated(p(`,"score":1e400,"age":100.0,"vip":true,"tier":"gold"`), "/tier")},

@@ -22,7 +22,8 @@ type DeleteOptions struct {
 
 // Delete deletes the tenant's resource with this external id. opts may be nil.
 // The result is the resource as it was; a resource that is created under the id
-// later is another one, with another ID.
+// later is another one, with another ID. A resource whose stored document is damaged is
+// deleted like any other; the document in the result is {} then.
 //
 // Errors:
 //
@@ -30,8 +31,6 @@ type DeleteOptions struct {
 //   - [ErrNotFound]: there is no such resource, also when the id is one that no
 //     resource can have. So of several deletes at the same time one succeeds.
 //   - [ErrPrecondition]: IfRevision or If do not hold.
-//   - [*schema.CorruptError]: the stored document is not a JSON object; delete it
-//     through the store, once you know what it is.
 //   - what the store reports, and the error of ctx when it ends, as for
 //     [Collection.Create].
 func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, externalID string, opts *DeleteOptions) (*Result, error) {

@@ -14,11 +14,16 @@
 //
 // # Identity
 //
-// A resource is known by its tenant, its schema and its external id, which is
-// the value of the schema's external-id field (customerId for customers) and
-// never changes. Its ID is a UUID that the collection makes. Tenants never meet:
-// the tenant is a parameter of every call and a part of every key, and a
-// resource of another tenant answers exactly as one that does not exist.
+// A resource is known by its tenant, its schema and its external id, which is the value
+// of the schema's external-id field (customerId for customers) and never changes. Its ID
+// is a UUID that the collection makes. Tenants never meet: the tenant is a parameter of
+// every call and a part of every key, and a resource of another tenant answers exactly
+// as one that does not exist.
+//
+// An external id has 1 to 512 bytes without NUL, and is neither trimmed nor folded. To
+// create a resource it needs at least one character outside the Unicode categories Z
+// and C: blanks and zero-width characters name nobody. What is stored under such an id
+// can still be read, changed and deleted.
 //
 // # Writing
 //

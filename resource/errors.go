@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
 
@@ -37,6 +38,15 @@ func opError(op Op, key storage.Key, err error) error {
 		return err
 	}
 	return &OpError{Op: op, Key: key, Err: err}
+}
+
+// nameRecord writes into the error of a damaged document which record it is of. The
+// ID is for logs, since the external id may be personal data.
+func nameRecord(rec *storage.Record, err error) {
+	var corrupt *schema.CorruptError
+	if errors.As(err, &corrupt) {
+		corrupt.Record = rec.ID
+	}
 }
 
 // ErrExists is returned by a create with [Reject] when there is a resource with

@@ -67,7 +67,8 @@ type FeedOptions struct {
 	OnPanic func(value any)
 }
 
-// A Feed hands changes to an observer after they have been stored. Collections are
+// A Feed hands changes to an observer after they have been stored, and drops those
+// for which the observer is too slow. Collections are
 // given it in [Options].Feed; several can share one.
 //
 // What it guarantees, and what not:

@@ -12,8 +12,8 @@ import (
 //
 // It returns [ErrNotFound] when there is none, also when the id is one that no
 // resource can have; [storage.ErrInvalid] when the tenant is not valid; a
-// [*schema.CorruptError] when the stored document is not a JSON object; and
-// otherwise what the store reports.
+// [*schema.CorruptError] with the record's ID when the stored document is not a JSON
+// object; and otherwise what the store reports.
 func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
 	start := c.start()
 	r, err := c.get(ctx, tenant, externalID)
@@ -49,8 +49,9 @@ func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID 
 // often as its limits demand.
 //
 // It returns [storage.ErrInvalid] when the tenant is not valid, [ErrBatchSize] for
-// more ids than Options.MaxBatch, a [*schema.CorruptError] when a stored document is
-// not a JSON object, and otherwise what the store reports.
+// more ids than Options.MaxBatch, and otherwise what the store reports. Where stored
+// documents are damaged, it returns the other resources together with an error that
+// joins those of Get, each a [*schema.CorruptError].
 func (c *Collection) GetBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) ([]*Resource, error) {
 	start := c.start()
 	resources, found, err := c.getBatch(ctx, tenant, externalIDs)
@@ -79,12 +80,13 @@ func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, extern
 		return nil, 0, opError(op, c.key(tenant, ""), err)
 	}
 	read := make([]*Resource, len(records))
+	var damaged []error
 	for i, rec := range records {
 		if rec.Revision == 0 {
 			continue
 		}
 		if read[i], err = c.read(op, rec); err != nil {
-			return nil, 0, err
+			damaged = append(damaged, err)
 		}
 	}
 	resources = make([]*Resource, len(externalIDs))
@@ -95,13 +97,14 @@ func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, extern
 			found++
 		}
 	}
-	return resources, found, nil
+	return resources, found, errors.Join(damaged...)
 }
 
 // read returns the resource in a record.
 func (c *Collection) read(op Op, rec storage.Record) (*Resource, error) {
 	shown, err := c.schema.Show(rec.Data)
 	if err != nil {
+		nameRecord(&rec, err)
 		return nil, opError(op, rec.Key, err)
 	}
 	return &Resource{record: rec, shown: shown}, nil

@@ -196,8 +196,8 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestHostileExternalIDs: what may be an external id is stored and found under
-// exactly these bytes, everything else is a violation.
+// TestHostileExternalIDs: what may be the external id of a new resource is stored and
+// found under exactly these bytes, everything else is a violation.
 func TestHostileExternalIDs(t *testing.T) {
 	c, store := customers(t)
 	n := 0
@@ -214,23 +214,32 @@ func TestHostileExternalIDs(t *testing.T) {
 		{"NUL", "\x00", false},
 		{"NUL at the end", "x\x00", false},
 		{"replacement character", "\ufffd", true},
-		{"noncharacter", "\uffff", true},
-		{"byte order mark", "\ufeff", true},
+		{"noncharacter", "\uffff", false},
+		{"noncharacter and a letter", "\uffffx", true},
+		{"byte order mark", "\ufeff", false},
+		{"byte order mark and a letter", "\ufeffx", true},
 		{"dot", ".", true},
 		{"dots", "..", true},
 		{"slash", "/", true},
 		{"path", "../../etc/passwd", true},
 		{"percent", "%2e%2e%2f%00", true},
 		{"emoji", "👩‍👩‍👧", true},
-		{"right to left", "\u202e", true},
-		{"control characters", "\x01\x1b\r\n\t\x7f", true},
-		{"blank", " ", true},
+		{"right to left", "\u202e", false},
+		{"right to left and a letter", "\u202ex", true},
+		{"control characters", "\x01\x1b\r\n\t\x7f", false},
+		{"control characters and a letter", "\x01\x1b\r\n\t\x7fx", true},
+		{"blank", " ", false},
+		{"blank and a letter", " x", true},
 		{"quotes", `"\'`, true},
+		{"no-break space", "\u00a0", false},
+		{"zero width space", "\u200b\u200b", false},
+		{"private use", "\ue000", false},
 		{"null", "null", true},
 		{"number", "0", true},
 		{"SQL", "'; DROP TABLE x; --", true},
 		{"page", "<script>alert(1)</script>", true},
-		{"line separators", "\u2028\u2029\u0085", true},
+		{"line separators", "\u2028\u2029\u0085", false},
+		{"line separators and a letter", "\u2028\u2029\u0085x", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			quoted, err := json.Marshal(tt.id)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"testing"
 
 	"example.com/resourcekit/resource"
@@ -225,4 +226,15 @@ func TestImportMemory(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, 12, res.Created)
 	assert.Equal(t, []string{"get 7", "put 7", "get 3", "put 3", "get 1", "put 1", "get 1", "put 1"}, store.take())
+}
+
+// TestImportInvisibleIDs: rows whose id is blank do not become one resource.
+func TestImportInvisibleIDs(t *testing.T) {
+	c, store := customers(t)
+	blank := strings.Replace(cust(``), "c-1", " ", 1)
+	res, err := c.Import(ctx, tenant, documents(blank, cust(``), blank), nil)
+	require.NoError(t, err)
+	assert.Equal(t, [2]int64{1, 2}, [2]int64{res.Created, res.Failed})
+	assert.Equal(t, []string{"/customerId external_id"}, violations(res.Errors[0]))
+	assert.Equal(t, 1, count(t, store, tenant, schema.Customers()))
 }

@@ -26,6 +26,9 @@ type ListOptions struct {
 	// Limit is the number of resources in a page, DefaultLimit when 0 and
 	// storage.MaxPage at most: a larger one counts as that.
 	Limit int
+	// MaxBytes is how many bytes the documents of a page may have together, but for
+	// the last one: 16 MiB when 0 or less, and at most that.
+	MaxBytes int
 	// Filter leaves resources out. All of its conditions must hold.
 	Filter []schema.Equals
 }
@@ -38,6 +41,11 @@ type Page struct {
 	// Next is the cursor for the page after this one, "" at the end. It is
 	// opaque, and good for the same tenant, schema and filter alone.
 	Next string
+	// Damaged has an error for each record that was left out because its stored
+	// document is not a JSON object, whatever the filter: a *schema.CorruptError
+	// with the record's ID in a *storage.OpError with its Key, as Get returns it.
+	// Such a record can be deleted by [Collection.Delete].
+	Damaged []error
 }
 
 // String returns the number of resources.
@@ -55,7 +63,8 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // of a moment during its page's call, and those that come or go meanwhile may
 // show or not. With a filter, a page ends after MaxScan resources were looked at,
 // or 64 MiB of documents, whatever it has found by then: go on with its Next. A
-// page also ends when its documents have 16 MiB.
+// page also ends when its documents have MaxBytes. Records that are damaged are left
+// out, and told by Page.Damaged.
 //
 // Errors:
 //
@@ -63,9 +72,6 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 //   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
 //   - [*schema.FilterError]: the filter names no declared field, or a value that the
 //     field cannot have.
-//   - [*schema.CorruptError]: a stored document is not a JSON object. The
-//     *OpError around it has its Key: mend it or delete it through the
-//     store, for the list does not go past it.
 //   - what the store reports, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
 	l, err := c.listing(tenant, opts)
@@ -73,8 +79,9 @@ func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *List
 }
 
 // All returns the resources that List pages through, from the cursor in opts on.
-// Limit is the size of the pages that are read. After an error, which comes with
-// a nil resource, it ends. opts may be nil.
+// Limit is the size of the pages that are read. It yields each error with a nil
+// resource: those of Page.Damaged, a [*schema.CorruptError] each, after the resources of
+// their page, and goes on; any other error ends it. opts may be nil.
 func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListOptions) iter.Seq2[*Resource, error] {
 	return func(yield func(*Resource, error) bool) {
 		l, err := c.listing(tenant, opts)
@@ -88,6 +95,11 @@ func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListO
 					return
 				}
 			}
+			for _, damaged := range page.Damaged {
+				if !yield(nil, damaged) {
+					return
+				}
+			}
 			if page.Next == "" {
 				return
 			}
@@ -98,24 +110,28 @@ func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListO
 
 // A listing is a walk through the resources of a tenant.
 type listing struct {
-	c        *Collection
-	scope    storage.Scope
-	filter   *schema.Filter
-	filtered bool
-	sum      [cursorSum]byte // of all that its cursors are bound to
-	limit    int
-	after    string // the external id that the next page begins behind
+	c      *Collection
+	scope  storage.Scope
+	filter *schema.Filter
+	sum    [cursorSum]byte // of all that its cursors are bound to
+	limit  int
+	bytes  int    // of documents in a page
+	after  string // the external id that the next page begins after
 }
 
 func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing, error) {
 	if opts == nil {
 		opts = &ListOptions{}
 	}
-	l := &listing{c: c, scope: c.key(tenant, "").Scope(), limit: opts.Limit, filtered: len(opts.Filter) > 0}
+	l := &listing{c: c, scope: c.key(tenant, "").Scope(), limit: opts.Limit}
 	if l.limit == 0 {
 		l.limit = DefaultLimit
 	}
 	l.limit = min(l.limit, storage.MaxPage)
+	l.bytes = maxPageBytes
+	if opts.MaxBytes > 0 {
+		l.bytes = min(opts.MaxBytes, maxPageBytes)
+	}
 	err := l.scope.Validate()
 	if err == nil && l.limit < 0 {
 		err = fmt.Errorf("%w: the limit of a list is negative", storage.ErrInvalid)
@@ -123,8 +139,10 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 	if err != nil {
 		return l, l.fail(err)
 	}
-	if l.filter, err = c.schema.Filter(opts.Filter); err != nil {
-		return l, err
+	if len(opts.Filter) > 0 {
+		if l.filter, err = c.schema.Filter(opts.Filter); err != nil {
+			return l, err
+		}
 	}
 	l.sum = sumOf(l.scope, l.filter)
 	l.after, err = decodeCursor(opts.Cursor, l.scope, l.sum)
@@ -159,13 +177,28 @@ const maxPageBytes = 16 << 20
 // last read of the store.
 const maxScanBytes = 4 * maxPageBytes
 
+// usualBytes is how large the documents of a collection are taken for before any
+// were read.
+const usualBytes = 16 << 10
+
 // page returns the next page. The one after it begins where it ends.
+//
+// A store counts records, not bytes. So page asks it for as many as there is room
+// for if the documents are as large as those that were read last.
 func (l *listing) page(ctx context.Context) (*Page, error) {
 	page := &Page{}
-	read := l.limit // at once; more when the filter leaves much out
+	ask := l.limit // at once; more when the filter leaves much out
+	each := int(l.c.usual.Load())
+	if each == 0 {
+		each = usualBytes
+	}
 	size := 0
 	scanned, scannedBytes := 0, 0
 	for {
+		read := max(1, min(ask, (l.bytes-size)/max(1, each)))
+		if l.filter == nil {
+			read = min(read, l.limit-len(page.Resources))
+		}
 		found, err := l.c.store.List(ctx, l.scope, l.after, read)
 		if err != nil {
 			return nil, l.fail(err)
@@ -177,27 +210,32 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			seen += len(rec.Data)
 			shown, matches, err := l.c.schema.ShowMatching(rec.Data, l.filter)
 			if err != nil {
-				return nil, opError(OpList, rec.Key, err)
+				nameRecord(&rec, err)
+				page.Damaged = append(page.Damaged, opError(OpList, rec.Key, err))
+				continue
 			}
 			if !matches {
 				continue
 			}
 			page.Resources = append(page.Resources, &Resource{record: rec, shown: shown})
 			size += len(shown)
-			if full = len(page.Resources) == l.limit || size >= maxPageBytes; full {
+			if full = len(page.Resources) == l.limit || size >= l.bytes; full {
 				if i < len(found.Records)-1 {
 					l.after = rec.Key.ExternalID // what was read beyond it is for the next page
 				}
 				break
 			}
 		}
+		if len(found.Records) > 0 {
+			each = seen / len(found.Records)
+			usual := l.c.usual.Load()
+			l.c.usual.Store(max(int64(each), usual-usual/8)) // the large ones are remembered for longer
+		}
 		scanned, scannedBytes = scanned+len(found.Records), scannedBytes+seen
-		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes || !l.filtered && len(page.Resources) > 0 {
+		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes {
 			page.Next = encodeCursor(l.after, l.sum)
 			return page, nil
 		}
-		// Not more at once than there is room for, if the documents go on like this.
-		most := maxPageBytes / max(1, seen/max(1, len(found.Records)))
-		read = max(1, min(2*read, storage.MaxPage, MaxScan-scanned, most))
+		ask = min(2*ask, storage.MaxPage, MaxScan-scanned)
 	}
 }

@@ -162,3 +162,22 @@ func TestLock_oneWriterAtATime(t *testing.T) {
 	assert.Equal(t, gets+writers, store.gets.Load())
 	assert.Equal(t, puts+writers, store.puts.Load())
 }
+
+// TestNowThatCallsTheCollection: what Options.Now must not do ends with the context of
+// the call that it makes, and costs nobody else anything.
+func TestNowThatCallsTheCollection(t *testing.T) {
+	var c *resource.Collection
+	var inner error
+	opts := &resource.Options{Now: func() time.Time {
+		if c != nil {
+			again, cancel := context.WithTimeout(ctx, time.Millisecond)
+			defer cancel()
+			_, inner = c.Create(again, tenant, []byte(cust(`,"email":"inner"`)), nil)
+		}
+		return before
+	}}
+	c = open(t, schema.Customers(), memory.New(), opts)
+	res := create(t, c, cust(`,"email":"outer"`))
+	assert.ErrorIs(t, inner, context.DeadlineExceeded)
+	assert.Equal(t, resource.Created, res.Outcome)
+}

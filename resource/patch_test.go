@@ -233,11 +233,6 @@ func TestDelete(t *testing.T) {
 	created := create(t, c, cust(``))
 	assert.Equal(t, resource.Created, created.Outcome)
 	assert.NotEqual(t, firstID, created.ID(), "another resource")
-
-	put(t, store, customerKey("corrupt"), `[]`)
-	_, err = c.Delete(ctx, tenant, "corrupt", nil)
-	assert.True(t, is[*schema.CorruptError](err))
-	assert.NotZero(t, stored(t, store, customerKey("corrupt")))
 }
 
 // TestDeleteRace: many deletes and creates of one key. Every delete that succeeds

@@ -1,11 +1,8 @@
 package resource
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 )
 
 // An Opt is a field of a typed document that is not set, is null, or has a value.
@@ -49,6 +46,9 @@ func (o Opt[T]) Or(other T) T {
 
 // IsZero reports whether the field is not set: what omitzero asks.
 func (o Opt[T]) IsZero() bool { return o.state == optUnset }
+
+// isOpt says to Encode that an Opt encodes what it holds by itself.
+func (o Opt[T]) isOpt() {}
 
 // IsNull reports whether the field is to be deleted.
 func (o Opt[T]) IsNull() bool { return o.state == optNull }
@@ -108,80 +108,4 @@ func (o *Opt[T]) UnmarshalJSON(text []byte) error {
 	}
 	*o = Set(value)
 	return nil
-}
-
-// Encode returns the JSON of a typed document, for Create or Patch: as
-// encoding/json has it, but without escapes for HTML, and with an error for
-// strings that are not valid UTF-8, which encoding/json would replace in silence.
-// A json.RawMessage, or a MarshalJSON of one's own, that spells the replacement
-// character as an escape cannot be told from that, and is an error as well. No
-// error holds a value.
-func Encode(document any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(document); err != nil {
-		return nil, hideValue("encode", err)
-	}
-	text := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-	if hasReplacement(text) {
-		return nil, errors.New("resource: cannot encode a string that is not valid UTF-8, or has the escape of U+FFFD")
-	}
-	return text, nil
-}
-
-// hasReplacement reports whether a JSON text has the escape that encoding/json
-// writes for a byte that is not UTF-8. It writes the character itself where the
-// caller has it.
-func hasReplacement(text []byte) bool {
-	for i := 0; i < len(text); i++ {
-		if text[i] != '\\' {
-			continue
-		}
-		if bytes.HasPrefix(text[i:], []byte(`\ufffd`)) {
-			return true
-		}
-		i++ // whatever is escaped, a backslash too
-	}
-	return false
-}
-
-// Decode returns a resource's document as a T, a struct or a map. Members that T
-// does not name are left out; as encoding/json has it, the case of letters does not
-// count in that, so T should name all fields of a schema in which names differ by
-// case alone. Numbers that meet an any are json.Number, so that
-// they keep their text; a number field should be json.Number too where that
-// matters. The error holds no value.
-func Decode[T any](r *Resource) (T, error) {
-	var document T
-	err := decode(r.shown, &document)
-	return document, err
-}
-
-func decode(text []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return hideValue("decode", err)
-	}
-	return nil
-}
-
-// hideValue returns an error that says what kind of value was wrong where, and
-// not what it was.
-func hideValue(what string, err error) error {
-	for _, known := range []error{errUnset, errNil, errNoNumber} {
-		if errors.Is(err, known) {
-			return known
-		}
-	}
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		return fmt.Errorf("resource: cannot %s %s: its Go type is %v", what, wrongType.Field, wrongType.Type)
-	}
-	var unsupported *json.UnsupportedTypeError
-	if errors.As(err, &unsupported) {
-		return fmt.Errorf("resource: cannot %s the Go type %v", what, unsupported.Type)
-	}
-	return fmt.Errorf("resource: cannot %s the document", what)
 }

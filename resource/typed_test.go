@@ -151,7 +151,7 @@ func TestTypedErrors(t *testing.T) {
 	_, err := resource.Decode[struct {
 		Email int `json:"email"`
 	}](&res.Resource)
-	assert.EqualError(t, err, "resource: cannot decode email: its Go type is int")
+	assert.EqualError(t, err, `resource: cannot decode "/email": the string does not fit its Go type`)
 	_, err = resource.Decode[[]string](&res.Resource)
 	assert.Error(t, err)
 	for name, bad := range map[string]any{

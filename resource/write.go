@@ -50,11 +50,11 @@ func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, e
 // write makes attempts until one is stored.
 func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 	if !op.dryRun {
-		lock, err := c.locks.lock(ctx, op.key, op.request.Shrink)
+		lock, err := c.locks.Lock(ctx, op.key, op.request.Shrink)
 		if err != nil {
 			return nil, opError(op.name, op.key, err)
 		}
-		defer lock.unlock()
+		defer lock.Unlock()
 	}
 	result := new(Result)
 	var was storage.Record
@@ -69,7 +69,7 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 		return next, err
 	})
 	if err != nil {
-		return nil, op.wrap(err)
+		return nil, op.wrap(&was, err)
 	}
 	if !op.dryRun || result.Outcome == Unchanged {
 		result.record = rec
@@ -83,13 +83,14 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 	return result, nil
 }
 
-// wrap names the operation and the resource, where the error does not say all by
-// itself.
-func (op *writeOp) wrap(err error) error {
+// wrap names the operation, the resource and the record that was found, where the
+// error does not say all by itself.
+func (op *writeOp) wrap(found *storage.Record, err error) error {
 	switch err.(type) {
 	case *schema.ValidationError, *ExistsError, *PreconditionError:
 		return err
 	}
+	nameRecord(found, err)
 	return opError(op.name, op.key, err)
 }
 
@@ -101,16 +102,19 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	if err := op.check(old, c.field); err != nil {
 		return *old, err
 	}
+	if op.delete {
+		result.Outcome = Deleted
+		var err error
+		if result.shown, err = c.schema.Show(old.Data); err == nil {
+			result.before = old.Data
+		} else { // a damaged document must not keep its record from being deleted
+			result.shown = []byte("{}")
+		}
+		return *old, storage.ErrDelete
+	}
 	stored, err := document(old)
 	if err != nil {
 		return *old, err
-	}
-	if op.delete {
-		if result.shown, err = c.schema.Show(stored); err != nil {
-			return *old, err
-		}
-		result.before, result.Outcome = stored, Deleted
-		return *old, storage.ErrDelete
 	}
 	doc, err := op.request.Apply(stored)
 	if err != nil {

@@ -79,6 +79,17 @@ func (o *object) find(d *strictjson.Doc, c uint32) *field {
 	return nil
 }
 
+// named returns the field of this name, or nil.
+func (o *object) named(name string) *field {
+	hash := strictjson.HashName(name)
+	for slot := hash & o.mask; o.table[slot] != 0; slot = (slot + 1) & o.mask {
+		if f := &o.fields[o.table[slot]-1]; f.hash == hash && f.name == name {
+			return f
+		}
+	}
+	return nil
+}
+
 // An enum is a list of allowed values: strings decoded, others as their text.
 type enum struct {
 	sorted []string
@@ -327,6 +338,7 @@ func (c *compiler) enum(decl *Field, f *field, p place) *enum {
 		return nil
 	}
 	e := &enum{}
+	seen := make(map[string]bool, len(decl.Enum))
 	var shown []string
 	for i, v := range decl.Enum {
 		raw, err := c.value(v, f, p)
@@ -338,9 +350,10 @@ func (c *compiler) enum(decl *Field, f *field, p place) *enum {
 		if f.typ == String {
 			text = decoded(raw)
 		}
-		if slices.Contains(e.sorted, text) {
+		if seen[text] {
 			c.mistake(p.pointer, "value %d of the enum stands there twice", i)
 		}
+		seen[text] = true
 		e.sorted = append(e.sorted, text)
 		shown = append(shown, string(raw))
 	}

@@ -57,6 +57,10 @@
 // update creates, and those it would delete.
 // [CheckOptions].RequireComplete judges the request alone instead.
 //
+// An external id has 1 to 512 bytes without NUL. On an insert it needs at least one
+// character outside the Unicode categories Z and C, as the Go toolchain knows them:
+// blanks, controls and zero-width characters alone name nobody.
+//
 // A type is a kind of JSON value. Integer takes each number whose value is
 // integral, however it is written: 1, 1.0, 10e-1. Numbers have no range and no
 // precision here: their text decides, and their text is stored. An enum

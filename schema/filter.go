@@ -100,11 +100,11 @@ func (s *Schema) typeOf(name string) (typ Type) {
 		if o == nil {
 			return 0
 		}
-		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name })
-		if i < 0 {
+		f := o.named(name)
+		if f == nil {
 			return 0
 		}
-		typ, o = o.fields[i].typ, o.fields[i].object
+		typ, o = f.typ, f.object
 	}
 	return typ
 }
@@ -142,15 +142,17 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 		if o == nil {
 			return c, &Violation{Pointer(pointer), CodeUnknownField, "unknown field"}
 		}
-		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name })
-		if i < 0 {
+		if f = o.named(name); f == nil {
+			near := s.respelled(e.Field)
+			if near == "" {
+				near = suggest(o.fields, []byte(name))
+			}
 			message := "unknown field"
-			if near := suggest(o.fields, []byte(name)); near != "" {
+			if near != "" {
 				message = `unknown field, did you mean "` + near + `"?`
 			}
 			return c, &Violation{Pointer(pointer), CodeUnknownField, message}
 		}
-		f = &o.fields[i]
 		o = f.object
 		c.path = append(c.path, f)
 	}
@@ -177,6 +179,32 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 		c.isText, c.text = true, decoded(raw)
 	}
 	return c, nil
+}
+
+// respelled returns the JSON Pointer of the field within objects that is meant by a
+// name such as billing.currency, billing/currency or billing][currency, "" if there
+// is none.
+func (s *Schema) respelled(name string) string {
+	if strings.HasPrefix(name, "/") {
+		return ""
+	}
+	pointer, o := "", s.root
+	for _, step := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("./[]", r) }) {
+		if o == nil {
+			return ""
+		}
+		near := suggest(o.fields, []byte(step))
+		i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == near })
+		if i < 0 {
+			return ""
+		}
+		pointer += "/" + strings.ReplaceAll(strings.ReplaceAll(near, "~", "~0"), "/", "~1")
+		o = o.fields[i].object
+	}
+	if strings.LastIndexByte(pointer, '/') <= 0 {
+		return "" // a field of the document itself
+	}
+	return pointer
 }
 
 // holds reports whether all conditions hold for a stored document, as a reader sees
@@ -215,6 +243,9 @@ func (c *condition) holds(d *strictjson.Doc) bool {
 // Sum returns a hash that filters with the same conditions share, in whatever
 // order, on every machine: what a cursor keeps to know its filter again.
 func (f *Filter) Sum() [sha256.Size]byte {
+	if f == nil {
+		f = &Filter{}
+	}
 	texts := make([]string, len(f.conditions))
 	for i, c := range f.conditions {
 		var b []byte

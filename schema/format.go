@@ -1,5 +1,10 @@
 package schema
 
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
 // isDateTime reports whether s is a date-time of RFC 3339, section 5.6, that
 // the calendar knows. T and Z may be in lower case (section 5.6, NOTE); a
 // second 60 is taken only at 23:59:60 UTC, where leap seconds are (section 5.7).
@@ -136,4 +141,18 @@ func exponent(text []byte) int64 {
 		return -e
 	}
 	return e
+}
+
+// isVisible reports whether s has a character outside the Unicode categories Z and C:
+// more than blanks, controls, invisible signs and code points that are not assigned,
+// of which unicode.C lacks the last.
+func isVisible(s []byte) bool {
+	for len(s) > 0 {
+		r, size := utf8.DecodeRune(s)
+		if unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S) {
+			return true
+		}
+		s = s[size:]
+	}
+	return false
 }

@@ -137,3 +137,14 @@ func FuzzIntegral(f *testing.F) {
 		}
 	})
 }
+
+func TestIsVisible(t *testing.T) {
+	for _, s := range []string{
+		"", " ", "\t\r\n", "\u00a0", "\u2003\u3000", "\u200b", "\u200d\ufeff", "\u2028\u2029\u0085", "\x01\x7f", "\u00ad", "\u202e", "\ue000", "\uffff", "\U000e0020",
+	} {
+		assert.False(t, isVisible([]byte(s)), "%q", s)
+	}
+	for _, s := range []string{"x", ".", " x", "\u200bx\u200b", "é", "\u0301", "日", "😀", "\ufffd", "\u00a0\u0660"} {
+		assert.True(t, isVisible([]byte(s)), "%q", s)
+	}
+}

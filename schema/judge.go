@@ -16,6 +16,7 @@ type judge struct {
 	doc    *strictjson.Doc // the request
 	stored *strictjson.Doc // nil if nothing is
 	opts   ReadOptions
+	insert bool // nothing is stored
 
 	path       []frame // the containers around the current member
 	omitted    int     // nodes that are marked as such
@@ -51,9 +52,9 @@ func (j *judge) reset() {
 
 // document judges the whole request. The error is a *ValidationError.
 func (j *judge) document(root *object) error {
-	stored := uint32(none)
-	if j.stored != nil {
-		stored = 0
+	stored := uint32(0)
+	if j.insert = j.stored == nil; j.insert {
+		stored = none
 	}
 	j.object(root, 0, stored, false)
 	if j.omitted > 0 {
@@ -225,7 +226,11 @@ func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (Code, string) 
 	if code, message := f.judge(kind, text); code != "" || !f.externalID {
 		return code, message
 	}
-	return judgeExternalID(text, j.opts.ExternalID)
+	code, message := judgeExternalID(text, j.opts.ExternalID)
+	if code == "" && j.insert && !isVisible(text) {
+		return CodeExternalID, "want at least one visible character: blanks and the like name nobody"
+	}
+	return code, message
 }
 
 // judge says what is wrong with a scalar value of the field: its text, of a string

@@ -353,10 +353,10 @@ func (w *workspace) result(root *object, d *strictjson.Doc) (stored, shown []byt
 // parseStored reads a document that should be in order.
 func (s *Schema) parseStored(d *strictjson.Doc, src []byte) error {
 	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
-		return &CorruptError{err}
+		return &CorruptError{Err: err}
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
-		return &CorruptError{errors.New("want object, found " + kind.String())}
+		return &CorruptError{Err: errors.New("want object, found " + kind.String())}
 	}
 	return nil
 }

@@ -35,6 +35,13 @@ var checkTests = []struct {
 		"/lines/0/sku required", "/lines/0/qty required"}},
 	{"insert/empty-document", "", `{}`, &ReadOptions{Nulls: IgnoreNulls}, []string{"/id required", "/name required"}},
 
+	{"id/invisible", "", `{"id":"\u200b \t","name":1}`, nil, []string{"/id external_id", "/name type"}},
+	{"id/visible-between-blanks", "", `{"id":"\u200b. ","name":"n"}`, nil, nil},
+	{"id/invisible-in-a-request-with-nulls", "", `{"id":" ","name":"n","x":null}`, nil, []string{"/id external_id", "/x unknown_field"}},
+	{"id/invisible-is-stored", `{"id":" ","name":"n"}`, `{"id":" ","size":1}`, nil, nil},
+	{"id/invisible-is-stored-and-complete", `{"id":" ","name":"n"}`, `{"id":" ","name":"m"}`, &ReadOptions{RequireComplete: true, ExternalID: " "}, nil},
+	{"id/invisible-and-another", have, `{"id":" "}`, &ReadOptions{ExternalID: "1"}, []string{"/id external_id"}},
+
 	{"update/partial", have, `{"size":1}`, nil, nil},
 	{"update/empty", have, `{}`, nil, nil},
 	{"update/null-deletes", `{"id":"1","name":"n","size":1}`, `{"size":null}`, nil, nil},

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"example.com/resourcekit/internal/strictjson"
 )
 
@@ -112,10 +114,15 @@ type Pointer = strictjson.Pointer
 // and does not unwrap to it: a SyntaxError that errors.As finds is the client's
 // mistake, and this is not.
 type CorruptError struct {
-	Err error // holds no value of the document
+	Record uuid.UUID // the ID of its record, as package resource sets it; else zero
+	Err    error     // holds no value of the document
 }
 
-// Error returns the reason.
+// Error returns the reason and the record's ID, if it is known.
 func (e *CorruptError) Error() string {
-	return "schema: corrupt stored document: " + e.Err.Error()
+	of := ""
+	if e.Record != uuid.Nil {
+		of = " of record " + e.Record.String()
+	}
+	return "schema: corrupt stored document" + of + ": " + e.Err.Error()
 }

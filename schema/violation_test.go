@@ -6,6 +6,7 @@ import (
 
 	"example.com/resourcekit/internal/strictjson"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -41,5 +42,8 @@ func TestErrorIsBounded(t *testing.T) {
 	assert.Regexp(t, ` …and 10[0-9][0-9] more$`, text)
 	assert.Equal(t, "schema: invalid document: /a: b …and 3 more", (&ValidationError{Violations: []Violation{{"/a", CodeType, "b"}}, More: 3}).Error())
 	assert.Equal(t, "not strict JSON at byte 7 (/a): r", (&SyntaxError{Offset: 7, Pointer: "/a", Reason: "r"}).Error())
-	assert.Equal(t, "schema: corrupt stored document: not strict JSON at byte 7: r", (&CorruptError{&SyntaxError{Offset: 7, Reason: "r"}}).Error())
+	damaged := &SyntaxError{Offset: 7, Reason: "r"}
+	assert.Equal(t, "schema: corrupt stored document: not strict JSON at byte 7: r", (&CorruptError{Err: damaged}).Error())
+	id := uuid.MustParse("0191e4a0-0000-7000-8000-000000000001")
+	assert.Equal(t, "schema: corrupt stored document of record "+id.String()+": not strict JSON at byte 7: r", (&CorruptError{id, damaged}).Error())
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,7 @@ func TestInputs(t *testing.T) {
 		{name: "csv digits of a string field are text", file: "x.csv", text: header + "1,2,true," + date + "\n", summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"1": `{"customerId":"1","firstName":"2","lastName":"true",` + optOuts}},
 		{name: "csv not UTF-8", file: "x.csv", text: header + "a,\xff,\xfe," + date + "\n", code: 3, summary: "0 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: /firstName: want UTF-8; /lastName: want UTF-8"}},
 		{name: "csv locations", file: "x.csv", args: "-schema locations", text: "zipCode,locationId,name,address,city,state\n02134,l,n,a,c,s\n", summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"l": `{"zipCode":"02134","locationId":"l","name":"n","address":"a","city":"c","state":"s"}`}},
+		{name: "csv blank ids", file: "x.csv", text: header + " ,Ada,Love," + date + "\n" + adaRow + "\u00a0,Bob,Hope," + date + "\n", code: 3, summary: "1 created, 0 updated, 0 unchanged, 2 failed", lines: []string{"line 2: invalid document: /customerId: want at least one visible", "line 4: invalid document: /customerId: want at least one visible"}, want: map[string]string{"a": adaDoc}},
 		{name: "csv header alone", file: "x.csv", text: header, summary: "0 created, 0 updated, 0 unchanged, 0 failed"},
 		{name: "csv unknown column ignored", file: "x.csv", args: "-ignore-unknown", text: "x," + header + "9," + adaRow, summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc}},
 		{name: "csv empty file", file: "x.csv", code: 1, lines: []string{"import: the file has no header row"}},
@@ -320,6 +322,25 @@ func TestFrom(t *testing.T) {
 	}
 }
 
+// TestPositionOfOddPaths: a position is that of its import whatever the paths are,
+// also ones that no JSON text can hold.
+func TestPositionOfOddPaths(t *testing.T) {
+	for _, name := range []string{"a b", "-x", `"'\`, "*", "é", "\xff", "?#%&+;", "a\nb"} {
+		folder := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.Mkdir(folder, 0o700))
+		c := config{path: filepath.Join(folder, name), tenant: "acme", schema: "customers"}
+		position := filepath.Join(folder, name+".position")
+		p, err := openPosition(position, c, "the SQLite file "+c.path)
+		require.NoError(t, err, name)
+		require.NoError(t, p.save(12), name)
+		p, err = openPosition(position, c, "the SQLite file "+c.path)
+		require.NoError(t, err, name)
+		assert.Equal(t, int64(12), p.Position)
+		_, err = openPosition(position, c, "the SQLite file "+c.path+"\xfe")
+		assert.ErrorContains(t, err, "another import")
+	}
+}
+
 // TestPositionFile: it is written with each batch, read at the start, minded whose
 // it is, and gone at the end.
 func TestPositionFile(t *testing.T) {
@@ -348,8 +369,8 @@ func TestPositionFile(t *testing.T) {
 		"": "is no position file", "12": "is no position file", `{"position":-1}`: "is no position file",
 		`{"position":12,"input":"y.ndjson","store":"memory","tenant":"globex","schema":"customers"}`: "is the position of another import: of y.ndjson, into the customers of globex in memory",
 
-		strings.Replace(mine, path, "/x", 1):                                        "another import",
-		strings.Replace(mine, place, "the SQLite file /y.db", 1):                    "another import",
+		strings.Replace(mine, strconv.Quote(path), `"/x"`, 1):                       "another import",
+		strings.Replace(mine, strconv.Quote(place), `"the SQLite file /y.db"`, 1):   "another import",
 		strings.Replace(mine, "acme", "globex", 1):                                  "another import",
 		strings.Replace(mine, `"customers"`, `"locations"`, 1):                      "another import",
 		strings.Replace(mine, `"customers"`, `"customers","ignoreUnknown":true`, 1): "another import",
@@ -370,7 +391,7 @@ func TestPositionFile(t *testing.T) {
 	assert.Contains(t, stderr.String(), "import: the same command goes on from position 13\n")
 	found, err := os.ReadFile(position)
 	require.NoError(t, err)
-	assert.Equal(t, fmt.Sprintf(`{"position":13,"input":"-","store":%q,"tenant":"globex","schema":"customers","ignoreUnknown":false}`+"\n", place), string(found))
+	assert.JSONEq(t, fmt.Sprintf(`{"position":13,"input":"-","store":%q,"tenant":"globex","schema":"customers","ignoreUnknown":false}`, place), string(found))
 	got = do(customers(20), args("-tenant", "globex", "-format", "ndjson", "-")...)
 	assert.Equal(t, "7 created, 0 updated, 0 unchanged, 0 failed", got.summary())
 	left, err := filepath.Glob(filepath.Join(folder, "position*"))

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"unicode/utf8"
 )
 
 // A positionFile keeps how far an import has come. It knows which import that is:
@@ -32,6 +34,7 @@ func openPosition(path string, c config, store string) (*positionFile, error) {
 			return nil, err
 		}
 	}
+	p.Input, p.Store = quoteInvalid(p.Input), quoteInvalid(p.Store)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &p, nil
@@ -48,6 +51,14 @@ func openPosition(path string, c config, store string) (*positionFile, error) {
 		return nil, fmt.Errorf("%s is the position of another import: of %s, into the %s of %s in %s", path, found.Input, found.Schema, found.Tenant, found.Store)
 	}
 	return &p, nil
+}
+
+// quoteInvalid quotes a text that JSON cannot hold: paths need not be UTF-8.
+func quoteInvalid(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	return strconv.Quote(text)
 }
 
 // save replaces the file in one step: whatever happens, it has the position before

@@ -48,6 +48,7 @@ func TestKill(t *testing.T) {
 
 type process struct {
 	url  string // of the customers
+	pid  int
 	kill func() // ends it with SIGKILL and waits
 }
 
@@ -58,7 +59,7 @@ func startBinary(t *testing.T, binary string, args ...string) process {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	var once sync.Once
-	p := process{kill: func() {
+	p := process{pid: cmd.Process.Pid, kill: func() {
 		once.Do(func() {
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()

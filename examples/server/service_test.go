@@ -5,13 +5,17 @@ import (
 	"errors"
 	"log/slog"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/resourcekit/examples/internal/openstore"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -171,6 +175,25 @@ func TestMetricsAreBounded(t *testing.T) {
 			assert.Contains(t, closed[label[1]], label[2], labels[0])
 		}
 	}
+}
+
+// TestHealthOfARemovedFile: a service whose SQLite file is gone says so, instead
+// of losing everything at its next start.
+func TestHealthOfARemovedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "customers.db")
+	opened, err := openstore.Open(context.Background(), "sqlite:"+path)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, opened.Close()) })
+	s, _ := testService(t, opened.Store)
+	status, _ := s.send("POST", customersPath, c1)
+	require.Equal(t, 200, status)
+	require.NoError(t, os.Remove(path))
+	status, _ = s.send("POST", customersPath, strings.ReplaceAll(c1, "c-1", "c-2"))
+	assert.Equal(t, 503, status)
+	require.Eventually(t, func() bool {
+		status, _ = s.send("GET", "/healthz", "")
+		return status == 503
+	}, 10*time.Second, time.Millisecond)
 }
 
 // TestBesides: what is beside the API, and that it is in nobody's way.

@@ -29,7 +29,7 @@ func TestCoreBringsNoDriver(t *testing.T) {
 		}
 	}
 	write("main.go", "package main\n\n"+imports.String()+"\nfunc main() {}\n")
-	write("go.mod", fmt.Sprintf("module scratch\n\ngo 1.26\n\nrequire %s v0.0.0\n\nreplace %s => %s\n", module, module, root))
+	write("go.mod", fmt.Sprintf("module scratch\n\ngo 1.26\n\nrequire %s v0.0.0\n\nreplace %s => %q\n", module, module, root))
 	sum, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	require.NoError(t, err)
 	write("go.sum", string(sum))

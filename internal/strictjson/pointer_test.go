@@ -27,7 +27,7 @@ func TestSyntaxErrorPointer(t *testing.T) {
 		{`{"a~/":{"\u0062\n":x}}`, `/a~0~1/b\u000a`},
 		{`{"":{"":x}}`, "//"},
 		{`{} {}`, ""},
-		{strings.Repeat(`{"` + strings.Repeat("n", 100) + `":`, 10), strings.Repeat("/"+strings.Repeat("n", 64)+"…", 3) + "/…"},
+		{strings.Repeat(`{"`+strings.Repeat("n", 100)+`":`, 10), strings.Repeat("/"+strings.Repeat("n", 64)+"…", 3) + "/…"},
 		{strings.Repeat(`[`, 100), strings.Repeat("/0", 64)},
 	} {
 		var d Doc

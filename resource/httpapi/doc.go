@@ -26,13 +26,22 @@
 // {"success":true,"message":...,"data":RESOURCE} with status 200, whether the
 // resource was created, updated or left as it was. GET of one resource answers
 // {"success":true,"message":...,"data":{"result":RESOURCE,"included":[]}}. PATCH
-// takes {"data": {...}} and ignoreUnknownFields, and answers as GET does with the
+// takes {"data": {...}}, or the patch itself as application/merge-patch+json (RFC
+// 7396), and ignoreUnknownFields, and answers as GET does with the
 // resource as it is then, DELETE with the resource as it was.
 // RESOURCE is what [resource.Resource.AppendJSON] makes. The contract has no
 // member for what a write did; the message says whether the resource was created,
 // updated, unchanged or deleted, and a handler of one's own has all of
-// [resource.Result], dropped fields included. Unknown parameters are ignored,
-// unless [Options].StrictQuery is set.
+// [resource.Result]. Unknown fields that were left out are told in the header
+// Dropped-Fields: JSON Pointers, percent-encoded, separated by commas, at most 1 KiB
+// and then "...".
+//
+// A null deletes the field, and so brings the default of emailOptOut back, which is
+// false. [Options].Nulls is for services whose clients send null for "not set".
+//
+// A parameter that a route does not know is a 400, so that a mistyped filter does
+// not select everything. POST alone ignores them, as the contract has it, but for
+// those that nearly have the name of one of its own, such as onConflict.
 //
 // # Lists
 //
@@ -48,6 +57,12 @@
 // none, and still not be the last. The total is a number only when the whole
 // list is in this one page; nobody counts it for a page.
 //
+// A page ends with the document that makes it larger than 1 MiB, whatever the limit.
+//
+// A record whose stored document is damaged, by hand or by a disk, is left out of lists
+// and told to [Options].OnError with its ID. Its GET, PATCH and POST are a 500, and its
+// DELETE works.
+//
 // The values of a filter stand in the URL, and so end up in the logs of servers
 // and proxies. Let clients filter by personal data only where that may be.
 //
@@ -61,7 +76,8 @@
 //	If-None-Match: *      POST: only if there is none yet, else 412
 //	If-None-Match: "..."  GET: 304 if the client has this one
 //
-// [Options].RequirePrecondition refuses writes with neither. Content that was
+// A weak tag, or one that a proxy has changed, never matches an If-Match; the 412
+// says so. [Options].RequirePrecondition refuses writes with neither. Content that was
 // changed and changed back has another tag. A resource that is
 // not there is a 404 before it is a 412, but for a POST, which is about the
 // resource that its data names and would create it. A tag that the service has
@@ -109,6 +125,16 @@
 // are reached by the parameter. Every other id, with encoded slashes or dots in
 // it or not, is answered alike.
 //
+// # Clients that stall
+//
+// A GET of 61 bytes can ask for an answer of a megabyte, and its client need not
+// read it. An API bounds the bytes that large bodies and answers hold
+// ([Options].MaxInFlight) and cuts clients that take or send nothing
+// ([Options].StallTimeout, sooner while others wait for room). Bodies and answers of
+// up to 16 KiB are not counted and never wait. The rest is the server's: set
+// ReadHeaderTimeout, ReadTimeout, WriteTimeout and IdleTimeout of [http.Server],
+// and bound the number of connections.
+//
 // # Errors
 //
 // Every error is a [Problem], and [ProblemOf] is the one table from errors to
@@ -121,11 +147,13 @@
 //	401  Authenticate failed
 //	404  no such resource, tenant or route
 //	405  the route has no such method; see Allow
+//	408  the body did not arrive in time, see Options.StallTimeout
 //	412  a precondition does not hold
 //	413  the body is too large
-//	415  the body is not declared as JSON in UTF-8
+//	415  the body is not declared as JSON in UTF-8, or is compressed
 //	500  anything unexpected, without detail; or the outcome of a write is unknown
-//	503  the store is unavailable or too busy; see Retry-After
+//	503  the store is unavailable or too busy, or there was no room for a large
+//	     request, see Options.MaxInFlight; see Retry-After
 //
 // A tenant that does not exist and one that the caller may not act for answer
 // alike, and so do a resource that does not exist and one of another tenant,
@@ -136,7 +164,7 @@
 //
 // The handler is a thin use of functions that a service can call in handlers of
 // its own, with an envelope of its own. They read a request ([Hooks.Tenant],
-// [ExternalID], [ReadData], [ParseCreateOptions], [ParsePatchOptions],
+// [PrincipalFrom], [ExternalID], [ReadData], [ReadPatch], [ParseCreateOptions], [ParsePatchOptions],
 // [ParseListOptions], [ParsePreconditions]), do what it asks under its
 // preconditions (the methods of [Preconditions]), and answer ([WriteResult],
 // [WriteResource], [WriteNotModified], [WriteChange], [WritePage], [WriteError]).

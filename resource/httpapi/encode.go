@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"example.com/resourcekit/internal/strictjson"
@@ -9,12 +11,13 @@ import (
 )
 
 // WriteResult answers a POST: status 200 with the resource in data and its ETag,
-// for every outcome. It is not for a dry run, see [ETag]. opts may be nil.
+// for every outcome, and with Dropped-Fields. It is not for a dry run, see [ETag]. opts may be nil.
 func WriteResult(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resource `...)
 	body = append(body, result.Outcome.String()...)
 	body = append(body, `","data":`...)
 	setETag(w, &result.Resource)
+	setDropped(w, result.Dropped)
 	write(w, http.StatusOK, append(result.AppendJSON(body, opts), '}'))
 }
 
@@ -25,6 +28,7 @@ func WriteChange(w http.ResponseWriter, result *resource.Result, opts *resource.
 	if result.Outcome != resource.Deleted {
 		setETag(w, &result.Resource)
 	}
+	setDropped(w, result.Dropped)
 	writeWrapped(w, result.Outcome.String(), &result.Resource, opts)
 }
 
@@ -49,47 +53,68 @@ func WriteNotModified(w http.ResponseWriter, res *resource.Resource) {
 	w.WriteHeader(http.StatusNotModified)
 }
 
+// maxDropped bounds the header Dropped-Fields in bytes.
+const maxDropped = 1 << 10
+
+// setDropped sets the header Dropped-Fields: the JSON Pointers of the unknown fields
+// that were left out, percent-encoded but for slashes and separated by commas, at
+// most 1 KiB of them and then "...".
+func setDropped(w http.ResponseWriter, pointers []string) {
+	var list []byte
+	for i, pointer := range pointers {
+		before := len(list)
+		if i > 0 {
+			list = append(list, ',')
+		}
+		for _, c := range []byte(pointer) {
+			if c == '/' || c == '-' || c == '.' || c == '_' || c == '~' || c-'0' <= 9 || c|0x20-'a' < 26 {
+				list = append(list, c)
+			} else {
+				list = fmt.Appendf(list, "%%%02X", c)
+			}
+			if len(list) > maxDropped {
+				break
+			}
+		}
+		if len(list) > maxDropped {
+			if list = list[:before]; i > 0 {
+				list = append(list, ',')
+			}
+			list = append(list, "..."...)
+			break
+		}
+	}
+	if len(list) > 0 {
+		w.Header().Set("Dropped-Fields", string(list))
+	}
+}
+
 func setETag(w http.ResponseWriter, res *resource.Resource) {
 	if tag := ETag(res); tag != "" {
 		w.Header().Set("ETag", tag)
 	}
 }
 
-// maxBuffered is how many bytes of a page are kept before they are sent.
-const maxBuffered = 256 << 10
-
 // WritePage answers a list: status 200 with the resources in data.results, an
 // empty data.included, and data.pagination. The cursor of the next page is null
-// at the end. The total is a number only when this page is the whole list, and
-// otherwise null: nobody counts everything for a page. asked are the options of
+// at the end. The total is a number only when this page is the whole list, with no
+// damaged record left out, and otherwise null: it is not counted. asked are the options of
 // the list, nil for none; opts may be nil.
-//
-// A page of more than 256 KiB goes out in pieces, without a Content-Length.
 func WritePage(w http.ResponseWriter, page *resource.Page, asked *resource.ListOptions, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resources listed","data":{"results":[`...)
-	pieces := false
 	for i, res := range page.Resources {
 		if i > 0 {
 			body = append(body, ',')
 		}
 		body = res.AppendJSON(body, opts)
-		if len(body) < maxBuffered {
-			continue
+		if i == 0 { // the others are most likely as long
+			body = slices.Grow(body, min((len(page.Resources)-1)*len(body), maxPageBytes))
 		}
-		if !pieces {
-			setHeaders(w)
-			w.WriteHeader(http.StatusOK)
-			pieces = true
-		}
-		if _, err := w.Write(body); err != nil {
-			return // the client is gone
-		}
-		body = body[:0]
 	}
 	body = append(body, `],"included":[],"pagination":{"hasNextPage":`...)
 	body = strconv.AppendBool(body, page.Next != "")
 	body = append(body, `,"total":`...)
-	if first := asked == nil || asked.Cursor == ""; first && page.Next == "" {
+	if first := asked == nil || asked.Cursor == ""; first && page.Next == "" && page.Damaged == nil {
 		body = strconv.AppendInt(body, int64(len(page.Resources)), 10)
 	} else {
 		body = append(body, "null"...)
@@ -100,26 +125,20 @@ func WritePage(w http.ResponseWriter, page *resource.Page, asked *resource.ListO
 	} else {
 		body = append(body, "null"...)
 	}
-	body = append(body, "}}}"...)
-	if pieces {
-		_, _ = w.Write(body)
-		return
-	}
-	write(w, http.StatusOK, body)
+	write(w, http.StatusOK, append(body, "}}}"...))
 }
 
 // newBody returns an empty slice with room for an answer of the usual size.
 func newBody() []byte { return make([]byte, 0, 2048) }
 
-func setHeaders(w http.ResponseWriter) {
+func write(w http.ResponseWriter, status int, body []byte) {
+	if x, ok := w.(*exchange); ok && !x.admit(len(body)) {
+		return // x.answer makes it again
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-}
-
-func write(w http.ResponseWriter, status int, body []byte) {
-	setHeaders(w)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	// An error here means that the client is gone; there is nobody to tell.
 	_, _ = w.Write(body)

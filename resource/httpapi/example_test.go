@@ -226,7 +226,7 @@ func ExampleReadData() {
 	}
 	// Output:
 	// 200 reject: true, data: {"customerId": "c-1"}
-	// 400 {"success":false,"message":"the query is not valid","errors":["onconflict: want \"upsert\" or \"reject\", in lower case"]}
+	// 400 {"success":false,"message":"the query is not valid","errors":["onconflict: expected \"upsert\" or \"reject\", in lower case"]}
 	// 400 {"success":false,"message":"the request body is not valid: found no member \"data\", want a JSON object with the member \"data\""}
 	// 400 {"success":false,"message":"the request is not strict JSON: duplicate member name at byte 31"}
 }

@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
 )
 
 // DefaultPrefix is where the ready handler's routes begin unless [Options] say
@@ -21,13 +23,26 @@ type Options struct {
 	// ends and nothing in it to escape; "/api/resources/" when empty.
 	Prefix string
 	// MaxBody is how many bytes a request body may have; 1 MiB when 0 or less.
-	// Reading a body can take up to a hundred times its size in memory for a
-	// moment, when it is made of as many values as fit in.
+	// Working on a body can take up to a hundred times its size in memory, when it
+	// is made of as many values as fit in. The API works on few large ones at a
+	// time, see MaxInFlight.
 	MaxBody int64
-	// StrictQuery refuses requests with query parameters that their route does
-	// not know, which the contract ignores: onConflict=reject for
-	// onconflict=reject would otherwise change what is there.
-	StrictQuery bool
+	// MaxInFlight is how many bytes the bodies and answers of more than 16 KiB may
+	// have that wait for their clients, and again how many may be in use to work on
+	// such bodies and to make such answers; DefaultMaxInFlight, 64 MiB, when 0 or
+	// less. Requests that find no room wait, small ones before large ones, and
+	// while any does, clients that have taken or sent nothing for half a second are
+	// cut. One that has waited for twice StallTimeout is answered with 503.
+	//
+	// Small requests never wait for large ones. A service bounds their number by
+	// that of its connections.
+	MaxInFlight int64
+	// StallTimeout is how long a client may take to send or to receive 64 KiB, or
+	// what is left; DefaultStallTimeout, 10 seconds, when 0 or less. Then its
+	// connection is closed, with a 408 for a body that is not there. The server's
+	// own ReadTimeout and WriteTimeout end an exchange earlier. Without support for
+	// deadlines in the writer (see http.ResponseController) only they do.
+	StallTimeout time.Duration
 	// RequirePrecondition refuses writes without If-Match or If-None-Match with
 	// 428 (RFC 6585, section 3), so that no client changes what it has not seen.
 	// A client that means to says If-Match: *, or If-None-Match: "" for a POST
@@ -37,10 +52,17 @@ type Options struct {
 	// published request schema has it, also for a resource that exists. It is
 	// not about PATCH.
 	RequireComplete bool
+	// Nulls says what a null in a POST or PATCH does, whatever its media type:
+	// schema.DeleteNulls, as the contract has it, unless set. Clients that send null
+	// for "not set" need schema.IgnoreNulls or schema.RejectNulls: a null that
+	// deletes emailOptOut brings its default back, which is false.
+	Nulls schema.Nulls
 	// Shape chooses the shape of resources; the full one when zero.
 	Shape resource.ShapeOptions
 	// OnError, if not nil, sees each error that is answered, with the status,
-	// before it is. It is the only place where the cause of a 500 is seen.
+	// before it is. It is the only place where the cause of a 500 is seen. It also
+	// sees an error for each damaged record that a list leaves out
+	// (resource.Page.Damaged): with status 500, though the list is answered with 200.
 	OnError func(r *http.Request, status int, err error)
 }
 
@@ -52,14 +74,17 @@ type API struct {
 	prefix    []string // the segments of Options.Prefix
 	endpoints []*endpoint
 	noRoute   http.HandlerFunc
+
+	in, work room
+	stall    time.Duration
 }
 
 // NewAPI returns the API of collections. opts may be nil.
 //
 // It returns an error when there is no collection or a nil one, when two have
 // schemas of the same name (the case of letters does not count), when a hook is
-// nil, or when the prefix is no clean path with a slash at both ends and nothing
-// in it to escape.
+// nil, when the prefix is no clean path with a slash at both ends and nothing in it
+// to escape, or when Options.Nulls is none of the policies.
 func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*API, error) {
 	if len(collections) == 0 {
 		return nil, errors.New("httpapi: an API without a collection")
@@ -71,6 +96,9 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	if opts != nil {
 		a.opts = *opts
 	}
+	a.in.max = cmp.Or(max(a.opts.MaxInFlight, 0), DefaultMaxInFlight)
+	a.work.max = a.in.max
+	a.stall = cmp.Or(max(a.opts.StallTimeout, 0), DefaultStallTimeout)
 	prefix := cmp.Or(a.opts.Prefix, DefaultPrefix)
 	if path.Join("/", prefix, "x") != prefix+"x" || (&url.URL{Path: prefix}).EscapedPath() != prefix {
 		return nil, errors.New("httpapi: Options.Prefix must be a clean path with a slash at both ends and nothing in it to escape")
@@ -78,6 +106,11 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	a.prefix = strings.Split(strings.Trim(prefix, "/"), "/")
 	if prefix == "/" {
 		a.prefix = nil
+	}
+	switch a.opts.Nulls {
+	case schema.DeleteNulls, schema.RejectNulls, schema.IgnoreNulls:
+	default:
+		return nil, errors.New("httpapi: Options.Nulls is none of the policies")
 	}
 	for _, c := range collections {
 		if c == nil {

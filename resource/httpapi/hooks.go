@@ -16,8 +16,8 @@ const TenantHeader = "reach-tenant-id"
 
 // A Principal is who is calling.
 type Principal struct {
-	// Subject is the service's own word for the caller; it is only handed on
-	// to ResolveTenant.
+	// Subject is the service's own word for the caller. The package only hands it
+	// on, to ResolveTenant and by PrincipalFrom.
 	Subject string
 	// Tenant is what the caller is confined to: one business of a platform when
 	// both parts are set, one platform when only that part is. A caller with a
@@ -59,7 +59,18 @@ type Hooks struct {
 	ResolveTenant func(ctx context.Context, p Principal, name string) (storage.Tenant, error)
 }
 
-// Tenant returns the tenant that the request is for, by both hooks. Whatever
+type principalKey struct{}
+
+// PrincipalFrom returns who is calling, from the context of a request after
+// [Hooks.Tenant], which the ready handler calls first: for stores, logs and metrics.
+// ok is false when nobody was authenticated.
+func PrincipalFrom(ctx context.Context) (p Principal, ok bool) {
+	p, ok = ctx.Value(principalKey{}).(Principal)
+	return p, ok
+}
+
+// Tenant returns the tenant that the request is for, by both hooks, and puts the
+// principal into the context of r, see [PrincipalFrom]. Whatever
 // ResolveTenant says, a principal gets [ErrUnknownTenant] for a tenant outside of
 // what it is confined to, just as for one that does not exist. A header that is
 // given twice is a [*Problem] with status 400.
@@ -78,6 +89,7 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 		}
 		return storage.Tenant{}, err
 	}
+	*r = *r.WithContext(context.WithValue(r.Context(), principalKey{}, p))
 	names := r.Header.Values(TenantHeader)
 	if len(names) > 1 {
 		return storage.Tenant{}, badRequest("the header " + TenantHeader + " is given more than once")

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 )
 
 var errSecret = errors.New("connect to " + marker)
@@ -374,9 +375,10 @@ func TestOnError(t *testing.T) {
 	assert.ErrorIs(t, last, storage.ErrInvalid)
 }
 
-// TestStrictQuery: a parameter that was mistyped is refused, and does nothing.
-func TestStrictQuery(t *testing.T) {
-	handler, err := httpapi.NewHandler(collection(t), hooks, &httpapi.Options{StrictQuery: true})
+// TestUnknownParameters: a mistyped parameter is refused, and does nothing. A POST
+// ignores those that resemble none of its own, as the contract has it.
+func TestUnknownParameters(t *testing.T) {
+	handler, err := httpapi.NewHandler(collection(t), hooks, nil)
 	require.NoError(t, err)
 	s := &service{handler: handler}
 	bearer := func(m message) message {
@@ -392,21 +394,36 @@ func TestStrictQuery(t *testing.T) {
 	}{
 		{"create, known", post("?onconflict=upsert&ignoreUnknownFields=false", customer("c-1", "")), 200, ""},
 		{"create, other case", post("?onConflict=reject", customer("c-1", "")), 400, "onConflict: unknown parameter, did you mean onconflict?"},
-		{"create, unknown", post("?dryRun=true", customer("c-1", "")), 400, "dryRun: unknown parameter, want one of: onconflict, ignoreUnknownFields"},
-		{"name that is not shown", post("?%3Cscript%3E=1", customer("c-1", "")), 400, "unknown parameter, want one of: onconflict, ignoreUnknownFields"},
-		{"create, known with brackets", post("?onconflict[]=reject", customer("c-1", "")), 400, "onconflict[]: unknown parameter, want one of: onconflict, ignoreUnknownFields"},
-		{"create, filter", post("?filter[email]=x", customer("c-1", "")), 400, "filter: unknown parameter, want one of: onconflict, ignoreUnknownFields"},
-		{"no name", post("?=1", customer("c-1", "")), 400, `"unknown parameter, want one of: onconflict, ignoreUnknownFields"`},
-		{"list, limit with brackets", message{method: "GET", target: route + "?limit[]=1"}, 400, "limit[]: unknown parameter"},
+		{"create, swapped letters", post("?onconfilct=reject", customer("c-1", "")), 400, "onconfilct: unknown parameter, did you mean onconflict?"},
+		{"create, other case and two letters", post("?ON_Conflicts=reject", customer("c-1", "")), 400, "ON_Conflicts: unknown parameter, did you mean onconflict?"},
+		{"create, snake case", post("?ignore_unknown_fields=true", customer("c-1", "")), 400, "did you mean ignoreUnknownFields?"},
+		{"create, one letter short", post("?ignoreUnknownField=true", customer("c-1", "")), 400, "did you mean ignoreUnknownFields?"},
+		{"create, brackets", post("?onconflict[]=reject", customer("c-1", "")), 400, "onconflict[]: unknown parameter, did you mean onconflict?"},
+		{"create, a blank", post("?onconflict%20=reject", customer("c-1", "")), 400, "unknown parameter, did you mean onconflict?"},
+		{"create, near beside known", post("?onconflict=upsert&onConflict=reject", customer("c-1", "")), 400, "onConflict: unknown parameter"},
+		{"create, repeated", post("?onconflict=upsert&onconflict=reject", customer("c-1", "")), 400, "onconflict: given more than once"},
+		{"create, upper-case value", post("?onconflict=REJECT", customer("c-1", "")), 400, "onconflict: expected"},
+		{"create, empty value", post("?onconflict=", customer("c-1", "")), 400, "onconflict: expected"},
+		{"create, three letters", post("?onconflicting=reject", customer("c-1", "")), 200, ""},
+		{"create, unknown", post("?dryRun=true&filter[email]=x&%3Cscript%3E&=1&limit=x", customer("c-1", "")), 200, ""},
+		{"list, limit with brackets", message{method: "GET", target: route + "?limit[]=1"}, 400, "limit[]: unknown parameter, did you mean limit?"},
 		{"list, known", message{method: "GET", target: route + "?limit=1&cursor=&filter[firstName]=Ada&filter%5Bemail%5D=x"}, 200, ""},
-		{"list, unknown", message{method: "GET", target: route + "?state=active"}, 400, "state: unknown parameter, want one of: cursor, limit, filter"},
+		{"list, unknown", message{method: "GET", target: route + "?state=active"}, 400, "state: unknown parameter, expected one of: cursor, limit, filter"},
+		{"list, a field", message{method: "GET", target: route + "?email=x"}, 400, "email: unknown parameter, did you mean filter[email]?"},
+		{"list, plural", message{method: "GET", target: route + "?filters[email]=x"}, 400, "filters[email]: unknown parameter, did you mean filter[email]?"},
+		{"list, other case", message{method: "GET", target: route + "?Filter[email]=x"}, 400, "Filter[email]: unknown parameter, did you mean filter[email]?"},
+		{"list, sort", message{method: "GET", target: route + "?sort=createdAt"}, 400, "sort: unknown parameter"},
+		{"head of a list", message{method: "HEAD", target: route + "?sort=createdAt"}, 400, ""},
+		{"list, lost plus", message{method: "GET", target: route + "?filter[createdAt]=2024-01-02T03:04:05+02:00"}, 400, "filter[createdAt]: a + in a URL stands for a blank; write it as %2B"},
+		{"patch, other case", message{method: "PATCH", target: route + "/c-1?IgnoreUnknownFields=true", body: `{"data":{}}`}, 400, "did you mean ignoreUnknownFields?"},
+		{"patch by parameter", message{method: "PATCH", target: route + "/-?externalId=c-1&ignoreUnknownFields=true", body: `{"data":{}}`}, 200, ""},
 		{"get, known", get("-?externalId=c-1"), 200, ""},
 		{"get, unknown", get("c-1?fields=email"), 400, "fields: unknown parameter"},
-		{"get by parameter, unknown", get("-?externalId=c-1&fields=email"), 400, "fields: unknown parameter, want one of: externalId"},
+		{"get by parameter, unknown", get("-?externalId=c-1&fields=email"), 400, "fields: unknown parameter, expected one of: externalId"},
 		{"two ids", message{method: "DELETE", target: route + "/c-1?externalId=c-2"}, 400, "externalId: unknown parameter"},
 		{"the same id twice", get("c-1?externalId=c-1"), 400, "externalId: unknown parameter"},
 		{"patch, known", message{method: "PATCH", target: route + "/c-1?ignoreUnknownFields=true", body: `{"data":{}}`}, 200, ""},
-		{"patch, unknown", message{method: "PATCH", target: route + "/c-1?onconflict=reject", body: `{"data":{}}`}, 400, "onconflict: unknown parameter, want one of: ignoreUnknownFields"},
+		{"patch, unknown", message{method: "PATCH", target: route + "/c-1?onconflict=reject", body: `{"data":{}}`}, 400, "onconflict: unknown parameter, expected one of: ignoreUnknownFields"},
 		{"delete, unknown", message{method: "DELETE", target: route + "/c-1?dryRun=true"}, 400, "dryRun: unknown parameter"},
 		{"delete, known", message{method: "DELETE", target: route + "/-?externalId=c-1"}, 200, ""},
 	} {
@@ -455,4 +472,82 @@ func TestChallenge(t *testing.T) {
 		httpapi.WriteError(w, httpapi.ErrUnauthenticated)
 		assert.Equal(t, []string{want}, w.Header().Values("WWW-Authenticate"))
 	}
+}
+
+// TestPrincipalFrom: stores, OnError and what is around the API can say who.
+func TestPrincipalFrom(t *testing.T) {
+	var seen []string
+	subject := func(where string, ctx context.Context) {
+		p, ok := httpapi.PrincipalFrom(ctx)
+		seen = append(seen, fmt.Sprintf("%s %s %t", where, p.Subject, ok))
+	}
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), &resource.Options{
+		OnCall: func(ctx context.Context, _ resource.Call) { subject("call", ctx) },
+	})
+	require.NoError(t, err)
+	asked := hooks
+	asked.ResolveTenant = func(ctx context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
+		subject("tenant", ctx)
+		return resolveTenant(ctx, p, name)
+	}
+	api, err := httpapi.NewAPI(asked, &httpapi.Options{OnError: func(r *http.Request, _ int, _ error) { subject("error", r.Context()) }}, customers)
+	require.NoError(t, err)
+	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.ServeHTTP(w, r)
+		subject("around", r.Context())
+	})
+	s := &service{handler: around}
+	s.direct(t, get("c-1"))
+	assert.Equal(t, []string{"tenant acme true", "call acme true", "error acme true", "around acme true"}, seen)
+	seen = nil
+	s.direct(t, get("c-1").by("acme", "nobody"))
+	assert.Equal(t, []string{"tenant acme true", "error acme true", "around acme true"}, seen, "who asked for a tenant that there is not")
+	seen = nil
+	s.direct(t, get("c-1").by("nobody"))
+	assert.Equal(t, []string{"error  false", "around  false"}, seen)
+}
+
+// TestNulls: Options.Nulls is for POST and PATCH alike, whatever the media type. A
+// null for "not set" does not subscribe anybody again.
+func TestNulls(t *testing.T) {
+	const first = `,"emailOptOut":true,"phone":"1"`
+	for nulls, want := range map[schema.Nulls]string{
+		schema.DeleteNulls: "200 false", schema.IgnoreNulls: "200 true", schema.RejectNulls: "400 true",
+	} {
+		for _, m := range []message{
+			post("", customer("c-1", `,"emailOptOut":null`)),
+			get("c-1").as("PATCH", `{"data":{"emailOptOut":null}}`),
+			get("c-1", "Content-Type: application/merge-patch+json").as("PATCH", `{"emailOptOut":null}`),
+		} {
+			s := newService(t, &httpapi.Options{Nulls: nulls})
+			require.Equal(t, 200, s.direct(t, post("", customer("c-1", first))).status)
+			status := s.direct(t, m).status
+			optOut := gjson.Get(s.direct(t, get("c-1")).body, "data.result.data.emailOptOut").String()
+			assert.Equal(t, want, fmt.Sprint(status, " ", optOut), "%v %s", nulls, m.body)
+		}
+	}
+	_, err := httpapi.NewAPI(hooks, &httpapi.Options{Nulls: 3}, collection(t))
+	assert.ErrorContains(t, err, "Options.Nulls")
+}
+
+// TestDroppedFields: the header tells what was left out, and is bounded.
+func TestDroppedFields(t *testing.T) {
+	s := newService(t, nil)
+	dropped := func(m message) []string {
+		a := s.direct(t, m)
+		require.Equal(t, 200, a.status, a.body)
+		return a.header.Values("Dropped-Fields")
+	}
+	const ignore = "?ignoreUnknownFields=true"
+	assert.Empty(t, dropped(post(ignore, customer("c-1", ""))))
+	assert.Equal(t, []string{"/nick,/a~1b,/%C3%A9%2C%20%0D%0A%25"}, dropped(post(ignore, customer("c-1", `,"nick":1,"a/b":2,"é, \r\n%":3`))))
+	assert.Equal(t, []string{"/nick"}, dropped(get("c-1"+ignore).as("PATCH", `{"data":{"nick":1}}`)))
+	var many strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&many, `,"unknown%d":1`, i)
+	}
+	header := dropped(post(ignore, customer("c-1", many.String())))[0]
+	assert.Regexp(t, `^/unknown0,/unknown1,.*/unknown\d+,\.\.\.$`, header)
+	assert.LessOrEqual(t, len(header), 1<<10+len(",..."))
+	assert.Equal(t, []string{"..."}, dropped(post(ignore, customer("c-1", `,"`+strings.Repeat("x", 2000)+`":1`))))
 }

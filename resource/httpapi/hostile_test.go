@@ -87,6 +87,7 @@ func hostileBodies() []hostile {
 		body("data in an array", `{"data":["`+marker+`"]}`, 400, "data: want object, found array"),
 		body("data as a string of JSON", `{"data":"{\"customerId\":\"`+marker+`\"}"}`, 400, "data: want object, found string"),
 		body("external id of 513 bytes", customer(strings.Repeat("i", 513), ""), 400, "/customerId: want at most 512 bytes"),
+		body("external id of blanks", customer(` \u00a0\u200b`, ""), 400, "/customerId: want at least one visible character"),
 		body("external id with NUL", customer(marker+`\u0000`, ""), 400, "/customerId: want a string without NUL"),
 		body("external id is null", `{"data":{"customerId":null,"email":"`+marker+`"}}`, 400, "/customerId: required, cannot be null"),
 		body("external id is the marker, and more is wrong", customer(marker, `,"phone":7`), 400, "/phone: want string, found number"),
@@ -115,10 +116,10 @@ func hostileBodies() []hostile {
 		{"compressed in secret", post("", zipped.String()), 400, "not strict JSON"},
 		{"compressed twice", post("", data(""), "Content-Encoding: gzip, br"), 415, "without Content-Encoding"},
 		{"deflate", post("", data(""), "Content-Encoding: DEFLATE"), 415, "without Content-Encoding"},
-		{"onconflict with the marker", post("?onconflict="+marker, data("")), 400, "onconflict: want"},
-		{"ignoreUnknownFields with the marker", post("?ignoreUnknownFields="+marker, data("")), 400, "ignoreUnknownFields: want"},
+		{"onconflict with the marker", post("?onconflict="+marker, data("")), 400, "onconflict: expected"},
+		{"ignoreUnknownFields with the marker", post("?ignoreUnknownFields="+marker, data("")), 400, "ignoreUnknownFields: expected"},
 		{"query that is none, with the marker", post("?"+marker+";%", data("")), 400, "the query is not valid"},
-		{"query of 100,000 bytes", post("?onconflict="+strings.Repeat("u", 100_000), data("")), 400, "onconflict: want"},
+		{"query of 100,000 bytes", post("?onconflict="+strings.Repeat("u", 100_000), data("")), 400, "onconflict: expected"},
 		{"tenant with the marker", post("", data(""), "reach-tenant-id: "+marker), 404, "tenant not found"},
 		{"token with the marker", post("", data("")).by(marker), 401, "authentication failed"},
 		{"method with the marker", message{method: strings.ToUpper(strings.ReplaceAll(marker, "-", "")), target: route}, 405, "method not allowed"},
@@ -307,7 +308,7 @@ func TestIDs(t *testing.T) {
 		ids = append(ids, "b"+string(rune(b)))
 	}
 	for _, id := range ids {
-		s.put(t, acme, string(mustJSON(t, map[string]string{
+		s.keep(t, acme, id, string(mustJSON(t, map[string]string{
 			"customerId": id, "firstName": "", "lastName": "", "createdAt": "2024-01-02T03:04:05Z",
 		})))
 	}

@@ -1,27 +1,14 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
-	"slices"
 
-	"example.com/resourcekit/storage"
+	"example.com/resourcekit/resource"
 )
 
 // The operations of an endpoint. Each looks at the tenant first, so that nothing
 // else of a request is answered to somebody who may not ask.
-
-// tenant returns the tenant of a request, whose query may have the parameters that
-// are named.
-func (e *endpoint) tenant(r *http.Request, parameters ...string) (storage.Tenant, error) {
-	tenant, err := e.api.hooks.Tenant(r)
-	if err == nil && e.api.opts.StrictQuery {
-		if r.PathValue(pathValue) != "-" { // the path has the id, and the parameter might be another one
-			parameters = slices.DeleteFunc(parameters, func(p string) bool { return p == pathValue })
-		}
-		err = CheckQuery(r, parameters...)
-	}
-	return tenant, err
-}
 
 // preconditions returns those of a write.
 func (e *endpoint) preconditions(r *http.Request) (Preconditions, error) {
@@ -35,8 +22,8 @@ func (e *endpoint) preconditions(r *http.Request) (Preconditions, error) {
 	return pre, err
 }
 
-func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.tenant(r, "onconflict", "ignoreUnknownFields")
+func (e *endpoint) create(x *exchange, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
 		return err
 	}
@@ -44,12 +31,12 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	opts.RequireComplete = e.api.opts.RequireComplete
+	opts.RequireComplete, opts.Nulls = e.api.opts.RequireComplete, e.api.opts.Nulls
 	pre, err := e.preconditions(r)
 	if err != nil {
 		return err
 	}
-	data, err := ReadData(w, r, e.api.opts.MaxBody)
+	data, err := ReadData(x, r, e.api.opts.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -57,12 +44,12 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	WriteResult(w, result, &e.api.opts.Shape)
+	WriteResult(x, result, &e.api.opts.Shape)
 	return nil
 }
 
-func (e *endpoint) list(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.tenant(r, "cursor", "limit", "filter")
+func (e *endpoint) list(x *exchange, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
 		return err
 	}
@@ -70,17 +57,26 @@ func (e *endpoint) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := e.collection.List(r.Context(), tenant, &opts)
+	limit := cmp.Or(opts.Limit, resource.DefaultLimit)
+	return x.answer(int64(min(limit*usualBytes, maxListBytes)), func() error {
+		page, err := e.collection.List(r.Context(), tenant, &opts)
+		if err != nil {
+			return err
+		}
+		for _, damaged := range page.Damaged {
+			e.api.tell(r, damaged)
+		}
+		WritePage(x, page, &opts, &e.api.opts.Shape)
+		return nil
+	})
+}
+
+func (e *endpoint) get(x *exchange, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
 		return err
 	}
-	WritePage(w, page, &opts, &e.api.opts.Shape)
-	return nil
-}
-
-func (e *endpoint) get(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.tenant(r, pathValue)
-	if err != nil {
+	if err := CheckQuery(r, idParameter(r)...); err != nil {
 		return err
 	}
 	id, err := ExternalID(r)
@@ -91,20 +87,22 @@ func (e *endpoint) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	res, modified, err := pre.Get(r.Context(), e.collection, tenant, id)
-	switch {
-	case err != nil:
-		return err
-	case modified:
-		WriteResource(w, res, &e.api.opts.Shape)
-	default:
-		WriteNotModified(w, res)
-	}
-	return nil
+	return x.answer(0, func() error {
+		res, modified, err := pre.Get(r.Context(), e.collection, tenant, id)
+		switch {
+		case err != nil:
+			return err
+		case modified:
+			WriteResource(x, res, &e.api.opts.Shape)
+		default:
+			WriteNotModified(x, res)
+		}
+		return nil
+	})
 }
 
-func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.tenant(r, pathValue, "ignoreUnknownFields")
+func (e *endpoint) patch(x *exchange, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
 		return err
 	}
@@ -116,11 +114,12 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	opts.Nulls = e.api.opts.Nulls
 	pre, err := e.preconditions(r)
 	if err != nil {
 		return err
 	}
-	data, err := ReadData(w, r, e.api.opts.MaxBody)
+	data, err := ReadPatch(x, r, e.api.opts.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -128,13 +127,16 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	WriteChange(w, result, &e.api.opts.Shape)
+	WriteChange(x, result, &e.api.opts.Shape)
 	return nil
 }
 
-func (e *endpoint) delete(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.tenant(r, pathValue)
+func (e *endpoint) delete(x *exchange, r *http.Request) error {
+	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
+		return err
+	}
+	if err := CheckQuery(r, idParameter(r)...); err != nil {
 		return err
 	}
 	id, err := ExternalID(r)
@@ -149,6 +151,6 @@ func (e *endpoint) delete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	WriteChange(w, result, &e.api.opts.Shape)
+	WriteChange(x, result, &e.api.opts.Shape)
 	return nil
 }

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -165,6 +167,47 @@ func (l *tagList) has(scope storage.Scope, revision storage.Revision, weak bool)
 	return false
 }
 
+// hopeless returns why no tag of an If-Match matches any resource, ever, or "" if
+// one can.
+func (l *tagList) hopeless() string {
+	if l == nil || l.any {
+		return ""
+	}
+	why := "there is none"
+	for _, tag := range l.tags {
+		switch {
+		case !isTag(tag.text):
+			why = "it is not an ETag of this service. A proxy that compresses answers may have added to it, as in -gzip"
+		case tag.weak:
+			why = "a weak one (W/) never does (RFC 9110, section 13.1.1). A proxy that compresses answers may have made it weak"
+		default:
+			return ""
+		}
+	}
+	return why
+}
+
+// isTag reports whether the text has the form of what tagOf returns.
+func isTag(text string) bool {
+	digits, sum, _ := strings.Cut(strings.Trim(text, `"`), "-")
+	_, err := strconv.ParseUint(digits, 36, 64)
+	hash, sumErr := hex.DecodeString(sum)
+	return err == nil && sumErr == nil && len(hash) == 8
+}
+
+// explain returns err, and for a precondition that can never hold an error that says
+// so to the client, who would otherwise read the state and try again for ever.
+func (p Preconditions) explain(err error) error {
+	why := p.match.hopeless()
+	if why == "" || !errors.Is(err, resource.ErrPrecondition) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", &Problem{
+		Status:  http.StatusPreconditionFailed,
+		Message: "precondition failed: no entity tag in If-Match can ever match: " + why,
+	}, err)
+}
+
 // hold reports whether the preconditions hold for a revision, 0 for no resource.
 func (p Preconditions) hold(scope storage.Scope, revision storage.Revision) bool {
 	return (p.match == nil || p.match.has(scope, revision, false)) && (p.noneMatch == nil || !p.noneMatch.has(scope, revision, true))
@@ -179,7 +222,7 @@ func (p Preconditions) Get(ctx context.Context, c *resource.Collection, tenant s
 	key := storage.Key{Tenant: tenant, Schema: c.Schema().ID(), ExternalID: externalID}
 	// If-Match decides first: section 13.2.2.
 	if !(Preconditions{match: p.match}).hold(key.Scope(), res.Revision()) {
-		return nil, false, &resource.PreconditionError{Key: key, Current: res.Revision()}
+		return nil, false, p.explain(&resource.PreconditionError{Key: key, Current: res.Revision()})
 	}
 	return res, p.hold(key.Scope(), res.Revision()), nil
 }
@@ -193,7 +236,8 @@ func (p Preconditions) Create(ctx context.Context, c *resource.Collection, tenan
 		o = *opts
 	}
 	o.If = p.condition(c, tenant, o.If)
-	return c.Create(ctx, tenant, data, &o)
+	result, err := c.Create(ctx, tenant, data, &o)
+	return result, p.explain(err)
 }
 
 // Patch is [resource.Collection.Patch]. The preconditions must hold beside those in
@@ -204,7 +248,8 @@ func (p Preconditions) Patch(ctx context.Context, c *resource.Collection, tenant
 		o = *opts
 	}
 	o.If = p.condition(c, tenant, o.If)
-	return c.Patch(ctx, tenant, externalID, patch, &o)
+	result, err := c.Patch(ctx, tenant, externalID, patch, &o)
+	return result, p.explain(err)
 }
 
 // Delete is [resource.Collection.Delete]. The preconditions must hold beside those
@@ -215,7 +260,8 @@ func (p Preconditions) Delete(ctx context.Context, c *resource.Collection, tenan
 		o = *opts
 	}
 	o.If = p.condition(c, tenant, o.If)
-	return c.Delete(ctx, tenant, externalID, &o)
+	result, err := c.Delete(ctx, tenant, externalID, &o)
+	return result, p.explain(err)
 }
 
 // condition returns what the preconditions and another condition demand of a

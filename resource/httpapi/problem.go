@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -32,8 +33,8 @@ type Problem struct {
 	// RetryAfter is the number of seconds after which to try again, 0 for no
 	// such advice.
 	RetryAfter int
-	// Allow lists the methods of the route; only with status 405.
-	Allow string
+	// Header has further fields of the answer, such as Allow of a 405.
+	Header http.Header
 }
 
 // Error returns the message.
@@ -89,7 +90,7 @@ func ProblemOf(err error) *Problem {
 		return &p
 	case errors.As(err, &problem) && problem != nil:
 		p := *problem
-		p.Errors = slices.Clone(p.Errors)
+		p.Errors, p.Header = slices.Clone(p.Errors), p.Header.Clone()
 		if p.Status == 0 {
 			p.Status = http.StatusInternalServerError
 		}
@@ -145,13 +146,9 @@ func lines(whole string, violations []schema.Violation, more int) []string {
 func WriteError(w http.ResponseWriter, err error) {
 	p := ProblemOf(err)
 	h := w.Header()
-	switch p.Status {
-	case http.StatusUnauthorized:
-		if h.Get("WWW-Authenticate") == "" {
-			h.Set("WWW-Authenticate", "Bearer")
-		}
-	case http.StatusMethodNotAllowed:
-		h.Set("Allow", p.Allow)
+	maps.Copy(h, p.Header)
+	if p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", "Bearer")
 	}
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))

@@ -34,7 +34,7 @@ func TestProblemOf(t *testing.T) {
 		err  error
 		want httpapi.Problem
 	}{
-		{"problem", &httpapi.Problem{Status: 418, Message: "m", Errors: []string{"e"}, RetryAfter: 7, Allow: "GET"}, httpapi.Problem{Status: 418, Message: "m", Errors: []string{"e"}, RetryAfter: 7, Allow: "GET"}},
+		{"problem", &httpapi.Problem{Status: 418, Message: "m", Errors: []string{"e"}, RetryAfter: 7, Header: http.Header{"Allow": {"GET"}}}, httpapi.Problem{Status: 418, Message: "m", Errors: []string{"e"}, RetryAfter: 7, Header: http.Header{"Allow": {"GET"}}}},
 		{
 			"violations", &schema.ValidationError{Violations: []schema.Violation{violation("/a"), violation("")}},
 			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: want string, found number", "data: want string, found number"}},
@@ -114,7 +114,7 @@ func TestProblemOfIsACopy(t *testing.T) {
 		{"table", storage.ErrUnavailable},
 		{"unheard of", errors.New("x")},
 		{"problem", &httpapi.Problem{Status: 400, Message: "m"}},
-		{"problem with errors", &httpapi.Problem{Status: 400, Message: "m", Errors: []string{"a", "b"}}},
+		{"problem with errors", &httpapi.Problem{Status: 400, Message: "m", Errors: []string{"a", "b"}, Header: http.Header{"Allow": {"GET"}}}},
 		{"violations", &schema.ValidationError{Violations: []schema.Violation{{Pointer: "/a", Message: "m"}}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -124,7 +124,8 @@ func TestProblemOfIsACopy(t *testing.T) {
 				p.Errors[i] = "changed"
 			}
 			_ = append(p.Errors[:0], "appended")
-			p.Status, p.Message, p.RetryAfter, p.Allow = 1, "changed", 2, "changed"
+			delete(p.Header, "Allow")
+			p.Status, p.Message, p.RetryAfter = 1, "changed", 2
 			assert.Equal(t, want, fmt.Sprintf("%+v", *httpapi.ProblemOf(tc.err)))
 		})
 	}
@@ -144,7 +145,7 @@ func TestWriteErrorEscapes(t *testing.T) {
 		{Status: 400, Message: hostile, Errors: []string{hostile, "", hostile}},
 		{Status: 404, Message: hostile},
 		{Status: 503, Message: hostile, RetryAfter: 120},
-		{Status: 405, Message: hostile, Allow: "GET"},
+		{Status: 405, Message: hostile, Header: http.Header{"Allow": {"GET"}}},
 		{Status: 401, Message: hostile},
 	} {
 		w := httptest.NewRecorder()
@@ -174,8 +175,8 @@ func TestParseCreateOptions(t *testing.T) {
 	both := resource.CreateOptions{OnConflict: resource.Reject, UnknownFields: schema.IgnoreUnknown}
 	bad := func(errs ...string) []string { return errs }
 	const (
-		conflict = `onconflict: want "upsert" or "reject", in lower case`
-		unknown  = `ignoreUnknownFields: want "true" or "false", in lower case`
+		conflict = `onconflict: expected "upsert" or "reject", in lower case`
+		unknown  = `ignoreUnknownFields: expected "true" or "false", in lower case`
 		noQuery  = "no query"
 	)
 	for _, tc := range []struct {
@@ -193,7 +194,8 @@ func TestParseCreateOptions(t *testing.T) {
 		{"ignoreUnknownFields=", resource.CreateOptions{}, nil},
 		{"ignoreUnknownFields", resource.CreateOptions{}, nil},
 		{"ignoreUnknownFields=null", resource.CreateOptions{}, nil},
-		{"OnConflict=reject&ignoreunknownfields=true&x=y&x=z", resource.CreateOptions{}, nil},
+		{"x=y&x=z", resource.CreateOptions{}, nil},
+		{"OnConflict=reject&ignoreunknownfields=true&x=y&x=z", resource.CreateOptions{}, bad("OnConflict: unknown parameter, did you mean onconflict?", "ignoreunknownfields: unknown parameter, did you mean ignoreUnknownFields?")},
 		{"onconflict", resource.CreateOptions{}, bad(conflict)},
 		{"onconflict=", resource.CreateOptions{}, bad(conflict)},
 		{"onconflict=null", resource.CreateOptions{}, bad(conflict)},

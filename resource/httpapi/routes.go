@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"example.com/resourcekit/resource"
@@ -105,7 +106,7 @@ func (e *endpoint) mountedAll(w http.ResponseWriter, r *http.Request) {
 }
 
 // An operation answers a request, or returns an error and has written nothing.
-type operation func(w http.ResponseWriter, r *http.Request) error
+type operation func(x *exchange, r *http.Request) error
 
 // An action is what a method does on a path.
 type action struct {
@@ -121,13 +122,16 @@ func methods(actions []action) []string {
 	return names
 }
 
-// options answers OPTIONS with the methods of a path and those alone (RFC 9110,
-// section 9.3.7). Nobody is asked who they are, as for a 405.
+// options answers OPTIONS with the methods of a path (RFC 9110, section 9.3.7) and
+// the media types of its PATCH (RFC 5789, section 3.1). Nobody is asked who they are, as for a 405.
 func options(actions []action) operation {
-	allow := strings.Join(append(methods(actions), http.MethodOptions), ", ")
-	return func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Allow", allow)
-		w.WriteHeader(http.StatusNoContent)
+	allow := append(methods(actions), http.MethodOptions)
+	return func(x *exchange, _ *http.Request) error {
+		x.Header().Set("Allow", strings.Join(allow, ", "))
+		if slices.Contains(allow, http.MethodPatch) {
+			x.Header().Set("Accept-Patch", acceptPatch)
+		}
+		x.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 }
@@ -136,22 +140,29 @@ func options(actions []action) operation {
 func (a *API) handle(actions []action) http.HandlerFunc {
 	other := &Problem{Status: http.StatusNotFound, Message: "no such route"}
 	if len(actions) > 0 {
-		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Allow: strings.Join(methods(actions), ", ")}
+		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Header: http.Header{"Allow": {strings.Join(methods(actions), ", ")}}}
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
+		x := a.exchange(w, r)
+		defer x.done()
 		var err error = other
 		for _, action := range actions {
 			if action.method == r.Method {
-				err = action.do(w, r)
+				err = action.do(x, r)
 				break
 			}
 		}
 		if err == nil {
 			return
 		}
-		if a.opts.OnError != nil {
-			a.opts.OnError(r, ProblemOf(err).Status, err)
-		}
-		WriteError(w, err)
+		a.tell(r, err)
+		WriteError(x, err)
+	}
+}
+
+// tell hands an error to Options.OnError.
+func (a *API) tell(r *http.Request, err error) {
+	if a.opts.OnError != nil {
+		a.opts.OnError(r, ProblemOf(err).Status, err)
 	}
 }

@@ -100,7 +100,7 @@ func TestMountedRoutes(t *testing.T) {
 		if id == "none" {
 			continue
 		}
-		s.put(t, acme, string(mustJSON(t, map[string]string{
+		s.keep(t, acme, id, string(mustJSON(t, map[string]string{
 			"customerId": id, "firstName": "", "lastName": "", "createdAt": "2024-01-02T03:04:05Z",
 		})))
 	}
@@ -306,7 +306,7 @@ func TestMaxBodyOfAPatch(t *testing.T) {
 	s := newService(t, &httpapi.Options{MaxBody: 200})
 	require.Equal(t, 200, s.direct(t, post("", customer("c-1", ""))).status)
 	assert.Equal(t, 413, s.direct(t, get("c-1").as("PATCH", `{"data":{"phone":"`+strings.Repeat("1", 200)+`"}}`)).status)
-	assert.Equal(t, 415, s.direct(t, get("c-1", "Content-Type: application/merge-patch+json").as("PATCH", `{"data":{}}`)).status)
+	assert.Equal(t, 413, s.direct(t, get("c-1", "Content-Type: application/merge-patch+json").as("PATCH", `{"phone":"`+strings.Repeat("1", 200)+`"}`)).status)
 }
 
 // TestShapeOfEveryAnswer: Options.Shape is for all of them.

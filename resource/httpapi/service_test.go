@@ -277,6 +277,19 @@ func (s *service) put(t testing.TB, tenant storage.Tenant, data string) {
 	require.NoError(t, err)
 }
 
+// keep stores a document as another program may have: past the collection.
+func (s *service) keep(t testing.TB, tenant storage.Tenant, id, data string) storage.Record {
+	t.Helper()
+	rec := storage.Record{
+		Key: storage.Key{Tenant: tenant, Schema: schema.Customers().ID(), ExternalID: id}, ID: uuid.Must(uuid.NewV7()),
+		CreatedAt: time.UnixMilli(0), UpdatedAt: time.UnixMilli(0), Data: []byte(data),
+	}
+	var err error
+	rec.Revision, err = s.store.Put(context.Background(), rec, 0)
+	require.NoError(t, err)
+	return rec
+}
+
 // serve starts the service on a real port.
 func (s *service) serve(t testing.TB) *server {
 	t.Helper()

@@ -37,7 +37,7 @@ func (t *table) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 			}
 			batch.Queue(t.sql.getMany, scopeID(scope), ids).
 				Query(func(rows pgx.Rows) error {
-					row, at := newRow(nil), finder{ids: ids} // which reads the first column itself
+					row, at := t.newRow(nil), finder{ids: ids} // which reads the first column itself
 					for rows.Next() {
 						if err := rows.Scan(row.columns...); err != nil {
 							return err
@@ -98,7 +98,11 @@ func (t *table) putSome(ctx context.Context, ops []storage.PutOp, numbers []int,
 			}
 		}
 	}
-	_, err := do(ctx, t, operation{name: "put many", write: true}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
+	keys := make([]storage.Key, len(numbers))
+	for i, number := range numbers {
+		keys[i] = key(number)
+	}
+	_, err := do(ctx, t, operation{name: "put many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		var batch pgx.Batch
 		for _, c := range puts {
 			c.queue(&batch)
@@ -237,7 +241,11 @@ func (t *table) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error
 		return nil, nil
 	}
 	ops = slices.Clone(ops) // the statements may outlive the call
-	return do(ctx, t, operation{name: "delete many", write: true}, func(ctx context.Context, conn *pgx.Conn) ([]error, error) {
+	keys := make([]storage.Key, len(ops))
+	for i, op := range ops {
+		keys[i] = op.Key
+	}
+	return do(ctx, t, operation{name: "delete many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) ([]error, error) {
 		results := make([]error, len(ops))
 		for i := range results {
 			results[i] = storage.ErrNotFound

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -16,19 +17,24 @@ type operation struct {
 	name  string
 	key   storage.Key
 	write bool
+	keys  []storage.Key // of a write of many
 }
 
 func (op operation) failed(err error) error {
 	return &storage.OpError{Op: op.name, Key: op.key, Err: err}
 }
 
-// A read that a serializable transaction stands in the way of is tried again, at
-// once and then after random pauses of up to maxReadPause, so that it gets through
-// where others write all the time: some 0.2 s in all.
+// A read that fails with a serialization error is tried again, at once and then
+// after random pauses of up to maxReadPause, so that it gets through where others
+// write all the time: some 0.2 s in all.
 const (
 	maxReads     = 25
 	maxReadPause = 20 * time.Millisecond
 )
+
+// maxResends is how often a statement is sent again on another connection. One that
+// was idle is looked at before it is used, so more than once is rare.
+const maxResends = 3
 
 // grace is for how long a write whose context has ended still waits for its
 // answer. That is mostly a matter of milliseconds, and a known outcome is worth
@@ -56,7 +62,7 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 	if op.write {
 		timeout = t.opts.WriteTimeout
 	}
-	conn, err := t.acquire(ctx, timeout)
+	conn, leave, err := t.enter(ctx, op, timeout)
 	if err != nil {
 		t.calls.Done()
 		return none, op.failed(err)
@@ -67,19 +73,31 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 	}
 	run := func() answer {
 		defer t.calls.Done()
-		defer conn.Release()
+		defer func() {
+			if conn != nil {
+				conn.Release()
+			}
+			leave()
+		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
-		for attempt := 1; ; attempt++ {
+		for attempt, resends := 1, 0; ; attempt++ {
 			value, err := statement(ctx, conn.Conn())
-			if err == nil {
+			switch {
+			case err == nil:
 				return answer{value: value}
-			}
-			if op.write || attempt == maxReads || !collided(err) {
+			case resends < maxResends && mayResend(err, op.write) && ctx.Err() == nil:
+				resends++
+				conn.Release()
+				if conn, err = t.connect(ctx); err != nil {
+					return answer{err: op.failed(notConnected(t.pool, err))}
+				}
+			case !op.write && attempt < maxReads && collided(err):
+				if attempt > 1 {
+					time.Sleep(rand.N(maxReadPause))
+				}
+			default:
 				return answer{err: op.failed(classify(err, op.write))}
-			}
-			if attempt > 1 {
-				time.Sleep(rand.N(maxReadPause))
 			}
 		}
 	}
@@ -111,20 +129,83 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 	}
 }
 
-// acquire takes a connection from the pool. Its errors mean that nothing was
-// sent.
-func (t *table) acquire(ctx context.Context, timeout time.Duration) (*pgxpool.Conn, error) {
+// enter waits for a connection, and for a write first for its turn: writes of one
+// key come one after the other, and all of them together leave a connection for
+// reads. So clients that give up, while a statement of theirs waits for a row that
+// another session has locked, have one connection for each such row and not one
+// each, and reads go on. leave is to be called when the statement has ended.
+//
+// Its errors mean that nothing was sent.
+func (t *table) enter(ctx context.Context, op operation, timeout time.Duration) (conn *pgxpool.Conn, leave func(), err error) {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := t.pool.Acquire(bounded)
-	if ended := ctx.Err(); ended != nil {
-		if err == nil {
+	defer context.AfterFunc(t.closing, cancel)()
+	leave = func() {}
+	if op.write {
+		leave, err = t.queue(bounded, op)
+	}
+	if err == nil {
+		if conn, err = t.connect(bounded); err == nil && ctx.Err() == nil {
+			return conn, leave, nil
+		}
+		leave()
+		if conn != nil {
 			conn.Release()
 		}
-		return nil, ended
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case t.closing.Err() != nil:
+		err = storage.ErrClosed
+	default:
+		err = notConnected(t.pool, err)
+	}
+	return nil, nil, err
+}
+
+// queue waits for a write's turn.
+func (t *table) queue(ctx context.Context, op operation) (leave func(), err error) {
+	unlock := func() {}
+	if op.keys != nil {
+		unlock, err = t.locks.LockAll(ctx, op.keys)
+	} else if held, failed := t.locks.Lock(ctx, op.key, nil); failed != nil {
+		err = failed
+	} else {
+		unlock = held.Unlock
 	}
 	if err != nil {
-		return nil, notConnected(err)
+		return nil, &failure{storage.ErrUnavailable, "another write of the record did not end within the timeout", nil}
 	}
-	return conn, nil
+	select {
+	case t.writing <- struct{}{}:
+		return func() {
+			<-t.writing
+			unlock()
+		}, nil
+	case <-ctx.Done():
+		unlock()
+		return nil, &failure{storage.ErrUnavailable, "other writes did not end within the timeout", nil}
+	}
+}
+
+// connect takes a connection from the pool that is not known to be dead: one that
+// the server closed while it was idle takes what is written to it, and a write
+// would be of unknown outcome.
+func (t *table) connect(ctx context.Context) (*pgxpool.Conn, error) {
+	for range t.conns + 1 {
+		conn, err := t.pool.Acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if quiet(conn.Conn().PgConn().Conn()) || conn.Ping(ctx) == nil {
+			if err := unfit(conn.Conn(), t.mode); err != nil {
+				conn.Release()
+				return nil, err
+			}
+			return conn, nil
+		}
+		conn.Release() // the pool makes a new one in its place
+	}
+	return nil, errors.New("each connection was closed by the server")
 }

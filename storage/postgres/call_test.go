@@ -308,47 +308,6 @@ func TestCloseWaits(t *testing.T) {
 	require.NotEqualValues(t, rec.Revision, rev)
 }
 
-// TestExecModes: every mode of the driver gives the same records. The zone of
-// the session is one whose offset had seconds long ago.
-func TestExecModes(t *testing.T) {
-	dsn := pgtest.DSN(t)
-	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
-		opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
-		store, _ := newStoreAt(t, withParameters(dsn, "default_query_exec_mode="+mode+"&timezone=Europe/Amsterdam"), opts, nil)
-		ctx := context.Background()
-		rec := storage.Record{
-			Key: testKey(`a 'quoted' "id" \ {,} $1 é`), ID: testKey("").Schema,
-			CreatedAt: time.Time{}, UpdatedAt: time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC),
-			Data: []byte("\\x00 '\x00\xff"),
-		}
-		for range 2 {
-			mustPutMany(t, store, []storage.PutOp{{Record: rec}})
-			got, err := storage.GetMany(ctx, store, []storage.Key{rec.Key, testKey("absent")})
-			require.NoError(t, err, mode)
-			rec.Revision = got[0].Revision
-			require.Equal(t, rec, got[0], mode)
-			require.Zero(t, got[1].Revision)
-			update := []storage.PutOp{{Record: rec, Expect: rec.Revision}}
-			mustPutMany(t, store, update)
-			require.NotEqual(t, rec.Revision, update[0].Expect, mode)
-			rec.Revision = update[0].Expect
-			got[0], err = store.Get(ctx, rec.Key)
-			require.NoError(t, err, mode)
-			require.Equal(t, rec, got[0], mode)
-			rec.Revision, err = store.Put(ctx, rec, rec.Revision)
-			require.NoError(t, err, mode)
-			got[0], err = store.Get(ctx, rec.Key)
-			require.NoError(t, err, mode)
-			require.Equal(t, rec, got[0], mode)
-			page, err := store.List(ctx, rec.Key.Scope(), "", 1)
-			require.NoError(t, err, mode)
-			require.Equal(t, []storage.Record{rec}, page.Records, mode)
-			require.NoError(t, store.Delete(ctx, rec.Key, rec.Revision), mode)
-			rec.Revision = 0
-		}
-	}
-}
-
 // TestPgBouncerNeedsExecMode shows that the setting which the documentation
 // asks for is needed, and that the error names it.
 func TestPgBouncerNeedsExecMode(t *testing.T) {

@@ -27,7 +27,7 @@ func inTheWay(t *testing.T, err error) *storage.Record {
 // protocol.
 func TestConflictTells(t *testing.T) {
 	ctx := context.Background()
-	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+	for _, mode := range execModes {
 		dsn := withParameters(pgtest.DSN(t), "default_query_exec_mode="+mode)
 		store, _ := newStoreAt(t, dsn, postgres.Options{Schema: pgtest.Schema(t, pgtest.DSN(t))}, nil)
 		rec := storage.Record{Key: testKey("key"), CreatedAt: time.UnixMilli(1).UTC(), UpdatedAt: time.UnixMilli(2).UTC(), Data: []byte(`{"a":1}`)}
@@ -79,12 +79,7 @@ func TestConflictWhileWaiting(t *testing.T) {
 		require.NoError(t, err)
 		failed := make(chan error, 1)
 		go func() { failed <- write(rec) }()
-		require.Eventually(t, func() bool {
-			var waiting int
-			err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE $1)",
-				"%"+opts.Schema+"%").Scan(&waiting)
-			return err == nil && waiting == 1
-		}, 10*time.Second, time.Millisecond, name)
+		waiting(t, pool, opts.Schema)
 		require.NoError(t, tx.Commit(ctx))
 		require.Nil(t, inTheWay(t, <-failed), name)
 

@@ -38,8 +38,11 @@
 // storage.ConflictError), by the same statement, unless that came while the
 // statement ran or has more than 1 MiB of data; those of PutMany and DeleteMany do not.
 //
-// No write is ever repeated by the store. A read that a serializable
-// transaction stands in the way of is tried again, for some 0.2 s.
+// A write is sent again only if the server has certainly not begun with it: the
+// connection had ended, or the server had ended the session as idle (57P05). A read
+// whose connection is lost is sent again on another one. A read that fails with a
+// serialization error is retried for some 0.2 s. So the restart of a server fails no
+// call but those that are under way, and those that come before it is up.
 //
 // # One round trip for a change
 //
@@ -67,9 +70,13 @@
 // requests that are cancelled would otherwise cost a new connection each; and a
 // cancelled commit that waits for its standby is applied on the primary alone.
 //
-// So a pool can have all its connections in statements that nobody waits for
-// any more, at most for the timeouts. Close waits for them. The pool belongs to
-// the caller, who closes it after the store.
+// Writes of one key wait for each other, before they take a connection, and until the
+// statement has ended that its caller has left. So a row that another session has
+// locked takes one connection of the pool, however many clients try to write it and
+// give up. Writes of a store never take the last connection of a pool with two or
+// more: reads go on while writes wait, for locks or for a standby. Close waits for the
+// statements that are under way, and ends the calls that wait to send one. The pool
+// belongs to the caller, who closes it after the store.
 //
 // # Durability
 //
@@ -101,13 +108,16 @@
 //
 // The text of an error names the operation, what went wrong and the SQLSTATE, never
 // a value. The server's own error, whose text may hold more, is there for errors.As
-// (*pgconn.PgError of pgx).
+// (*pgconn.PgError of pgx). If there is no connection, the text has the cause, the
+// host, the port and the database, and never the password: where a URL has more than
+// one "@", so that the driver may take a part of the password for a name, it has no
+// name.
 //
-//   - storage.ErrUnavailable: no connection within the timeout, or one that was
-//     gone before anything was sent; the server cancelled the statement (57014),
-//     did not grant a lock (55P03), lacks a resource (classes 53 and 58), or takes
-//     no writes, as a standby (25006). For a read also a lost connection. Nothing
-//     was written.
+//   - storage.ErrUnavailable: no connection within the timeout, or no turn, as other
+//     writes of the key did not end; the server cancelled the statement (57014),
+//     did not grant a lock (55P03), lacks a resource (classes 53 and 58), takes no
+//     writes (25006), or no session, through a pooler (57P03, 57P05, 53300, 3D000,
+//     class 28). For a read also a lost connection. Nothing was written.
 //   - storage.ErrUnknownOutcome: a write whose connection, server or answer went
 //     away (40003, classes 08 and 57, FATAL errors, the timeout), or whose context
 //     ended, and then the error matches the context's as well.
@@ -115,7 +125,7 @@
 //     for the sake of another transaction (40001, 40P01). For a read that is
 //     ErrUnavailable, when it happens again and again.
 //   - None of these: prepared statements do not work on this connection (26000,
-//     42P05; see PgBouncer), the tables are missing (run Migrate), a privilege is
+//     42P05; see PgBouncer), the driver cannot read what the server sent, the tables are missing (run Migrate), a privilege is
 //     (42501), or the server refused the statement for another reason.
 //
 // # PgBouncer
@@ -125,8 +135,22 @@
 //
 //	default_query_exec_mode=exec
 //
-// which costs some 20 % of a call, as data then travels as text. Session mode
+// which costs some 20 % of a call, as data then travels as hex. Session mode
 // needs nothing.
+//
+// # Settings of the server, database, role and DSN
+//
+// What is stored is read back byte for byte under every setting of how values are
+// spelled (bytea_output, DateStyle, TimeZone and the like), in every mode of the
+// driver. New returns an error where a setting could change that: an encoding other
+// than UTF8, which is looked at for every connection; a search_path with another
+// schema before pg_catalog; standard_conforming_strings off with
+// default_query_exec_mode=simple_protocol. It sends a value of each type, too, and
+// returns an error unless the same comes back.
+//
+// Some settings the store leaves to the administrator: synchronous_commit=off loses
+// acknowledged writes in a crash of the server; default_transaction_read_only refuses
+// every write (25006); session_replication_role=replica turns off the trigger below.
 //
 // # The view for people with SQL
 //

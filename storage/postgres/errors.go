@@ -6,15 +6,20 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/resourcekit/storage"
 )
 
-// failure is an error of the database in the words of this package. The
-// server's own message is left out of the text, since it may quote a record;
+// failure is an error of the database in the words of this package. What the
+// server says of a statement is left out of the text, since it may quote a record;
 // errors.As finds it as a *pgconn.PgError.
 type failure struct {
 	kind  error // what the contract calls it; nil for what it has no name for
@@ -23,19 +28,10 @@ type failure struct {
 }
 
 func (f *failure) Error() string {
-	text := f.what
 	if f.kind != nil {
-		text = f.kind.Error() + ": " + text
+		return f.kind.Error() + ": " + f.what
 	}
-	var pg *pgconn.PgError
-	var errno syscall.Errno
-	switch {
-	case errors.As(f.cause, &pg):
-		text += " (SQLSTATE " + pg.Code + ")"
-	case errors.As(f.cause, &errno):
-		text += " (" + errno.Error() + ")"
-	}
-	return text
+	return f.what
 }
 
 func (f *failure) Unwrap() []error {
@@ -50,12 +46,45 @@ func (f *failure) Unwrap() []error {
 }
 
 // notConnected is the error of a call that got no connection: nothing was
-// sent, whatever it says.
-func notConnected(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return &failure{storage.ErrUnavailable, "no connection within the timeout", nil}
+// sent, whatever it says. It has what the driver says, which is not about
+// records, and leaves out the *pgconn.ConnectError itself, which has the password
+// in a field.
+func notConnected(pool *pgxpool.Pool, err error) error {
+	var known *failure
+	if errors.As(err, &known) {
+		return err
 	}
-	return &failure{storage.ErrUnavailable, "no connection", err}
+	cfg := pool.Config().ConnConfig
+	where := fmt.Sprintf("database %q at %s", cfg.Database, hosts(&cfg.Config))
+	var connect *pgconn.ConnectError
+	switch {
+	case misread(cfg):
+		return &failure{storage.ErrUnavailable, `no connection: the URL has more than one "@", so the driver may take a part of the password ` +
+			`for the host or the database: write %40 for each "@" in a name or password`, nil}
+	case errors.As(err, &connect):
+		err = connect.Unwrap()
+	case errors.Is(err, context.DeadlineExceeded):
+		stat := pool.Stat()
+		return &failure{storage.ErrUnavailable, fmt.Sprintf("no connection to %s within the timeout, with %d of the pool's %d in use",
+			where, stat.AcquiredConns(), stat.MaxConns()), nil}
+	}
+	return &failure{storage.ErrUnavailable, "no connection to " + where + ": " + strings.ReplaceAll(err.Error(), "\n", "; "), withoutContext(err)}
+}
+
+// hosts returns the hosts and ports that the driver tries, each once.
+func hosts(cfg *pgconn.Config) string {
+	all := []string{net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))}
+	for _, f := range cfg.Fallbacks {
+		all = append(all, net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port))))
+	}
+	return strings.Join(slices.Compact(all), ", ")
+}
+
+// misread reports whether the driver may have taken a part of the password for a
+// name. It ends the password of a URL at the first "@".
+func misread(cfg *pgx.ConnConfig) bool {
+	dsn := cfg.ConnString()
+	return strings.Contains(dsn, "://") && strings.Count(dsn, "@") > 1 && strings.Contains(hosts(&cfg.Config)+cfg.Database, "@")
 }
 
 // abandoned is the error of a call whose context ended after its statement was
@@ -83,12 +112,43 @@ func classify(err error, write bool) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{open, "no answer within the timeout", nil}
 	}
-	what := "the driver failed" // for instance a setting of its own stands in the way
-	var lost net.Error
-	if errors.As(err, &lost) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		what = "the connection was lost"
+	if lost(err) {
+		var errno syscall.Errno
+		what := "the connection was lost"
+		if errors.As(err, &errno) {
+			what += " (" + errno.Error() + ")"
+		}
+		return &failure{open, what, withoutContext(err)}
+	}
+	if !write {
+		open = nil // it will not get better with time
+	}
+	what := "the driver failed"
+	var scan pgx.ScanArgError
+	if errors.As(err, &scan) {
+		what = "the driver cannot read what the server sent for the column " + scan.FieldName
 	}
 	return &failure{open, what, withoutContext(err)}
+}
+
+// lost reports whether an error of the driver is about the connection.
+func lost(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// mayResend reports whether a statement that failed may be sent again on another
+// connection, as this one is gone: a read always, and a write if the server has
+// certainly not begun with it.
+func mayResend(err error, write bool) bool {
+	var pg *pgconn.PgError
+	switch {
+	case pgconn.SafeToRetry(err):
+		return true
+	case errors.As(err, &pg):
+		return pg.Code == "57P05" || !write && (pg.Code == "57P01" || pg.Code == "57P02")
+	}
+	return !write && lost(err) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // classifyServer is classify for what the server says. An ERROR ends the
@@ -100,32 +160,39 @@ func classifyServer(pg *pgconn.PgError, open error) error {
 		severity = pg.Severity
 	}
 	class := pg.Code[:min(2, len(pg.Code))]
+	fail := func(kind error, what string) error {
+		return &failure{kind, what + " (SQLSTATE " + pg.Code + ")", pg}
+	}
 	switch {
 	case collided(pg):
 		if open == storage.ErrUnknownOutcome {
-			return &failure{storage.ErrConflict, "the server gave another transaction precedence", pg}
+			return fail(storage.ErrConflict, "the server gave another transaction precedence")
 		}
-		return &failure{storage.ErrUnavailable, "the server gave other transactions precedence again and again", pg}
+		return fail(storage.ErrUnavailable, "the server gave other transactions precedence again and again")
+	case pg.Code == "57P05":
+		return fail(storage.ErrUnavailable, "the server had ended the session, which was idle, before the statement")
+	case pg.Code == "57P03", pg.Code == "53300", pg.Code == "3D000", class == "28": // through a pooler
+		return fail(storage.ErrUnavailable, "the server takes no session for the statement")
 	case pg.Code == "40003", class == "08", severity != "ERROR":
-		return &failure{open, "the connection or the server went away", pg}
+		return fail(open, "the connection or the server went away")
 	case pg.Code == "57014":
-		return &failure{storage.ErrUnavailable, "the server cancelled the statement", pg}
+		return fail(storage.ErrUnavailable, "the server cancelled the statement")
 	case class == "57": // CockroachDB sends these as errors when a node is drained
-		return &failure{open, "the server is shutting down", pg}
+		return fail(open, "the server is shutting down")
 	case pg.Code == "25006":
-		return &failure{storage.ErrUnavailable, "the server takes no writes, as a standby", pg}
+		return fail(storage.ErrUnavailable, "the session takes no writes: the server is a standby, or default_transaction_read_only is on")
 	case pg.Code == "55P03":
-		return &failure{storage.ErrUnavailable, "a lock was not granted in time", pg}
+		return fail(storage.ErrUnavailable, "a lock was not granted in time")
 	case class == "53", class == "58":
-		return &failure{storage.ErrUnavailable, "the server lacks a resource", pg}
+		return fail(storage.ErrUnavailable, "the server lacks a resource")
 	case pg.Code == "26000", pg.Code == "42P05":
-		return &failure{nil, "prepared statements do not work on this connection: behind a pooler set default_query_exec_mode=exec", pg}
+		return fail(nil, "prepared statements do not work on this connection: with a pooler in between set default_query_exec_mode=exec")
 	case pg.Code == "42P01", pg.Code == "3F000", pg.Code == "42703", pg.Code == "42804":
-		return &failure{nil, "the tables are missing or not of this version: run Migrate", pg}
+		return fail(nil, "the tables are missing or not of this version: run Migrate")
 	case pg.Code == "42501":
-		return &failure{nil, "the database user lacks a privilege", pg}
+		return fail(nil, "the database user lacks a privilege")
 	}
-	return &failure{nil, "the server refused the statement", pg}
+	return fail(nil, "the server refused the statement")
 }
 
 // collided reports whether the server rolled a statement back for the sake of

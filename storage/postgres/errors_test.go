@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
@@ -52,7 +53,13 @@ func TestClassify(t *testing.T) {
 		{"cut off", io.ErrUnexpectedEOF, unknown, unavailable},
 		{"reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, unknown, unavailable},
 		{"not sent", notSent{}, unavailable, unavailable},
-		{"anything else", errors.New(secret), unknown, unavailable},
+		{"idle session", server("FATAL", "57P05"), unavailable, unavailable},
+		{"starting up, through a pooler", server("FATAL", "57P03"), unavailable, unavailable},
+		{"too many sessions, through a pooler", server("FATAL", "53300"), unavailable, unavailable},
+		{"wrong password, through a pooler", server("FATAL", "28P01"), unavailable, unavailable},
+		{"unknown database, through a pooler", server("FATAL", "3D000"), unavailable, unavailable},
+		{"value that cannot be read", pgx.ScanArgError{FieldName: "data", Err: errors.New(secret)}, unknown, nil},
+		{"anything else", errors.New(secret), unknown, nil},
 	} {
 		for _, write := range []bool{true, false} {
 			want := tt.read

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -111,17 +112,15 @@ func raced(err error) bool {
 
 // installation is what is there in a database.
 type installation struct {
-	encodings []string // of the server and of the client
-	schema    bool
-	version   int // 0 when there are no tables
+	first   string // schema that names are looked up in
+	schema  bool
+	version int // 0 when there are no tables
 }
 
 // check returns an error if this package cannot work with it and never will.
 func (found installation) check() error {
-	for _, encoding := range found.encodings {
-		if encoding != "UTF8" && encoding != "utf8" {
-			return errors.New("the encoding of the database and of its clients must be UTF8")
-		}
+	if found.first != "pg_catalog" {
+		return errors.New("the search_path has another schema before pg_catalog, which can change what statements mean: leave pg_catalog out of it, or put it first")
 	}
 	if found.version == 1 {
 		return errors.New("the tables have version 1, from before the first release: make them anew")
@@ -132,31 +131,53 @@ func (found installation) check() error {
 	return nil
 }
 
-// installed looks. Its errors are those of the driver.
+// installed looks. Its errors are for migrateFailed.
 func installed(ctx context.Context, pool *pgxpool.Pool, schema string) (found installation, err error) {
-	found.encodings = make([]string, 2)
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return found, notConnected(pool, err)
+	}
+	defer conn.Release()
+	if err := unfit(conn.Conn(), pool.Config().ConnConfig.DefaultQueryExecMode); err != nil {
+		return found, err
+	}
 	var table bool
-	err = pool.QueryRow(ctx, `
-SELECT current_setting('server_encoding'), current_setting('client_encoding'),
+	err = conn.QueryRow(ctx, `
+SELECT (SELECT s FROM unnest(current_schemas(true)) AS s WHERE left(s, 7) <> 'pg_temp' LIMIT 1),
 	EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1),
 	EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'schema_version')`, schema).
-		Scan(&found.encodings[0], &found.encodings[1], &found.schema, &table)
+		Scan(&found.first, &found.schema, &table)
 	if err == nil && table {
-		err = pool.QueryRow(ctx, inSchema(schema, "SELECT coalesce(max(version), 0) FROM schema.schema_version")).Scan(&found.version)
+		err = conn.QueryRow(ctx, inSchema(schema, "SELECT coalesce(max(version), 0) FROM schema.schema_version")).Scan(&found.version)
 	}
 	return found, err
 }
 
-// migrateFailed returns the error of a statement that looks or migrates, under
-// the caller's context. What it did can be seen by running it again, so it is
+// unfit returns an error if the session has a setting under which the server takes
+// the bytes of an id or of a statement for other ones. It looks at what the server
+// has reported, and asks nothing.
+func unfit(conn *pgx.Conn, mode pgx.QueryExecMode) error {
+	for _, s := range []struct{ name, want string }{{"server_encoding", "UTF8"}, {"client_encoding", "UTF8"}, {"standard_conforming_strings", "on"}} {
+		if s.want == "on" && mode != pgx.QueryExecModeSimpleProtocol {
+			continue // no literal has a backslash
+		}
+		if is := conn.PgConn().ParameterStatus(s.name); is != "" && !strings.EqualFold(is, s.want) {
+			return &failure{nil, fmt.Sprintf("%s is %s and must be %s: the DSN can say client_encoding=UTF8 and standard_conforming_strings=on", s.name, is, s.want), nil}
+		}
+	}
+	return nil
+}
+
+// migrateFailed returns the error of looking or migrating, under the caller's
+// context. What it did can be seen by running it again, so it is
 // never of unknown outcome.
 func migrateFailed(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		return notConnected(err)
+	var known *failure
+	if errors.As(err, &known) {
+		return err
 	}
 	return classify(err, false)
 }

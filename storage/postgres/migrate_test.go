@@ -105,7 +105,8 @@ func mustExec(t *testing.T, pool *pgxpool.Pool, schema, sql string) {
 func TestSchemaNames(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	pool := newPool(t, dsn)
-	for _, name := range []string{`UPPER case`, `a"b`, `"; DROP TABLE records; --`, `schema.`, `select`, `größe`, `$1`, `a$$b`, `a$b$c`, strings.Repeat("x", 63)} {
+	for _, name := range hostileNames {
+		table := pgx.Identifier{name, "records"}.Sanitize()
 		t.Cleanup(func() {
 			_, err := pool.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{name}.Sanitize()+" CASCADE")
 			require.NoError(t, err)
@@ -121,6 +122,12 @@ func TestSchemaNames(t *testing.T) {
 		page, err := store.List(ctx, testKey("x").Scope(), "", 10)
 		require.NoError(t, err)
 		require.Len(t, page.Records, 2, name)
+		var revisions int // that the view has and the trigger changes
+		_, err = pool.Exec(ctx, "UPDATE "+table+" AS r SET data = '{}' FROM "+pgx.Identifier{name, "resources"}.Sanitize()+" AS v WHERE v.external_id = r.external_id")
+		require.NoError(t, err, name)
+		err = pool.QueryRow(ctx, "SELECT count(*) FROM "+table+" WHERE revision <> ALL ($1)", []int64{int64(ops[1].Expect), int64(ops[2].Expect)}).Scan(&revisions)
+		require.NoError(t, err, name)
+		require.Equal(t, 2, revisions, name)
 		_, err = pool.Exec(ctx, postgres.DDL(opts))
 		require.NoError(t, err, name)
 	}

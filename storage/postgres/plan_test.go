@@ -23,7 +23,7 @@ func TestDeleteManyPlan(t *testing.T) {
 	opts := Options{Schema: pgtest.Schema(t, dsn)}
 	require.NoError(t, Migrate(ctx, pool, &opts))
 	const uuid = "00000000-0000-0000-0000-000000000000"
-	rows, err := pool.Query(ctx, "EXPLAIN (VERBOSE) "+newStatements(opts.Schema).deleteMany, uuid, []string{"a"}, []int64{1})
+	rows, err := pool.Query(ctx, "EXPLAIN (VERBOSE) "+newStatements(opts.Schema, false).deleteMany, uuid, []string{"a"}, []int64{1})
 	require.NoError(t, err)
 	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)

@@ -42,8 +42,8 @@ type Options struct {
 	// most 63 bytes.
 	Schema string
 
-	// WriteTimeout is how long a write may take, once to get a connection and
-	// once for its statement; 10 seconds when 0. A statement that has not
+	// WriteTimeout is how long a write may take, once to get its turn and a
+	// connection, and once for its statement; 10 seconds when 0. A statement that has not
 	// ended by then gives storage.ErrUnknownOutcome.
 	WriteTimeout time.Duration
 
@@ -104,9 +104,9 @@ type Store struct {
 // be nil.
 //
 // It asks the database whether its tables are there, in the version that this
-// package knows, and returns an error if not. The error matches
-// storage.ErrUnavailable when there is no connection, or no answer within
-// Options.ReadTimeout.
+// package knows, and whether it returns the values that it is sent, and returns an
+// error if not. The error matches storage.ErrUnavailable when there is no connection,
+// or no answer within Options.ReadTimeout.
 func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -115,7 +115,7 @@ func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error)
 	if pool == nil {
 		return nil, fmt.Errorf("%w: New without a pool", storage.ErrInvalid)
 	}
-	t := &table{pool: pool, sql: newStatements(o.Schema), opts: o}
+	t := newTable(pool, o)
 	if err := t.check(ctx); err != nil {
 		return nil, &storage.OpError{Op: "open", Err: err}
 	}
@@ -176,5 +176,5 @@ func (s *Store) Limits() storage.Limits { return s.recent.Limits() }
 
 // Close implements storage.Store. It waits for the statements under way, those
 // whose callers have left included, which takes no longer than their timeouts.
-// The pool stays open.
+// Calls that wait to send a statement get storage.ErrClosed. The pool stays open.
 func (s *Store) Close() error { return s.recent.Close() }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -31,23 +32,26 @@ import (
 // columns, so that a column which a later version adds breaks no older
 // program, and cast their arrays, whose types the simple protocol does not
 // carry.
+//
+// What stands in brackets is a time or data that is read, see columns.
 type statements struct {
 	get, create, update, delete     string
 	list, listLarge                 string
 	getMany, createMany, updateMany string
 	deleteMany                      string
+	echo                            string
 }
 
 const (
 	getSQL = `
-SELECT revision, id, created_at, updated_at, data
+SELECT revision, id, [created_at], [updated_at], [data]
 FROM schema.records
 WHERE scope = $1 AND external_id = $2`
 
 	// Without data that is larger than $4. The length of a value is known without
 	// the value.
 	listSQL = `
-SELECT external_id, revision, id, created_at, updated_at, CASE WHEN octet_length(data) <= $4 THEN data END
+SELECT external_id, revision, id, [created_at], [updated_at], [CASE WHEN octet_length(data) <= $4 THEN data END]
 FROM schema.records
 WHERE scope = $1 AND external_id > $2
 ORDER BY external_id
@@ -56,7 +60,7 @@ LIMIT $3`
 	// Without data that goes beyond $4 bytes together with what is ahead of it,
 	// unless that is nothing. The sum makes pages of small records a third slower.
 	listLargeSQL = `
-SELECT external_id, revision, id, created_at, updated_at, CASE WHEN ahead = 0 OR ahead + octet_length(data) <= $4 THEN data END
+SELECT external_id, revision, id, [created_at], [updated_at], [CASE WHEN ahead = 0 OR ahead + octet_length(data) <= $4 THEN data END]
 FROM (
 	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY external_id ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
 	FROM (
@@ -98,13 +102,13 @@ WITH swapped AS (
 	// sees the table as it was before the swap, and looks at it only if that did
 	// nothing.
 	inTheWaySQL = `
-SELECT r.revision, r.id, r.created_at, r.updated_at, CASE WHEN octet_length(r.data) <= 1048576 THEN r.data END
+SELECT r.revision, r.id, [r.created_at], [r.updated_at], [CASE WHEN octet_length(r.data) <= 1048576 THEN r.data END]
 FROM (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM swapped)) AS not_done
 LEFT JOIN schema.records AS r
 	ON r.scope = $1 AND r.external_id = $2`
 
 	getManySQL = `
-SELECT r.external_id, r.revision, r.id, r.created_at, r.updated_at, r.data
+SELECT r.external_id, r.revision, r.id, [r.created_at], [r.updated_at], [r.data]
 FROM (
 	SELECT $1::uuid AS scope, unnest((SELECT $2::text[])) AS external_id
 	OFFSET 0
@@ -155,15 +159,40 @@ SELECT r.external_id, r.external_id IN (SELECT external_id FROM deleted)
 FROM k
 JOIN schema.records AS r
 	ON r.scope = k.scope AND r.external_id = k.external_id`
+
+	echoSQL = `
+SELECT external_id, revision, id, [created_at], [updated_at], [data]
+FROM (
+	SELECT $1::text AS external_id, $2::bigint AS revision, $3::uuid AS id,
+		$4::timestamptz AS created_at, $5::timestamptz AS updated_at, $6::bytea AS data
+) AS r`
 )
 
-func newStatements(schema string) statements {
-	in := func(sql string) string { return inSchema(schema, sql) }
+func newStatements(schema string, text bool) statements {
+	in := func(sql string) string { return inSchema(schema, columns(sql, text)) }
 	return statements{
 		get: in(getSQL), list: in(listSQL), listLarge: in(listLargeSQL), create: in(createSQL), update: in(updateSQL), delete: in(deleteSQL),
 		getMany: in(getManySQL), createMany: in(createManySQL), updateMany: in(updateManySQL),
-		deleteMany: in(deleteManySQL),
+		deleteMany: in(deleteManySQL), echo: in(echoSQL),
 	}
+}
+
+var bracketed = regexp.MustCompile(`\[[^]]+]`)
+
+// columns fills in the columns in brackets. As text, times and data are spelled as
+// the session has it (DateStyle, TimeZone, bytea_output), which a pooler makes any
+// session's: they are then read as numbers and as hex, which have one spelling.
+func columns(sql string, text bool) string {
+	return bracketed.ReplaceAllStringFunc(sql, func(s string) string {
+		s = s[1 : len(s)-1]
+		switch {
+		case !text:
+			return s
+		case strings.HasSuffix(s, "_at"):
+			return "extract(epoch FROM " + s + ")"
+		}
+		return "encode(" + s + ", 'hex')"
+	})
 }
 
 // inSchema puts the quoted name in the place of "schema.".

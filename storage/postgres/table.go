@@ -2,7 +2,12 @@ package postgres
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,18 +15,38 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/resourcekit/internal/keylock"
 	"example.com/resourcekit/storage"
 )
 
 // table is the store without what it remembers.
 type table struct {
-	pool *pgxpool.Pool
-	sql  statements
-	opts Options
+	pool  *pgxpool.Pool
+	conns int // that the pool has at most
+	mode  pgx.QueryExecMode
+	text  bool // in this mode results come as text
+	sql   statements
+	opts  Options
 
-	mu     sync.Mutex
-	closed bool
-	calls  sync.WaitGroup // under way, those whose caller has left included
+	locks   *keylock.Locks[storage.Key] // of the keys that are being written
+	writing chan struct{}               // a place for each write that may have a connection
+
+	mu      sync.Mutex
+	closing context.Context // ends when the store is closed
+	close   context.CancelFunc
+	calls   sync.WaitGroup // under way, those whose caller has left included
+}
+
+func newTable(pool *pgxpool.Pool, opts Options) *table {
+	cfg := pool.Config()
+	mode := cfg.ConnConfig.DefaultQueryExecMode
+	t := &table{
+		pool: pool, conns: int(cfg.MaxConns), mode: mode, text: mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol,
+		opts: opts, locks: keylock.New[storage.Key](), writing: make(chan struct{}, max(1, cfg.MaxConns-1)),
+	}
+	t.sql = newStatements(opts.Schema, t.text)
+	t.closing, t.close = context.WithCancel(context.Background())
+	return t
 }
 
 // check returns an error unless the store can work with the database.
@@ -38,6 +63,29 @@ func (t *table) check(ctx context.Context) error {
 	if found.version < version {
 		return errNotMigrated
 	}
+	if err := t.echo(bounded); err != nil {
+		return migrateFailed(ctx, err)
+	}
+	return nil
+}
+
+// echo sends a value of each type and returns an error unless the same comes back:
+// a store that cannot read its own writes must not take any.
+func (t *table) echo(ctx context.Context) error {
+	sent := storage.Record{
+		Key: storage.Key{ExternalID: `é\'"{,}`}, Revision: math.MaxInt64, ID: [16]byte{1, 0xff},
+		UpdatedAt: time.Date(2001, 2, 3, 4, 5, 6, 789e6, time.UTC), Data: []byte("\\x00\x00\xff'"),
+	}
+	var got storage.Record
+	row := t.newRow(&got.Key.ExternalID)
+	err := t.pool.QueryRow(ctx, t.sql.echo, sent.Key.ExternalID, toBigint(sent.Revision), toUUID(sent.ID),
+		toTimestamptz(sent.CreatedAt), toTimestamptz(sent.UpdatedAt), sent.Data).Scan(row.columns...)
+	if err != nil {
+		return err
+	}
+	if row.fill(&got); !reflect.DeepEqual(sent, got) {
+		return &failure{nil, "the server returns other values than it was sent: a setting of the session changes them", nil}
+	}
 	return nil
 }
 
@@ -49,7 +97,7 @@ func (t *table) Limits() storage.Limits {
 // Close implements storage.Store.
 func (t *table) Close() error {
 	t.mu.Lock()
-	t.closed = true
+	t.close()
 	t.mu.Unlock()
 	t.calls.Wait()
 	return nil
@@ -59,7 +107,7 @@ func (t *table) Close() error {
 func (t *table) begin() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
+	if t.closing.Err() != nil {
 		return storage.ErrClosed
 	}
 	t.calls.Add(1)
@@ -73,7 +121,7 @@ func (t *table) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	}
 	rec, err := do(ctx, t, operation{name: "get", key: key}, func(ctx context.Context, conn *pgx.Conn) (*storage.Record, error) {
 		rec := storage.Record{Key: key}
-		row := newRow()
+		row := t.newRow()
 		err := conn.QueryRow(ctx, t.sql.get, scopeID(key.Scope()), key.ExternalID).Scan(row.columns...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, nil
@@ -99,9 +147,9 @@ func (t *table) List(ctx context.Context, scope storage.Scope, after string, lim
 	op := operation{name: "list", key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}}
 	return do(ctx, t, op, func(ctx context.Context, conn *pgx.Conn) (storage.Page, error) {
 		// Neither statement makes the server send more data than a page holds.
-		page, whole, err := readPage(ctx, conn, t.sql.list, scope, after, limit, maxBytes/(limit+1))
+		page, whole, err := t.readPage(ctx, conn, t.sql.list, scope, after, limit, maxBytes/(limit+1))
 		if err == nil && !whole {
-			page, _, err = readPage(ctx, conn, t.sql.listLarge, scope, after, limit, maxBytes)
+			page, _, err = t.readPage(ctx, conn, t.sql.listLarge, scope, after, limit, maxBytes)
 		}
 		return page, err
 	})
@@ -109,7 +157,7 @@ func (t *table) List(ctx context.Context, scope storage.Scope, after string, lim
 
 // readPage returns the records up to the limit, or up to the first one whose data
 // the statement leaves out; then the page is not whole.
-func readPage(ctx context.Context, conn *pgx.Conn, sql string, scope storage.Scope, after string, limit, bytes int) (page storage.Page, whole bool, err error) {
+func (t *table) readPage(ctx context.Context, conn *pgx.Conn, sql string, scope storage.Scope, after string, limit, bytes int) (page storage.Page, whole bool, err error) {
 	// One record more than the page holds tells whether there is a next one.
 	rows, err := conn.Query(ctx, sql, scopeID(scope), after, int64(limit)+1, int64(bytes))
 	if err != nil {
@@ -118,7 +166,7 @@ func readPage(ctx context.Context, conn *pgx.Conn, sql string, scope storage.Sco
 	defer rows.Close()
 	whole = true
 	var externalID string
-	row := newRow(&externalID)
+	row := t.newRow(&externalID)
 	for rows.Next() {
 		if err := rows.Scan(row.columns...); err != nil {
 			return page, false, err
@@ -148,10 +196,37 @@ type row struct {
 	columns          []any // pointers to these, for Scan
 }
 
+// epoch is a time that comes as seconds since 1970, with six decimals.
+type epoch time.Time
+
+// ScanText implements pgtype.TextScanner.
+func (e *epoch) ScanText(s pgtype.Text) error {
+	micros, err := strconv.ParseInt(strings.Replace(s.String, ".", "", 1), 10, 64)
+	*e = epoch(time.UnixMicro(micros))
+	return err
+}
+
+// hexData is data that comes as hex.
+type hexData []byte
+
+// ScanBytes implements pgtype.BytesScanner.
+func (d *hexData) ScanBytes(b []byte) error {
+	if *d = nil; b == nil {
+		return nil
+	}
+	*d = make([]byte, hex.DecodedLen(len(b)))
+	_, err := hex.Decode(*d, b)
+	return err
+}
+
 // newRow returns a row whose first columns go somewhere else.
-func newRow(first ...any) *row {
+func (t *table) newRow(first ...any) *row {
 	r := new(row)
-	r.columns = append(first, &r.revision, &r.id, &r.created, &r.updated, &r.data)
+	if t.text {
+		r.columns = append(first, &r.revision, &r.id, (*epoch)(&r.created), (*epoch)(&r.updated), (*hexData)(&r.data))
+	} else {
+		r.columns = append(first, &r.revision, &r.id, &r.created, &r.updated, &r.data)
+	}
 	return r
 }
 

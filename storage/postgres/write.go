@@ -29,10 +29,10 @@ func (t *table) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 		scope, updated, data := scopeID(key.Scope()), toTimestamptz(rec.UpdatedAt), toBytea(rec.Data)
 		// The data comes last: the driver's buffer need not grow after it.
 		if expect == 0 {
-			return swap(ctx, conn, key, t.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
+			return t.swap(ctx, conn, key, t.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
 				toUUID(key.Tenant.Platform), toUUID(key.Tenant.Business), toUUID(key.Schema), data)
 		}
-		return swap(ctx, conn, key, t.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
+		return t.swap(ctx, conn, key, t.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
 	})
 	switch {
 	case err != nil:
@@ -50,7 +50,7 @@ func (t *table) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 	}
 	op := operation{name: "delete", key: key, write: true}
 	w, err := do(ctx, t, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
-		return swap(ctx, conn, key, t.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
+		return t.swap(ctx, conn, key, t.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
 	})
 	switch {
 	case err != nil:
@@ -70,7 +70,7 @@ type swapped struct {
 }
 
 // swap runs a statement that swaps one record.
-func swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql string, args ...any) (swapped, error) {
+func (t *table) swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql string, args ...any) (swapped, error) {
 	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return swapped{}, err
@@ -81,7 +81,7 @@ func swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql string, args
 	}
 	var inTheWay *storage.Record
 	if rows.RawValues()[0] != nil {
-		row := newRow()
+		row := t.newRow()
 		if err := rows.Scan(row.columns...); err != nil {
 			return swapped{}, err
 		}

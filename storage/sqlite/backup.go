@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"example.com/resourcekit/storage"
 )
@@ -18,10 +19,16 @@ import (
 //
 // Reads and writes go on meanwhile; the -wal file cannot be used anew before
 // the end. Backups of one store run one after the other. There is never a half
-// written file at the path: the copy has another name, in the same directory,
-// until it is complete and synced. A file that is there already is ErrInvalid,
-// and so is one of the same name with -wal, -shm or -journal at the end, which
-// SQLite would take for a part of the backup.
+// written file at the path: the copy is complete and synced before it gets its
+// name. Until then it is in a directory beside the path, whose name begins with
+// .resourcekit-backup-. If the process is killed the directory stays; the next
+// Backup into the same place removes it, and never that of one that still runs,
+// in this process or another.
+//
+// A file that is there already is ErrInvalid, and so is one of the same name with
+// -wal, -shm or -journal at the end, which SQLite would take for a part of the
+// backup. What the system refuses is ErrUnavailable, and so is a store whose file
+// was removed or replaced.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if err := s.backUp(ctx, path); err != nil {
 		return &storage.OpError{Op: "backup", Err: notApplied(err)}
@@ -53,16 +60,13 @@ func (s *Store) backUp(ctx context.Context, path string) (err error) {
 	if err := free(path); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".backup-*")
+	sweep(filepath.Dir(path))
+	work, temp, err := newWorkplace(filepath.Dir(path))
 	if err != nil {
-		return fileFailed("the directory of the backup cannot be written to", err)
+		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = temp.Close()
-			_ = os.Remove(temp.Name())
-		}
-	}()
+	defer work.remove()
+	defer temp.Close()
 	if err := s.copyTo(ctx, temp.Name()); err != nil {
 		return err
 	}
@@ -80,6 +84,75 @@ func (s *Store) backUp(ctx context.Context, path string) (err error) {
 		return err
 	}
 	return nil
+}
+
+// workPrefix begins the name of a directory in which a Backup works.
+const workPrefix = ".resourcekit-backup-"
+
+// workplace is a directory with a copy that is not complete, and with a file that
+// is locked for as long as the Backup runs. The lock is one of SQLite: it goes with
+// the process, however that ends, and works wherever SQLite does.
+type workplace struct {
+	copy string // the path
+	lock *conn
+}
+
+// newWorkplace makes a directory and locks it. The copy is made last, by the lock's
+// holder: a directory that has one, and is not locked, is a leftover.
+func newWorkplace(parent string) (w *workplace, temp *os.File, err error) {
+	dir, err := os.MkdirTemp(parent, workPrefix)
+	if err != nil {
+		return nil, nil, fileFailed("the directory of the backup cannot be written to", err)
+	}
+	if w, err = claim(dir, "rwc"); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, nil, err
+	}
+	// SQLite would create the copy readable by everybody. It takes an empty file,
+	// with the permissions that this has.
+	if temp, err = os.OpenFile(w.copy, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+		w.remove()
+		return nil, nil, fileFailed("the directory of the backup cannot be written to", err)
+	}
+	return w, temp, nil
+}
+
+// claim locks the directory, or fails if another has it.
+func claim(dir, mode string) (*workplace, error) {
+	c, err := dial(dsnOf(filepath.Join(dir, "lock"), mode))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.exec("BEGIN EXCLUSIVE"); err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	return &workplace{filepath.Join(dir, "copy"), c}, nil
+}
+
+// remove removes the copy under the lock, and then the rest.
+func (w *workplace) remove() {
+	_ = os.Remove(w.copy)
+	_ = w.lock.close()
+	_ = os.RemoveAll(filepath.Dir(w.copy))
+}
+
+// sweep removes what Backups that were killed have left. It does what it can: a
+// Backup does not fail because of what others left.
+func sweep(parent string) {
+	entries, _ := os.ReadDir(parent)
+	for _, e := range entries {
+		dir := filepath.Join(parent, e.Name())
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), workPrefix) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(dir, "copy")); err != nil {
+			continue
+		}
+		if w, err := claim(dir, "rw"); err == nil {
+			w.remove()
+		}
+	}
 }
 
 // copyTo writes the copy into a file that is there and empty. The context and
@@ -137,7 +210,6 @@ var errTaken = invalid("there is a file at the path of the backup")
 func name(temp, path string) error {
 	switch err := os.Link(temp, path); {
 	case err == nil:
-		_ = os.Remove(temp) // the backup is there, whatever comes of its other name
 		return nil
 	case errors.Is(err, fs.ErrExist):
 		return errTaken

@@ -31,11 +31,13 @@ func all(t *testing.T, store storage.Store) map[string]storage.Record {
 	}
 }
 
-func fill(t *testing.T, store storage.Store, n int, data []byte) {
+func fill(t *testing.T, store storage.Store, n int, data []byte) { fillFrom(t, store, 0, n, data) }
+
+func fillFrom(t *testing.T, store storage.Store, from, n int, data []byte) {
 	t.Helper()
-	for i := 0; i < n; i += 500 {
+	for i := from; i < from+n; i += 500 {
 		var ops []storage.PutOp
-		for j := i; j < min(n, i+500); j++ {
+		for j := i; j < min(from+n, i+500); j++ {
 			ops = append(ops, storage.PutOp{Record: storage.Record{Key: key(fmt.Sprintf("fill-%06d", j)), Data: data}})
 		}
 		results, err := storage.PutMany(context.Background(), store, ops)

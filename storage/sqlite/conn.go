@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -22,6 +23,8 @@ type conn struct {
 	driver driver.Conn
 	stmts  map[string]statement
 	args   []driver.NamedValue
+
+	checked time.Time // when a reader last found that the file is still at its path
 }
 
 // statement is what the driver's statements can do.
@@ -41,19 +44,14 @@ func dial(dsn string) (*conn, error) {
 	return &conn{driver: c, stmts: make(map[string]statement)}, nil
 }
 
-// dsnOf returns the name that the driver knows the file by. As a URI, whatever
-// characters the path has; modeOf is the file whose permissions a new file
-// gets, "" if it is not to be a new one.
-func dsnOf(path, modeOf string) string {
+// dsnOf returns the URI of a file, whatever characters its path has. The mode is
+// "rw", or "rwc" for a file that SQLite is to create.
+func dsnOf(path, mode string) string {
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // a drive letter
 	}
-	query := url.Values{"mode": {"rw"}}
-	if modeOf != "" {
-		query = url.Values{"mode": {"rwc"}, "modeof": {modeOf}}
-	}
-	uri := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	uri := url.URL{Scheme: "file", Path: path, RawQuery: "mode=" + mode}
 	return uri.String()
 }
 

@@ -44,16 +44,45 @@
 // Several processes on one machine can have one file open; each sees what the
 // others wrote, at once. They wait for each other's transactions, at most
 // Options.BusyTimeout. Never use a network file system: the locks and the
-// shared memory that this needs do not work there. And since POSIX takes the
-// locks of a process on a file away as soon as the process closes any
+// shared memory that this needs do not work there. All processes must see the
+// file and the two beside it in one directory: Open refuses a file with hard links,
+// and a container gets the directory mounted, not the file alone. And since POSIX
+// takes the locks of a process on a file away as soon as the process closes any
 // descriptor of it, no other code of the process may open the file, not even
 // to copy it.
+//
+// The path may be, or lead through, symbolic links, which Open follows once. A
+// store stays with the file that it opened. When that file is removed, renamed or
+// replaced, calls fail with ErrUnavailable until it is at its path again: each
+// write and each Backup at once, reads after at most 100 ms. Writes also need the
+// -wal and -shm files that they began with. The records that were acknowledged
+// before are in the file, wherever that is now; one that was removed is gone when
+// the store is closed.
 //
 // The -wal file grows to some 32 MiB before it is brought into the file and used
 // anew. Reads that overlap keep it from being used anew; once it has 64 MiB the
 // writer waits for those that are under way, and lets neither reads nor writes
 // begin until it has emptied the log. It cannot hold back a Backup, nor the reads
 // of other processes: as long as these last, the -wal file grows with every write.
+//
+// When the disk is full, the log is brought into the file and emptied, and the
+// transaction tried once more. So writes fail, with ErrUnavailable, only while
+// there is no room for them, for the records that have come since the log was last
+// emptied, or while a read that cannot be held back lasts. Where a quota or a
+// limit is the cause, SQLite cannot tell, and the write that meets it is
+// ErrUnknownOutcome. Keep 256 MiB free beside the file: 96 for the log, as much for
+// the file to grow when the log comes into it, and some to spare. A Backup needs
+// room for its copy, and for a log of all that is written meanwhile.
+//
+// # Damage
+//
+// The pages of a SQLite file have no checksums. A flipped bit on the disk is found
+// where it breaks the structure of a page, and the text of the error has
+// SQLITE_CORRUPT. Elsewhere a record has another value or is not found, without an
+// error. The log has checksums: after a crash, its recovery ends in silence at the
+// first transaction that does not fit them, and what was acknowledged after that is
+// lost. Where disks are not trusted, use a file system with checksums (ZFS, btrfs),
+// and keep backups from several days.
 //
 // # Limits and sizes
 //

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,10 +43,13 @@ func open(t testing.TB, path string, opts *sqlite.Options) *sqlite.Store {
 	return store
 }
 
+// uri is the path to database/sql, which takes what follows a ? for parameters.
+func uri(path string) string { return (&url.URL{Scheme: "file", Path: path}).String() }
+
 // execute runs SQL on a file as another program would.
 func execute(t *testing.T, path string, statements ...string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", uri(path))
 	require.NoError(t, err)
 	for _, s := range statements {
 		_, err := db.Exec(s)
@@ -135,31 +139,43 @@ func TestOpenWaitsForALock(t *testing.T) {
 	open(t, path, nil)
 }
 
+// TestPaths: a path may hold what means something to URIs, SQL and shells, in the
+// name of the folder and in that of the file.
 func TestPaths(t *testing.T) {
 	for _, name := range []string{
-		"a b", "a?b", "a#b", "a%b", "%41", "a%3fb?mode=memory&cache=shared#x", "a&b=c;d", "é😀", "'\"`", "a:b", "-x", "\xff",
-		"records.db?_pragma=query_only(1)",
+		"a b", " ", "a+b", "a?b", "a#b", "a%b", "%41", "a%3fb?mode=memory&cache=shared#x", "a&b=c;d", "é😀", "'\"`", "a'b", "a:b", "-x",
+		"\xff", "a\nb", `a\b`, "[a]*", "$HOME", "records.db?_pragma=query_only(1)",
 	} {
 		t.Run(fmt.Sprintf("%q", name), func(t *testing.T) {
-			dir := t.TempDir()
-			path := filepath.Join(dir, name)
+			ctx, dir := context.Background(), filepath.Join(t.TempDir(), name)
+			require.NoError(t, os.Mkdir(dir, 0o700))
+			path, backup, link := filepath.Join(dir, name), filepath.Join(dir, "copy of "+name), filepath.Join(dir, "link to "+name)
 			store := open(t, path, nil)
-			rev, err := store.Put(context.Background(), record("k", "x"), 0)
+			rev, err := store.Put(ctx, record("k", "x"), 0)
 			require.NoError(t, err)
-			require.NoError(t, store.Backup(context.Background(), filepath.Join(dir, "copy of "+name)))
+			require.NoError(t, store.Backup(ctx, backup))
 			require.NoError(t, store.Close())
-			entries, err := os.ReadDir(dir)
-			require.NoError(t, err)
-			var names []string
-			for _, e := range entries {
-				names = append(names, e.Name())
+			require.NoError(t, os.Symlink(name, link))
+			for _, path := range []string{path, backup, link} {
+				store := open(t, path, nil)
+				rec, err := store.Get(ctx, key("k"))
+				require.NoError(t, err)
+				require.Equal(t, rev, rec.Revision)
+				require.NoError(t, store.Close())
 			}
-			require.ElementsMatch(t, []string{name, "copy of " + name}, names)
-			rec, err := open(t, path, nil).Get(context.Background(), key("k"))
-			require.NoError(t, err)
-			require.Equal(t, rev, rec.Revision)
+			require.ElementsMatch(t, []string{name, filepath.Base(backup), filepath.Base(link)}, names(t, dir))
 		})
 	}
+}
+
+func names(t testing.TB, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // TestLink: the files of SQLite lie beside the one that a link leads to, and so

@@ -25,7 +25,7 @@ func durable() storagetest.Durable {
 
 // block holds the lock for writing, as another program would.
 func block(t *testing.T, path string) (release func()) {
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", uri(path))
 	require.NoError(t, err)
 	tx, err := db.Conn(context.Background())
 	require.NoError(t, err)

@@ -5,9 +5,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"time"
+
+	codes "modernc.org/sqlite/lib"
 
 	"example.com/resourcekit/storage"
 )
@@ -68,7 +71,8 @@ const (
 // that may.
 type writer struct {
 	store   *Store
-	conn    *conn // nil after a failure
+	conn    *conn          // nil after a failure
+	beside  [2]fs.FileInfo // of its -wal and -shm, nil before its first transaction
 	queue   chan *request
 	stopped chan struct{}
 	maxLog  int64 // after so many bytes the log is emptied,
@@ -136,13 +140,19 @@ func (w *writer) run() {
 
 // trim empties a log that has become large. SQLite uses it anew only after a
 // moment in which nobody reads what is in it, and where reads overlap there is
-// none: trim makes one, by holding the readers back. Those of another process and
-// a Backup it cannot hold back; then it tries again when the log has grown by
-// maxLog once more.
+// none: empty makes one. The reads of another process and a Backup it cannot hold
+// back; then trim tries again when the log has grown by maxLog once more.
 func (w *writer) trim() {
 	if w.conn == nil || w.logSize() < w.trimAt {
 		return
 	}
+	w.empty()
+	w.trimAt = w.logSize() + w.maxLog
+}
+
+// empty brings the log into the file and empties it, while the readers of the store
+// are held back.
+func (w *writer) empty() {
 	readers := w.store.readers
 	for range cap(readers) {
 		select {
@@ -152,10 +162,12 @@ func (w *writer) trim() {
 			return
 		}
 	}
-	// If it fails the log stays as it is, and nothing is lost.
-	_, _ = w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)")
-	w.trimAt = w.logSize() + w.maxLog
+	w.checkpoint()
 }
+
+// checkpoint is empty without a hold on the readers. If it fails the log stays as
+// it is, and nothing is lost.
+func (w *writer) checkpoint() { _, _ = w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)") }
 
 // logSize returns the size of the log, 0 if it cannot be told.
 func (w *writer) logSize() int64 {
@@ -164,6 +176,26 @@ func (w *writer) logSize() int64 {
 		return 0
 	}
 	return info.Size()
+}
+
+// check returns an error that matches ErrUnavailable if the files of the writer's
+// connection are no longer those at the path, where others would look for what it
+// writes. The two beside the file are there once there was a transaction, and stay
+// while there is a connection.
+func (w *writer) check() error {
+	if err := w.store.unmoved(); err != nil {
+		return err
+	}
+	for i, end := range []string{"-wal", "-shm"} {
+		path := w.store.path + end
+		if w.beside[i] == nil {
+			w.beside[i], _ = identify(path)
+		}
+		if err := same(path, end+" file", w.beside[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write writes a group: the request and all that are waiting with it.
@@ -175,19 +207,23 @@ func (w *writer) write(first *request) {
 		return
 	}
 	group, err := w.apply(first)
-	if err != nil && len(group) > 1 && !ofTheFile(err) {
+	if err = w.end(err); resultCode(err) == codes.SQLITE_FULL || resultCode(err) == codes.SQLITE_IOERR {
+		// SQLite empties the log after a commit, and there may be none before the
+		// log is empty. A quota that is used up is an I/O error to SQLite.
+		w.empty()
+		if resultCode(err) == codes.SQLITE_FULL && w.begin() == nil {
+			err = w.end(w.swapAll(group...))
+		}
+	}
+	if err != nil && len(group) > 1 && !ofTheFile(err) && !errors.Is(err, storage.ErrUnknownOutcome) {
 		w.apart(group)
 		return
 	}
-	err = w.end(err)
-	for _, r := range group {
-		r.err = err
-		close(r.done)
-	}
+	w.answer(err, group...)
 }
 
-// end commits the transaction, unless err says that it failed, and returns the
-// error for those who are in it.
+// end commits the transaction, unless err says that it failed. It returns the
+// error for those who are in it; then the transaction is rolled back.
 func (w *writer) end(err error) error {
 	if err != nil {
 		err = notApplied(err)
@@ -195,35 +231,44 @@ func (w *writer) end(err error) error {
 		err = notCommitted(err)
 	}
 	if err != nil {
-		// A closed connection has no transaction, whatever the state it was in.
-		_ = w.disconnect()
+		_, _ = w.conn.exec(sqlRollback) // fails if SQLite has done it
 	}
 	w.transactions++
 	return err
 }
 
-// apart rolls the transaction of a group back and gives each request one of its
+// apart gives each request of a group that was rolled back a transaction of its
 // own, so that only those fail which are at fault.
 func (w *writer) apart(group []*request) {
-	_, _ = w.conn.exec(sqlRollback) // fails if SQLite has done it; begin would not work otherwise
-	var failed error                // to begin, which holds for all that are left
+	var failed error // to begin, which holds for all that are left
 	for _, r := range group {
 		if failed == nil {
 			failed = notApplied(w.begin())
 		}
-		if r.err = failed; failed == nil {
-			r.err = w.end(w.swapAll(r))
+		err := failed
+		if err == nil {
+			err = w.end(w.swapAll(r))
 		}
-		close(r.done)
-	}
-	if failed != nil {
-		_ = w.disconnect()
+		w.answer(err, r)
 	}
 }
 
-// begin opens a transaction that has the lock for writing.
+// answer gives the requests of one transaction their outcome.
+func (w *writer) answer(err error, group ...*request) {
+	if err != nil {
+		// A closed connection has no transaction, whatever the state it was in.
+		_ = w.disconnect()
+	}
+	for _, r := range group {
+		r.err = err
+		close(r.done)
+	}
+}
+
+// begin opens a transaction that has the lock for writing, on the files that
+// others find at the path.
 func (w *writer) begin() error {
-	return w.store.patiently(context.Background(), func() (err error) {
+	err := w.store.patiently(context.Background(), func() (err error) {
 		if w.conn == nil {
 			if w.conn, err = w.store.connect(); err != nil {
 				return err
@@ -232,12 +277,22 @@ func (w *writer) begin() error {
 		_, err = w.conn.exec(sqlBegin)
 		return err
 	})
+	if err == nil {
+		if err = w.check(); err != nil {
+			_, _ = w.conn.exec(sqlRollback)
+			// The log may now be beside a file that it does not belong to, and the
+			// next Open would bring it into that.
+			w.empty()
+		}
+	}
+	return err
 }
 
 // refuse answers all that are waiting, so that they do not wait for the lock
 // one after the other.
 func (w *writer) refuse(first *request, err error) {
-	if !busy(err) {
+	var broken *failure
+	if errors.As(err, &broken) && !busy(err) {
 		_ = w.disconnect()
 	}
 	err = notApplied(err)
@@ -278,11 +333,13 @@ func (w *writer) apply(first *request) (group []*request, err error) {
 	}
 }
 
-// swapAll runs the swaps of a request. An error is one of SQLite.
-func (w *writer) swapAll(r *request) error {
-	for i := range r.swaps {
-		if err := w.swap(&r.swaps[i]); err != nil {
-			return err
+// swapAll runs the swaps of requests. An error is one of SQLite.
+func (w *writer) swapAll(group ...*request) error {
+	for _, r := range group {
+		for i := range r.swaps {
+			if err := w.swap(&r.swaps[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -345,7 +402,8 @@ func notNil(data []byte) []byte {
 
 func (w *writer) disconnect() error {
 	c := w.conn
-	if w.conn = nil; c == nil {
+	w.conn, w.beside = nil, [2]fs.FileInfo{}
+	if c == nil {
 		return nil
 	}
 	return c.close()

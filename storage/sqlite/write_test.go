@@ -436,6 +436,74 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestLogFillsTheDisk: a disk that has no room for more log has room again once the
+// log is in the file. Readers are connected, so that SQLite does not empty the
+// log when the writer's connection ends.
+func TestLogFillsTheDisk(t *testing.T) {
+	const room = 1 << 20
+	for _, step := range []string{sqlInsert, sqlCommit} {
+		t.Run(step[:6], func(t *testing.T) {
+			s := testStore(t, nil)
+			refused := 0
+			before(t, s, step, func() error {
+				if s.writer.logSize() < room {
+					return nil
+				}
+				refused++
+				return coded(codes.SQLITE_FULL)
+			})
+			for round := range 10 {
+				wait := start(40, func(i int) error {
+					rec := testRecord(fmt.Sprint("alice ", round, " ", i))
+					rec.Data = make([]byte, 8<<10)
+					if _, err := s.Put(bg, rec, 0); err != nil {
+						return err
+					}
+					_, err := s.Get(bg, rec.Key)
+					return err
+				})
+				for _, err := range wait() {
+					require.NoError(t, err)
+				}
+			}
+			require.GreaterOrEqual(t, refused, 2)
+			page, err := s.List(bg, testKey("x").Scope(), "", 1000)
+			require.NoError(t, err)
+			require.Len(t, page.Records, 400)
+		})
+	}
+}
+
+// TestLogFillsTheDiskDuringARead of another process, which keeps the log: writes
+// are refused as long as the read lasts, and not after it.
+func TestLogFillsTheDiskDuringARead(t *testing.T) {
+	s := testStore(t, nil)
+	_, err := s.Put(bg, testRecord("alice"), 0)
+	require.NoError(t, err)
+	other, err := s.connect()
+	require.NoError(t, err)
+	_, err = other.exec("BEGIN")
+	require.NoError(t, err)
+	_, err = other.value("SELECT count(*) FROM records")
+	require.NoError(t, err)
+	refused := 0
+	full := func() error {
+		if s.writer.logSize() == 0 {
+			return nil
+		}
+		refused++
+		return coded(codes.SQLITE_FULL)
+	}
+	before(t, s, sqlCommit, full)
+	_, err = s.Put(bg, testRecord("alice 2"), 0)
+	silent(t, err)
+	require.ErrorIs(t, err, storage.ErrUnavailable)
+	require.Equal(t, 2, refused, "tried once more, not for ever")
+	require.NoError(t, other.close())
+	_, err = s.Put(bg, testRecord("alice 3"), 0)
+	require.NoError(t, err)
+}
+
 // TestOnlyTheOneAtFaultFails: what SQLite refuses of one write, as a disk that is
 // too full for it, is no matter of the others in the group.
 func TestOnlyTheOneAtFaultFails(t *testing.T) {
@@ -661,6 +729,37 @@ func TestDamagedFile(t *testing.T) {
 	_, err = s.Put(bg, testRecord("alice1"), 0)
 	silent(t, err)
 	require.ErrorContains(t, err, "SQLITE_CORRUPT")
+}
+
+// TestFlippedBitInTheLog: the recovery of a log after a crash ends, in silence, at
+// the first transaction that its checksums do not fit. This is SQLite's way, and
+// what the documentation says.
+func TestFlippedBitInTheLog(t *testing.T) {
+	const n = 10
+	s := testStore(t, nil)
+	var ends []int64 // of the log, after each write
+	for i := range n {
+		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		require.NoError(t, err)
+		ends = append(ends, s.writer.logSize())
+	}
+	for damaged := range n {
+		path := filepath.Join(t.TempDir(), "records.db") // as a crash would leave it
+		for _, end := range []string{"", "-wal"} {
+			data, err := os.ReadFile(s.path + end)
+			require.NoError(t, err)
+			if end == "-wal" {
+				data[ends[damaged]-1] ^= 1
+			}
+			require.NoError(t, os.WriteFile(path+end, data, 0o600))
+		}
+		crashed, err := Open(bg, path, nil)
+		require.NoError(t, err)
+		page, err := crashed.List(bg, testKey("x").Scope(), "", 100)
+		require.NoError(t, err)
+		require.Len(t, page.Records, damaged)
+		require.NoError(t, crashed.Close())
+	}
 }
 
 // TestForeignRow: what others wrote into the table is not taken for a record.

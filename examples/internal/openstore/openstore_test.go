@@ -27,7 +27,7 @@ var (
 // TestOpen: what one opened stores, the next one finds; and a store that takes
 // batches still does.
 func TestOpen(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "x.db")
+	file := filepath.Join(t.TempDir(), "a b:?#%+&;'é.db") // no part of a URL
 	for _, tc := range []struct {
 		name           string
 		store          func(t *testing.T) (name, place string)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -59,7 +60,7 @@ func startBouncer(tb testing.TB, program, dsn string) (string, error) {
 	}
 	users, ini := filepath.Join(folder, "users"), filepath.Join(folder, "pgbouncer.ini")
 	err = errors.Join(
-		writeFile(users, fmt.Sprintf("%q %q\n", server.User, server.Password)),
+		writeFile(users, quote(server.User)+" "+quote(server.Password)+"\n"),
 		writeFile(ini, fmt.Sprintf(`[databases]
 * = host=%s port=%d
 [pgbouncer]
@@ -85,3 +86,7 @@ server_tls_sslmode = prefer
 	// A ping is an empty statement, which needs nothing prepared.
 	return u.String(), proc.waitReady(u.String())
 }
+
+// quote quotes a word for the file of users, which knows no other escape than the
+// doubled quote.
+func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }

@@ -48,17 +48,27 @@ func TestBouncer(t *testing.T) {
 	require.Equal(t, "1", ask(t, Bouncer(t, DSN(t)), "SELECT '1'"))
 }
 
+// TestServer, in a folder and by a name that another syntax could take for something
+// else.
 func TestServer(t *testing.T) {
+	folder, err := os.MkdirTemp("", `a b'"%41;#?&ü`)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	require.NoError(t, os.Chmod(folder, 0o755)) // servers run as another user
+	t.Setenv("TMPDIR", folder)
 	primary := Start(t, Config{Settings: map[string]string{"work_mem": "'1234kB'"}})
 	require.Equal(t, "1234kB", ask(t, primary.DSN(), "SHOW work_mem"))
-	standby := Start(t, Config{Primary: primary, Name: "one"})
+	require.Equal(t, "1", ask(t, Bouncer(t, primary.DSN()), "SELECT '1'"))
+	primary.Restart(t)
+	require.Equal(t, "1234kB", ask(t, primary.DSN(), "SHOW work_mem"))
+	standby := Start(t, Config{Primary: primary, Name: "o'n e&x"})
 	require.Eventually(t, func() bool { // it answers before it streams
-		return ask(t, primary.DSN(), "SELECT coalesce(max(application_name), '') FROM pg_stat_replication") == "one"
+		return ask(t, primary.DSN(), "SELECT coalesce(max(application_name), '') FROM pg_stat_replication") == "o'n e&x"
 	}, startTimeout, 20*time.Millisecond)
 	dsn := MultiDSN(standby, primary)
 	require.Equal(t, "false", ask(t, dsn, "SELECT pg_is_in_recovery()::text"))
 	primary.Kill(t)
-	_, err := pgx.Connect(context.Background(), primary.DSN())
+	_, err = pgx.Connect(context.Background(), primary.DSN())
 	require.Error(t, err)
 	standby.Promote(t)
 	require.Equal(t, "false", ask(t, dsn, "SELECT pg_is_in_recovery()::text"))
@@ -83,7 +93,7 @@ func TestEndsWithProcess(t *testing.T) {
 	const isChild = "PGTEST_CHILD"
 	if os.Getenv(isChild) != "" {
 		server := Start(t, Config{})
-		_, _ = os.Stdout.WriteString("folder " + server.folder + " " + server.addr + "\n")
+		_, _ = os.Stdout.WriteString("folder " + server.folder + "\n")
 		select {}
 	}
 	if _, err := binaries(); errors.Is(err, errNotInstalled) {
@@ -96,8 +106,8 @@ func TestEndsWithProcess(t *testing.T) {
 	require.NoError(t, child.Start())
 	var folder string
 	for lines := bufio.NewScanner(out); folder == "" && lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "folder" {
-			folder = fields[1]
+		if name, ok := strings.CutPrefix(lines.Text(), "folder "); ok {
+			folder = name
 		}
 	}
 	require.NotEmpty(t, folder)

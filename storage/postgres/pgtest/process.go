@@ -90,6 +90,24 @@ func (p *process) kill() error {
 	return errors.Join(err, syscall.Kill(pid, syscall.SIGKILL))
 }
 
+// end sends the program a signal, waits until it has ended, and forgets that it has,
+// so that another one can take its place in the folder.
+func (p *process) end(signal syscall.Signal, timeout time.Duration) error {
+	pid, err := p.pid()
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, signal); err != nil {
+		return err
+	}
+	for begin := time.Now(); !p.hasEnded(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begin) > timeout {
+			return fmt.Errorf("the program does not end: %s", p.log())
+		}
+	}
+	return os.Remove(filepath.Join(p.folder, "ended"))
+}
+
 func (p *process) pid() (int, error) {
 	text, err := os.ReadFile(filepath.Join(p.folder, "pid"))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ type Server struct {
 	addr, password string
 	folder         string
 	proc           *process
+	before         []*process // of Restart
 }
 
 // startTimeout bounds the start of a server, on a machine that is busy.
@@ -78,7 +80,42 @@ func MultiDSN(servers ...*Server) string {
 }
 
 // Stop ends the server as a crash would, and removes its folder.
-func (s *Server) Stop() { s.proc.stop() }
+func (s *Server) Stop() {
+	s.proc.stop()
+	for _, p := range s.before {
+		p.stop()
+	}
+}
+
+// Restart shuts the server down as an administrator does (fast), which ends all
+// sessions, and starts it again at the same address.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	if err := s.restart(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (s *Server) restart() error {
+	bin, err := binaries()
+	if err != nil {
+		return err
+	}
+	if err := s.proc.end(syscall.SIGINT, startTimeout); err != nil {
+		return err
+	}
+	// The supervisor of the process that has ended waits for the end of the test
+	// to remove the folder.
+	s.before = append(s.before, s.proc)
+	if s.proc, err = startServer(bin, s.folder); err != nil {
+		return err
+	}
+	return s.proc.waitReady(s.DSN())
+}
+
+func startServer(bin, folder string) (*process, error) {
+	return startProcess(folder, "QUIT", filepath.Join(bin, "postgres"), "-D", filepath.Join(folder, "data"))
+}
 
 // Kill ends all processes of the server at once, by SIGKILL. Its folder stays
 // until the test ends.
@@ -137,7 +174,7 @@ func startOnce(bin string, cfg Config) (*Server, error) {
 	if err := s.configure(data, cfg); err != nil {
 		return fail(err)
 	}
-	if s.proc, err = startProcess(folder, "QUIT", filepath.Join(bin, "postgres"), "-D", data); err != nil {
+	if s.proc, err = startServer(bin, folder); err != nil {
 		return fail(err)
 	}
 	if err := s.proc.waitReady(s.DSN()); err != nil {
@@ -187,7 +224,7 @@ func (s *Server) configure(data string, cfg Config) error {
 		if addr == "" {
 			addr = cfg.Primary.addr
 		}
-		settings["primary_conninfo"] = fmt.Sprintf("'%s&application_name=%s'", cfg.Primary.url(addr), cfg.Name)
+		settings["primary_conninfo"] = fmt.Sprintf("'%s&application_name=%s'", cfg.Primary.url(addr), strings.ReplaceAll(url.QueryEscape(cfg.Name), "+", "%20"))
 		// The copy has the primary's settings, and what those wait for is not
 		// there after a promotion.
 		settings["synchronous_standby_names"] = "''"

@@ -1,4 +1,4 @@
-package resource
+package keylock
 
 import (
 	"context"
@@ -8,16 +8,13 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"example.com/resourcekit/storage"
-
 	"github.com/stretchr/testify/assert"
 )
 
 // TestKeyLocks: one holder of each key at a time, whoever gives up, and no
 // memory for keys that nobody holds.
 func TestKeyLocks(t *testing.T) {
-	var locks keyLocks
-	locks.init()
+	locks := New[string]()
 	var holders [3]int // guarded by the locks, for the race detector
 	var taken, left [3]int
 	var mu sync.Mutex
@@ -31,12 +28,12 @@ func TestKeyLocks(t *testing.T) {
 				if random.IntN(2) == 0 {
 					go cancel()
 				}
-				h, err := locks.lock(ctx, storage.Key{ExternalID: fmt.Sprint(k)}, nil)
+				h, err := locks.Lock(ctx, fmt.Sprint(k), nil)
 				if err == nil {
 					holders[k]++
 					assert.Equal(t, 1, holders[k])
 					holders[k]--
-					h.unlock()
+					h.Unlock()
 				} else {
 					assert.ErrorIs(t, err, context.Canceled)
 				}
@@ -63,28 +60,27 @@ func TestKeyLocks(t *testing.T) {
 // clock a lock that got lost is a deadlock, and so a failure.
 func TestKeyLocksTurnAndEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var locks keyLocks
-		locks.init()
-		key := storage.Key{ExternalID: "k"}
+		locks := New[string]()
+		key := "k"
 		ended := 0
 		for range 200 {
-			h, err := locks.lock(context.Background(), key, nil)
+			h, err := locks.Lock(context.Background(), key, nil)
 			assert.NoError(t, err)
 			ctx, cancel := context.WithCancel(context.Background())
 			var wg sync.WaitGroup
 			for _, c := range []context.Context{ctx, context.Background()} {
 				wg.Go(func() {
-					h, err := locks.lock(c, key, nil)
+					h, err := locks.Lock(c, key, nil)
 					if err != nil {
 						ended++
 						return
 					}
-					h.unlock()
+					h.Unlock()
 				})
 				synctest.Wait() // so they queue in this order
 			}
 			cancel()
-			h.unlock() // most often before the waiter has seen its end
+			h.Unlock() // most often before the waiter has seen its end
 			wg.Wait()
 		}
 		t.Log(ended, "of 200 waiters ended")

@@ -1,26 +1,26 @@
-package resource
+// Package keylock has locks by key, for writers that would otherwise compete.
+package keylock
 
 import (
 	"context"
 	"hash/maphash"
 	"slices"
 	"sync"
-
-	"example.com/resourcekit/storage"
 )
 
-// keyLocks has a lock for every key, and memory only for those that are held.
+// Locks has a lock for every key, and memory only for those that are held. Make it
+// with New.
 //
-// It is not what keeps writes right, the store's compare-and-swap is. It keeps
-// them from colliding: writers that queue for a busy key get more done, and
-// none of them waits long, while those that compete read and merge again and
-// again in vain.
-type keyLocks struct {
+// It is not what keeps writes right, the store's compare-and-swap is. Writers that
+// queue for a busy key get more done, and none of them waits long, while those that
+// compete read and merge again and again in vain; and those that wait hold nothing
+// else, such as a connection.
+type Locks[K comparable] struct {
 	seed   maphash.Seed
-	shards [64]lockShard
+	shards [64]shard
 }
 
-type lockShard struct {
+type shard struct {
 	mu sync.Mutex
 	// held has the queue of each locked key, by the key's hash: two keys that
 	// share one would only wait for each other. A waiter's channel is closed
@@ -29,39 +29,41 @@ type lockShard struct {
 	_    [48]byte // keeps the shards on cache lines of their own
 }
 
-func (l *keyLocks) init() {
-	l.seed = maphash.MakeSeed()
+// New returns locks that nobody holds.
+func New[K comparable]() *Locks[K] {
+	l := &Locks[K]{seed: maphash.MakeSeed()}
 	for i := range l.shards {
 		l.shards[i].held = make(map[uint64][]chan struct{})
 	}
+	return l
 }
 
-// A heldLock is a lock that was acquired and waits for its unlock.
-type heldLock struct {
-	shard *lockShard
+// A Held is a lock that was acquired and waits for its Unlock.
+type Held struct {
+	shard *shard
 	hash  uint64
 }
 
-// lock waits for the key's lock, first come, first served, or for the end of
+// Lock waits for the key's lock, first come, first served, or for the end of
 // ctx, whose error it then returns. It calls onWait, if not nil, before it waits.
-func (l *keyLocks) lock(ctx context.Context, key storage.Key, onWait func()) (heldLock, error) {
+func (l *Locks[K]) Lock(ctx context.Context, key K, onWait func()) (Held, error) {
 	return l.lockHash(ctx, maphash.Comparable(l.seed, key), onWait)
 }
 
-// lockAll waits for the locks of several keys, and returns what gives them up
+// LockAll waits for the locks of several keys, and returns what gives them up
 // again. Every caller takes them in the same order, so two never wait for each
 // other.
-func (l *keyLocks) lockAll(ctx context.Context, keys []storage.Key) (unlock func(), err error) {
+func (l *Locks[K]) LockAll(ctx context.Context, keys []K) (unlock func(), err error) {
 	hashes := make([]uint64, len(keys))
 	for i, key := range keys {
 		hashes[i] = maphash.Comparable(l.seed, key)
 	}
 	slices.Sort(hashes)
 	hashes = slices.Compact(hashes) // two keys with one hash share a lock
-	held := make([]heldLock, 0, len(hashes))
+	held := make([]Held, 0, len(hashes))
 	unlock = func() {
 		for _, h := range held {
-			h.unlock()
+			h.Unlock()
 		}
 	}
 	for _, hash := range hashes {
@@ -75,8 +77,8 @@ func (l *keyLocks) lockAll(ctx context.Context, keys []storage.Key) (unlock func
 	return unlock, nil
 }
 
-func (l *keyLocks) lockHash(ctx context.Context, hash uint64, onWait func()) (heldLock, error) {
-	h := heldLock{&l.shards[hash%uint64(len(l.shards))], hash}
+func (l *Locks[K]) lockHash(ctx context.Context, hash uint64, onWait func()) (Held, error) {
+	h := Held{&l.shards[hash%uint64(len(l.shards))], hash}
 	h.shard.mu.Lock()
 	queue, held := h.shard.held[hash]
 	if !held {
@@ -104,13 +106,13 @@ func (l *keyLocks) lockHash(ctx context.Context, hash uint64, onWait func()) (he
 	}
 	h.shard.mu.Unlock()
 	if i < 0 { // the turn came in the same moment: pass it on
-		h.unlock()
+		h.Unlock()
 	}
-	return heldLock{}, ctx.Err()
+	return Held{}, ctx.Err()
 }
 
-// unlock gives the lock to the next in the queue, or up.
-func (h heldLock) unlock() {
+// Unlock gives the lock to the next in the queue, or up.
+func (h Held) Unlock() {
 	h.shard.mu.Lock()
 	defer h.shard.mu.Unlock()
 	queue := h.shard.held[h.hash]

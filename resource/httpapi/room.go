@@ -1,0 +1,172 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A room bounds the bytes that are held at one time. Who finds no room waits in
+// line, and meanwhile the clients that stall are cut.
+type room struct {
+	max int64
+
+	mu   sync.Mutex
+	held int64
+	line []*claim
+	// stalled has the holds that wait for their clients, each with the time since
+	// when.
+	stalled map[*hold]time.Time
+	relief  *time.Timer // not nil while there is a line
+}
+
+// A hold is the bytes that one exchange has in a room.
+type hold struct {
+	room  *room
+	bytes int64  // guarded by room.mu
+	cut   func() // makes the read or the write that waits for the client fail
+}
+
+// A claim is a place in the line.
+type claim struct {
+	hold  *hold
+	bytes int64
+	taken chan struct{} // closed when there is room
+}
+
+// patience is how long a client may keep its exchange waiting while others wait in
+// line.
+const patience = 500 * time.Millisecond
+
+// fits reports whether there is room. A claim must leave room for three more of its
+// size, or a quarter of all, so that small ones do not wait for large ones. In an
+// empty room there is room for any.
+func (r *room) fits(bytes int64) bool {
+	return r.held <= 0 || r.held+min(4*bytes, bytes+r.max/4) <= r.max
+}
+
+// set makes h hold so many bytes.
+func (r *room) set(h *hold, bytes int64) {
+	r.held += bytes - h.bytes
+	h.bytes = bytes
+	if len(r.line) > 0 {
+		r.admit()
+	}
+}
+
+// admit lets those in line in for whom there is room, in their order. One for which
+// there is none is overtaken only by those of less than a quarter of its size.
+func (r *room) admit() {
+	least := int64(math.MaxInt64)
+	r.line = slices.DeleteFunc(r.line, func(c *claim) bool {
+		if c.bytes >= least/4 || !r.fits(c.bytes) {
+			least = min(least, c.bytes)
+			return false
+		}
+		r.held += c.bytes
+		c.hold.bytes = c.bytes
+		close(c.taken)
+		return true
+	})
+}
+
+// relieve cuts clients that stall, the longest first, as long as there is a line.
+func (r *room) relieve() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	longest := func(a, b *hold) int { return r.stalled[a].Compare(r.stalled[b]) }
+	for _, h := range slices.SortedFunc(maps.Keys(r.stalled), longest) {
+		if time.Since(r.stalled[h]) > patience && len(r.line) > 0 {
+			delete(r.stalled, h)
+			h.cut()
+			r.set(h, 0)
+		}
+	}
+	if r.relief = nil; len(r.line) > 0 {
+		r.watch()
+	}
+}
+
+func (r *room) watch() { r.relief = time.AfterFunc(patience/5, r.relieve) }
+
+// try makes h hold so many bytes if there is room for what is new of them now.
+func (h *hold) try(bytes int64) bool {
+	h.room.mu.Lock()
+	defer h.room.mu.Unlock()
+	ok := bytes <= h.bytes || h.room.fits(bytes-h.bytes)
+	if ok {
+		h.room.set(h, bytes)
+	}
+	return ok
+}
+
+// force makes h hold so many bytes, whether there is room or not.
+func (h *hold) force(bytes int64) {
+	h.room.mu.Lock()
+	defer h.room.mu.Unlock()
+	h.room.set(h, bytes)
+}
+
+// wait makes h, which holds nothing, hold so many bytes as soon as there is room.
+// The error is that of ctx, or errBusy when there was none for so long.
+func (h *hold) wait(ctx context.Context, bytes int64, most time.Duration) error {
+	r := h.room
+	r.mu.Lock()
+	if len(r.line) == 0 && r.fits(bytes) {
+		r.set(h, bytes)
+		r.mu.Unlock()
+		return nil
+	}
+	c := &claim{hold: h, bytes: bytes, taken: make(chan struct{})}
+	r.line = append(r.line, c)
+	r.admit()
+	if len(r.line) > 0 && r.relief == nil {
+		r.watch()
+	}
+	r.mu.Unlock()
+
+	timeout := time.NewTimer(most)
+	defer timeout.Stop()
+	var err error
+	select {
+	case <-c.taken:
+		return nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-timeout.C:
+		err = errBusy
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := slices.Index(r.line, c); i >= 0 {
+		r.line = slices.Delete(r.line, i, i+1)
+		return err
+	}
+	return nil // there was room at the same moment
+}
+
+// waits says that h waits for its client until the func that it returns is called.
+func (h *hold) waits() (done func()) {
+	h.room.mu.Lock()
+	defer h.room.mu.Unlock()
+	if h.room.stalled == nil {
+		h.room.stalled = map[*hold]time.Time{}
+	}
+	h.room.stalled[h] = time.Now()
+	return func() {
+		h.room.mu.Lock()
+		defer h.room.mu.Unlock()
+		delete(h.room.stalled, h)
+	}
+}
+
+// errBusy: a request has waited in line for too long.
+var errBusy = &Problem{
+	Status:     http.StatusServiceUnavailable,
+	Message:    "too many large requests at the same time",
+	RetryAfter: retryAfter,
+}
