@@ -45,7 +45,7 @@ func (s *Store) prepare() error {
 	}
 	n, err := links(s.path)
 	if err == nil && n > 1 {
-		sweep(filepath.Dir(s.path)) // a Backup that was killed at its end leaves a second name
+		sweep(filepath.Dir(s.path)) // a Backup that was killed just before its end leaves a second name
 		n, err = links(s.path)
 	}
 	switch {

@@ -25,8 +25,8 @@ func moved(t *testing.T, err error, reason string) {
 	require.NotContains(t, err.Error(), "records.db")
 }
 
-// TestMovedFiles: what nobody would find again is not acknowledged, and what was
-// acknowledged before stays in the file that it was written to.
+// TestMovedFiles: a write that the next Open would not find is refused, and what
+// was acknowledged before is in the file that it was written to.
 func TestMovedFiles(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -57,7 +57,7 @@ func TestKilledBackups(t *testing.T) {
 		_, err := s.Put(bg, rec, 0)
 		require.NoError(t, err)
 	}
-	// Of others, whatever their names are.
+	// Files of other programs stay, even one with such a name.
 	for _, name := range []string{workPrefix + "notes", "notes"} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o600))
 	}
