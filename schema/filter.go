@@ -185,7 +185,7 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 // name such as billing.currency, billing/currency or billing][currency, "" if there
 // is none.
 func (s *Schema) respelled(name string) string {
-	if strings.HasPrefix(name, "/") {
+	if strings.HasPrefix(name, "/") || len(name) > maxShownPath {
 		return ""
 	}
 	pointer, o := "", s.root

@@ -3,7 +3,7 @@ package httpapi
 import (
 	"context"
 	"maps"
-	"math"
+	"math/bits"
 	"net/http"
 	"slices"
 	"sync"
@@ -15,13 +15,14 @@ import (
 type room struct {
 	max int64
 
-	mu   sync.Mutex
-	held int64
-	line []*claim
+	mu      sync.Mutex
+	held    int64
+	lines   [16][]*claim // by size, see class; with claims that were given up
+	waiting int          // claims in the lines that were not
 	// stalled has the holds that wait for their clients, each with the time since
 	// when.
 	stalled map[*hold]time.Time
-	relief  *time.Timer // not nil while there is a line
+	relief  *time.Timer // not nil while anybody is waiting
 }
 
 // A hold is the bytes that one exchange has in a room.
@@ -31,9 +32,9 @@ type hold struct {
 	cut   func() // makes the read or the write that waits for the client fail
 }
 
-// A claim is a place in the line.
+// A claim is a place in a line.
 type claim struct {
-	hold  *hold
+	hold  *hold // nil when it was given up
 	bytes int64
 	taken chan struct{} // closed when there is room
 }
@@ -53,40 +54,51 @@ func (r *room) fits(bytes int64) bool {
 func (r *room) set(h *hold, bytes int64) {
 	r.held += bytes - h.bytes
 	h.bytes = bytes
-	if len(r.line) > 0 {
+	if r.waiting > 0 {
 		r.admit()
 	}
 }
 
-// admit lets those in line in for whom there is room, in their order. One for which
-// there is none is overtaken only by those of less than a quarter of its size.
-func (r *room) admit() {
-	least := int64(math.MaxInt64)
-	r.line = slices.DeleteFunc(r.line, func(c *claim) bool {
-		if c.bytes >= least/4 || !r.fits(c.bytes) {
-			least = min(least, c.bytes)
-			return false
-		}
-		r.held += c.bytes
-		c.hold.bytes = c.bytes
-		close(c.taken)
-		return true
-	})
+// class returns the line for so many bytes: each is for up to four times as many as
+// the one before.
+func (r *room) class(bytes int64) int {
+	return min(bits.Len64(uint64(bytes/smallBytes))/2, len(r.lines)-1)
 }
 
-// relieve cuts clients that stall, the longest first, as long as there is a line.
+// admit lets those in the lines in for whom there is room: of each line in their
+// order. So a claim is only overtaken by much smaller ones.
+func (r *room) admit() {
+	for i := range r.lines {
+		line := &r.lines[len(r.lines)-1-i]
+		for len(*line) > 0 {
+			c := (*line)[0]
+			if c.hold != nil {
+				if !r.fits(c.bytes) {
+					break
+				}
+				r.held += c.bytes
+				c.hold.bytes = c.bytes
+				r.waiting--
+				close(c.taken)
+			}
+			*line = (*line)[1:]
+		}
+	}
+}
+
+// relieve cuts clients that stall, the longest first, as long as anybody waits in line.
 func (r *room) relieve() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	longest := func(a, b *hold) int { return r.stalled[a].Compare(r.stalled[b]) }
 	for _, h := range slices.SortedFunc(maps.Keys(r.stalled), longest) {
-		if time.Since(r.stalled[h]) > patience && len(r.line) > 0 {
+		if time.Since(r.stalled[h]) > patience && r.waiting > 0 {
 			delete(r.stalled, h)
 			h.cut()
 			r.set(h, 0)
 		}
 	}
-	if r.relief = nil; len(r.line) > 0 {
+	if r.relief = nil; r.waiting > 0 {
 		r.watch()
 	}
 }
@@ -116,15 +128,17 @@ func (h *hold) force(bytes int64) {
 func (h *hold) wait(ctx context.Context, bytes int64, most time.Duration) error {
 	r := h.room
 	r.mu.Lock()
-	if len(r.line) == 0 && r.fits(bytes) {
+	if r.waiting == 0 && r.fits(bytes) {
 		r.set(h, bytes)
 		r.mu.Unlock()
 		return nil
 	}
 	c := &claim{hold: h, bytes: bytes, taken: make(chan struct{})}
-	r.line = append(r.line, c)
+	line := &r.lines[r.class(bytes)]
+	*line = append(*line, c)
+	r.waiting++
 	r.admit()
-	if len(r.line) > 0 && r.relief == nil {
+	if r.waiting > 0 && r.relief == nil {
 		r.watch()
 	}
 	r.mu.Unlock()
@@ -142,11 +156,14 @@ func (h *hold) wait(ctx context.Context, bytes int64, most time.Duration) error 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if i := slices.Index(r.line, c); i >= 0 {
-		r.line = slices.Delete(r.line, i, i+1)
+	select {
+	case <-c.taken: // there was room at the same moment
+		return nil
+	default:
+		c.hold = nil
+		r.waiting--
 		return err
 	}
-	return nil // there was room at the same moment
 }
 
 // waits says that h waits for its client until the func that it returns is called.

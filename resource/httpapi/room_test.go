@@ -26,21 +26,22 @@ func (r *room) inLine(t *testing.T, n int) {
 	require.Eventually(t, func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return len(r.line) == n
+		return r.waiting == n
 	}, 10*time.Second, time.Millisecond)
 }
 
 func TestRoom(t *testing.T) {
 	ctx := context.Background()
-	r := &room{max: 1000}
+	const unit = smallBytes
+	r := &room{max: 1000 * unit}
 	enter := func(bytes int64) *hold {
 		h := &hold{room: r}
 		require.NoError(t, h.wait(ctx, bytes, time.Minute))
 		return h
 	}
 	// Each leaves room for three more of its size, or a quarter.
-	enter(5000).force(0) // alone
-	large := []*hold{enter(300), enter(300)}
+	enter(5000 * unit).force(0) // alone
+	large := []*hold{enter(300 * unit), enter(300 * unit)}
 	admitted := make(chan int64, 10)
 	line := 0
 	queue := func(bytes int64) {
@@ -53,26 +54,26 @@ func TestRoom(t *testing.T) {
 		line++
 		r.inLine(t, line)
 	}
-	queue(300)
-	queue(299) // is not let in before the one that is hardly larger
-	enter(40)
-	enter(40).force(0)
-	assert.EqualValues(t, 640, r.held)
-	large[0].force(280)
+	queue(300 * unit)
+	queue(299 * unit) // is not let in before the one that is hardly larger
+	enter(40 * unit)
+	enter(40 * unit).force(0)
+	assert.EqualValues(t, 640*unit, r.held)
+	large[0].force(280 * unit)
 	assert.Empty(t, admitted)
 	large[0].force(0)
-	assert.EqualValues(t, 300, <-admitted)
+	assert.EqualValues(t, 300*unit, <-admitted)
 	large[1].force(0)
-	assert.EqualValues(t, 299, <-admitted)
+	assert.EqualValues(t, 299*unit, <-admitted)
 
 	h := &hold{room: r}
-	assert.False(t, h.try(300))
-	assert.True(t, h.try(50))
-	assert.True(t, h.try(20), "less is always possible")
-	assert.EqualValues(t, 300+299+40+20, r.held)
-	h.force(2000)
-	assert.EqualValues(t, 300+299+40+2000, r.held)
-	assert.Empty(t, r.line)
+	assert.False(t, h.try(300*unit))
+	assert.True(t, h.try(50*unit))
+	assert.True(t, h.try(20*unit), "less is always possible")
+	assert.EqualValues(t, (300+299+40+20)*unit, r.held)
+	h.force(2000 * unit)
+	assert.EqualValues(t, (300+299+40+2000)*unit, r.held)
+	assert.Zero(t, r.waiting)
 }
 
 // TestRoomErrors: who leaves the line holds nothing.
@@ -86,7 +87,7 @@ func TestRoomErrors(t *testing.T) {
 	cancel()
 	assert.ErrorIs(t, h.wait(ctx, 10, time.Minute), context.Canceled)
 	assert.EqualValues(t, 1000, r.held)
-	assert.Empty(t, r.line)
+	assert.Zero(t, r.waiting)
 	full.force(0)
 	require.NoError(t, h.wait(ctx, 10, time.Minute), "there is room")
 }
