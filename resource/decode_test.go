@@ -16,7 +16,7 @@ import (
 
 // A reading has a Go integer wherever an Integer may stand, in an Opt and without.
 type reading struct {
-	N    int                  `json:"n"`
+	N    int64                `json:"n"`
 	O    resource.Opt[uint64] `json:"o,omitzero"`
 	Text json.Number          `json:"text"`
 	Any  any                  `json:"any"`
@@ -36,7 +36,7 @@ func readings(t *testing.T) *resource.Collection {
 // becomes the Go integer, and no other number loses its text.
 func TestDecodeReadsWhatIntegerAccepts(t *testing.T) {
 	c := readings(t)
-	for spelling, want := range map[string]int{
+	for spelling, want := range map[string]int64{
 		"7": 7, "7.0": 7, "7.00e0": 7, "70e-1": 7, "0.7E1": 7, "-7.0": -7, "0.0": 0, "-0.0": 0, "0e99": 0, "0.0e-99999999999999999999": 0,
 		"7e2": 700, "7.5e+3": 7500, "9223372036854775807.0": 1<<63 - 1, "-92233720368547758.080e2": -1 << 63, "1000000000000000000.0e-18": 1,
 	} {
