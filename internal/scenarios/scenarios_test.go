@@ -356,8 +356,11 @@ var scenarios = []scenario{
 		{get("c-2"), "internal"},
 		{patch("c-2", `{}`), "internal"},
 		{create(cust("c-2", "")), "internal"},
-		{remove("c-2"), "internal"},
-		{list(all), "internal"},
+		{list(all), "listed c-1"},
+		{list(where("phone", "1")), "listed c-1"},
+		{remove("c-2"), "deleted {}"},
+		{list(all), "listed c-1"},
+		{create(cust("c-2", "")), "created " + cust("c-2", outs)},
 	}},
 	{name: "times", steps: []step{
 		{create(cust("c-1", "")), "created " + cust("c-1", outs)},
