@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,14 +27,14 @@ var ErrBatchSize = errors.New("too many items in the batch")
 // A PatchItem is one patch of a [Collection.PatchBatch].
 type PatchItem struct {
 	ExternalID string
-	Patch      []byte           // a JSON object; not kept
-	IfRevision storage.Revision // as in PatchOptions
+	Patch      []byte    // a JSON object; not kept
+	If         Condition // beside that of PatchOptions
 }
 
 // A DeleteItem is one delete of a [Collection.DeleteBatch].
 type DeleteItem struct {
 	ExternalID string
-	IfRevision storage.Revision // as in DeleteOptions
+	If         Condition // beside that of DeleteOptions
 }
 
 // An ItemResult is what became of one item of a batch: its result, or its error.
@@ -102,8 +101,7 @@ func (n *Counts) add(result *Result, err error) {
 //
 // However many items there are, it asks a store that takes batches twice, or as
 // often as the store's limits demand: see [storage.UpdateMany]. opts may be nil and
-// holds for every item; its IfRevision must be 0 and its If nil, for no two
-// resources share a revision.
+// holds for every item.
 //
 // Where several items change one resource, the state in between is never stored:
 // the result of such an item has the revision 0, and the last one's that of the
@@ -119,8 +117,7 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
-	b, err := c.newBatch(ctx, OpCreateBatch, tenant, len(documents), opts.DryRun,
-		cmp.Or(opts.validate(), unconditional(opts.IfRevision, opts.If)))
+	b, err := c.newBatch(ctx, OpCreateBatch, tenant, len(documents), opts.DryRun, opts.validate())
 	if err != nil {
 		return nil, err
 	}
@@ -131,20 +128,19 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 }
 
 // PatchBatch is [Collection.Patch] for many items, in the way of
-// [Collection.CreateBatch]. opts may be nil and holds for every item; its
-// IfRevision must be 0 and its If nil, each item has its own IfRevision.
+// [Collection.CreateBatch]. opts may be nil and holds for every item, which
+// can have a Condition of its own beside.
 func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, items []PatchItem, opts *PatchOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &PatchOptions{}
 	}
-	b, err := c.newBatch(ctx, OpPatchBatch, tenant, len(items), opts.DryRun,
-		cmp.Or(opts.validate(), unconditional(opts.IfRevision, opts.If)))
+	b, err := c.newBatch(ctx, OpPatchBatch, tenant, len(items), opts.DryRun, opts.validate())
 	if err != nil {
 		return nil, err
 	}
 	for _, item := range items {
 		own := *opts
-		own.IfRevision = item.IfRevision
+		own.If = opts.If.And(item.If)
 		b.add(c.newPatch(tenant, item.ExternalID, item.Patch, &own))
 	}
 	return b.run(ctx), nil
@@ -152,19 +148,19 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 
 // DeleteBatch is [Collection.Delete] for many items, in the way of
 // [Collection.CreateBatch]: of several items with the same external id the first
-// deletes the resource, and the others do not find it. opts may be nil; its
-// IfRevision must be 0 and its If nil, each item has its own IfRevision.
+// deletes the resource, and the others do not find it. opts may be nil and
+// holds for every item, which can have a Condition of its own beside.
 func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, items []DeleteItem, opts *DeleteOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	b, err := c.newBatch(ctx, OpDeleteBatch, tenant, len(items), opts.DryRun, unconditional(opts.IfRevision, opts.If))
+	b, err := c.newBatch(ctx, OpDeleteBatch, tenant, len(items), opts.DryRun, nil)
 	if err != nil {
 		return nil, err
 	}
 	for _, item := range items {
 		own := *opts
-		own.IfRevision = item.IfRevision
+		own.If = opts.If.And(item.If)
 		b.add(c.newDelete(tenant, item.ExternalID, &own))
 	}
 	return b.run(ctx), nil
@@ -238,14 +234,6 @@ func (c *Collection) checkBatch(op Op, tenant storage.Tenant, size int, invalid 
 	}
 	if err != nil {
 		return opError(op, key, err)
-	}
-	return nil
-}
-
-// unconditional returns why a batch cannot have these preconditions.
-func unconditional(rev storage.Revision, holds func(storage.Revision) bool) error {
-	if rev != 0 || holds != nil {
-		return fmt.Errorf("%w: IfRevision or If for a whole batch", storage.ErrInvalid)
 	}
 	return nil
 }

@@ -40,8 +40,8 @@ func TestBatchFaultsOfOneResource(t *testing.T) {
 			}},
 			{"precondition", func() (*resource.BatchResult, error) {
 				return c.PatchBatch(ctx, tenant, []resource.PatchItem{
-					{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), IfRevision: rev},
-					{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), IfRevision: rev},
+					{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
+					{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
 				}, nil)
 			}},
 			{"delete", func() (*resource.BatchResult, error) {
@@ -62,8 +62,8 @@ func TestBatchPending(t *testing.T) {
 	c, _ := customers(t)
 	rev := create(t, c, cust(``)).Revision()
 	res, err := c.PatchBatch(ctx, tenant, []resource.PatchItem{
-		{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), IfRevision: rev},
-		{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), IfRevision: math.MaxUint64},
+		{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
+		{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), If: resource.AtRevision(math.MaxUint64)},
 	}, nil)
 	require.NoError(t, err)
 	assert.NoError(t, res.Items[0].Err)

@@ -259,9 +259,9 @@ func TestBatchPreconditions(t *testing.T) {
 	c, store := customers(t)
 	rev := create(t, c, cust(``)).Revision()
 	items := []resource.PatchItem{
-		{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), IfRevision: rev},
-		{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), IfRevision: rev},
-		{ExternalID: "c-2", Patch: []byte(`{"email":"2"}`), IfRevision: rev},
+		{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
+		{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
+		{ExternalID: "c-2", Patch: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
 	}
 	res, err := c.PatchBatch(ctx, tenant, items, nil)
 	require.NoError(t, err)
@@ -271,26 +271,20 @@ func TestBatchPreconditions(t *testing.T) {
 	assert.Equal(t, stored(t, store, customerKey("c-1")).Revision, failed.Current)
 	assert.ErrorIs(t, res.Items[2].Err, resource.ErrNotFound)
 
-	yes := func(storage.Revision) bool { return true }
+	// A condition of the whole batch holds for each item, beside its own.
+	res, err = c.PatchBatch(ctx, tenant, []resource.PatchItem{{ExternalID: "c-1", Patch: []byte(`{"email":"3"}`)}}, &resource.PatchOptions{If: resource.AtRevision(rev)})
+	require.NoError(t, err)
+	assert.ErrorIs(t, res.Items[0].Err, resource.ErrPrecondition)
+	current := stored(t, store, customerKey("c-1")).Revision
+	res, err = c.DeleteBatch(ctx, tenant, []resource.DeleteItem{{ExternalID: "c-1", If: resource.AtRevision(rev)}}, &resource.DeleteOptions{If: resource.AtRevision(current)})
+	require.NoError(t, err)
+	assert.ErrorIs(t, res.Items[0].Err, resource.ErrPrecondition)
+	res, err = c.CreateBatch(ctx, tenant, [][]byte{[]byte(cust(``)), []byte(strings.Replace(cust(``), "c-1", "c-9", 1))}, &resource.CreateOptions{If: resource.Absent()})
+	require.NoError(t, err)
+	assert.ErrorIs(t, res.Items[0].Err, resource.ErrPrecondition)
+	assert.NoError(t, res.Items[1].Err)
+
 	for _, call := range []func() (*resource.BatchResult, error){
-		func() (*resource.BatchResult, error) {
-			return c.CreateBatch(ctx, tenant, nil, &resource.CreateOptions{IfRevision: 1})
-		},
-		func() (*resource.BatchResult, error) {
-			return c.PatchBatch(ctx, tenant, nil, &resource.PatchOptions{IfRevision: 1})
-		},
-		func() (*resource.BatchResult, error) {
-			return c.DeleteBatch(ctx, tenant, nil, &resource.DeleteOptions{IfRevision: 1})
-		},
-		func() (*resource.BatchResult, error) {
-			return c.CreateBatch(ctx, tenant, nil, &resource.CreateOptions{If: yes})
-		},
-		func() (*resource.BatchResult, error) {
-			return c.PatchBatch(ctx, tenant, nil, &resource.PatchOptions{If: yes})
-		},
-		func() (*resource.BatchResult, error) {
-			return c.DeleteBatch(ctx, tenant, nil, &resource.DeleteOptions{If: yes})
-		},
 		func() (*resource.BatchResult, error) { return c.CreateBatch(ctx, storage.Tenant{}, nil, nil) },
 		func() (*resource.BatchResult, error) { return c.PatchBatch(ctx, storage.Tenant{}, nil, nil) },
 		func() (*resource.BatchResult, error) { return c.DeleteBatch(ctx, storage.Tenant{}, nil, nil) },
@@ -479,7 +473,7 @@ func TestBatchTenants(t *testing.T) {
 		assert.True(t, errors.Is(patched.Items[i].Err, resource.ErrNotFound))
 		assert.True(t, errors.Is(deleted.Items[i].Err, resource.ErrNotFound))
 	}
-	created, err := c.CreateBatch(ctx, tenant, numberedDocs(5, ""), &resource.CreateOptions{IfAbsent: true})
+	created, err := c.CreateBatch(ctx, tenant, numberedDocs(5, ""), &resource.CreateOptions{If: resource.Absent()})
 	require.NoError(t, err)
 	assert.Equal(t, 5, created.Created)
 	for _, item := range created.Items {

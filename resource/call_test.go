@@ -62,7 +62,7 @@ func TestOnCall(t *testing.T) {
 		}, "create {0 0 0 0 1} 0 0 invalid dry"},
 		{"patch of none", 0, func() { _, _ = c.Patch(withValue, tenant, "c-2", []byte(`{}`), nil) }, "patch {0 0 0 0 1} 0 1 not_found"},
 		{"precondition", 0, func() {
-			_, _ = c.Patch(withValue, tenant, "c-1", []byte(`{}`), &resource.PatchOptions{IfRevision: 1 << 50})
+			_, _ = c.Patch(withValue, tenant, "c-1", []byte(`{}`), &resource.PatchOptions{If: resource.AtRevision(1 << 50)})
 		}, "patch {0 0 0 0 1} 0 1 precondition"},
 		{"conflicts for ever", 1000, func() { _, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"z"}`), nil) }, "patch {0 0 0 0 1} 0 256 conflict"},
 		{"found", 0, func() { _, _ = c.Get(withValue, tenant, "c-1") }, "get {0 0 0 0 0} 1 0 "},

@@ -31,17 +31,10 @@ type CreateOptions struct {
 	// RequireComplete wants every required field in the data itself, also
 	// when it is merged into a resource that has them.
 	RequireComplete bool
-	// IfRevision, if not 0, is the revision that the resource must have:
-	// otherwise, and when there is none, the error is an ErrPrecondition.
-	IfRevision storage.Revision
-	// IfAbsent demands that there is no such resource: otherwise the error
-	// is an ErrPrecondition, and that under Reject as well.
-	IfAbsent bool
-	// If, if not nil, says whether the write may be made over a revision, which
-	// is 0 when there is no resource: otherwise the error is an ErrPrecondition.
-	// It is asked at most once for each attempt, and must be quick and not call
-	// the collection. Not for batches.
-	If func(current storage.Revision) bool
+	// If is what the resource must be like: otherwise the error is an
+	// ErrPrecondition, and that under Reject as well. In a batch it holds for each
+	// item.
+	If Condition
 	// DryRun gives the result of the write, or its error, and stores nothing.
 	DryRun bool
 }
@@ -79,7 +72,7 @@ func validPolicies(o *schema.ReadOptions) error {
 //     them out, unless RequireComplete wants them in data.
 //   - [ErrExists]: data is valid, there is such a resource, and the policy is
 //     [Reject].
-//   - [ErrPrecondition]: IfRevision, IfAbsent or If do not hold, whether data
+//   - [ErrPrecondition]: If does not hold, whether data
 //     is valid or not, but for [Reject], which judges data first.
 //   - [*schema.CorruptError]: the stored document is not a JSON object. It has the
 //     ID of the record, which can be deleted by [Collection.Delete].
@@ -121,6 +114,6 @@ func (c *Collection) newCreate(tenant storage.Tenant, data []byte, opts *CreateO
 	}
 	return writeOp{
 		name: name, key: key, request: request, mayCreate: true, mayChange: opts.OnConflict == Upsert,
-		ifRevision: opts.IfRevision, ifAbsent: opts.IfAbsent, ifTrue: opts.If, dryRun: opts.DryRun,
+		condition: opts.If, dryRun: opts.DryRun,
 	}, nil
 }

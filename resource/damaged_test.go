@@ -143,16 +143,16 @@ func TestDeleteDamaged(t *testing.T) {
 	batch := []resource.DeleteItem{{ExternalID: "none"}}
 	for i, rec := range damaged {
 		id := rec.Key.ExternalID
-		_, err := c.Delete(ctx, tenant, id, &resource.DeleteOptions{IfRevision: rec.Revision + 1})
+		_, err := c.Delete(ctx, tenant, id, &resource.DeleteOptions{If: resource.AtRevision(rec.Revision + 1)})
 		assert.ErrorIs(t, err, resource.ErrPrecondition)
 		res, err := c.Delete(ctx, tenant, id, &resource.DeleteOptions{DryRun: true})
 		require.NoError(t, err)
 		assert.Equal(t, resource.Deleted, res.Outcome)
 		if i%2 == 1 {
-			batch = append(batch, resource.DeleteItem{ExternalID: id, IfRevision: rec.Revision})
+			batch = append(batch, resource.DeleteItem{ExternalID: id, If: resource.AtRevision(rec.Revision)})
 			continue
 		}
-		res, err = c.Delete(ctx, tenant, id, &resource.DeleteOptions{If: func(r storage.Revision) bool { return r == rec.Revision }})
+		res, err = c.Delete(ctx, tenant, id, &resource.DeleteOptions{If: resource.AtRevision(rec.Revision).And(resource.Present())})
 		require.NoError(t, err)
 		checkDeletedDamaged(t, rec, res)
 		checkDeletedEvent(t, rec, <-events)

@@ -9,13 +9,9 @@ import (
 // DeleteOptions are the optional parts of one [Collection.Delete]. A nil
 // *DeleteOptions is the zero value.
 type DeleteOptions struct {
-	// IfRevision, if not 0, is the revision that the resource must have:
-	// otherwise the error is an ErrPrecondition.
-	IfRevision storage.Revision
-	// If, if not nil, says whether the write may be made over a revision: otherwise
-	// the error is an ErrPrecondition. It is asked at most once for each attempt, and
-	// must be quick and not call the collection. Not for batches.
-	If func(current storage.Revision) bool
+	// If is what the resource must be like: otherwise the error is an
+	// ErrPrecondition. In a batch it holds for each item.
+	If Condition
 	// DryRun gives the result of the call, or its error, and deletes nothing.
 	DryRun bool
 }
@@ -30,7 +26,7 @@ type DeleteOptions struct {
 //   - [storage.ErrInvalid]: the tenant is not valid.
 //   - [ErrNotFound]: there is no such resource, also when the id is one that no
 //     resource can have. So of several deletes at the same time one succeeds.
-//   - [ErrPrecondition]: IfRevision or If do not hold.
+//   - [ErrPrecondition]: If does not hold.
 //   - what the store reports, and the error of ctx when it ends, as for
 //     [Collection.Create].
 func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, externalID string, opts *DeleteOptions) (*Result, error) {
@@ -53,6 +49,6 @@ func (c *Collection) newDelete(tenant storage.Tenant, externalID string, opts *D
 		return writeOp{}, opError(name, key, ErrNotFound)
 	}
 	return writeOp{
-		name: name, key: key, delete: true, mayChange: true, ifRevision: opts.IfRevision, ifTrue: opts.If, dryRun: opts.DryRun,
+		name: name, key: key, delete: true, mayChange: true, condition: opts.If, dryRun: opts.DryRun,
 	}, nil
 }

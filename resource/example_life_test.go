@@ -37,7 +37,7 @@ func ExampleCollection_Patch_ifRevision() {
 		panic(err)
 	}
 	for _, patch := range []string{`{"phone":"1"}`, `{"phone":"2"}`} {
-		res, err := customers.Patch(ctx, tenant, "c-1", []byte(patch), &resource.PatchOptions{IfRevision: seen.Revision()})
+		res, err := customers.Patch(ctx, tenant, "c-1", []byte(patch), &resource.PatchOptions{If: resource.AtRevision(seen.Revision())})
 		switch {
 		case errors.Is(err, resource.ErrPrecondition):
 			fmt.Println("somebody was faster: read again")

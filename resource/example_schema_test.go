@@ -56,7 +56,7 @@ func Example_renameAField() {
 			if err != nil {
 				panic(err)
 			}
-			res, err := devices.Patch(ctx, tenant, device.ExternalID(), patch, &resource.PatchOptions{IfRevision: device.Revision()})
+			res, err := devices.Patch(ctx, tenant, device.ExternalID(), patch, &resource.PatchOptions{If: resource.AtRevision(device.Revision())})
 			if errors.Is(err, resource.ErrPrecondition) { // a client was faster: look again
 				again = true
 				continue
@@ -103,7 +103,7 @@ func ExampleCollection_Create_ruleOfYourOwn() {
 			}
 			// Written if it is still about the same state, 0 for none.
 			res, err := customers.Create(ctx, tenant, []byte(data), &resource.CreateOptions{
-				If: func(current storage.Revision) bool { return current == would.Revision() },
+				If: resource.AtRevision(would.Revision()),
 			})
 			if !errors.Is(err, resource.ErrPrecondition) {
 				return res, err

@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +28,7 @@ const (
 // ImportOptions are the policies of one [Collection.Import]. A nil *ImportOptions
 // is the zero value.
 type ImportOptions struct {
-	// Create holds the policies for each document; its IfRevision must be 0 and
-	// its If nil.
+	// Create holds the policies for each document.
 	Create CreateOptions
 	// BatchSize is how many documents are written at once; as many as a batch
 	// may have when 0 or less, or when it is more.
@@ -110,7 +108,7 @@ func (c *Collection) Import(ctx context.Context, tenant storage.Tenant, document
 	if im.maxErrors == 0 {
 		im.maxErrors = DefaultMaxErrors
 	}
-	if err := c.checkBatch("import", tenant, 0, cmp.Or(opts.Create.validate(), unconditional(opts.Create.IfRevision, opts.Create.If))); err != nil {
+	if err := c.checkBatch("import", tenant, 0, opts.Create.validate()); err != nil {
 		return &im.result, err
 	}
 	err := im.run(ctx, documents)

@@ -86,10 +86,6 @@ func TestImport(t *testing.T) {
 	assert.Equal(t, &resource.ImportResult{}, empty)
 	_, err = c.Import(ctx, storage.Tenant{}, documents(docs...), nil)
 	assert.ErrorIs(t, err, storage.ErrInvalid)
-	_, err = c.Import(ctx, tenant, documents(docs...), &resource.ImportOptions{Create: resource.CreateOptions{IfRevision: 1}})
-	assert.ErrorIs(t, err, storage.ErrInvalid)
-	_, err = c.Import(ctx, tenant, documents(docs...), &resource.ImportOptions{Create: resource.CreateOptions{If: func(storage.Revision) bool { return true }}})
-	assert.ErrorIs(t, err, storage.ErrInvalid)
 }
 
 // TestImportErrors: what ends an import, and what does not.

@@ -13,13 +13,9 @@ import (
 type PatchOptions struct {
 	UnknownFields schema.UnknownFields // schema.RejectUnknown unless set
 	Nulls         schema.Nulls         // schema.DeleteNulls unless set
-	// IfRevision, if not 0, is the revision that the resource must have:
-	// otherwise the error is an ErrPrecondition.
-	IfRevision storage.Revision
-	// If, if not nil, says whether the write may be made over a revision: otherwise
-	// the error is an ErrPrecondition. It is asked at most once for each attempt, and
-	// must be quick and not call the collection. Not for batches.
-	If func(current storage.Revision) bool
+	// If is what the resource must be like: otherwise the error is an
+	// ErrPrecondition. In a batch it holds for each item.
+	If Condition
 	// DryRun gives the result of the write, or its error, and stores nothing.
 	DryRun bool
 }
@@ -65,6 +61,6 @@ func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []
 		return writeOp{}, opError(name, key, ErrNotFound)
 	}
 	return writeOp{
-		name: name, key: key, request: request, mayChange: true, ifRevision: opts.IfRevision, ifTrue: opts.If, dryRun: opts.DryRun,
+		name: name, key: key, request: request, mayChange: true, condition: opts.If, dryRun: opts.DryRun,
 	}, nil
 }

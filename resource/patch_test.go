@@ -76,31 +76,31 @@ func TestPreconditions(t *testing.T) {
 		}
 	}
 	patch := func(c *resource.Collection, rev storage.Revision) error {
-		_, err := c.Patch(ctx, tenant, "c-1", []byte(`{"email":"new"}`), &resource.PatchOptions{IfRevision: rev})
+		_, err := c.Patch(ctx, tenant, "c-1", []byte(`{"email":"new"}`), &resource.PatchOptions{If: resource.AtRevision(rev)})
 		return err
 	}
 	remove := func(c *resource.Collection, rev storage.Revision) error {
-		_, err := c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{IfRevision: rev})
+		_, err := c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{If: resource.AtRevision(rev)})
 		return err
 	}
-	ifRevision := func(rev storage.Revision) resource.CreateOptions { return resource.CreateOptions{IfRevision: rev} }
-	ifAbsent := func(storage.Revision) resource.CreateOptions { return resource.CreateOptions{IfAbsent: true} }
+	ifRevision := func(rev storage.Revision) resource.CreateOptions {
+		return resource.CreateOptions{If: resource.AtRevision(rev)}
+	}
+	ifAbsent := func(storage.Revision) resource.CreateOptions { return resource.CreateOptions{If: resource.Absent()} }
 	both := func(rev storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{IfRevision: rev, IfAbsent: true}
+		return resource.CreateOptions{If: resource.AtRevision(rev).And(resource.Absent())}
 	}
 	rejectIf := func(rev storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{IfRevision: rev, OnConflict: resource.Reject}
+		return resource.CreateOptions{If: resource.AtRevision(rev), OnConflict: resource.Reject}
 	}
 	rejectAbsent := func(storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{IfAbsent: true, OnConflict: resource.Reject}
+		return resource.CreateOptions{If: resource.Absent(), OnConflict: resource.Reject}
 	}
-	is := func(rev storage.Revision) func(storage.Revision) bool {
-		return func(current storage.Revision) bool { return current == rev }
-	}
+	is := func(rev storage.Revision) resource.Condition { return resource.AtRevision(rev, rev) }
 	ifSame := func(rev storage.Revision) resource.CreateOptions { return resource.CreateOptions{If: is(rev)} }
 	ifNone := func(storage.Revision) resource.CreateOptions { return resource.CreateOptions{If: is(0)} }
 	ifAny := func(storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{If: func(current storage.Revision) bool { return current != 0 }}
+		return resource.CreateOptions{If: resource.Present()}
 	}
 	rejectSame := func(rev storage.Revision) resource.CreateOptions {
 		return resource.CreateOptions{If: is(rev), OnConflict: resource.Reject}
@@ -185,11 +185,11 @@ func TestIfRevisionIsSafe(t *testing.T) {
 				c := all[i%len(all)]
 				switch i % 3 {
 				case 0:
-					_, errs[i] = c.Patch(ctx, tenant, "c-1", fmt.Appendf(nil, `{"email":"%d"}`, i), &resource.PatchOptions{IfRevision: rev})
+					_, errs[i] = c.Patch(ctx, tenant, "c-1", fmt.Appendf(nil, `{"email":"%d"}`, i), &resource.PatchOptions{If: resource.AtRevision(rev)})
 				case 1:
-					_, errs[i] = c.Create(ctx, tenant, []byte(cust(fmt.Sprintf(`,"email":"%d"`, i))), &resource.CreateOptions{IfRevision: rev})
+					_, errs[i] = c.Create(ctx, tenant, []byte(cust(fmt.Sprintf(`,"email":"%d"`, i))), &resource.CreateOptions{If: resource.AtRevision(rev)})
 				case 2:
-					_, errs[i] = c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{IfRevision: rev})
+					_, errs[i] = c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{If: resource.AtRevision(rev)})
 				}
 			})
 			through := 0

@@ -46,7 +46,7 @@ func TestPrinted(t *testing.T) {
 	batch, err := c.CreateBatch(ctx, tenant, [][]byte{[]byte(other), []byte(`{"customerId":"` + marker + `","email":7}`)}, nil)
 	require.NoError(t, err)
 	_, exists := c.Create(ctx, tenant, []byte(other), &resource.CreateOptions{OnConflict: resource.Reject})
-	_, failed := c.Create(ctx, tenant, []byte(other), &resource.CreateOptions{IfAbsent: true})
+	_, failed := c.Create(ctx, tenant, []byte(other), &resource.CreateOptions{If: resource.Absent()})
 	_, gone := c.Get(ctx, tenant, "not "+marker)
 	imported, err := c.Import(ctx, tenant, documents(other, `{"customerId":"`+marker+`","email":7}`), &resource.ImportOptions{Create: resource.CreateOptions{OnConflict: resource.Reject}})
 	require.NoError(t, err)

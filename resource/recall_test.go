@@ -128,7 +128,7 @@ func TestRecallAndFaults(t *testing.T) {
 					failing = true
 					res, err := c.PatchBatch(ctx, tenant, []resource.PatchItem{
 						{ExternalID: "c-1", Patch: []byte(`{"email":"old"}`)},
-						{ExternalID: "c-1", Patch: []byte(`{"email":"new"}`), IfRevision: current.Revision()},
+						{ExternalID: "c-1", Patch: []byte(`{"email":"new"}`), If: resource.AtRevision(current.Revision())},
 						{ExternalID: "c-1", Patch: []byte(`{"phone":"1"}`)},
 					}, nil)
 					require.NoError(t, err)
@@ -158,10 +158,10 @@ func TestRecallDecidesNothing(t *testing.T) {
 		want string
 	}{
 		{"the revision that was", func() (*resource.Result, error) {
-			return c.Patch(ctx, tenant, "c-1", []byte(`{"email":"x"}`), &resource.PatchOptions{IfRevision: known.Revision()})
+			return c.Patch(ctx, tenant, "c-1", []byte(`{"email":"x"}`), &resource.PatchOptions{If: resource.AtRevision(known.Revision())})
 		}, "precondition"},
 		{"the revision that was, to delete", func() (*resource.Result, error) {
-			return c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{IfRevision: known.Revision()})
+			return c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{If: resource.AtRevision(known.Revision())})
 		}, "precondition"},
 		{"what was there before", func() (*resource.Result, error) {
 			return c.Create(ctx, tenant, []byte(cust(`,"email":"old"`)), nil)

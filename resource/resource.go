@@ -31,8 +31,7 @@ func (r *Resource) SchemaID() uuid.UUID { return r.record.Key.Schema }
 func (r *Resource) ExternalID() string { return r.record.Key.ExternalID }
 
 // Revision returns the stored state that this is. It is 0 for a resource that is
-// not stored as it is here, by a dry run or between the items of a batch; as an
-// IfRevision that would demand nothing.
+// not stored as it is here, by a dry run or between the items of a batch.
 func (r *Resource) Revision() storage.Revision { return r.record.Revision }
 
 // CreatedAt returns when the resource was created, in UTC, to the millisecond.

@@ -63,17 +63,17 @@ func TestTenants(t *testing.T) {
 					return fmt.Sprintf("%v %v", r, allText(err))
 				}},
 				{"patch if revision", func(w world) string {
-					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{IfRevision: 1})
+					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{If: resource.AtRevision(1)})
 					return fmt.Sprintf("%v %v", r, allText(err))
 				}},
 				{"create if revision", func(w world) string {
-					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{IfRevision: 1})
+					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{If: resource.AtRevision(1)})
 					var e *resource.PreconditionError
 					require.ErrorAs(t, err, &e)
 					return fmt.Sprintf("%v %v %+v", r, allText(err), *e)
 				}},
 				{"create if absent", func(w world) string {
-					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{IfAbsent: true})
+					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{If: resource.Absent()})
 					require.NoError(t, err)
 					return fmt.Sprintf("%v %s %q", r.Outcome, r.AppendJSON(nil, nil), r.Changed())
 				}},

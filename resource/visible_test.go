@@ -22,7 +22,7 @@ func TestInvisibleIDs(t *testing.T) {
 
 	c, store := customers(t)
 	for name, opts := range map[string]*resource.CreateOptions{
-		"upsert": nil, "reject": &reject, "dry run": {DryRun: true}, "if absent": {IfAbsent: true}, "complete": {RequireComplete: true},
+		"upsert": nil, "reject": &reject, "dry run": {DryRun: true}, "if absent": {If: resource.Absent()}, "complete": {RequireComplete: true},
 	} {
 		_, err := c.Create(ctx, tenant, document, opts)
 		assert.Equal(t, refused, violations(err), name)

@@ -13,16 +13,14 @@ import (
 
 // A writeOp is one create, patch or delete: what its attempts have in common.
 type writeOp struct {
-	name       Op // for errors
-	key        storage.Key
-	request    schema.Request // of a create or patch
-	delete     bool
-	mayCreate  bool
-	mayChange  bool             // else ErrExists
-	ifRevision storage.Revision // 0 for any
-	ifAbsent   bool
-	ifTrue     func(storage.Revision) bool // nil for any
-	dryRun     bool
+	name      Op // for errors
+	key       storage.Key
+	request   schema.Request // of a create or patch
+	delete    bool
+	mayCreate bool
+	mayChange bool // else ErrExists
+	condition Condition
+	dryRun    bool
 
 	attempts int // made so far
 
@@ -158,8 +156,7 @@ func (op *writeOp) check(old *storage.Record, field string) error {
 	switch present := old.Revision != 0; {
 	case !present && !op.mayCreate:
 		return ErrNotFound
-	case op.ifRevision != 0 && (old.Revision != op.ifRevision || old.Revision == pending), op.ifAbsent && present,
-		op.ifTrue != nil && !op.ifTrue(old.Revision):
+	case !op.condition.Holds(old.Revision):
 		return &PreconditionError{Key: op.key, Current: old.Revision}
 	case present && !op.mayChange:
 		return &ExistsError{Key: op.key, Field: field}

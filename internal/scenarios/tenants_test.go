@@ -338,13 +338,13 @@ var libraryRows = []row{
 		s.create(ourCust("c-1"), createOptions{OnConflict: resource.Reject})
 	}},
 	{"create if there is none", func(s *side, _ loot) {
-		s.create(ourCust("c-1"), createOptions{IfAbsent: true})
-		s.create(ourCust("c-1"), createOptions{IfAbsent: true})
+		s.create(ourCust("c-1"), createOptions{If: resource.Absent()})
+		s.create(ourCust("c-1"), createOptions{If: resource.Absent()})
 	}},
 	{"create with their revision", func(s *side, got loot) {
-		s.create(ourCust("c-1"), createOptions{IfRevision: got.revision})
+		s.create(ourCust("c-1"), createOptions{If: resource.AtRevision(got.revision)})
 		s.have("c-1")
-		s.create([]byte(cust("c-1", `,"phone":"1"`)), createOptions{IfRevision: got.revision})
+		s.create([]byte(cust("c-1", `,"phone":"1"`)), createOptions{If: resource.AtRevision(got.revision)})
 	}},
 	{"upsert of ours", func(s *side, _ loot) {
 		s.have("c-1")
@@ -358,11 +358,11 @@ var libraryRows = []row{
 	{"dry create", func(s *side, _ loot) {
 		s.create(ourCust("c-1"), createOptions{DryRun: true})
 		s.create(ourCust("c-1"), createOptions{DryRun: true, OnConflict: resource.Reject})
-		s.create(ourCust("c-1"), createOptions{DryRun: true, IfAbsent: true})
+		s.create(ourCust("c-1"), createOptions{DryRun: true, If: resource.Absent()})
 		s.create([]byte(`{"customerId":"c-1"}`), createOptions{DryRun: true})
 	}},
 	{"dry create with their revision", func(s *side, got loot) {
-		s.create(ourCust("c-1"), createOptions{DryRun: true, IfRevision: got.revision})
+		s.create(ourCust("c-1"), createOptions{DryRun: true, If: resource.AtRevision(got.revision)})
 	}},
 	{"patch", func(s *side, _ loot) { s.patch("c-1", ourPhone, patchOptions{}) }},
 	{"patch with mistakes", func(s *side, _ loot) {
@@ -374,22 +374,22 @@ var libraryRows = []row{
 		s.patch("c-1", `{"customerDetailUrl":null}`, patchOptions{})
 	}},
 	{"patch with their revision", func(s *side, got loot) {
-		s.patch("c-1", ourPhone, patchOptions{IfRevision: got.revision})
+		s.patch("c-1", ourPhone, patchOptions{If: resource.AtRevision(got.revision)})
 		s.have("c-1")
-		s.patch("c-1", ourPhone, patchOptions{IfRevision: got.revision})
+		s.patch("c-1", ourPhone, patchOptions{If: resource.AtRevision(got.revision)})
 	}},
 	{"patch of ours", func(s *side, _ loot) { s.have("c-1"); s.patch("c-1", ourPhone, patchOptions{}); s.get("c-1") }},
 	{"dry patch", func(s *side, got loot) {
 		s.patch("c-1", ourPhone, patchOptions{DryRun: true})
-		s.patch("c-1", ourPhone, patchOptions{DryRun: true, IfRevision: got.revision})
+		s.patch("c-1", ourPhone, patchOptions{DryRun: true, If: resource.AtRevision(got.revision)})
 		s.have("c-1")
 		s.patch("c-1", ourPhone, patchOptions{DryRun: true})
 	}},
 	{"delete", func(s *side, _ loot) { s.remove("c-1", deleteOptions{}) }},
 	{"delete with their revision", func(s *side, got loot) {
-		s.remove("c-1", deleteOptions{IfRevision: got.revision})
+		s.remove("c-1", deleteOptions{If: resource.AtRevision(got.revision)})
 		s.have("c-1")
-		s.remove("c-1", deleteOptions{IfRevision: got.revision})
+		s.remove("c-1", deleteOptions{If: resource.AtRevision(got.revision)})
 	}},
 	{"delete of ours", func(s *side, _ loot) {
 		s.have("c-1")
@@ -399,7 +399,7 @@ var libraryRows = []row{
 	}},
 	{"dry delete", func(s *side, got loot) {
 		s.remove("c-1", deleteOptions{DryRun: true})
-		s.remove("c-1", deleteOptions{DryRun: true, IfRevision: got.revision})
+		s.remove("c-1", deleteOptions{DryRun: true, If: resource.AtRevision(got.revision)})
 	}},
 	{"list nothing", func(s *side, _ loot) { s.list(resource.ListOptions{}); s.list(resource.ListOptions{Limit: 1}) }},
 	{"list ours", func(s *side, _ loot) { s.have("c-3", "c-0"); s.list(resource.ListOptions{}) }},
@@ -442,14 +442,14 @@ var libraryRows = []row{
 	}},
 	{"batch of creates", func(s *side, _ loot) {
 		documents := [][]byte{ourCust("c-1"), ourCust("c-3"), []byte(`{"customerId":"c-2"}`), ourCust("c-1"), []byte(cust("c-1", `,"phone":"1"`))}
-		for _, o := range []createOptions{{DryRun: true}, {}, {OnConflict: resource.Reject}, {IfAbsent: true}, {DryRun: true}} {
+		for _, o := range []createOptions{{DryRun: true}, {}, {OnConflict: resource.Reject}, {If: resource.Absent()}, {DryRun: true}} {
 			s.batch(s.c.CreateBatch(ctx, s.ours, documents, &o))
 		}
 	}},
 	{"batch of patches", func(s *side, got loot) {
 		items := []resource.PatchItem{
-			{ExternalID: "c-1", Patch: []byte(ourPhone)}, {ExternalID: "c-2", Patch: []byte(ourPhone), IfRevision: 1},
-			{ExternalID: "c-1", Patch: []byte(ourPhone), IfRevision: got.revision}, {ExternalID: "c-3", Patch: []byte(ourPhone)},
+			{ExternalID: "c-1", Patch: []byte(ourPhone)}, {ExternalID: "c-2", Patch: []byte(ourPhone), If: resource.AtRevision(1)},
+			{ExternalID: "c-1", Patch: []byte(ourPhone), If: resource.AtRevision(got.revision)}, {ExternalID: "c-3", Patch: []byte(ourPhone)},
 		}
 		s.batch(s.c.PatchBatch(ctx, s.ours, items, nil))
 		s.have("c-1")
@@ -457,7 +457,7 @@ var libraryRows = []row{
 		s.batch(s.c.PatchBatch(ctx, s.ours, items, nil))
 	}},
 	{"batch of deletes", func(s *side, got loot) {
-		items := []resource.DeleteItem{{ExternalID: "c-1", IfRevision: got.revision}, {ExternalID: "c-1"}, {ExternalID: "c-2"}, {ExternalID: "c-3"}}
+		items := []resource.DeleteItem{{ExternalID: "c-1", If: resource.AtRevision(got.revision)}, {ExternalID: "c-1"}, {ExternalID: "c-2"}, {ExternalID: "c-3"}}
 		s.batch(s.c.DeleteBatch(ctx, s.ours, items, nil))
 		s.have("c-2", "c-3")
 		s.batch(s.c.DeleteBatch(ctx, s.ours, items, &deleteOptions{DryRun: true}))

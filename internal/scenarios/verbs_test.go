@@ -53,11 +53,14 @@ type tag struct {
 	etag     string
 }
 
-func (o options) revision() storage.Revision {
-	if o.ifTag == nil {
-		return 0
+func (o options) condition() (c resource.Condition) {
+	if o.ifTag != nil {
+		c = resource.AtRevision(o.ifTag.revision)
 	}
-	return o.ifTag.revision
+	if o.ifAbsent {
+		c = c.And(resource.Absent())
+	}
+	return c
 }
 
 // item is one of a batch of patches or deletes.
@@ -142,16 +145,16 @@ func (l library) create(data string, o options) answer {
 func (o options) create() *resource.CreateOptions {
 	return &resource.CreateOptions{
 		OnConflict: o.onConflict, UnknownFields: o.unknown, Nulls: o.nulls, RequireComplete: o.complete,
-		IfRevision: o.revision(), IfAbsent: o.ifAbsent, DryRun: o.dryRun,
+		If: o.condition(), DryRun: o.dryRun,
 	}
 }
 
 func (o options) patch() *resource.PatchOptions {
-	return &resource.PatchOptions{UnknownFields: o.unknown, Nulls: o.nulls, IfRevision: o.revision(), DryRun: o.dryRun}
+	return &resource.PatchOptions{UnknownFields: o.unknown, Nulls: o.nulls, If: o.condition(), DryRun: o.dryRun}
 }
 
 func (o options) delete() *resource.DeleteOptions {
-	return &resource.DeleteOptions{IfRevision: o.revision(), DryRun: o.dryRun}
+	return &resource.DeleteOptions{If: o.condition(), DryRun: o.dryRun}
 }
 
 func (l library) patch(id, data string, o options) answer {
@@ -194,7 +197,7 @@ func (l library) createBatch(documents []string, o options) answer {
 func (l library) patchBatch(items []item, o options) answer {
 	var all []resource.PatchItem
 	for _, i := range items {
-		all = append(all, resource.PatchItem{ExternalID: i.id, Patch: []byte(i.data), IfRevision: options{ifTag: i.ifTag}.revision()})
+		all = append(all, resource.PatchItem{ExternalID: i.id, Patch: []byte(i.data), If: options{ifTag: i.ifTag}.condition()})
 	}
 	b, err := l.c.PatchBatch(ctx, l.tenant, all, o.patch())
 	return l.batch(b, err, o.dryRun)
@@ -203,7 +206,7 @@ func (l library) patchBatch(items []item, o options) answer {
 func (l library) deleteBatch(items []item, o options) answer {
 	var all []resource.DeleteItem
 	for _, i := range items {
-		all = append(all, resource.DeleteItem{ExternalID: i.id, IfRevision: options{ifTag: i.ifTag}.revision()})
+		all = append(all, resource.DeleteItem{ExternalID: i.id, If: options{ifTag: i.ifTag}.condition()})
 	}
 	b, err := l.c.DeleteBatch(ctx, l.tenant, all, o.delete())
 	return l.batch(b, err, o.dryRun)

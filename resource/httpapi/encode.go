@@ -10,9 +10,10 @@ import (
 	"example.com/resourcekit/resource"
 )
 
-// WriteResult answers a POST: status 200 with the resource in data and its ETag,
-// for every outcome, and with Dropped-Fields. It is not for a dry run, see [ETag]. opts may be nil.
-func WriteResult(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
+// WriteCreate answers a POST: status 200 with the resource in data and its ETag, for
+// every outcome, and with Dropped-Fields. It is not for a dry run, see [ETag]. opts may
+// be nil.
+func WriteCreate(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resource `...)
 	body = append(body, result.Outcome.String()...)
 	body = append(body, `","data":`...)
@@ -21,22 +22,37 @@ func WriteResult(w http.ResponseWriter, result *resource.Result, opts *resource.
 	write(w, http.StatusOK, append(result.AppendJSON(body, opts), '}'))
 }
 
-// WriteChange answers a PATCH or a DELETE: status 200 with the resource in
-// data.result, as it is or was, and an empty data.included. What is deleted has no
-// ETag any more. It is not for a dry run, see [ETag]. opts may be nil.
-func WriteChange(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
-	if result.Outcome != resource.Deleted {
-		setETag(w, &result.Resource)
-	}
+// WritePatch answers a PATCH: status 200 with the resource in data.result, its ETag,
+// an empty data.included, and with Dropped-Fields. It is not for a dry run, see
+// [ETag]. opts may be nil.
+func WritePatch(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
+	setETag(w, &result.Resource)
 	setDropped(w, result.Dropped)
 	writeWrapped(w, result.Outcome.String(), &result.Resource, opts)
 }
 
-// WriteResource answers a GET: status 200 with the resource in data.result, its
-// ETag, and an empty data.included. opts may be nil.
-func WriteResource(w http.ResponseWriter, res *resource.Resource, opts *resource.ShapeOptions) {
-	setETag(w, res)
-	writeWrapped(w, "found", res, opts)
+// WriteDelete answers a DELETE: status 200 with the resource as it was in data.result
+// and an empty data.included. opts may be nil.
+func WriteDelete(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
+	writeWrapped(w, result.Outcome.String(), &result.Resource, opts)
+}
+
+// WriteGet answers a GET: status 200 with the resource in data.result, its ETag, and
+// an empty data.included; or as [WriteNotModified], when the client has the resource
+// already. The error is that of [Modified], and nothing has been written then. opts may
+// be nil.
+func WriteGet(w http.ResponseWriter, r *http.Request, res *resource.Resource, opts *resource.ShapeOptions) error {
+	modified, err := Modified(r, res)
+	switch {
+	case err != nil:
+		return err
+	case !modified:
+		WriteNotModified(w, res)
+	default:
+		setETag(w, res)
+		writeWrapped(w, "found", res, opts)
+	}
+	return nil
 }
 
 func writeWrapped(w http.ResponseWriter, what string, res *resource.Resource, opts *resource.ShapeOptions) {
@@ -95,12 +111,12 @@ func setETag(w http.ResponseWriter, res *resource.Resource) {
 	}
 }
 
-// WritePage answers a list: status 200 with the resources in data.results, an
+// WriteList answers a GET of a collection: status 200 with the resources in data.results, an
 // empty data.included, and data.pagination. The cursor of the next page is null
 // at the end. The total is a number only when this page is the whole list, with no
 // damaged record left out, and otherwise null: it is not counted. asked are the options of
 // the list, nil for none; opts may be nil.
-func WritePage(w http.ResponseWriter, page *resource.Page, asked *resource.ListOptions, opts *resource.ShapeOptions) {
+func WriteList(w http.ResponseWriter, page *resource.Page, asked *resource.ListOptions, opts *resource.ShapeOptions) {
 	body := append(newBody(), `{"success":true,"message":"resources listed","data":{"results":[`...)
 	for i, res := range page.Resources {
 		if i > 0 {

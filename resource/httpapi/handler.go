@@ -126,14 +126,15 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	return a, nil
 }
 
-// NewHandler returns the API of one collection. opts may be nil. Errors are those
-// of [NewAPI].
-func NewHandler(c *resource.Collection, hooks Hooks, opts *Options) (http.Handler, error) {
-	a, err := NewAPI(hooks, opts, c)
-	if err != nil {
-		return nil, err
+// A HandlerFunc is a handler that may return an error, which is then answered by
+// [WriteError]. It must not have written anything by then.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// ServeHTTP calls f.
+func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := f(w, r); err != nil {
+		WriteError(w, err)
 	}
-	return a, nil
 }
 
 // endpoint returns the endpoint of a name, nil if there is none.

@@ -2,49 +2,31 @@ package httpapi
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
 )
 
 // The operations of an endpoint. Each looks at the tenant first, so that nothing
-// else of a request is answered to somebody who may not ask.
-
-// preconditions returns those of a write.
-func (e *endpoint) preconditions(r *http.Request) (Preconditions, error) {
-	pre, err := ParsePreconditions(r)
-	if err == nil && pre.Empty() && e.api.opts.RequirePrecondition {
-		err = &Problem{
-			Status:  http.StatusPreconditionRequired,
-			Message: "the request must say over what it may write: send the header If-Match with the ETag of the resource, or If-None-Match: * to create one",
-		}
-	}
-	return pre, err
-}
+// else of a request is answered to a caller who may not ask.
 
 func (e *endpoint) create(x *exchange, r *http.Request) error {
 	tenant, err := e.api.hooks.Tenant(r)
 	if err != nil {
 		return err
 	}
-	opts, err := ParseCreateOptions(r)
+	data, at, opts, err := readCreate(x, r, e.api.opts.MaxBody, e.api.opts.RequirePrecondition)
 	if err != nil {
 		return err
 	}
 	opts.RequireComplete, opts.Nulls = e.api.opts.RequireComplete, e.api.opts.Nulls
-	pre, err := e.preconditions(r)
+	result, err := e.collection.Create(r.Context(), tenant, data, &opts)
 	if err != nil {
-		return err
+		return inBody(err, at)
 	}
-	data, err := ReadData(x, r, e.api.opts.MaxBody)
-	if err != nil {
-		return err
-	}
-	result, err := pre.Create(r.Context(), e.collection, tenant, data, &opts)
-	if err != nil {
-		return err
-	}
-	WriteResult(x, result, &e.api.opts.Shape)
+	WriteCreate(x, result, &e.api.opts.Shape)
 	return nil
 }
 
@@ -53,7 +35,7 @@ func (e *endpoint) list(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	opts, err := ParseListOptions(r, e.collection.Schema())
+	opts, err := ReadList(r, e.collection.Schema())
 	if err != nil {
 		return err
 	}
@@ -66,7 +48,7 @@ func (e *endpoint) list(x *exchange, r *http.Request) error {
 		for _, damaged := range page.Damaged {
 			e.api.tell(r, damaged)
 		}
-		WritePage(x, page, &opts, &e.api.opts.Shape)
+		WriteList(x, page, &opts, &e.api.opts.Shape)
 		return nil
 	})
 }
@@ -76,28 +58,16 @@ func (e *endpoint) get(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := CheckQuery(r, idParameter(r)...); err != nil {
-		return err
-	}
-	id, err := ExternalID(r)
-	if err != nil {
-		return err
-	}
-	pre, err := ParsePreconditions(r)
+	id, err := ReadGet(r)
 	if err != nil {
 		return err
 	}
 	return x.answer(0, func() error {
-		res, modified, err := pre.Get(r.Context(), e.collection, tenant, id)
-		switch {
-		case err != nil:
+		res, err := e.collection.Get(r.Context(), tenant, id)
+		if err != nil {
 			return err
-		case modified:
-			WriteResource(x, res, &e.api.opts.Shape)
-		default:
-			WriteNotModified(x, res)
 		}
-		return nil
+		return WriteGet(x, r, res, &e.api.opts.Shape)
 	})
 }
 
@@ -106,28 +76,16 @@ func (e *endpoint) patch(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := ExternalID(r)
-	if err != nil {
-		return err
-	}
-	opts, err := ParsePatchOptions(r)
+	id, patch, at, opts, err := readPatchOf(x, r, e.api.opts.MaxBody, e.api.opts.RequirePrecondition, nil)
 	if err != nil {
 		return err
 	}
 	opts.Nulls = e.api.opts.Nulls
-	pre, err := e.preconditions(r)
+	result, err := e.collection.Patch(r.Context(), tenant, id, patch, &opts)
 	if err != nil {
-		return err
+		return inBody(err, at)
 	}
-	data, err := ReadPatch(x, r, e.api.opts.MaxBody)
-	if err != nil {
-		return err
-	}
-	result, err := pre.Patch(r.Context(), e.collection, tenant, id, data, &opts)
-	if err != nil {
-		return err
-	}
-	WriteChange(x, result, &e.api.opts.Shape)
+	WritePatch(x, result, &e.api.opts.Shape)
 	return nil
 }
 
@@ -136,21 +94,24 @@ func (e *endpoint) delete(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := CheckQuery(r, idParameter(r)...); err != nil {
-		return err
-	}
-	id, err := ExternalID(r)
+	id, opts, err := readDelete(r, e.api.opts.RequirePrecondition, nil)
 	if err != nil {
 		return err
 	}
-	pre, err := e.preconditions(r)
+	result, err := e.collection.Delete(r.Context(), tenant, id, &opts)
 	if err != nil {
 		return err
 	}
-	result, err := pre.Delete(r.Context(), e.collection, tenant, id, nil)
-	if err != nil {
-		return err
-	}
-	WriteChange(x, result, &e.api.opts.Shape)
+	WriteDelete(x, result, &e.api.opts.Shape)
 	return nil
+}
+
+// inBody returns the error of a document that begins at an offset of the body: that of
+// a SyntaxError is counted from there.
+func inBody(err error, at int) error {
+	var syntax *schema.SyntaxError
+	if at == 0 || !errors.As(err, &syntax) {
+		return err
+	}
+	return &schema.SyntaxError{Offset: at + syntax.Offset, Pointer: "/data" + syntax.Pointer, Reason: syntax.Reason}
 }

@@ -1,0 +1,146 @@
+package resource
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.com/resourcekit/storage"
+)
+
+// A Condition is what a call demands of the state of a resource: that it is in one
+// of some revisions, that it is in none of some, that it is there, that it is absent.
+// The zero value demands nothing. Conditions are plain values: == tells whether two
+// demand the same.
+//
+// A call whose Condition does not hold fails with [ErrPrecondition]. A write judges
+// it with each attempt, so what it held for is what is written over: optimistic
+// concurrency.
+type Condition struct {
+	at    string // the revisions of which one is demanded, see listOf; only if some
+	some  bool
+	notAt string // the revisions that are refused
+	there bool   // the resource must exist
+	gone  bool   // the resource must not exist
+}
+
+// AtRevision demands that the resource is in one of these revisions, of which 0 is
+// that of a resource that does not exist: so AtRevision(r.Revision()) of a dry run's
+// result demands that nothing has changed since. Without any, it never holds.
+func AtRevision(revisions ...storage.Revision) Condition {
+	return Condition{at: listOf(revisions), some: true}
+}
+
+// NotAtRevision demands that the resource is in none of these revisions. It holds for
+// a resource that does not exist, unless 0 is among them.
+func NotAtRevision(revisions ...storage.Revision) Condition {
+	return Condition{notAt: listOf(revisions)}
+}
+
+// Present demands that the resource exists.
+func Present() Condition { return Condition{there: true} }
+
+// Absent demands that the resource does not exist.
+func Absent() Condition { return Condition{gone: true} }
+
+// And returns the condition that demands what both do.
+func (c Condition) And(other Condition) Condition {
+	both := Condition{
+		some: c.some || other.some, there: c.there || other.there, gone: c.gone || other.gone,
+		notAt: listOf(append(revisionsOf(c.notAt), revisionsOf(other.notAt)...)),
+	}
+	switch {
+	case c.some && other.some:
+		both.at = listOf(slices.DeleteFunc(revisionsOf(c.at), func(r storage.Revision) bool { return !has(other.at, r) }))
+	case c.some:
+		both.at = c.at
+	default:
+		both.at = other.at
+	}
+	return both
+}
+
+// Holds reports whether a resource in this revision is as demanded; 0 is a resource
+// that does not exist.
+func (c Condition) Holds(current storage.Revision) bool {
+	if current == 0 && c.there || current != 0 && c.gone {
+		return false
+	}
+	return (!c.some || current != pending && has(c.at, current)) && !has(c.notAt, current)
+}
+
+// String says what is demanded: "any", "absent", "present", "revision 7", "not
+// revision 7 or 9", or several of these with "and" between them.
+func (c Condition) String() string {
+	var parts []string
+	if c.there {
+		parts = append(parts, "present")
+	}
+	if c.gone {
+		parts = append(parts, "absent")
+	}
+	if c.some {
+		parts = append(parts, textOf(c.at))
+	}
+	if c.notAt != "" {
+		parts = append(parts, "not "+textOf(c.notAt))
+	}
+	if len(parts) == 0 {
+		return "any"
+	}
+	return strings.Join(parts, " and ")
+}
+
+// listOf returns revisions as a string that is equal for equal sets: 8 bytes each, in
+// ascending order. A string makes a Condition comparable.
+func listOf(revisions []storage.Revision) string {
+	if len(revisions) == 1 { // mostly
+		return string(binary.BigEndian.AppendUint64(nil, uint64(revisions[0])))
+	}
+	revisions = slices.Compact(slices.Sorted(slices.Values(revisions)))
+	list := make([]byte, 0, 8*len(revisions))
+	for _, r := range revisions {
+		list = binary.BigEndian.AppendUint64(list, uint64(r))
+	}
+	return string(list)
+}
+
+func revisionsOf(list string) (revisions []storage.Revision) {
+	for ; list != ""; list = list[8:] {
+		revisions = append(revisions, first(list))
+	}
+	return revisions
+}
+
+func first(list string) storage.Revision {
+	var r storage.Revision
+	for i := range 8 {
+		r = r<<8 | storage.Revision(list[i])
+	}
+	return r
+}
+
+func has(list string, revision storage.Revision) bool {
+	for ; list != ""; list = list[8:] {
+		if first(list) == revision {
+			return true
+		}
+	}
+	return false
+}
+
+func textOf(list string) string {
+	revisions := revisionsOf(list)
+	if len(revisions) == 0 {
+		return "no revision"
+	}
+	text := "revision"
+	for i, r := range revisions {
+		if i > 0 {
+			text += " or"
+		}
+		text += fmt.Sprintf(" %d", r)
+	}
+	return text
+}

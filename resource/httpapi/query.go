@@ -1,0 +1,278 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// The parameters that the routes know.
+const (
+	onConflict          = "onconflict"
+	ignoreUnknownFields = "ignoreUnknownFields"
+	cursor              = "cursor"
+	limit               = "limit"
+	filter              = "filter" // stands for every filter[NAME]
+)
+
+// createQuery returns the policies that the query of a POST asks for.
+func createQuery(r *http.Request) (resource.CreateOptions, error) {
+	q, err := parseQuery(r)
+	if err != nil {
+		return resource.CreateOptions{}, err
+	}
+	q.nearMisses(onConflict, ignoreUnknownFields)
+	var opts resource.CreateOptions
+	switch value, given := q.one(onConflict); {
+	case !given || value == "upsert":
+	case value == "reject":
+		opts.OnConflict = resource.Reject
+	default:
+		q.note(`onconflict: expected "upsert" or "reject", in lower case`)
+	}
+	opts.UnknownFields = q.unknownFields()
+	if err := q.err(); err != nil {
+		return resource.CreateOptions{}, err
+	}
+	return opts, nil
+}
+
+// patchQuery returns the policy that the query of a PATCH asks for.
+func patchQuery(r *http.Request, also []string) (resource.PatchOptions, error) {
+	q, err := parseQuery(r)
+	if err != nil {
+		return resource.PatchOptions{}, err
+	}
+	q.known(slices.Concat([]string{ignoreUnknownFields}, idParameter(r), also))
+	opts := resource.PatchOptions{UnknownFields: q.unknownFields()}
+	if err := q.err(); err != nil {
+		return resource.PatchOptions{}, err
+	}
+	return opts, nil
+}
+
+// listQuery returns which resources the query of a list asks for.
+func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListOptions, error) {
+	q, err := parseQuery(r)
+	if err != nil {
+		return resource.ListOptions{}, err
+	}
+	opts := resource.ListOptions{MaxBytes: maxPageBytes}
+	opts.Cursor, _ = q.one(cursor)
+	if text, given := q.one(limit); given {
+		n, err := strconv.Atoi(text)
+		if err != nil || strconv.Itoa(n) != text || n < 1 || n > storage.MaxPage {
+			q.note("limit: expected an integer from 1 to " + strconv.Itoa(storage.MaxPage))
+		}
+		opts.Limit = n
+	}
+	for _, parameter := range q.names {
+		rest, ok := strings.CutPrefix(parameter, filter)
+		if !ok || rest != "" && rest[0] != '[' {
+			continue
+		}
+		if len(rest) < 3 || rest[len(rest)-1] != ']' {
+			q.note("filter: expected filter[NAME]=VALUE, where NAME is a field or a JSON Pointer")
+			break
+		}
+		name, values := rest[1:len(rest)-1], q.values[parameter]
+		if len(opts.Filter)+len(values) > maxFilters {
+			q.note("filter: expected at most " + strconv.Itoa(maxFilters) + " conditions")
+			break
+		}
+		for _, text := range values {
+			if lostPlus(s, name, text) {
+				q.about(parameter, "a + in a URL stands for a blank; write it as %2B")
+			}
+			opts.Filter = append(opts.Filter, s.EqualsText(name, text))
+		}
+	}
+	q.filterable = func(name string) bool {
+		_, err := s.Filter([]schema.Equals{{Field: name}})
+		return err == nil
+	}
+	q.known(append([]string{cursor, limit, filter}, also...))
+	if err := q.err(); err != nil {
+		return resource.ListOptions{}, err
+	}
+	return opts, nil
+}
+
+// maxFilters is how many conditions a list may have: as many as a schema.Filter.
+const maxFilters = 100
+
+// lostPlus reports whether the field cannot have the value, and could have it with +
+// in the place of blanks.
+func lostPlus(s *schema.Schema, field, text string) bool {
+	if !strings.Contains(text, " ") {
+		return false
+	}
+	allowed := func(text string) bool {
+		_, err := s.Filter([]schema.Equals{s.EqualsText(field, text)})
+		return err == nil
+	}
+	return !allowed(text) && allowed(strings.ReplaceAll(text, " ", "+"))
+}
+
+// checkQuery returns a problem that tells of the parameters of the request's query
+// which are none of the known ones; filter stands for every filter[NAME].
+func checkQuery(r *http.Request, known ...string) error {
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	q.known(known)
+	return q.err()
+}
+
+// maxUnknown bounds how many unknown parameters are told of, and maxNearMiss how
+// many letters of a near miss are wrong.
+const (
+	maxUnknown  = 20
+	maxNearMiss = 2
+)
+
+// known notes the parameters that are none of those.
+func (q *query) known(known []string) { q.unknown(known, true) }
+
+// nearMisses notes the parameters that are nearly one of those.
+func (q *query) nearMisses(known ...string) { q.unknown(known, false) }
+
+func (q *query) unknown(known []string, all bool) {
+	noted := 0
+	for _, name := range q.names {
+		bare, rest := name, ""
+		if i := strings.IndexByte(name, '['); i > 0 && slices.Contains(known, filter) {
+			bare, rest = name[:i], name[i:]
+		}
+		if slices.Contains(known, bare) && (rest == "" || bare == filter) {
+			continue
+		}
+		wrong := "unknown parameter"
+		near := nearest(bare, known)
+		switch {
+		case q.filterable != nil && q.filterable(name):
+			wrong += ", did you mean filter[" + name + "]?"
+		case near == filter && isPlain(rest):
+			wrong += ", did you mean filter" + rest + "?"
+		case near == filter:
+			wrong += ", did you mean filter[NAME]?"
+		case near != "":
+			wrong += ", did you mean " + near + "?"
+		case !all:
+			continue
+		case len(known) > 0:
+			wrong += ", expected one of: " + strings.Join(known, ", ")
+		}
+		q.about(name, wrong)
+		if noted++; noted == maxUnknown {
+			return
+		}
+	}
+}
+
+// nearest returns the known name that differs from name only in case and in at most
+// maxNearMiss letters, "" if there is none.
+func nearest(name string, known []string) string {
+	best, least := "", maxNearMiss+1
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance returns how many bytes must be inserted, removed or replaced to make b of
+// a, or any larger number than maxNearMiss when that is more.
+func distance(a, b string) int {
+	if max(len(a)-len(b), len(b)-len(a)) > maxNearMiss {
+		return maxNearMiss + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diagonal
+			if a[i] != b[j] {
+				d = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], d
+		}
+	}
+	return row[len(b)]
+}
+
+// isPlain reports whether the name of a parameter can be shown as it is.
+func isPlain(name string) bool {
+	return name != "" && len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.[]/~") == ""
+}
+
+// A query is the parameters of a request, and what is wrong with them.
+type query struct {
+	values     url.Values
+	names      []string // of values, in order
+	wrong      []string
+	filterable func(name string) bool // whether a field of this name can be filtered by; may be nil
+}
+
+func parseQuery(r *http.Request) (*query, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("the query is not valid: expected parameters as name=value, percent-encoded and separated by &")
+	}
+	return &query{values: values, names: slices.Sorted(maps.Keys(values))}, nil
+}
+
+func (q *query) note(wrong string) { q.wrong = append(q.wrong, wrong) }
+
+// about notes what is wrong with a parameter.
+func (q *query) about(name, wrong string) {
+	if isPlain(name) {
+		wrong = name + ": " + wrong
+	}
+	q.note(wrong)
+}
+
+// err returns the problem that was noted, if any.
+func (q *query) err() error {
+	if len(q.wrong) == 0 {
+		return nil
+	}
+	return badRequest("the query is not valid", q.wrong...)
+}
+
+// one returns the value of a parameter that may be given once, and whether it is
+// given as it should be.
+func (q *query) one(name string) (value string, given bool) {
+	switch values := q.values[name]; len(values) {
+	case 0:
+		return "", false
+	case 1:
+		return values[0], true
+	}
+	q.note(name + ": given more than once")
+	return "", false
+}
+
+func (q *query) unknownFields() schema.UnknownFields {
+	switch value, given := q.one(ignoreUnknownFields); {
+	case !given || value == "false" || value == "" || value == "null":
+	case value == "true":
+		return schema.IgnoreUnknown
+	default:
+		q.note(`ignoreUnknownFields: expected "true" or "false", in lower case`)
+	}
+	return schema.RejectUnknown
+}
