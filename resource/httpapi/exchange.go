@@ -25,10 +25,11 @@ const (
 	// list is: maxPageBytes of documents with what is around them.
 	usualBytes   = 4 << 10
 	maxListBytes = maxPageBytes + maxPageBytes/4
-	// A list is made in so many times the bytes that it may have: what the store
-	// gives, what is shown of it, and the answer. A body is worked on in so many
-	// times its bytes if it is made of numbers of one digit.
-	listWork = 4
+	// A list counts as so many times its bytes while it is made: what the store
+	// gives, what is shown of it and the answer are four, and twice that leaves
+	// processors to small requests. A body of numbers of one digit is worked on in
+	// bodyWork times its bytes.
+	listWork = 8
 	bodyWork = 32
 )
 

@@ -74,7 +74,7 @@ func ended(t *testing.T, conn net.Conn) (whole bool) {
 // is, small answers do not wait for theirs, large ones wait until somebody is cut,
 // and everybody else gets a 200.
 func TestStalledClients(t *testing.T) {
-	const limit, clients = 6 << 20, 12
+	const limit, clients = 12 << 20, 18
 	for name, stalling := range map[string][]byte{
 		"answers": list("?limit=1000").bytes(),
 		"bodies": []byte("POST " + route + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer acme\r\nContent-Length: 1000000\r\n\r\n" +
@@ -88,7 +88,7 @@ func TestStalledClients(t *testing.T) {
 			}
 			require.Eventually(t, func() bool {
 				in, _ := s.api.Held()
-				return in > limit*5/9 // a quarter stays free, and a page has 1.25 MiB
+				return in > limit*2/3 // a quarter stays free, and a page has 1.25 MiB
 			}, 10*time.Second, time.Millisecond, "they hold what they may")
 			var most atomic.Int64
 			stop := make(chan struct{})
