@@ -95,19 +95,11 @@ func (s service) serve(do operation) http.HandlerFunc {
 // create does its work with the kit: the query's policies, the preconditions, the
 // body within its limits, and the one operation.
 func (s service) create(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
-	opts, err := httpapi.ParseCreateOptions(r)
+	data, opts, err := httpapi.ReadCreate(w, r, 64<<10)
 	if err != nil {
 		return err
 	}
-	pre, err := httpapi.ParsePreconditions(r)
-	if err != nil {
-		return err
-	}
-	data, err := httpapi.ReadData(w, r, 64<<10)
-	if err != nil {
-		return err
-	}
-	result, err := pre.Create(r.Context(), s.customers, tenant, data, &opts)
+	result, err := s.customers.Create(r.Context(), tenant, data, &opts)
 	if err != nil {
 		return err
 	}
@@ -120,15 +112,15 @@ func (s service) create(w http.ResponseWriter, r *http.Request, tenant storage.T
 }
 
 func (s service) get(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
-	id, err := externalID(r)
+	id, err := httpapi.ReadGet(withID(r))
 	if err != nil {
 		return err
 	}
-	pre, err := httpapi.ParsePreconditions(r)
+	customer, err := s.customers.Get(r.Context(), tenant, id)
 	if err != nil {
 		return err
 	}
-	customer, modified, err := pre.Get(r.Context(), s.customers, tenant, id)
+	modified, err := httpapi.Modified(r, customer)
 	if err != nil {
 		return err
 	}
@@ -142,23 +134,11 @@ func (s service) get(w http.ResponseWriter, r *http.Request, tenant storage.Tena
 }
 
 func (s service) patch(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
-	id, err := externalID(r)
+	id, patch, opts, err := httpapi.ReadPatch(w, withID(r), 64<<10)
 	if err != nil {
 		return err
 	}
-	opts, err := httpapi.ParsePatchOptions(r)
-	if err != nil {
-		return err
-	}
-	pre, err := httpapi.ParsePreconditions(r)
-	if err != nil {
-		return err
-	}
-	data, err := httpapi.ReadPatch(w, r, 64<<10)
-	if err != nil {
-		return err
-	}
-	result, err := pre.Patch(r.Context(), s.customers, tenant, id, data, &opts)
+	result, err := s.customers.Patch(r.Context(), tenant, id, patch, &opts)
 	if err != nil {
 		return err
 	}
@@ -167,15 +147,11 @@ func (s service) patch(w http.ResponseWriter, r *http.Request, tenant storage.Te
 }
 
 func (s service) delete(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
-	id, err := externalID(r)
+	id, opts, err := httpapi.ReadDelete(withID(r))
 	if err != nil {
 		return err
 	}
-	pre, err := httpapi.ParsePreconditions(r)
-	if err != nil {
-		return err
-	}
-	if _, err := pre.Delete(r.Context(), s.customers, tenant, id, nil); err != nil {
+	if _, err := s.customers.Delete(r.Context(), tenant, id, &opts); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent) // this service's clients know what they delete
@@ -183,7 +159,7 @@ func (s service) delete(w http.ResponseWriter, r *http.Request, tenant storage.T
 }
 
 func (s service) list(w http.ResponseWriter, r *http.Request, tenant storage.Tenant) error {
-	opts, err := httpapi.ParseListOptions(r, s.customers.Schema())
+	opts, err := httpapi.ReadList(r, s.customers.Schema())
 	if err != nil {
 		return err
 	}
@@ -213,11 +189,11 @@ func parameter(r *http.Request, name string) string {
 	return text
 }
 
-// externalID returns the external id in the path, or the parameter externalId if
-// that is "-".
-func externalID(r *http.Request) (string, error) {
+// withID returns the request with the external id in the path where the kit looks for
+// it.
+func withID(r *http.Request) *http.Request {
 	r.SetPathValue("externalId", parameter(r, "externalId"))
-	return httpapi.ExternalID(r)
+	return r
 }
 
 func shape(customer *resource.Resource) json.RawMessage {

@@ -33,43 +33,31 @@ func NewHooks(tokens map[string]httpapi.Principal, tenants map[string]storage.Te
 
 // NewAPI returns the ready handler.
 func NewAPI(customers *resource.Collection, hooks httpapi.Hooks) (http.Handler, error) {
-	return httpapi.NewHandler(customers, hooks, &httpapi.Options{
+	return httpapi.NewAPI(hooks, &httpapi.Options{
 		OnError: func(r *http.Request, status int, err error) { // clients are not told why
 			if status >= http.StatusInternalServerError {
 				slog.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
 			}
 		},
-	})
+	}, customers)
 }
 
 // CreateCustomer returns a handler made of the parts.
-func CreateCustomer(customers *resource.Collection, hooks httpapi.Hooks) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func CreateCustomer(customers *resource.Collection, hooks httpapi.Hooks) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		tenant, err := hooks.Tenant(r)
 		if err != nil {
-			httpapi.WriteError(w, err)
-			return
+			return err
 		}
-		opts, err := httpapi.ParseCreateOptions(r) // ?onconflict=upsert|reject&ignoreUnknownFields=true|false
+		data, opts, err := httpapi.ReadCreate(w, r, 64<<10) // body, query, If-Match, If-None-Match
 		if err != nil {
-			httpapi.WriteError(w, err)
-			return
+			return err
 		}
-		data, err := httpapi.ReadData(w, r, 64<<10) // the member "data" of a JSON body of at most 64 KiB
+		res, err := customers.Create(r.Context(), tenant, data, &opts)
 		if err != nil {
-			httpapi.WriteError(w, err)
-			return
+			return err // answered with 400 and all violations, 412, 503 when the store is away, ...
 		}
-		pre, err := httpapi.ParsePreconditions(r) // If-Match, If-None-Match
-		if err != nil {
-			httpapi.WriteError(w, err)
-			return
-		}
-		res, err := pre.Create(r.Context(), customers, tenant, data, &opts)
-		if err != nil {
-			httpapi.WriteError(w, err) // 400 with all violations, 412, 503 when the store is away, ...
-			return
-		}
-		httpapi.WriteResult(w, res, nil)
-	}
+		httpapi.WriteCreate(w, res, nil)
+		return nil
+	})
 }

@@ -47,7 +47,7 @@
 //
 // A list is in the byte order of the external ids. Its parameters, and its
 // filters by equality (filter[email]=ada@example.com), are those of
-// [ParseListOptions]. It answers
+// [ReadList]. It answers
 //
 //	{"success":true,"message":...,"data":{"results":[RESOURCE,...],"included":[],
 //	 "pagination":{"hasNextPage":true,"total":null,"cursor":"..."}}}
@@ -69,21 +69,19 @@
 // # Preconditions
 //
 // Every answer with one resource has an ETag, except that to DELETE: a strong one,
-// made of the revision ([ETag]). If-Match and If-None-Match are held against it,
-// as RFC 9110 has it, and what was held is what is written over:
+// made of the revision ([ETag]). If-Match and If-None-Match are compared with it (RFC
+// 9110); the comparison and the write are one atomic step:
 //
 //	If-Match: "..."       PATCH, DELETE, POST: only if nobody was faster, else 412
 //	If-None-Match: *      POST: only if there is none yet, else 412
 //	If-None-Match: "..."  GET: 304 if the client has this one
 //
-// A weak tag, or one that a proxy has changed, never matches an If-Match; the 412
-// says so. [Options].RequirePrecondition refuses writes with neither. Content that was
-// changed and changed back has another tag. A resource that is
-// not there is a 404 before it is a 412, but for a POST, which is about the
-// resource that its data names and would create it. A tag that the service has
-// not made matches nothing, and so does a weak one in If-Match: a proxy that
-// compresses answers and weakens their tags makes every If-Match fail. A list has
-// no tag, and ignores both.
+// A tag that the service has not made matches nothing, and neither does a weak one in
+// If-Match: a proxy that compresses answers and changes their tags makes every
+// If-Match fail, and the 412 says so. [Options].RequirePrecondition refuses writes with
+// neither field. Content that was changed and changed back has another tag. A resource
+// that does not exist is a 404, unless If-Match can never match; a POST, which would
+// create it, is a 412 then. A list has no tag, and ignores both fields.
 //
 // The tag is of the revision alone. What a reader is shown of one revision can
 // change when the service gets another edition of the schema or another
@@ -162,10 +160,10 @@
 //
 // # The kit
 //
-// The handler is a thin use of functions that a service can call in handlers of
-// its own, with an envelope of its own. They read a request ([Hooks.Tenant],
-// [PrincipalFrom], [ExternalID], [ReadData], [ReadPatch], [ParseCreateOptions], [ParsePatchOptions],
-// [ParseListOptions], [ParsePreconditions]), do what it asks under its
-// preconditions (the methods of [Preconditions]), and answer ([WriteResult],
-// [WriteResource], [WriteNotModified], [WriteChange], [WritePage], [WriteError]).
+// The handler is a thin use of functions that a service can call in handlers of its
+// own, see [HandlerFunc]. They find the tenant ([Hooks.Tenant]), read a request
+// ([ReadCreate], [ReadPatch], [ReadDelete], [ReadGet], [ReadList]), and answer it
+// ([WriteCreate], [WritePatch], [WriteDelete], [WriteGet], [WriteList],
+// [WriteError]). A handler with an envelope of its own uses [ProblemOf], [ETag] and
+// [Modified].
 package httpapi
