@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/typed"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -151,9 +152,9 @@ func ExampleCollection_Import() {
 func ExampleOpt() {
 	ctx := context.Background()
 	customers, tenant := shop(nil)
-	patch, err := resource.Encode(resource.Customer{
-		Phone:       resource.Set("555-0100"),
-		EmailOptOut: resource.Null[bool](), // back to the default
+	patch, err := typed.Encode(typed.Customer{
+		Phone:       typed.Set("555-0100"),
+		EmailOptOut: typed.Null[bool](), // back to the default
 	})
 	if err != nil {
 		panic(err)
@@ -163,7 +164,7 @@ func ExampleOpt() {
 	if err != nil {
 		panic(err)
 	}
-	ada, err := resource.Decode[resource.Customer](&res.Resource)
+	ada, err := typed.Decode[typed.Customer](res)
 	if err != nil {
 		panic(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/typed"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -52,7 +53,7 @@ func Example_renameAField() {
 			if old.Owner == nil {
 				continue
 			}
-			patch, err := resource.Encode(map[string]any{"owner": nil, "ownerEmail": *old.Owner})
+			patch, err := typed.Encode(map[string]any{"owner": nil, "ownerEmail": *old.Owner})
 			if err != nil {
 				panic(err)
 			}
@@ -94,7 +95,7 @@ func ExampleCollection_Create_ruleOfYourOwn() {
 			if err != nil {
 				return nil, err
 			}
-			c, err := resource.Decode[resource.Customer](&would.Resource)
+			c, err := typed.Decode[typed.Customer](would)
 			if err != nil {
 				return nil, err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"example.com/resourcekit/internal/growth"
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/typed"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage/memory"
 
@@ -79,12 +80,12 @@ func TestGrowth(t *testing.T) {
 		}},
 		"Decode, members": {1000, func(t *testing.T, c *resource.Collection, n int) func() {
 			res := create(t, c, string(document(n, 0)))
-			return func() { _, err := resource.Decode[map[string]any](&res.Resource); must(err) }
+			return func() { _, err := typed.Decode[map[string]any](&res.Resource); must(err) }
 		}},
 		"Decode, members that do not fit": {1000, func(t *testing.T, c *resource.Collection, n int) func() {
 			res := create(t, c, strings.ReplaceAll(string(document(n, 0)), `:0`, `:1.0`))
 			return func() {
-				_, err := resource.Decode[struct{ Free map[string]int }](&res.Resource)
+				_, err := typed.Decode[struct{ Free map[string]int }](&res.Resource)
 				must(err)
 			}
 		}},
@@ -93,7 +94,7 @@ func TestGrowth(t *testing.T) {
 			for i := range n {
 				doc[fmt.Sprint(i)] = []string{"\ufffd"}
 			}
-			return func() { _, err := resource.Encode(doc); must(err) }
+			return func() { _, err := typed.Encode(doc); must(err) }
 		}},
 		"CreateBatch, ids": {100, func(t *testing.T, c *resource.Collection, n int) func() {
 			docs := batchOf(n, 0, false)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/typed"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -56,12 +57,12 @@ func TestPrinted(t *testing.T) {
 	create(t, watched, other)
 	require.NoError(t, feed.Close(ctx))
 	event := <-events
-	typed, err := resource.Decode[resource.Customer](&res.Resource)
+	decoded, err := typed.Decode[typed.Customer](res)
 	require.NoError(t, err)
-	typed.CustomerID = "c-1"
+	decoded.CustomerID = "c-1"
 
 	for name, v := range map[string]any{
-		"resource": res.Resource, "result": res, "page": page, "page by value": *page, "batch": batch, "event": event, "typed": typed,
+		"resource": res.Resource, "result": res, "page": page, "page by value": *page, "batch": batch, "event": event, "typed": decoded,
 		"exists": exists, "failed": failed, "gone": gone, "imported": imported, "call": resource.Call{Op: "create", Err: exists},
 	} {
 		for _, verb := range []string{"%v", "%+v"} {
@@ -75,7 +76,7 @@ func TestPrinted(t *testing.T) {
 			assert.NotContains(t, encoded.String(), marker, name)
 		}
 	}
-	for _, v := range []any{res.Resource, typed, event, exists, failed, gone, &storage.ConflictError{Current: &storage.Record{Data: []byte(marker)}}} {
+	for _, v := range []any{res.Resource, decoded, event, exists, failed, gone, &storage.ConflictError{Current: &storage.Record{Data: []byte(marker)}}} {
 		assert.NotContains(t, fmt.Sprintf("%#v", v), marker)
 	}
 	for want, v := range map[string]any{

@@ -1,4 +1,4 @@
-package resource
+package typed
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 //
 //	type Order struct {
 //		ID    string                  `json:"orderId"`
-//		State resource.Opt[string]    `json:"state,omitzero"`
+//		State typed.Opt[string]    `json:"state,omitzero"`
 //	}
 type Opt[T any] struct {
 	value T
@@ -90,11 +90,11 @@ func (o Opt[T]) MarshalJSON() ([]byte, error) {
 	return nil, errUnset
 }
 
-var errNoNumber = errors.New("resource: an Opt is set to an empty json.Number: want Null, or a number")
+var errNoNumber = errors.New("typed: an Opt is set to an empty json.Number: want Null, or a number")
 
-var errNil = errors.New("resource: an Opt is set to a nil value, which would delete the field: want Null, or a value")
+var errNil = errors.New("typed: an Opt is set to a nil value, which would delete the field: want Null, or a value")
 
-var errUnset = errors.New("resource: an Opt that is not set needs the option omitzero, or it would delete the field")
+var errUnset = errors.New("typed: an Opt that is not set needs the option omitzero, or it would delete the field")
 
 // UnmarshalJSON reads a value or null.
 func (o *Opt[T]) UnmarshalJSON(text []byte) error {

@@ -1,4 +1,4 @@
-package resource
+package typed
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func Encode(document any) ([]byte, error) {
 	return text, nil
 }
 
-var errUTF8 = errors.New("resource: cannot encode a string that is not valid UTF-8")
+var errUTF8 = errors.New("typed: cannot encode a string that is not valid UTF-8")
 
 // mayBeReplaced reports whether a JSON text holds U+FFFD: as it is, which is what
 // encoding/json writes for invalid UTF-8 since Go 1.27, or as the escape of before.
@@ -144,7 +144,7 @@ func hideValue(what string, err error) error {
 	}
 	var unsupported *json.UnsupportedTypeError
 	if errors.As(err, &unsupported) {
-		return fmt.Errorf("resource: cannot %s the Go type %v", what, unsupported.Type)
+		return fmt.Errorf("typed: cannot %s the Go type %v", what, unsupported.Type)
 	}
-	return fmt.Errorf("resource: cannot %s the document", what)
+	return fmt.Errorf("typed: cannot %s the document", what)
 }

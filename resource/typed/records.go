@@ -1,4 +1,4 @@
-package resource
+package typed
 
 import (
 	"encoding/json"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Customer is a document of [schema.Customers]. As a merge patch it holds what
+// A Customer is a document of schema.Customers. As a merge patch it holds what
 // is set and nothing else.
 type Customer struct {
 	CustomerID        string         `json:"customerId,omitzero"`
@@ -20,7 +20,7 @@ type Customer struct {
 	CreatedAt         Opt[Timestamp] `json:"createdAt,omitzero"`
 }
 
-// A Location is a document of [schema.Locations]. As a merge patch it holds what
+// A Location is a document of schema.Locations. As a merge patch it holds what
 // is set and nothing else.
 type Location struct {
 	LocationID string      `json:"locationId,omitzero"`
@@ -33,7 +33,7 @@ type Location struct {
 	Address3   Opt[string] `json:"address3,omitzero"`
 }
 
-// A Transaction is a document of [schema.Transactions]. As a merge patch it holds
+// A Transaction is a document of schema.Transactions. As a merge patch it holds
 // what is set and nothing else.
 type Transaction struct {
 	TransactionID        string           `json:"transactionId,omitzero"`
@@ -44,7 +44,7 @@ type Transaction struct {
 	TransactionDetailURL Opt[string]      `json:"transactionDetailUrl,omitzero"`
 }
 
-var errTimestamp = errors.New("resource: not a date-time that package time can read")
+var errTimestamp = errors.New("typed: not a date-time that package time can read")
 
 // A Timestamp is a date-time of RFC 3339 as text, so that what was stored comes
 // back as it was: fraction, offset and all. TimestampOf and Time convert.

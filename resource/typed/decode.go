@@ -1,4 +1,4 @@
-package resource
+package typed
 
 import (
 	"bytes"
@@ -14,7 +14,8 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// Decode returns a resource's document as a T, a struct or a map. Members that T
+// Decode returns the document of a resource.Resource or resource.Result as a T, a
+// struct or a map. Members that T
 // does not name are left out; as encoding/json has it, the case of letters does not
 // count in that, so T should name all fields of a schema in which names differ by
 // case alone. Numbers that meet an any are json.Number, so that they keep their text; a
@@ -24,17 +25,17 @@ import (
 // The error names the first value that does not fit by its JSON Pointer (RFC 6901), or
 // an object or array around it where the search would take too long, and does not hold
 // the value.
-func Decode[T any](r *Resource) (T, error) {
+func Decode[T any](r interface{ Data() []byte }) (T, error) {
 	var document, scratch T
-	if decode(r.shown, &document) == nil {
+	text := r.Data()
+	if decode(text, &document) == nil {
 		return document, nil
 	}
 	d := strictjson.Get()
 	defer strictjson.Put(d)
-	err := d.Parse(r.shown, strictjson.MaxDepth)
+	err := d.Parse(text, strictjson.MaxDepth)
 	if err == nil {
-		f := fitting{doc: d, budget: 100 * len(r.shown), takes: func(text []byte) bool { return decode(text, &scratch) == nil }}
-		var text []byte
+		f := fitting{doc: d, budget: 100 * len(text), takes: func(text []byte) bool { return decode(text, &scratch) == nil }}
 		if text, err = f.append(nil, 0, "", "", ""); err == nil {
 			document = *new(T)
 			err = decode(text, &document)
@@ -78,7 +79,7 @@ func (f *fitting) append(dst []byte, i uint32, before, after, pointer string) ([
 	if f.budget < 0 {
 		return nil, errBudget
 	}
-	refused := fmt.Errorf("resource: cannot decode %.200q: the %v does not fit its Go type", pointer, n.Kind)
+	refused := fmt.Errorf("typed: cannot decode %.200q: the %v does not fit its Go type", pointer, n.Kind)
 	opening, closing := text[:1], text[len(text)-1:]
 	switch n.Kind {
 	case strictjson.Number:

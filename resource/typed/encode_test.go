@@ -1,10 +1,10 @@
-package resource_test
+package typed_test
 
 import (
 	"encoding/json"
 	"testing"
 
-	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/typed"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,8 +24,8 @@ type (
 		unseen string
 	}
 	list struct {
-		Next resource.Opt[*list] `json:"next,omitzero"`
-		Name string              `json:"name"`
+		Next typed.Opt[*list] `json:"next,omitzero"`
+		Name string           `json:"name"`
 	}
 	around struct {
 		Name string  `json:"-"`
@@ -49,9 +49,9 @@ func TestEncodeJudgesGoValues(t *testing.T) {
 	loop.Self = loop
 	for name, document := range map[string]any{
 		"string":             bad,
-		"external id":        resource.Customer{CustomerID: bad},
-		"Opt":                resource.Customer{FirstName: resource.Set(bad)},
-		"pointer":            &resource.Customer{CustomerID: bad},
+		"external id":        typed.Customer{CustomerID: bad},
+		"Opt":                typed.Customer{FirstName: typed.Set(bad)},
+		"pointer":            &typed.Customer{CustomerID: bad},
 		"[]string":           map[string][]string{"tags": {"a", bad}},
 		"[1]string":          [1]string{bad},
 		"map key":            map[string]int{bad: 1},
@@ -66,12 +66,12 @@ func TestEncodeJudgesGoValues(t *testing.T) {
 		"tag string": struct {
 			A string `json:"a,string"`
 		}{bad},
-		"in an Opt in an Opt": list{Next: resource.Set(&list{Next: resource.Set(&list{Name: bad})})},
+		"in an Opt in an Opt": list{Next: typed.Set(&list{Next: typed.Set(&list{Name: bad})})},
 		"behind an escape":    `\` + bad,
 	} {
 		for _, document := range []any{document, []any{"\ufffd", document}} {
-			text, err := resource.Encode(document)
-			assert.EqualError(t, err, "resource: cannot encode a string that is not valid UTF-8", name)
+			text, err := typed.Encode(document)
+			assert.EqualError(t, err, "typed: cannot encode a string that is not valid UTF-8", name)
 			assert.Nil(t, text, name)
 		}
 	}
@@ -80,7 +80,7 @@ func TestEncodeJudgesGoValues(t *testing.T) {
 		want     string
 	}{
 		"U+FFFD":           {map[string]any{"\ufffd": []string{"\ufffd"}}, `{"�":["�"]}`},
-		"in an Opt":        {resource.Customer{CustomerID: "\ufffd", Email: resource.Set("\ufffd")}, `{"customerId":"�","email":"�"}`},
+		"in an Opt":        {typed.Customer{CustomerID: "\ufffd", Email: typed.Set("\ufffd")}, `{"customerId":"�","email":"�"}`},
 		"escaped":          {json.RawMessage(`"\ufffd\uFFFD"`), `"\ufffd\uFFFD"`},
 		"text of the kind": {`\ufffd`, `"\\ufffd"`},
 		"not encoded": {struct {
@@ -96,7 +96,7 @@ func TestEncodeJudgesGoValues(t *testing.T) {
 			B string
 		}{loop, "\ufffd"}, `{"B":"�"}`},
 	} {
-		text, err := resource.Encode(tt.document)
+		text, err := typed.Encode(tt.document)
 		require.NoError(t, err, name)
 		assert.Equal(t, tt.want, string(text), name)
 	}
@@ -108,9 +108,9 @@ func TestEncodeNested(t *testing.T) {
 	count := 0
 	var deep any = counted{&count}
 	for range 20 {
-		deep = struct{ V resource.Opt[any] }{resource.Set(deep)}
+		deep = struct{ V typed.Opt[any] }{typed.Set(deep)}
 	}
-	_, err := resource.Encode(deep)
+	_, err := typed.Encode(deep)
 	require.NoError(t, err)
 	assert.LessOrEqual(t, count, 2)
 }

@@ -1,4 +1,4 @@
-package resource_test
+package typed_test
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"example.com/resourcekit/resource"
-	"example.com/resourcekit/storage/memory"
+	"example.com/resourcekit/resource/typed"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,20 +16,20 @@ import (
 
 // A reading has a Go integer wherever an Integer may stand, in an Opt and without.
 type reading struct {
-	N    int64                `json:"n"`
-	O    resource.Opt[uint64] `json:"o,omitzero"`
-	Text json.Number          `json:"text"`
-	Any  any                  `json:"any"`
-	F    float64              `json:"f"`
+	N    int64             `json:"n"`
+	O    typed.Opt[uint64] `json:"o,omitzero"`
+	Text json.Number       `json:"text"`
+	Any  any               `json:"any"`
+	F    float64           `json:"f"`
 	Free struct {
-		List []int8               `json:"list"`
-		Map  map[string]int       `json:"map"`
-		Opt  resource.Opt[[2]int] `json:"opt,omitzero"`
+		List []int8            `json:"list"`
+		Map  map[string]int    `json:"map"`
+		Opt  typed.Opt[[2]int] `json:"opt,omitzero"`
 	} `json:"free"`
 }
 
 func readings(t *testing.T) *resource.Collection {
-	return open(t, things(integer("n"), integer("o"), number("text"), number("any"), number("f"), object("free")), memory.New(), fixed)
+	return open(t, things(integer("n"), integer("o"), number("text"), number("any"), number("f"), object("free")))
 }
 
 // TestDecodeReadsWhatIntegerAccepts: every spelling of an integer that a schema takes
@@ -41,12 +41,12 @@ func TestDecodeReadsWhatIntegerAccepts(t *testing.T) {
 		"7e2": 700, "7.5e+3": 7500, "9223372036854775807.0": 1<<63 - 1, "-92233720368547758.080e2": -1 << 63, "1000000000000000000.0e-18": 1,
 	} {
 		res := create(t, c, `{"id":"`+spelling+`","n":`+spelling+`,"text":7.0,"any":70e-1,"f":7.0}`)
-		got, err := resource.Decode[reading](&res.Resource)
+		got, err := typed.Decode[reading](&res.Resource)
 		require.NoError(t, err, spelling)
 		assert.Equal(t, reading{N: want, Text: "7.0", Any: json.Number("70e-1"), F: 7}, got, spelling)
 	}
 	res := create(t, c, `{"id":"1","o":18446744073709551615.0,"free":{"list":[1,2.0],"map":{"a b":3.0},"opt":[4.0,5e1]}}`)
-	got, err := resource.Decode[reading](&res.Resource)
+	got, err := typed.Decode[reading](&res.Resource)
 	require.NoError(t, err)
 	assert.Equal(t, uint64(1<<64-1), got.O.Or(0))
 	assert.Equal(t, []int8{1, 2}, got.Free.List)
@@ -72,16 +72,16 @@ func TestDecodeErrorNamesField(t *testing.T) {
 		create(t, c, `{"id":"1",`+document+`}`)
 		got, err := c.Get(ctx, tenant, "1")
 		require.NoError(t, err)
-		_, err = resource.Decode[reading](got)
-		assert.EqualError(t, err, "resource: cannot decode "+want+" does not fit its Go type", document)
+		_, err = typed.Decode[reading](got)
+		assert.EqualError(t, err, "typed: cannot decode "+want+" does not fit its Go type", document)
 		_, err = c.Delete(ctx, tenant, "1", nil)
 		require.NoError(t, err)
 	}
 	res := create(t, c, `{"id":"2","n":1}`)
-	_, err := resource.Decode[struct{ ID time.Time }](&res.Resource)
-	assert.EqualError(t, err, `resource: cannot decode "/id": the string does not fit its Go type`)
-	_, err = resource.Decode[[]string](&res.Resource)
-	assert.EqualError(t, err, `resource: cannot decode "": the object does not fit its Go type`)
+	_, err := typed.Decode[struct{ ID time.Time }](&res.Resource)
+	assert.EqualError(t, err, `typed: cannot decode "/id": the string does not fit its Go type`)
+	_, err = typed.Decode[[]string](&res.Resource)
+	assert.EqualError(t, err, `typed: cannot decode "": the object does not fit its Go type`)
 }
 
 // tallied counts the bytes that are decoded.
@@ -110,7 +110,7 @@ func TestDecodeErrorIsLinear(t *testing.T) {
 		document += `,"last":1.5}}}`
 		res := create(t, c, document)
 		tally = 0
-		_, err := resource.Decode[tallied](&res.Resource)
+		_, err := typed.Decode[tallied](&res.Resource)
 		require.Error(t, err)
 		assert.Equal(t, n == 10, strings.Contains(err.Error(), "/last"), "%.300v", err)
 		assert.Less(t, len(err.Error()), 300)
