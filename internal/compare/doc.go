@@ -1,7 +1,7 @@
 // Command compare measures this module against the libraries that one would
 // use instead, and prints the result as a table of ratios:
 //
-//	go run ./merge/compare
+//	go run ./internal/compare
 //
 // from the root of the repository. It is a module of its own, so that the
 // libraries it compares with stay out of the dependencies of those who import

@@ -1,4 +1,4 @@
-module example.com/resourcekit/merge/compare
+module example.com/resourcekit/internal/compare
 
 go 1.26
 
