@@ -49,7 +49,9 @@
 // resource has. A revision never comes back, so content that was changed and
 // changed back does not pass.
 //
-// DryRun gives the result of a write, or its error, and stores nothing.
+// DryRun gives the result of a write, or its error, and stores nothing. A
+// [Rehearsal] is a dry run of several batches, each of which sees what those before
+// it would have made.
 //
 // # Times
 //
