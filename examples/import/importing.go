@@ -226,6 +226,10 @@ func (im *importing) repeated(later, earlier ingest.Place) {
 
 // reason returns what is wrong with a document, for people.
 func reason(err error) string {
+	var failed *resource.OpError
+	if errors.As(err, &failed) { // the operation is a batch, of which people know nothing
+		err = failed.Err
+	}
 	text := err.Error()
 	for _, prefix := range []string{"schema: ", "resource: "} {
 		text = strings.TrimPrefix(text, prefix)

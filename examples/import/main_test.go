@@ -26,6 +26,7 @@ import (
 	"example.com/resourcekit/examples/internal/testdb"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/ingest"
+	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/sqlite"
 )
@@ -259,6 +260,18 @@ func TestNoValues(t *testing.T) {
 		got := do(text, "-store", "memory", "-tenant", "acme", "-format", strings.Replace(format, "no header", "csv", 1), "-")
 		assert.NotZero(t, got.code, format)
 		assert.NotContains(t, got.out+got.err, marker, format)
+	}
+}
+
+// TestReason: what is wrong with a document is told without the library's own words.
+func TestReason(t *testing.T) {
+	batch := func(err error) error { return &resource.OpError{Op: resource.OpCreateBatch, Err: err} }
+	for want, err := range map[string]error{
+		"data too large": batch(storage.ErrTooLarge),
+		"a resource with this customerId exists already":      &resource.ExistsError{Field: "customerId"},
+		"corrupt stored document: want object, found nothing": batch(&schema.CorruptError{Err: errors.New("want object, found nothing")}),
+	} {
+		assert.Equal(t, want, reason(err))
 	}
 }
 
