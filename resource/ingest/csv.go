@@ -185,7 +185,7 @@ func (t *CSV) split(r row) ([]string, error) {
 // document returns the document of a row, good until the next call. Errors hold no
 // value.
 func (t *CSV) document(cells []string) ([]byte, error) {
-	var wrong []string
+	var found problems
 	t.out.Reset()
 	t.out.WriteByte('{')
 	for i, cell := range cells {
@@ -194,7 +194,7 @@ func (t *CSV) document(cells []string) ([]byte, error) {
 			continue
 		}
 		if c.empty {
-			wrong = append(wrong, fmt.Sprintf("column %d has no name, and its cell is not empty", i+1))
+			found.add("column %d has no name, and its cell is not empty", i+1)
 			continue
 		}
 		if t.out.Len() > 1 {
@@ -202,11 +202,11 @@ func (t *CSV) document(cells []string) ([]byte, error) {
 		}
 		t.out.Write(c.name)
 		if expected := t.value(c.field.Type, cell); expected != "" {
-			wrong = append(wrong, "/"+c.field.Name+": expected "+expected)
+			found.add("/%s: expected %s", c.field.Name, expected)
 		}
 	}
 	t.out.WriteByte('}')
-	if wrong != nil {
+	if wrong := found.texts(); wrong != nil {
 		return nil, errors.New(strings.Join(wrong, "; "))
 	}
 	return t.out.Bytes(), nil

@@ -152,9 +152,32 @@ func TestCSV(t *testing.T) {
 	}
 	_, err := ingest.NewCSV(iotest.ErrReader(errors.New("disk on fire")), things, nil)
 	assert.EqualError(t, err, "line 1: disk on fire")
-	wide := strings.Repeat("x,", 100_000) + "id"
-	assert.Less(t, len(read(t, strings.NewReader(wide), nil)), 2000, "errors are bounded")
-	assert.Contains(t, read(t, strings.NewReader(wide), nil), "; nor are 99980 more columns; ")
+}
+
+// TestCSVWide: however many columns there are, an error says the first that are wrong,
+// and a field is looked for in the first that have none.
+func TestCSVWide(t *testing.T) {
+	const many = 100_000
+	for name, text := range map[string]string{
+		"unknown":     strings.Repeat("x,", many) + "id",
+		"twice":       "id,on" + strings.Repeat(",on", many),
+		"no cells":    "id" + strings.Repeat(",object", many),
+		"wrong cells": "id" + strings.Repeat(",", many) + "\na" + strings.Repeat(",x", many),
+	} {
+		got := read(t, strings.NewReader(text), nil)
+		assert.Less(t, len(got), 2000, name)
+		assert.Contains(t, got, "; and 99980 more", name)
+	}
+	ignore := &ingest.CSVOptions{UnknownFields: schema.IgnoreUnknown}
+	table, err := ingest.NewCSV(strings.NewReader("id"+strings.Repeat(",firstNam", many)), things, ignore)
+	require.NoError(t, err)
+	meant := 0
+	for _, c := range table.Ignored {
+		if c.Field != "" {
+			meant++
+		}
+	}
+	assert.Equal(t, 100, meant)
 }
 
 // TestCSVTells: what was recognised, and what is left out.

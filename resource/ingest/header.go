@@ -15,7 +15,7 @@ import (
 type Column struct {
 	Number int // the first is 1
 	// Field is the field that the column was probably meant to be; "" when none
-	// is near.
+	// is near. It is looked for in the first 100 columns that are not a field.
 	Field string
 	// Name is the column's name if there is a Field. Otherwise it is "": the first
 	// row of a text without a header is somebody's data.
@@ -92,8 +92,32 @@ func (t *CSV) peekLine() []byte {
 	}
 }
 
-// maxShownColumns is how many columns an error names.
-const maxShownColumns = 20
+const (
+	maxProblems  = 20  // how many columns or cells an error names
+	maxSuggested = 100 // for how many columns the field is looked for that was meant
+)
+
+// problems are what is wrong with columns or cells: the first ones, and how many more.
+type problems struct {
+	shown []string
+	more  int
+}
+
+func (p *problems) add(format string, args ...any) {
+	if len(p.shown) == maxProblems {
+		p.more++
+		return
+	}
+	p.shown = append(p.shown, fmt.Sprintf(format, args...))
+}
+
+// texts returns nil when nothing is wrong.
+func (p *problems) texts() []string {
+	if p.more > 0 {
+		return append(p.shown, fmt.Sprintf("and %d more", p.more))
+	}
+	return p.shown
+}
 
 // setColumns sets the columns by their names.
 func (t *CSV) setColumns(names []string, s *schema.Schema, opts *CSVOptions) *HeaderError {
@@ -104,8 +128,7 @@ func (t *CSV) setColumns(names []string, s *schema.Schema, opts *CSVOptions) *He
 		fields[f.Name] = f
 		known = append(known, f.Name)
 	}
-	var wrong []string
-	fail := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	var found problems
 	var unknown []Column
 	last := len(names)
 	for last > 0 && names[last-1] == "" {
@@ -130,14 +153,16 @@ func (t *CSV) setColumns(names []string, s *schema.Schema, opts *CSVOptions) *He
 		case !declared && i >= last: // it has no name to tell of
 		case !declared:
 			column := Column{Number: i + 1}
-			if column.Field = s.Suggest(name); column.Field != "" {
-				column.Name = name
+			if len(unknown) < maxSuggested {
+				if column.Field = s.Suggest(name); column.Field != "" {
+					column.Name = name
+				}
 			}
 			unknown = append(unknown, column)
 		case field.Type == schema.Object || field.Type == schema.Array:
-			fail("column %d: a cell cannot be an %s", i+1, field.Type)
+			found.add("column %d: a cell cannot be an %s", i+1, field.Type)
 		case columnOf[field.Name] > 0:
-			fail("columns %d and %d are both %s", columnOf[field.Name], i+1, field.Name)
+			found.add("columns %d and %d are both %s", columnOf[field.Name], i+1, field.Name)
 		}
 		columnOf[fieldName] = i + 1
 		quoted, _ := json.Marshal(fieldName) // of a string it cannot fail
@@ -145,9 +170,9 @@ func (t *CSV) setColumns(names []string, s *schema.Schema, opts *CSVOptions) *He
 	}
 	for _, name := range slices.Sorted(maps.Keys(opts.Columns)) {
 		if _, ok := fields[opts.Columns[name]]; !ok {
-			fail("%q is not a field of %s", opts.Columns[name], s.Name())
+			found.add("%q is not a field of %s", opts.Columns[name], s.Name())
 		} else if unmapped[name] {
-			fail("no column has the name %q", name)
+			found.add("no column has the name %q", name)
 		}
 	}
 	for i := range unknown {
@@ -159,20 +184,16 @@ func (t *CSV) setColumns(names []string, s *schema.Schema, opts *CSVOptions) *He
 		t.Ignored, unknown = unknown, nil
 	}
 	missesID := columnOf[def.ExternalID] == 0
-	for i, column := range unknown {
+	for _, column := range unknown {
 		missesID = missesID && column.Field != def.ExternalID
-		if i < maxShownColumns {
-			fail("%v", column)
-		}
+		found.add("%v", column)
 	}
-	if more := len(unknown) - maxShownColumns; more > 0 {
-		fail("nor are %d more columns", more)
-	}
+	wrong := found.texts()
 	if unknown != nil {
-		fail("expected fields of %s: %s", s.Name(), strings.Join(known, ", "))
+		wrong = append(wrong, fmt.Sprintf("expected fields of %s: %s", s.Name(), strings.Join(known, ", ")))
 	}
 	if missesID {
-		fail("no column is %s, the external id", def.ExternalID)
+		wrong = append(wrong, fmt.Sprintf("no column is %s, the external id", def.ExternalID))
 	}
 	if wrong == nil {
 		return nil
