@@ -48,7 +48,9 @@
 // error is a [*PreconditionError] with the revision that the resource has. A revision never comes back, so content that was changed and
 // changed back does not pass.
 //
-// DryRun gives the result of a write, or its error, and stores nothing.
+// DryRun gives the result of a write, or its error, and stores nothing. A
+// [Rehearsal] is a dry run of several batches, each of which sees what those before
+// it would have made.
 //
 // # Times
 //

@@ -8,6 +8,11 @@ import (
 // maxSuggestName bounds, in bytes, the names that a near miss is looked for.
 const maxSuggestName = 64
 
+// Suggest returns the field of the document, not of an object in it, that name was
+// probably meant to be, as in the "did you mean" of a [Violation]; or "" when none is
+// near.
+func (s *Schema) Suggest(name string) string { return suggest(s.root.fields, []byte(name)) }
+
 // suggest returns the declared name that was probably meant by an unknown one,
 // or "" when none is near. A name that differs only in case, '_', '-', '.' and
 // blanks is taken before any that differs in letters; among equals the first in

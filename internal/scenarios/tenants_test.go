@@ -19,6 +19,7 @@ import (
 
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
@@ -277,17 +278,20 @@ func (s *side) have(ids ...string) {
 	}
 }
 
-func (s *side) importAll(o resource.ImportOptions) {
-	documents := func(yield func([]byte, error) bool) {
+func (s *side) importAll(o ingest.Options) {
+	documents := func(yield func(ingest.Document, error) bool) {
 		for _, d := range [][]byte{ourCust("c-1"), ourCust("c-3"), []byte(`{"customerId":"c-2"}`), ourCust("c-1"), ourCust("c-5")} {
-			if !yield(d, nil) {
+			if !yield(ingest.Document{Data: d}, nil) {
 				return
 			}
 		}
 	}
 	o.BatchSize = 2
-	o.Progress = func(r resource.ImportResult) { s.tell("progress %d", r.Position) }
-	r, err := s.c.Import(ctx, s.ours, documents, &o)
+	o.Progress = func(r ingest.Result) error {
+		s.tell("progress %v", r.Position)
+		return nil
+	}
+	r, err := ingest.Import(ctx, s.c, s.ours, documents, &o)
 	s.tell("imported %+v", *r)
 	if err != nil {
 		s.tellError(err)
@@ -463,12 +467,12 @@ var libraryRows = []row{
 		s.batch(s.c.DeleteBatch(ctx, s.ours, items, &deleteOptions{DryRun: true}))
 		s.batch(s.c.DeleteBatch(ctx, s.ours, items, nil))
 	}},
-	{"import", func(s *side, _ loot) { s.importAll(resource.ImportOptions{}) }},
+	{"import", func(s *side, _ loot) { s.importAll(ingest.Options{}) }},
 	{"import or reject", func(s *side, _ loot) {
-		s.importAll(resource.ImportOptions{Create: createOptions{OnConflict: resource.Reject}})
+		s.importAll(ingest.Options{Create: createOptions{OnConflict: resource.Reject}})
 	}},
-	{"dry import", func(s *side, _ loot) { s.importAll(resource.ImportOptions{Create: createOptions{DryRun: true}}) }},
-	{"import from a position", func(s *side, _ loot) { s.importAll(resource.ImportOptions{Position: 3}) }},
+	{"dry import", func(s *side, _ loot) { s.importAll(ingest.Options{Create: createOptions{DryRun: true}}) }},
+	{"import from a position", func(s *side, _ loot) { s.importAll(ingest.Options{From: ingest.Position{Documents: 3}}) }},
 }
 
 // request sends a request and tells the whole answer but its date. headers are
