@@ -42,7 +42,7 @@ const (
 // three together are one history without a gap, in which each entry comes up
 // exactly once and which leads to what is stored.
 func TestHistory(t *testing.T) {
-	for _, store := range slices.Concat(stores, others) {
+	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
 			assert.Empty(t, writeHistory(t, store.open(t)))
 		})

@@ -37,7 +37,7 @@ const (
 // have is untouched; and no event of ours holds anything of theirs, nor one of
 // theirs anything of ours.
 func TestTenants(t *testing.T) {
-	for _, store := range slices.Concat(stores, others) {
+	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
 			alone, shared := newNumbered(store.open(t)), newNumbered(store.open(t))
 			for _, row := range slices.Concat(libraryRows, httpRows) {
