@@ -15,9 +15,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// DefaultFeedBuffer is how many events a [Feed] keeps for its observer unless
+// feedBuffer is how many events a [Feed] keeps for its observer unless
 // FeedOptions say otherwise.
-const DefaultFeedBuffer = 1024
+const feedBuffer = 1024
 
 // An Event is a change of a resource that has been stored. Encoded as JSON it has
 // the names of its fields, the outcome as its text, and the patch as it is.
@@ -56,7 +56,7 @@ func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
 // value.
 type FeedOptions struct {
 	// Buffer is how many events wait for the observer at most;
-	// DefaultFeedBuffer when 0 or less. Each holds on to the documents before and
+	// 1024 when 0 or less. Each holds on to the documents before and
 	// after its change.
 	Buffer int
 	// Unredacted leaves personal data in Event.Patch.
@@ -116,7 +116,7 @@ func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
 		f.opts = *opts
 	}
 	if f.opts.Buffer <= 0 {
-		f.opts.Buffer = DefaultFeedBuffer
+		f.opts.Buffer = feedBuffer
 	}
 	f.queue = make(chan change, f.opts.Buffer)
 	go f.run()

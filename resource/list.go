@@ -13,9 +13,9 @@ import (
 // DefaultLimit is the number of resources in a page when a list asks for none.
 const DefaultLimit = 100
 
-// MaxScan is how many resources a filtered page looks at, at most. It also looks
+// maxScan is how many resources a filtered page looks at, at most. It also looks
 // at no more once their documents have 64 MiB.
-const MaxScan = 10 * storage.MaxPage
+const maxScan = 10 * storage.MaxPage
 
 // ListOptions say which resources a list has, and where it begins. A nil
 // *ListOptions is the zero value: from the first resource on.
@@ -61,7 +61,7 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // Going from page to page until Next is "" yields every resource that is there
 // during the whole walk exactly once. It is not a snapshot: each resource is as
 // of a moment during its page's call, and those that come or go meanwhile may
-// show or not. With a filter, a page ends after MaxScan resources were looked at,
+// show or not. With a filter, a page ends after 10,000 resources were looked at,
 // or 64 MiB of documents, whatever it has found by then: go on with its Next. A
 // page also ends when its documents have MaxBytes. Records that are damaged are left
 // out, and told by Page.Damaged.
@@ -232,10 +232,10 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			l.c.usual.Store(max(int64(each), usual-usual/8)) // the large ones are remembered for longer
 		}
 		scanned, scannedBytes = scanned+len(found.Records), scannedBytes+seen
-		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes {
+		if full || l.after == "" || scanned >= maxScan || scannedBytes >= maxScanBytes {
 			page.Next = encodeCursor(l.after, l.sum)
 			return page, nil
 		}
-		ask = min(2*ask, storage.MaxPage, MaxScan-scanned)
+		ask = min(2*ask, storage.MaxPage, maxScan-scanned)
 	}
 }

@@ -30,7 +30,7 @@ type CSVOptions struct {
 	// of NewCSV under schema.RejectUnknown, and under schema.IgnoreUnknown they
 	// are left out, and told in CSV.Ignored.
 	UnknownFields schema.UnknownFields
-	// MaxRow is how many bytes a row may have; DefaultMaxLine when 0 or less.
+	// MaxRow is how many bytes a row may have; 16 MiB when 0 or less.
 	MaxRow int
 }
 

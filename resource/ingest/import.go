@@ -19,7 +19,7 @@ import (
 
 // The bounds of an import unless Options say otherwise.
 const (
-	DefaultMaxErrors = 100
+	maxErrors        = 100
 	DefaultMaxMemory = 256 << 20
 
 	// maxBatchBytes is how many bytes of documents end a batch.
@@ -64,7 +64,7 @@ type Options struct {
 	// and the first document with its external id. The latter's LastLine is its
 	// Line.
 	OnRepeat func(later, earlier Place)
-	// MaxErrors is how many errors Result.Errors holds; DefaultMaxErrors when 0,
+	// MaxErrors is how many errors Result.Errors holds; 100 when 0,
 	// none when negative. All are counted.
 	MaxErrors int
 	// MaxMemory is about how many bytes the import keeps beside its batch:
@@ -137,7 +137,7 @@ func Import(ctx context.Context, c *resource.Collection, tenant storage.Tenant, 
 		im.opts.BatchSize = resource.DefaultMaxBatch
 	}
 	if im.opts.MaxErrors == 0 {
-		im.opts.MaxErrors = DefaultMaxErrors
+		im.opts.MaxErrors = maxErrors
 	}
 	if im.opts.MaxMemory == 0 {
 		im.opts.MaxMemory = DefaultMaxMemory

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// DefaultMaxLine is how many bytes a line of [NDJSON] or a row of [NewCSV] may have
+// maxLine is how many bytes a line of [NDJSON] or a row of [NewCSV] may have
 // unless a call says otherwise.
-const DefaultMaxLine = 16 << 20
+const maxLine = 16 << 20
 
 // rejectedMark begins a line that AppendRejected adds.
 const rejectedMark = "#rejected "
@@ -52,10 +52,10 @@ type row struct {
 	open     bool // the text ends within quotes
 }
 
-// newRows returns the rows of a text. max is DefaultMaxLine when 0 or less.
+// newRows returns the rows of a text. max is maxLine when 0 or less.
 func newRows(r io.Reader, max int) *rows {
 	if max <= 0 {
-		max = DefaultMaxLine
+		max = maxLine
 	}
 	text, _ := UTF8(r)
 	in, buffered := text.(*bufio.Reader)
