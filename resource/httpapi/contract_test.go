@@ -227,7 +227,7 @@ func contractProblems(a answer) []string {
 	return append(wrong, mismatch...)
 }
 
-var strongTag = regexp.MustCompile(`^"[0-9a-z]+-[0-9a-f]{16}"$`)
+var strongTag = regexp.MustCompile(`^"[1-9a-z][0-9a-z]*"$`)
 
 // headOfList reports whether this is the answer to a HEAD of a collection, which
 // only its lack of a tag tells.
