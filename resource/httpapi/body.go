@@ -102,38 +102,48 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		x.size = size
 		from, to = x, x.ResponseWriter
 	}
-	from = http.MaxBytesReader(to, io.NopCloser(from), limit)
+	if r.ContentLength < 0 { // otherwise the server gives no more
+		from = http.MaxBytesReader(to, io.NopCloser(from), limit)
+	}
 	// One byte more than expected, to see the end. What a client only promises to
 	// send takes no memory.
 	body := make([]byte, 0, min(size, smallBytes)+1)
 	for {
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		var tooLong *http.MaxBytesError
-		var problem *Problem
 		switch {
+		case int64(len(body)) > limit: // a middleware made it longer than it was declared
+			return nil, &http.MaxBytesError{Limit: limit}
+		case err == io.EOF && x != nil:
+			return body, x.begin(r.Context(), body)
 		case err == io.EOF:
-			if x != nil {
-				return body, x.begin(r.Context(), body)
-			}
 			return body, nil
-		case errors.As(err, &tooLong), errors.As(err, &problem):
-			return nil, err
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, &Problem{
-				Status:  http.StatusRequestTimeout,
-				Message: "the request body did not arrive in time",
-				Header:  http.Header{"Connection": {"close"}},
-			}
-		case err != nil: // the client broke off
-			return nil, badRequest("the request body did not arrive whole")
+		case err != nil:
+			return nil, bodyError(err)
 		case len(body) < cap(body):
-		case r.ContentLength >= 0:
+		case int64(len(body)) <= r.ContentLength:
 			body = slices.Grow(body, int(r.ContentLength)+1-len(body))
 		default:
 			body = slices.Grow(body, len(body))
 		}
 	}
+}
+
+// bodyError returns what a client is told about an error of reading its body.
+func bodyError(err error) error {
+	var tooLong *http.MaxBytesError
+	var problem *Problem
+	switch {
+	case errors.As(err, &tooLong), errors.As(err, &problem):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &Problem{
+			Status:  http.StatusRequestTimeout,
+			Message: "the request body did not arrive in time",
+			Header:  http.Header{"Connection": {"close"}},
+		}
+	}
+	return badRequest("the request body did not arrive whole") // the client broke off
 }
 
 // The media types of bodies. acceptPatch is what a PATCH takes (RFC 5789, section
@@ -169,10 +179,10 @@ func contentType(h http.Header, types ...string) (string, error) {
 		}
 	}
 	values := h.Values("Content-Type")
-	if len(values) == 0 {
+	switch {
+	case len(values) == 0 || len(values) == 1 && values[0] == typeJSON: // the usual case
 		return typeJSON, nil
-	}
-	if len(values) > 1 {
+	case len(values) > 1:
 		return refuse("more than one Content-Type")
 	}
 	mediaType, params, err := mime.ParseMediaType(values[0])

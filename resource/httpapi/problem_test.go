@@ -317,6 +317,28 @@ func TestReadCreateWithoutABody(t *testing.T) {
 	}
 }
 
+// TestBodyOfAnotherLength: a middleware that unpacks bodies may leave the length that
+// was declared.
+func TestBodyOfAnotherLength(t *testing.T) {
+	for _, declared := range []int64{0, 1, 10, 11, 12, 1000} {
+		for _, tc := range []struct {
+			limit  int64
+			status int // 0 for none
+		}{{11, 0}, {1000, 0}, {10, 413}} {
+			r := httptest.NewRequest("POST", "/anything", strings.NewReader(`{"data":12}`))
+			r.ContentLength = declared
+			data, _, err := httpapi.ReadCreate(nil, r, tc.limit)
+			if tc.status == 0 && declared <= tc.limit {
+				require.NoError(t, err)
+				assert.Equal(t, "12", string(data))
+				continue
+			}
+			require.Error(t, err)
+			assert.Equal(t, 413, httpapi.ProblemOf(err).Status)
+		}
+	}
+}
+
 // broken is a body that fails after its text.
 type broken struct {
 	io.Reader
@@ -406,4 +428,27 @@ func TestWrite(t *testing.T) {
 	httpapi.WriteDelete(w, result, nil)
 	checkAnswer(t, answer{method: "DELETE", status: w.Code, header: w.Header(), body: w.Body.String()})
 	assert.Contains(t, w.Body.String(), `"message":"resource deleted"`)
+}
+
+// TestFailedWritesKeepTheirText: the writer of an HTTP/2 stream that is reset may read
+// what it was given a moment longer; no other answer, of another tenant perhaps, is
+// made in that memory.
+func TestFailedWritesKeepTheirText(t *testing.T) {
+	for range 100 {
+		w := &keeping{ResponseRecorder: httptest.NewRecorder()}
+		httpapi.WriteError(w, &httpapi.Problem{Status: 400, Message: "one"})
+		httpapi.WriteError(httptest.NewRecorder(), &httpapi.Problem{Status: 400, Message: "two"})
+		require.JSONEq(t, `{"success":false,"message":"one"}`, string(w.kept))
+	}
+}
+
+// keeping is a writer that fails, and still has the text.
+type keeping struct {
+	*httptest.ResponseRecorder
+	kept []byte
+}
+
+func (k *keeping) Write(b []byte) (int, error) {
+	k.kept = b
+	return 0, errors.New("stream closed")
 }
