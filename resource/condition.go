@@ -46,6 +46,9 @@ func Absent() Condition { return Condition{gone: true} }
 
 // And returns the condition that demands what both do.
 func (c Condition) And(other Condition) Condition {
+	if other == (Condition{}) {
+		return c
+	}
 	both := Condition{
 		some: c.some || other.some, there: c.there || other.there, gone: c.gone || other.gone,
 		notAt: listOf(append(revisionsOf(c.notAt), revisionsOf(other.notAt)...)),

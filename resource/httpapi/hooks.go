@@ -14,6 +14,8 @@ import (
 // TenantHeader names the header by which a caller chooses the tenant to act for.
 const TenantHeader = "reach-tenant-id"
 
+var tenantHeader = http.CanonicalHeaderKey(TenantHeader)
+
 // A Principal is who is calling.
 type Principal struct {
 	// Subject is the service's own word for the caller. The package only hands it
@@ -90,7 +92,7 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 		return storage.Tenant{}, err
 	}
 	*r = *r.WithContext(context.WithValue(r.Context(), principalKey{}, p))
-	names := r.Header.Values(TenantHeader)
+	names := r.Header[tenantHeader]
 	if len(names) > 1 {
 		return storage.Tenant{}, badRequest("the header " + TenantHeader + " is given more than once")
 	}

@@ -24,7 +24,8 @@ func ETag(res *resource.Resource) string {
 
 // tagOf returns the tag of a revision: the number in base 36.
 func tagOf(revision storage.Revision) string {
-	return `"` + strconv.FormatUint(uint64(revision), 36) + `"`
+	var buf [15]byte // 13 digits are enough
+	return string(append(strconv.AppendUint(append(buf[:0], '"'), uint64(revision), 36), '"'))
 }
 
 // ParseETag returns the revision in an entity tag that [ETag] has made, for a

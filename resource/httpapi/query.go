@@ -227,12 +227,15 @@ type query struct {
 	filterable func(name string) bool // whether a field of this name can be filtered by; may be nil
 }
 
-func parseQuery(r *http.Request) (*query, error) {
+func parseQuery(r *http.Request) (query, error) {
+	if r.URL.RawQuery == "" { // the usual case
+		return query{}, nil
+	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, badRequest("the query is not valid: expected parameters as name=value, percent-encoded and separated by &")
+		return query{}, badRequest("the query is not valid: expected parameters as name=value, percent-encoded and separated by &")
 	}
-	return &query{values: values, names: slices.Sorted(maps.Keys(values))}, nil
+	return query{values: values, names: slices.Sorted(maps.Keys(values))}, nil
 }
 
 func (q *query) note(wrong string) { q.wrong = append(q.wrong, wrong) }
