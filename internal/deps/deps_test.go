@@ -42,7 +42,7 @@ var rules = map[string][]string{
 	"storage/recent":      {"storage"},
 	"storage/storagetest": {"storage", "testing", testify, porcupine, uuid},
 	"resource":            {"merge", "schema", "storage", gjson, uuid, internal},
-	"resource/httpapi":    {"resource", "schema", "storage", "net/http", gjson, uuid, internal},
+	"resource/httpapi":    {"resource", "schema", "storage", "net/http", uuid, internal},
 	internal:              {internal},
 }
 

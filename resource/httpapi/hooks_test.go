@@ -409,6 +409,7 @@ func TestUnknownParameters(t *testing.T) {
 		{"create, known", post("?onconflict=upsert&ignoreUnknownFields=false", customer("c-1", "")), 200, ""},
 		{"create, other case", post("?onConflict=reject", customer("c-1", "")), 400, "onConflict: unknown parameter, did you mean onconflict?"},
 		{"create, swapped letters", post("?onconfilct=reject", customer("c-1", "")), 400, "onconfilct: unknown parameter, did you mean onconflict?"},
+		{"create, letters swapped twice", post("?nocnoflict=reject", customer("c-1", "")), 400, "nocnoflict: unknown parameter, did you mean onconflict?"},
 		{"create, other case and two letters", post("?ON_Conflicts=reject", customer("c-1", "")), 400, "ON_Conflicts: unknown parameter, did you mean onconflict?"},
 		{"create, snake case", post("?ignore_unknown_fields=true", customer("c-1", "")), 400, "did you mean ignoreUnknownFields?"},
 		{"create, one letter short", post("?ignoreUnknownField=true", customer("c-1", "")), 400, "did you mean ignoreUnknownFields?"},
