@@ -11,9 +11,8 @@ import (
 	"example.com/resourcekit/resource"
 )
 
-// WriteCreate answers a POST: status 200 with the resource in data and its ETag, for
-// every outcome, and with Dropped-Fields. It is not for a dry run, see [ETag]. opts may
-// be nil.
+// WriteCreate answers a POST: status 200 for every outcome, the resource in data, its
+// ETag, and Dropped-Fields. It is not for a dry run, see [ETag]. opts may be nil.
 func WriteCreate(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	b := newBody(`{"success":true,"message":"resource `, result.Outcome.String(), `","data":`)
 	b.text = append(result.AppendJSON(b.text, opts), '}')
@@ -21,24 +20,24 @@ func WriteCreate(w http.ResponseWriter, result *resource.Result, opts *resource.
 	b.write(w, http.StatusOK, ETag(&result.Resource))
 }
 
-// WritePatch answers a PATCH: status 200 with the resource in data.result, its ETag,
-// an empty data.included, and with Dropped-Fields. It is not for a dry run, see
-// [ETag]. opts may be nil.
+// WritePatch answers a PATCH: status 200, the resource in data.result, an empty
+// data.included, its ETag, and Dropped-Fields. It is not for a dry run, see [ETag]. opts
+// may be nil.
 func WritePatch(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	setDropped(w, result.Dropped)
 	writeWrapped(w, result.Outcome.String(), &result.Resource, ETag(&result.Resource), opts)
 }
 
-// WriteDelete answers a DELETE: status 200 with the resource as it was in data.result
-// and an empty data.included. opts may be nil.
+// WriteDelete answers a DELETE: status 200, the resource as it was in data.result, and an
+// empty data.included. opts may be nil.
 func WriteDelete(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	writeWrapped(w, result.Outcome.String(), &result.Resource, "", opts)
 }
 
-// WriteGet answers a GET: status 200 with the resource in data.result, its ETag, and
-// an empty data.included; or as [WriteNotModified], when the client has the resource
-// already. The error is that of [Modified], and nothing has been written then. opts may
-// be nil.
+// WriteGet answers a GET: status 200, the resource in data.result, an empty
+// data.included, and its ETag; or as [WriteNotModified] does, if the client has this
+// revision already. The error is that of [Modified]; nothing has been written then. opts
+// may be nil.
 func WriteGet(w http.ResponseWriter, r *http.Request, res *resource.Resource, opts *resource.ShapeOptions) error {
 	modified, err := Modified(r, res)
 	switch {
@@ -58,8 +57,8 @@ func writeWrapped(w http.ResponseWriter, what string, res *resource.Resource, ta
 	b.write(w, http.StatusOK, tag)
 }
 
-// WriteNotModified answers a GET of a resource that the client has already:
-// status 304 with its ETag, and no body (RFC 9110, section 15.4.5).
+// WriteNotModified answers a GET of a resource that the client has already: status 304,
+// its ETag, and no body (RFC 9110, section 15.4.5).
 func WriteNotModified(w http.ResponseWriter, res *resource.Resource) {
 	if tag := ETag(res); tag != "" {
 		w.Header().Set("ETag", tag)
@@ -103,11 +102,11 @@ func setDropped(w http.ResponseWriter, pointers []string) {
 	}
 }
 
-// WriteList answers a GET of a collection: status 200 with the resources in data.results, an
-// empty data.included, and data.pagination. The cursor of the next page is null
-// at the end. The total is a number only when this page is the whole list, with no
-// damaged record left out, and otherwise null: it is not counted. asked are the options of
-// the list, nil for none; opts may be nil.
+// WriteList answers a GET of a collection: status 200, the resources in data.results, an
+// empty data.included, and data.pagination. The cursor of the next page is null on the
+// last one. The total is a number only if this page is the whole list, without damaged
+// records, and otherwise null. asked are the options of the list, nil for none; opts may
+// be nil.
 func WriteList(w http.ResponseWriter, page *resource.Page, asked *resource.ListOptions, opts *resource.ShapeOptions) {
 	b := newBody(`{"success":true,"message":"resources listed","data":{"results":[`)
 	for i, res := range page.Resources {

@@ -568,6 +568,6 @@ func TestRequirePrecondition(t *testing.T) {
 	assert.Equal(t, 200, send("GET", "", "").Code)
 	w := send("DELETE", "/c-1", "")
 	assert.Equal(t, 428, w.Code)
-	assert.Contains(t, w.Body.String(), `"success":false,"message":"the request must say over what it may write`)
+	assert.Contains(t, w.Body.String(), `"success":false,"message":"this write needs a precondition`)
 	assert.Equal(t, 200, send("DELETE", "/c-1", "", "If-Match", "*").Code)
 }

@@ -49,9 +49,9 @@ const retryAfter = 1
 
 var unauthenticated = Problem{Status: http.StatusUnauthorized, Message: "authentication failed"}
 
-// table is the one table from errors to problems; the first row that matches
-// counts. ProblemOf comes to it last, behind ErrUnauthenticated, whose cause may
-// be anything, and the errors that bring their own text.
+// table is the one table from errors to problems; the first row that matches counts.
+// ProblemOf looks at it last: after ErrUnauthenticated, whose cause may be any error, and
+// after the errors that bring a text of their own.
 var table = []struct {
 	err     error
 	problem Problem
