@@ -32,8 +32,8 @@ type writeOp struct {
 func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, error)) (result *Result, err error) {
 	start := c.start()
 	op, err := newOp()
-	defer op.request.Close()
 	if err == nil {
+		defer op.request.Close()
 		result, err = c.write(ctx, &op)
 	}
 	if c.onCall != nil {
