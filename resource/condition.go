@@ -1,39 +1,39 @@
 package resource
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"example.com/resourcekit/storage"
 )
 
-// A Condition is what a call demands of the state of a resource: that it is in one
-// of some revisions, that it is in none of some, that it is there, that it is absent.
-// The zero value demands nothing. Conditions are plain values: == tells whether two
-// demand the same.
+// A Condition is what a write demands of the resource: that it is at one of some
+// revisions, at none of some, present, or absent. The zero value demands nothing.
+// Conditions can be compared by ==, and those that are equal demand the same.
 //
-// A call whose Condition does not hold fails with [ErrPrecondition]. A write judges
-// it with each attempt, so what it held for is what is written over: optimistic
-// concurrency.
+// A write whose Condition does not hold fails with [ErrPrecondition]. Judging it and
+// writing are one atomic step: optimistic concurrency.
 type Condition struct {
 	at    string // the revisions of which one is demanded, see listOf; only if some
 	some  bool
 	notAt string // the revisions that are refused
 	there bool   // the resource must exist
-	gone  bool   // the resource must not exist
+	gone  bool   // it must not
 }
 
-// AtRevision demands that the resource is in one of these revisions, of which 0 is
-// that of a resource that does not exist: so AtRevision(r.Revision()) of a dry run's
-// result demands that nothing has changed since. Without any, it never holds.
+// AtRevision demands that the resource is at one of these revisions; without any, it
+// never holds. 0 is the revision of a resource that does not exist: AtRevision of the
+// revision of a dry run's result demands that nothing has changed since.
 func AtRevision(revisions ...storage.Revision) Condition {
 	return Condition{at: listOf(revisions), some: true}
 }
 
-// NotAtRevision demands that the resource is in none of these revisions. It holds for
-// a resource that does not exist, unless 0 is among them.
+// NotAtRevision demands that the resource is at none of these revisions. It holds for a
+// resource that does not exist, unless 0 is among them.
 func NotAtRevision(revisions ...storage.Revision) Condition {
 	return Condition{notAt: listOf(revisions)}
 }
@@ -46,6 +46,9 @@ func Absent() Condition { return Condition{gone: true} }
 
 // And returns the condition that demands what both do.
 func (c Condition) And(other Condition) Condition {
+	if other == (Condition{}) {
+		return c
+	}
 	both := Condition{
 		some: c.some || other.some, there: c.there || other.there, gone: c.gone || other.gone,
 		notAt: listOf(append(revisionsOf(c.notAt), revisionsOf(other.notAt)...)),
@@ -61,8 +64,8 @@ func (c Condition) And(other Condition) Condition {
 	return both
 }
 
-// Holds reports whether a resource in this revision is as demanded; 0 is a resource
-// that does not exist.
+// Holds reports whether a resource at this revision is as demanded; 0 is a resource that
+// does not exist.
 func (c Condition) Holds(current storage.Revision) bool {
 	if current == 0 && c.there || current != 0 && c.gone {
 		return false
@@ -122,12 +125,8 @@ func first(list string) storage.Revision {
 }
 
 func has(list string, revision storage.Revision) bool {
-	for ; list != ""; list = list[8:] {
-		if first(list) == revision {
-			return true
-		}
-	}
-	return false
+	_, ok := sort.Find(len(list)/8, func(i int) int { return cmp.Compare(revision, first(list[8*i:])) })
+	return ok
 }
 
 func textOf(list string) string {

@@ -44,9 +44,9 @@
 // # Preconditions and dry runs
 //
 // A [Condition] makes a write conditional on the revision that the caller has seen
-// (AtRevision), or on there being no resource (Absent). When it does not hold, the
-// error is a [*PreconditionError] with the revision that the resource has. A revision never comes back, so content that was changed and
-// changed back does not pass.
+// ([AtRevision]), or on there being no resource ([Absent]). If it does not hold, the
+// error is a [*PreconditionError] with the revision that the resource has. A revision
+// never comes back, so content that was changed and changed back does not pass.
 //
 // DryRun gives the result of a write, or its error, and stores nothing. A
 // [Rehearsal] is a dry run of several batches, each of which sees what those before
