@@ -86,7 +86,7 @@ func (s *Schema) Validate(doc []byte) error {
 
 // parseRequest reads a request into d: an object.
 func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
-	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
+	if err := d.ParseKnown(src, strictjson.MaxDepth, s.root.names); err != nil {
 		return err
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
@@ -111,6 +111,7 @@ type Request struct {
 	doc    *strictjson.Doc
 	nodes  []strictjson.Node
 	blanks bool
+	names  *strictjson.Names
 }
 
 // Read reads a request: a whole new document, or a merge patch (RFC 7396) for
@@ -134,7 +135,7 @@ func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
 	}
 	if c, ok := r.doc.Find(0, s.id.hash, s.id.name); ok && r.doc.Nodes[c].Kind == strictjson.String {
 		id := r.doc.Text(c)
-		if id = id[1 : len(id)-1]; r.doc.Nodes[c].Escaped {
+		if id = id[1 : len(id)-1]; r.doc.Nodes[c].Escapes&strictjson.InValue != 0 {
 			id = r.doc.AppendString(nil, c)
 		}
 		if code, _ := judgeExternalID(id, r.opts.ExternalID); code == "" {
@@ -173,7 +174,7 @@ func (r *Request) Shrink() {
 		return
 	}
 	if len(r.doc.Nodes)*strictjson.NodeSize <= maxShrunk*len(r.src)+alwaysAllowed {
-		r.nodes, r.blanks = slices.Clone(r.doc.Nodes), r.doc.Blanks
+		r.nodes, r.blanks, r.names = slices.Clone(r.doc.Nodes), r.doc.Blanks, r.doc.Names
 	}
 	strictjson.Put(r.doc)
 	r.doc = nil
@@ -186,7 +187,7 @@ func (r *Request) load() (d *strictjson.Doc, err error) {
 		if r.nodes == nil {
 			return r.doc, r.schema.parseRequest(r.doc, r.src)
 		}
-		r.doc.Load(r.src, r.nodes, r.blanks)
+		r.doc.Load(r.src, r.nodes, r.blanks, r.names)
 	}
 	if r.marked {
 		r.doc.Unmark()
@@ -268,7 +269,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		doc.Stored, doc.Shown = stored, w.show(r.schema.root, &w.stored)
 		return doc, nil
 	}
-	if len(stored) > 0 && !w.judge.nested && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
+	if len(stored) > 0 && !w.judge.unfilled && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
 		// As the stored document was complete, so is what became of it.
 		doc.Stored = w.keep(merged)
 		doc.Shown = doc.Stored
@@ -352,7 +353,7 @@ func (w *workspace) result(root *object, d *strictjson.Doc) (stored, shown []byt
 
 // parseStored reads a document that should be in order.
 func (s *Schema) parseStored(d *strictjson.Doc, src []byte) error {
-	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
+	if err := d.ParseKnown(src, strictjson.MaxDepth, s.root.names); err != nil {
 		return &CorruptError{Err: err}
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
