@@ -119,9 +119,9 @@ func (d *Doc) Reset() {
 const NodeSize = 32
 
 // Load makes d what ParseKnown made of src before: nodes, blanks and names are what
-// it left in d. d keeps both slices.
+// it left in d. d keeps src, and copies the nodes.
 func (d *Doc) Load(src []byte, nodes []Node, blanks bool, names *Names) {
-	d.Src, d.Nodes, d.Blanks, d.Names, d.seen, d.table = src, nodes, blanks, names, 0, d.table[:0]
+	d.Src, d.Nodes, d.Blanks, d.Names, d.seen, d.table = src, append(d.Nodes[:0], nodes...), blanks, names, 0, d.table[:0]
 	if names != nil {
 		for c := uint32(1); c < nodes[0].Next; c = nodes[c].Next {
 			d.note(nodes[c].Known-1, c)
