@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"example.com/resourcekit/internal/strictjson"
 	"example.com/resourcekit/resource"
@@ -234,6 +235,53 @@ func TestBatchMemory(t *testing.T) {
 			t.Logf("%d bytes of requests, %.1f times that held", size, float64(held)/float64(size))
 			assert.Less(t, held, 4*size)
 			runtime.KeepAlive(documents)
+		})
+	}
+}
+
+// TestWaitingMemory: writers that wait in the queue of one key hold at most four times
+// the bytes of their requests.
+func TestWaitingMemory(t *testing.T) {
+	s := schema.MustCompile(schema.Definition{ID: schema.Customers().ID(), Name: "things", ExternalID: "id", Fields: []schema.Field{
+		{Name: "id", Type: schema.String, Required: true}, {Name: "list", Type: schema.Array}, {Name: "open", Type: schema.Object}, {Name: "a", Type: schema.String},
+	}})
+	const mib = 1 << 20
+	for name, more := range map[string]string{
+		"many values":  `"list":[0` + strings.Repeat(",0", mib/2) + `]`,
+		"many objects": `"list":[{}` + strings.Repeat(",{}", mib/3) + `]`,
+		"deep":         `"list":[1` + strings.Repeat(","+strings.Repeat("[", 60)+strings.Repeat("]", 60), mib/121) + `]`,
+		"large string": `"a":"` + strings.Repeat("x", mib) + `"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, letGo := blocking(memory.New())
+				c := open(t, s, store, nil)
+				var errs []<-chan error
+				create := func(request string) {
+					done := make(chan error, 1)
+					errs = append(errs, done)
+					data := []byte(request)
+					go func() {
+						_, err := c.Create(ctx, tenant, data, nil)
+						done <- err
+					}()
+					synctest.Wait()
+				}
+				create(`{"id":"c-1"}`) // holds the lock
+				before, size := heap(), 0
+				for range 8 {
+					request := `{"id":"c-1",` + more + `}`
+					size += len(request)
+					create(request)
+				}
+				held := heap() - before
+				t.Logf("%d bytes of requests, %.1f times that held", size, float64(held)/float64(size))
+				assert.Less(t, held, 4*size)
+				close(letGo)
+				for _, err := range errs {
+					assert.NoError(t, <-err)
+				}
+			})
 		})
 	}
 }
