@@ -86,7 +86,7 @@ func (s *Schema) Validate(doc []byte) error {
 
 // parseRequest reads a request into d: an object.
 func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
-	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
+	if err := d.ParseKnown(src, strictjson.MaxDepth, s.root.names); err != nil {
 		return err
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
@@ -104,13 +104,14 @@ type Request struct {
 	opts   ReadOptions
 	src    []byte
 	id     string
-	marked bool // nodes may have marks of an Apply before
 
 	// The parsed text is in doc, or in nodes after Shrink, or has to be made again
 	// from src.
 	doc    *strictjson.Doc
+	marked bool // doc may have marks of an Apply before
 	nodes  []strictjson.Node
 	blanks bool
+	names  *strictjson.Names
 }
 
 // Read reads a request: a whole new document, or a merge patch (RFC 7396) for
@@ -134,7 +135,7 @@ func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
 	}
 	if c, ok := r.doc.Find(0, s.id.hash, s.id.name); ok && r.doc.Nodes[c].Kind == strictjson.String {
 		id := r.doc.Text(c)
-		if id = id[1 : len(id)-1]; r.doc.Nodes[c].Escaped {
+		if id = id[1 : len(id)-1]; r.doc.Nodes[c].Escapes&strictjson.InValue != 0 {
 			id = r.doc.AppendString(nil, c)
 		}
 		if code, _ := judgeExternalID(id, r.opts.ExternalID); code == "" {
@@ -166,34 +167,65 @@ const (
 )
 
 // Shrink bounds the memory of a request that has to wait: afterwards it takes, with
-// its text, at most three times the size of its text and 1 KiB. A large request of
-// many small values is read again when it is applied.
+// its text, at most three times the size of its text and 1 KiB, of memory that it may
+// share with other requests. A large request of many small values is read again when
+// it is applied.
 func (r *Request) Shrink() {
 	if r.doc == nil {
 		return
 	}
 	if len(r.doc.Nodes)*strictjson.NodeSize <= maxShrunk*len(r.src)+alwaysAllowed {
-		r.nodes, r.blanks = slices.Clone(r.doc.Nodes), r.doc.Blanks
+		r.nodes, r.blanks, r.names = keepNodes(r.doc.Nodes), r.doc.Blanks, r.doc.Names
 	}
 	strictjson.Put(r.doc)
 	r.doc = nil
 }
 
-// load returns the parsed request, without marks, and what to call afterwards.
+// load returns the parsed request, without marks. Call unload afterwards.
 func (r *Request) load() (d *strictjson.Doc, err error) {
-	if r.doc == nil {
-		r.doc = strictjson.Get()
-		if r.nodes == nil {
-			return r.doc, r.schema.parseRequest(r.doc, r.src)
+	if r.doc != nil {
+		if r.marked {
+			r.doc.Unmark()
 		}
-		r.doc.Load(r.src, r.nodes, r.blanks)
+		r.marked = true
+		return r.doc, nil
 	}
-	if r.marked {
-		r.doc.Unmark()
+	d = strictjson.Get()
+	if r.nodes == nil {
+		return d, r.schema.parseRequest(d, r.src)
 	}
-	r.marked = true
-	return r.doc, nil
+	d.Load(r.src, r.nodes, r.blanks, r.names)
+	return d, nil
 }
+
+// unload gives back what load returned if the request was shrunk: there may be many.
+func (r *Request) unload(d *strictjson.Doc) {
+	if r.doc == nil {
+		strictjson.Put(d)
+	}
+}
+
+// keepNodes returns a copy of the nodes, in memory that small requests share, for
+// else each item of a batch would make an allocation.
+func keepNodes(nodes []strictjson.Node) []strictjson.Node {
+	const shared = 512
+	if len(nodes) > shared/8 {
+		return slices.Clone(nodes)
+	}
+	room := rooms.Get().(*[]strictjson.Node)
+	if cap(*room)-len(*room) < len(nodes) {
+		*room = make([]strictjson.Node, 0, shared)
+	}
+	from := len(*room)
+	*room = append(*room, nodes...)
+	kept := (*room)[from:len(*room):len(*room)]
+	rooms.Put(room)
+	return kept
+}
+
+// rooms hold the nodes of requests from their beginning on. One that is full is
+// dropped, and lives on as long as one of its requests.
+var rooms = sync.Pool{New: func() any { return new([]strictjson.Node) }}
 
 // A Document is what a request without violations makes of a stored document.
 type Document struct {
@@ -215,6 +247,7 @@ type Document struct {
 // document.
 func (r *Request) Check() error {
 	d, err := r.load()
+	defer r.unload(d)
 	if err != nil {
 		return err
 	}
@@ -241,6 +274,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		return Document{}, errors.New("schema: Apply of a request that was not read")
 	}
 	d, err := r.load()
+	defer r.unload(d)
 	if err != nil {
 		return Document{}, err // not reached while the caller leaves the text alone
 	}
@@ -268,7 +302,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		doc.Stored, doc.Shown = stored, w.show(r.schema.root, &w.stored)
 		return doc, nil
 	}
-	if len(stored) > 0 && !w.judge.nested && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
+	if len(stored) > 0 && !w.judge.unfilled && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
 		// As the stored document was complete, so is what became of it.
 		doc.Stored = w.keep(merged)
 		doc.Shown = doc.Stored
@@ -353,7 +387,7 @@ func (w *workspace) result(root *object, d *strictjson.Doc) (stored, shown []byt
 
 // parseStored reads a document that should be in order.
 func (s *Schema) parseStored(d *strictjson.Doc, src []byte) error {
-	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
+	if err := d.ParseKnown(src, strictjson.MaxDepth, s.root.names); err != nil {
 		return &CorruptError{Err: err}
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {

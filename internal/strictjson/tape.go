@@ -47,10 +47,19 @@ type Node struct {
 	Len                uint32 // members of an object, elements of an array
 	Hash               uint32 // HashName of a member's decoded name
 	Kind               Kind
-	NameEscaped        bool // the name holds an escape
-	Escaped            bool // a string value holds an escape
-	Mark               Mark // for the caller's use; 0 after Parse
+	Known              uint8   // 1 more than the number of a member's name in Doc.Names; 0 elsewhere
+	Escapes            Escapes // what of it holds an escape
+	Mark               Mark    // for the caller's use; 0 after Parse
 }
+
+// Escapes are the parts of a node that hold an escape.
+type Escapes uint8
+
+// The parts.
+const (
+	InName  Escapes = 1 << iota // a member's name
+	InValue                     // a string
+)
 
 // A Mark is what a caller notes about a node.
 type Mark uint8
@@ -68,6 +77,10 @@ type Doc struct {
 	Src    []byte // the parsed text; not copied, never changed
 	Nodes  []Node // Nodes[0] is the whole document
 	Blanks bool   // some blank stands outside strings
+	Names  *Names // not nil if it was read by ParseKnown's fast way: the names of all members of Nodes[0]
+
+	seen uint64           // if there are Names: which of them have a member, as bits
+	by   [maxNames]uint32 // and which
 
 	stack   []frame // Parse's, by level; kept, because clearing it for each call would cost more than a small text
 	table   []slot  // the slots of all indexes made since Parse
@@ -105,10 +118,36 @@ func (d *Doc) Reset() {
 // NodeSize is the size of a Node in bytes.
 const NodeSize = 32
 
-// Load makes d what Parse made of src before: nodes and blanks are what it left in
-// Doc.Nodes and Doc.Blanks. d keeps both slices.
-func (d *Doc) Load(src []byte, nodes []Node, blanks bool) {
-	d.Src, d.Nodes, d.Blanks, d.table = src, nodes, blanks, d.table[:0]
+// Load makes d what ParseKnown made of src before: nodes, blanks and names are what
+// it left in d. d keeps src, and copies the nodes.
+func (d *Doc) Load(src []byte, nodes []Node, blanks bool, names *Names) {
+	d.Src, d.Nodes, d.Blanks, d.Names, d.seen, d.table = src, append(d.Nodes[:0], nodes...), blanks, names, 0, d.table[:0]
+	if names != nil {
+		for c := uint32(1); c < nodes[0].Next; c = nodes[c].Next {
+			d.note(nodes[c].Known-1, c)
+		}
+	}
+}
+
+// note says that member c has the name of this number.
+func (d *Doc) note(number uint8, c uint32) {
+	d.seen |= 1 << (number & (maxNames - 1))
+	d.by[number&(maxNames-1)] = c
+}
+
+// SameNames reports whether both documents were read with the same names.
+func (d *Doc) SameNames(e *Doc) bool { return d.Names != nil && d.Names == e.Names }
+
+// Has reports which of its Names the document has, as bits.
+func (d *Doc) Has() uint64 { return d.seen }
+
+// Named returns the member of Nodes[0] with this Node.Known, or 0.
+func (d *Doc) Named(known uint8) uint32 {
+	number := (known - 1) & (maxNames - 1)
+	if d.seen>>number&1 == 0 {
+		return 0
+	}
+	return d.by[number]
 }
 
 // Unmark makes d as it was after Parse: no node has a mark, and no index is left.
@@ -133,7 +172,7 @@ func (d *Doc) RawName(i uint32) []byte {
 
 // AppendName appends the decoded name of member i to dst.
 func (d *Doc) AppendName(dst []byte, i uint32) []byte {
-	if d.Nodes[i].NameEscaped {
+	if d.Nodes[i].Escapes&InName != 0 {
 		return appendDecoded(dst, d.RawName(i))
 	}
 	return append(dst, d.RawName(i)...)
@@ -143,7 +182,7 @@ func (d *Doc) AppendName(dst []byte, i uint32) []byte {
 func (d *Doc) AppendString(dst []byte, i uint32) []byte {
 	n := &d.Nodes[i]
 	body := d.Src[n.Start+1 : n.End-1]
-	if n.Escaped {
+	if n.Escapes&InValue != 0 {
 		return appendDecoded(dst, body)
 	}
 	return append(dst, body...)
@@ -155,7 +194,7 @@ func (d *Doc) NameIs(i uint32, hash uint32, name string) bool {
 	if n.Hash != hash {
 		return false
 	}
-	if n.NameEscaped {
+	if n.Escapes&InName != 0 {
 		return string(appendDecoded(nil, d.RawName(i))) == name
 	}
 	return string(d.Src[n.NameStart:n.NameEnd]) == name
@@ -165,7 +204,7 @@ func (d *Doc) NameIs(i uint32, hash uint32, name string) bool {
 func (d *Doc) StringIs(i uint32, s string) bool {
 	n := &d.Nodes[i]
 	body := d.Src[n.Start+1 : n.End-1]
-	if n.Escaped {
+	if n.Escapes&InValue != 0 {
 		return string(appendDecoded(nil, body)) == s
 	}
 	return string(body) == s
@@ -179,7 +218,7 @@ func (d *Doc) SameName(i uint32, e *Doc, j uint32) bool {
 		return false
 	}
 	x, y := d.Src[a.NameStart:a.NameEnd], e.Src[b.NameStart:b.NameEnd]
-	return string(x) == string(y) || (a.NameEscaped || b.NameEscaped) && sameDecoded(x, y)
+	return string(x) == string(y) || (a.Escapes|b.Escapes)&InName != 0 && sameDecoded(x, y)
 }
 
 // SameString reports whether string i of d and string j of e have equal decoded
@@ -187,7 +226,7 @@ func (d *Doc) SameName(i uint32, e *Doc, j uint32) bool {
 func (d *Doc) SameString(i uint32, e *Doc, j uint32) bool {
 	a, b := &d.Nodes[i], &e.Nodes[j]
 	x, y := d.Src[a.Start+1:a.End-1], e.Src[b.Start+1:b.End-1]
-	return string(x) == string(y) || (a.Escaped || b.Escaped) && sameDecoded(x, y)
+	return string(x) == string(y) || (a.Escapes|b.Escapes)&InValue != 0 && sameDecoded(x, y)
 }
 
 // Find returns the member of object i with this decoded name, or false when
