@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestREADME holds the functions in the README against those here.
-func TestREADME(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+// TestDocs compares the functions in docs/http.md with those in this package.
+func TestDocs(t *testing.T) {
+	page, err := os.ReadFile("../../docs/http.md")
 	require.NoError(t, err)
 	source, err := os.ReadFile("handlers.go")
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestREADME(t *testing.T) {
 	require.Len(t, functions, 3)
 	for _, f := range functions {
 		f, _, _ = strings.Cut(f, "\n}\n")
-		assert.Contains(t, string(readme), "\nfunc "+f+"\n}\n")
+		assert.Contains(t, string(page), "\nfunc "+f+"\n}\n")
 	}
 }
 
