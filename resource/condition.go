@@ -9,31 +9,30 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// A Condition is what a call demands of the state of a resource: that it is in one
-// of some revisions, that it is in none of some, that it is there, that it is absent.
-// The zero value demands nothing. Conditions are plain values: == tells whether two
-// demand the same.
+// A Condition demands a state of a resource: one of some revisions, none of some
+// revisions, presence or absence. The zero value demands nothing. Conditions are plain
+// values: == reports whether two demand the same.
 //
-// A call whose Condition does not hold fails with [ErrPrecondition]. A write judges
-// it with each attempt, so what it held for is what is written over: optimistic
-// concurrency.
+// A call whose Condition does not hold fails with [ErrPrecondition]. A write judges it
+// with each attempt, so the state that it held for is the one that is overwritten:
+// optimistic concurrency.
 type Condition struct {
-	at    string // the revisions of which one is demanded, see listOf; only if some
-	some  bool
-	notAt string // the revisions that are refused
+	some  bool   // the resource must be in one of the revisions at
+	at    string // see listOf
+	notAt string // the resource must be in none of these revisions
 	there bool   // the resource must exist
 	gone  bool   // the resource must not exist
 }
 
-// AtRevision demands that the resource is in one of these revisions, of which 0 is
-// that of a resource that does not exist: so AtRevision(r.Revision()) of a dry run's
-// result demands that nothing has changed since. Without any, it never holds.
+// AtRevision demands that the resource is in one of these revisions. 0 stands for a
+// resource that does not exist, so AtRevision(r.Revision()) of the result of a dry run
+// demands that nothing has changed since. Without revisions, it never holds.
 func AtRevision(revisions ...storage.Revision) Condition {
 	return Condition{at: listOf(revisions), some: true}
 }
 
-// NotAtRevision demands that the resource is in none of these revisions. It holds for
-// a resource that does not exist, unless 0 is among them.
+// NotAtRevision demands that the resource is in none of these revisions. It holds for a
+// resource that does not exist, unless 0 is one of them.
 func NotAtRevision(revisions ...storage.Revision) Condition {
 	return Condition{notAt: listOf(revisions)}
 }
@@ -44,7 +43,7 @@ func Present() Condition { return Condition{there: true} }
 // Absent demands that the resource does not exist.
 func Absent() Condition { return Condition{gone: true} }
 
-// And returns the condition that demands what both do.
+// And returns the condition that holds if both c and other hold.
 func (c Condition) And(other Condition) Condition {
 	both := Condition{
 		some: c.some || other.some, there: c.there || other.there, gone: c.gone || other.gone,
@@ -61,8 +60,8 @@ func (c Condition) And(other Condition) Condition {
 	return both
 }
 
-// Holds reports whether a resource in this revision is as demanded; 0 is a resource
-// that does not exist.
+// Holds reports whether the condition holds for a resource in this revision; 0 stands
+// for a resource that does not exist.
 func (c Condition) Holds(current storage.Revision) bool {
 	if current == 0 && c.there || current != 0 && c.gone {
 		return false
@@ -70,8 +69,8 @@ func (c Condition) Holds(current storage.Revision) bool {
 	return (!c.some || current != pending && has(c.at, current)) && !has(c.notAt, current)
 }
 
-// String says what is demanded: "any", "absent", "present", "revision 7", "not
-// revision 7 or 9", or several of these with "and" between them.
+// String returns the demand: "any", "absent", "present", "revision 7", "not revision 7
+// or 9", or several of these with "and" between them.
 func (c Condition) String() string {
 	var parts []string
 	if c.there {
@@ -92,8 +91,8 @@ func (c Condition) String() string {
 	return strings.Join(parts, " and ")
 }
 
-// listOf returns revisions as a string that is equal for equal sets: 8 bytes each, in
-// ascending order. A string makes a Condition comparable.
+// listOf returns revisions as a string, which makes a Condition comparable: 8 bytes
+// each, in ascending order.
 func listOf(revisions []storage.Revision) string {
 	if len(revisions) == 1 { // mostly
 		return string(binary.BigEndian.AppendUint64(nil, uint64(revisions[0])))

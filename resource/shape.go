@@ -10,16 +10,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// ShapeOptions choose between shapes of a resource. A nil *ShapeOptions is the
-// zero value: the full shape.
+// ShapeOptions choose the shape of a resource's JSON. A nil *ShapeOptions is the zero
+// value: the full shape.
 type ShapeOptions struct {
-	// OmitDeprecated leaves out the deprecated spellings of members.
+	// OmitDeprecated leaves out the members with deprecated names.
 	OmitDeprecated bool
 }
 
-// envelope is the table of the members that a resource has between its id and its
-// data, in order, each with its deprecated spelling: the only place where those are
-// written down. Each has one of the functions, which says what its value is.
+// envelope is the table of the members of a resource between id and data, in order. It
+// is the only place of the deprecated names. Each member has one of the functions, which
+// returns its value.
 var envelope = []member{
 	{name: "schemaDefinitionId", deprecated: "schema_definition_id", uuid: func(r *Resource) *uuid.UUID { return &r.record.Key.Schema }},
 	{name: "platformId", deprecated: "platform_id", uuid: func(r *Resource) *uuid.UUID { return &r.record.Key.Tenant.Platform }},
@@ -35,16 +35,16 @@ type member struct {
 	time             func(*Resource) time.Time
 	text             func(*Resource) string
 
-	at, twin int // in a piece of a template: where the value stands, and again; 0 is nowhere
+	at, twin int // offsets in a piece of a template of the value and its twin; 0 for none
 }
 
-// A piece is a part of a template: its text, in which values of a fixed length are
-// put, and the member of another length that comes after it.
+// A piece is a part of a template: its text, into which values of a fixed length are
+// written, and the member of variable length that comes after it.
 type piece struct {
 	text  string
 	fixed []member
-	text1 *member // nil at the end
-	twin1 string  // its deprecated name, as text; "" for none
+	text1 *member // the member of variable length; nil at the end
+	twin1 string  // the text of its deprecated name; "" for none
 }
 
 // full and short are the templates of the two shapes.
@@ -84,12 +84,11 @@ func template(twins bool) (pieces []piece) {
 	return append(pieces, blank)
 }
 
-// AppendJSON appends the resource in the shape of the wire contract to dst and
-// returns the extended slice: an object with id, then schemaDefinitionId,
-// platformId, businessId, resourceExternalId, createdAt and updatedAt, each
-// followed by its deprecated snake_case twin, then data. All members are always
-// there. It is compact JSON. opts may be nil. It allocates only when dst has too
-// little room.
+// AppendJSON appends the resource in the shape of the wire contract to dst and returns
+// the extended slice. It is a compact JSON object with id, then schemaDefinitionId,
+// platformId, businessId, resourceExternalId, createdAt and updatedAt, each followed by
+// its deprecated snake_case twin, then data. No member is ever absent. opts may be nil.
+// It allocates only when dst has too little room.
 func (r *Resource) AppendJSON(dst []byte, opts *ShapeOptions) []byte {
 	pieces := full
 	if opts != nil && opts.OmitDeprecated {
@@ -128,7 +127,7 @@ func (r *Resource) AppendJSON(dst []byte, opts *ShapeOptions) []byte {
 
 // MarshalJSON returns what AppendJSON(nil, nil) appends.
 func (r Resource) MarshalJSON() ([]byte, error) {
-	const members = 700 // enough for everything but a long external id and the data
+	const members = 700 // enough, except for a long external id and the data
 	return r.AppendJSON(make([]byte, 0, members+len(r.shown)), nil), nil
 }
 
@@ -138,7 +137,7 @@ const (
 )
 
 // putUUID writes the text of a UUID (RFC 9562, section 4) to text[at:], and to
-// text[twin:] unless that is 0: a copy of the first would wait for its stores.
+// text[twin:] unless twin is 0. Copying the first would wait for its bytes.
 func putUUID(text []byte, at, twin int, id *uuid.UUID) {
 	le := binary.LittleEndian
 	a, b, c, d := hexDigits(le.Uint32(id[0:])), hexDigits(le.Uint32(id[4:])), hexDigits(le.Uint32(id[8:])), hexDigits(le.Uint32(id[12:]))
@@ -171,8 +170,8 @@ func hexDigits(x uint32) uint64 {
 	return w + 0x3030303030303030 + letters*('a'-'0'-10)
 }
 
-// putTime writes t in UTC as RFC 3339 with three decimals to the same places. The
-// years are 1 to 9999. time.AppendFormat would take four times as long.
+// putTime writes t in UTC as RFC 3339 with three decimals, to the same places as
+// putUUID. The years are 1 to 9999. time.AppendFormat would take four times as long.
 func putTime(text []byte, at, twin int, t time.Time) {
 	t = t.UTC()
 	year, month, day := t.Date()
