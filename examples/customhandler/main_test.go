@@ -54,7 +54,7 @@ func Example() {
 	// POST 201 {"status":"created","customer":{...,"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z","emailOptOut":false,"smsOptOut":true}},"changed":["/customerId","/firstName","/lastName","/createdAt","/emailOptOut","/smsOptOut"]}
 	// POST 409 {"status":"failed","error":"a resource with this customerId exists already"}
 	// POST 400 {"status":"failed","error":"the data is not valid","fields":{"/emial":"unknown field, did you mean \"email\"?","/firstName":"required, cannot be null"}}
-	// POST 400 {"status":"failed","error":"the request body is not valid: found no member \"data\", want a JSON object with the member \"data\""}
+	// POST 400 {"status":"failed","error":"the request body is not valid: found no member \"data\", expected a JSON object with the member \"data\""}
 	// GET 304
 	// PATCH 200 {"status":"updated","customer":{...,"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z","emailOptOut":false,"smsOptOut":true,"email":"ada@example.com"}},"changed":["/email"]}
 	// PATCH 412 {"status":"failed","error":"precondition failed: the resource is not in the state that the request demands"}
