@@ -172,8 +172,6 @@ type batch struct {
 	dryRun bool
 	writes []writeOp
 	items  []ItemResult
-
-	outcomesOnly bool // the results are to hold nothing else
 }
 
 // A group is the items of one external id.
@@ -380,9 +378,7 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
 		if err != storage.ErrNoChange {
 			g.keeping = min(g.keeping, k)
 		}
-		if b.outcomesOnly {
-			result = &Result{Outcome: result.Outcome}
-		} else if len(g.items) > 1 {
+		if len(g.items) > 1 {
 			size += len(result.record.Data) + len(result.shown)
 		}
 		b.items[i] = ItemResult{Result: result}

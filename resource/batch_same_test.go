@@ -95,14 +95,6 @@ func TestBatchOfOneResourceIsBounded(t *testing.T) {
 		held += 2 * len(item.Result.Data())
 	}
 	assert.Less(t, held, 66<<20)
-
-	c = open(t, s, memory.New(), fixed)
-	imported, err := c.Import(ctx, tenant, documents(docs...), nil)
-	require.NoError(t, err)
-	assert.Equal(t, [3]int64{1, n - 1, 0}, [3]int64{imported.Created, imported.Updated, imported.Failed})
-	got, err := c.Get(ctx, tenant, "1")
-	require.NoError(t, err)
-	assert.Greater(t, len(got.Data()), n*size)
 }
 
 // TestScanIsBoundedInBytes: so does a page that finds nothing in them.

@@ -92,7 +92,6 @@ var errorClasses = []struct {
 	{isType[*schema.FilterError], ClassInvalid},
 	{isA(ErrCursor), ClassInvalid},
 	{isA(ErrBatchSize), ClassInvalid},
-	{isA(ErrDocument), ClassInvalid},
 	{isA(storage.ErrTooLarge), ClassInvalid},
 	{isA(ErrNotFound), ClassNotFound},
 	{isA(ErrExists), ClassExists},

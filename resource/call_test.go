@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -105,20 +104,12 @@ func TestOnCall(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Len(t, seen, 1, "each page is a call")
-	seen = nil
-	_, err := c.Import(withValue, tenant, documents(importDocs(25)...), &resource.ImportOptions{BatchSize: 10})
-	require.NoError(t, err)
-	var ops []string
-	for _, call := range seen {
-		ops = append(ops, fmt.Sprint(call.Op, call.Counts))
-	}
-	assert.Equal(t, "create_batch{10 0 0 0 0} create_batch{10 0 0 0 0} create_batch{4 0 1 0 0}", strings.Join(ops, " "))
 }
 
 func TestErrorClass(t *testing.T) {
 	for want, errs := range map[string][]error{
 		"":             {nil},
-		"invalid":      {&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize, resource.ErrDocument, storage.ErrTooLarge},
+		"invalid":      {&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize, storage.ErrTooLarge},
 		"not_found":    {resource.ErrNotFound},
 		"exists":       {&resource.ExistsError{}},
 		"precondition": {&resource.PreconditionError{}},

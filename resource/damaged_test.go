@@ -190,7 +190,7 @@ func checkDeletedEvent(t *testing.T, rec storage.Record, e resource.Event) {
 // TestDamagedPages: a tenant with nothing but damaged records is listed to the end.
 func TestDamagedPages(t *testing.T) {
 	c, store := customers(t)
-	const n = resource.MaxScan + 10
+	const n = 10*storage.MaxPage + 10
 	for i := range n {
 		put(t, store, customerKey(fmt.Sprintf("c-%06d", i)), "[]")
 	}

@@ -52,7 +52,9 @@
 // Condition is a plain value: == compares it, fmt prints it, and [Condition.And]
 // combines two.
 //
-// A dry run (DryRun) returns the result of a write, or its error, and stores nothing.
+// A dry run (DryRun) returns the result of a write, or its error, and stores nothing. A
+// [Rehearsal] is a dry run of several batches, each of which sees the results of the
+// batches before.
 //
 // # Times
 //

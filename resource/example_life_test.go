@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/typed"
@@ -130,22 +129,6 @@ func ExampleCollection_PatchBatch() {
 	// 2 updated [] [/phone]
 	// 3 resource: patch: record not found
 	// updated: 2 failed: 2
-}
-
-func ExampleCollection_Import() {
-	file := strings.NewReader(`{"customerId":"c-1","firstName":"Ada","phone":"1"}
-{"customerId":"c-5","firstName":"Donald","lastName":"X","createdAt":"2024-05-01T10:00:00Z"}
-{"customerId":"c-6"}
-`)
-	customers, tenant := shop(nil)
-	res, err := customers.Import(context.Background(), tenant, resource.NDJSON(file, 0), nil)
-	fmt.Println("created:", res.Created, "updated:", res.Updated, "failed:", res.Failed, "resume at:", res.Position, err)
-	for _, e := range res.Errors {
-		fmt.Println(e)
-	}
-	// Output:
-	// created: 1 updated: 1 failed: 1 resume at: 3 <nil>
-	// document at position 2: schema: invalid document: /firstName: required, but missing; /lastName: required, but missing; /createdAt: required, but missing
 }
 
 // A typed document holds what is set, so that a merge leaves the rest alone.

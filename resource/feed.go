@@ -15,9 +15,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// DefaultFeedBuffer is how many events a [Feed] keeps for its observer unless FeedOptions
-// say otherwise.
-const DefaultFeedBuffer = 1024
+// feedBuffer is how many events a [Feed] keeps for its observer unless FeedOptions say
+// otherwise.
+const feedBuffer = 1024
 
 // An Event is a change of a resource that was stored. Its JSON has the names of its
 // fields, the outcome as text, and the patch as it is.
@@ -52,8 +52,8 @@ func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
 // FeedOptions are the optional parts of a [Feed]. A nil *FeedOptions is the zero
 // value.
 type FeedOptions struct {
-	// Buffer is how many events wait for the observer at most; DefaultFeedBuffer (1024)
-	// when 0 or less. Each keeps the documents before and after its change in memory.
+	// Buffer is how many events wait for the observer at most; 1024 when 0 or less. Each
+	// keeps the documents before and after its change in memory.
 	Buffer int
 	// Unredacted leaves personal data in Event.Patch.
 	Unredacted bool
@@ -106,7 +106,7 @@ func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
 		f.opts = *opts
 	}
 	if f.opts.Buffer <= 0 {
-		f.opts.Buffer = DefaultFeedBuffer
+		f.opts.Buffer = feedBuffer
 	}
 	f.queue = make(chan change, f.opts.Buffer)
 	go f.run()

@@ -13,9 +13,9 @@ import (
 // DefaultLimit is the number of resources in a page unless ListOptions say otherwise.
 const DefaultLimit = 100
 
-// MaxScan is how many resources a filtered page reads at most. It also ends after 64 MiB
+// maxScan is how many resources a filtered page reads at most. It also ends after 64 MiB
 // of documents.
-const MaxScan = 10 * storage.MaxPage
+const maxScan = 10 * storage.MaxPage
 
 // ListOptions say which resources a list has, and where it begins. A nil *ListOptions is
 // the zero value: all resources, from the first on.
@@ -59,7 +59,7 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // A walk from page to page until Next is "" returns every resource that exists during
 // the whole walk exactly once. It is not a snapshot: each resource is as of an instant of
 // its page's call, and resources that come or go meanwhile may be in it or not. A page
-// ends after Limit resources or MaxBytes of documents; with a filter also after MaxScan
+// ends after Limit resources or MaxBytes of documents; with a filter also after 10,000
 // resources or 64 MiB of documents were read, whatever it has found by then. Damaged
 // records are left out, and are in Page.Damaged.
 //
@@ -228,10 +228,10 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			l.c.usual.Store(max(int64(each), usual-usual/8)) // large ones are remembered for longer
 		}
 		scanned, scannedBytes = scanned+len(found.Records), scannedBytes+seen
-		if full || l.after == "" || scanned >= MaxScan || scannedBytes >= maxScanBytes {
+		if full || l.after == "" || scanned >= maxScan || scannedBytes >= maxScanBytes {
 			page.Next = encodeCursor(l.after, l.sum)
 			return page, nil
 		}
-		ask = min(2*ask, storage.MaxPage, MaxScan-scanned)
+		ask = min(2*ask, storage.MaxPage, maxScan-scanned)
 	}
 }

@@ -143,7 +143,7 @@ func TestListFilter(t *testing.T) {
 func TestListScanBudget(t *testing.T) {
 	store := &counting{Store: memory.New()}
 	c := open(t, schema.Customers(), store, fixed)
-	const n = resource.MaxScan + 500
+	const n = 10*storage.MaxPage + 500
 	fillUp(t, c, tenant, n)
 	filter := []schema.Equals{{Field: "email", Value: fmt.Sprint(n - 1)}}
 	got := pages(t, c, resource.ListOptions{Filter: filter})

@@ -56,6 +56,7 @@ func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []
 		return writeOp{}, err
 	}
 	if key.Validate() != nil {
+		request.Close()
 		return writeOp{}, opError(name, key, ErrNotFound)
 	}
 	return writeOp{

@@ -49,8 +49,6 @@ func TestPrinted(t *testing.T) {
 	_, exists := c.Create(ctx, tenant, []byte(other), &resource.CreateOptions{OnConflict: resource.Reject})
 	_, failed := c.Create(ctx, tenant, []byte(other), &resource.CreateOptions{If: resource.Absent()})
 	_, gone := c.Get(ctx, tenant, "not "+marker)
-	imported, err := c.Import(ctx, tenant, documents(other, `{"customerId":"`+marker+`","email":7}`), &resource.ImportOptions{Create: resource.CreateOptions{OnConflict: resource.Reject}})
-	require.NoError(t, err)
 	events := make(chan resource.Event, 1)
 	feed := resource.NewFeed(func(e resource.Event) { events <- e }, nil)
 	watched := open(t, schema.Customers(), memory.New(), &resource.Options{Feed: feed})
@@ -63,7 +61,7 @@ func TestPrinted(t *testing.T) {
 
 	for name, v := range map[string]any{
 		"resource": res.Resource, "result": res, "page": page, "page by value": *page, "batch": batch, "event": event, "typed": decoded,
-		"exists": exists, "failed": failed, "gone": gone, "imported": imported, "call": resource.Call{Op: "create", Err: exists},
+		"exists": exists, "failed": failed, "gone": gone, "call": resource.Call{Op: "create", Err: exists},
 	} {
 		for _, verb := range []string{"%v", "%+v"} {
 			assert.NotContains(t, fmt.Sprintf(verb, v), marker, "%s %s", name, verb)

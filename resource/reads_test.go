@@ -10,6 +10,7 @@ import (
 
 	"example.com/resourcekit/internal/strictjson"
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -73,6 +74,23 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 		{"reject, created", "", cust(`,"phone":"REQUEST"`), &reject, counts{1, 0, 0}, "created"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			importLine := func(c *resource.Collection) (*resource.Result, error) {
+				opts := &ingest.Options{}
+				if tt.opts != nil {
+					opts.Create = *tt.opts
+				}
+				res, err := ingest.Import(ctx, c, tenant, ingest.NDJSON(strings.NewReader(tt.request), 0), opts)
+				require.NoError(t, err)
+				switch {
+				case res.Created > 0:
+					return &resource.Result{Outcome: resource.Created}, nil
+				case res.Updated > 0:
+					return &resource.Result{Outcome: resource.Updated}, nil
+				case res.Unchanged > 0:
+					return &resource.Result{Outcome: resource.Unchanged}, nil
+				}
+				return nil, res.Errors[0]
+			}
 			defer func(slow bool) { strictjson.Slow = slow }(strictjson.Slow)
 			for _, way := range []struct {
 				name   string
@@ -87,6 +105,7 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 					require.NoError(t, err)
 					return res.Items[0].Result, res.Items[0].Err
 				}},
+				{"import line", false, importLine},
 				{"Create, general reader", true, func(c *resource.Collection) (*resource.Result, error) {
 					return c.Create(ctx, tenant, []byte(tt.request), tt.opts)
 				}},
@@ -95,6 +114,7 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 					require.NoError(t, err)
 					return res.Items[0].Result, res.Items[0].Err
 				}},
+				{"import line, general reader", true, importLine},
 			} {
 				strictjson.Slow = way.slow
 				c, store := customers(t)

@@ -33,9 +33,9 @@ type writeOp struct {
 func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, error)) (result *Result, err error) {
 	start := c.start()
 	op, err := newOp()
-	defer op.request.Close()
 	if err == nil {
 		result, err = c.write(ctx, &op)
+		op.request.Close()
 	}
 	if c.onCall != nil {
 		call.Attempts, call.Err = op.attempts, err

@@ -317,14 +317,15 @@ func (w *workspace) merge(size int) (merged []byte, changed bool) {
 	return w.buffer, changed
 }
 
-// keep returns the merged document in memory of its own.
-func (w *workspace) keep(merged []byte) []byte {
-	if cap(merged) > maxPooled && len(merged) >= cap(merged)-cap(merged)/4 {
+// keep returns a text in memory of its own. A large one in w.buffer, which is what a
+// merge leaves there, keeps that memory.
+func (w *workspace) keep(text []byte) []byte {
+	if merged := w.buffer; len(text) > maxPooled && len(merged) == len(text) && &merged[0] == &text[0] && len(merged) >= cap(merged)-cap(merged)/4 {
 		w.buffer = nil
 		return merged
 	}
-	kept := make([]byte, len(merged))
-	copy(kept, merged)
+	kept := make([]byte, len(text))
+	copy(kept, text)
 	return kept
 }
 

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -400,5 +401,32 @@ func TestInvalidOptions(t *testing.T) {
 	for _, opts := range []ReadOptions{{UnknownFields: 2}, {UnknownFields: -1}, {Nulls: 3}, {Nulls: -1}} {
 		_, err := nested(t).Read([]byte(have), &opts)
 		assert.ErrorIs(t, err, ErrInvalid, "%+v", opts)
+	}
+}
+
+// TestApplyKeepsNothing: what is to be stored shares no memory with the request, of
+// whatever size, nor with what a later Apply makes.
+func TestApplyKeepsNothing(t *testing.T) {
+	s := nested(t)
+	for _, size := range []int{10, 100_000} {
+		long := strings.Repeat("x", size)
+		request := []byte(full + `"live":true,"any":["` + long + `"]}`)
+		for _, stored := range []string{"", have, full + `"live":true}`} {
+			r, err := s.Read(request, nil)
+			require.NoError(t, err)
+			doc, err := r.Apply([]byte(stored))
+			require.NoError(t, err)
+			want := string(doc.Stored)
+			_, err = r.Apply([]byte(have))
+			require.NoError(t, err)
+			r.Close()
+			copied := bytes.Clone(request)
+			for i := range request {
+				request[i] = '!'
+			}
+			assert.Equal(t, want, string(doc.Stored))
+			assert.Equal(t, want, string(doc.Shown))
+			request = copied
+		}
 	}
 }

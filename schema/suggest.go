@@ -8,6 +8,10 @@ import (
 // maxSuggestName is the length of the longest name, in bytes, that gets a suggestion.
 const maxSuggestName = 64
 
+// Suggest returns the declared field of the document that is nearest to name, as in the
+// "did you mean" of a [Violation], or "" if none is near.
+func (s *Schema) Suggest(name string) string { return suggest(s.root.fields, []byte(name)) }
+
 // suggest returns the declared name that is nearest to an unknown one, or "" if none is
 // near. A name that differs only in case, '_', '-', '.' and blanks comes before one that
 // differs in letters; among equals the first of the schema is taken.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +14,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,6 +25,8 @@ import (
 	"example.com/resourcekit/examples/internal/openstore"
 	"example.com/resourcekit/examples/internal/testdb"
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/ingest"
+	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/sqlite"
 )
@@ -97,19 +101,29 @@ func customers(n int) string {
 	return b.String()
 }
 
+// utf16LE returns a text in UTF-16.
+func utf16LE(text string) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		b = binary.LittleEndian.AppendUint16(b, unit)
+	}
+	return string(b)
+}
+
 // TestInputs: what comes of an input. Lines are those of standard error.
 func TestInputs(t *testing.T) {
 	const (
-		ada     = `{"customerId":"a","firstName":"Ada","lastName":"L","createdAt":"2024-01-02T03:04:05Z"}`
-		bob     = `{"customerId":"b","firstName":"Bob","lastName":"B","createdAt":"2024-01-02T03:04:05Z"}`
-		header  = "customerId,firstName,lastName,createdAt\n"
-		adaRow  = "a,Ada,L,2024-01-02T03:04:05Z\n"
-		bobRow  = "b,Bob,B,2024-01-02T03:04:05Z\n"
-		optOuts = `"createdAt":"2024-01-02T03:04:05Z","emailOptOut":false,"smsOptOut":true}`
-		adaDoc  = `{"customerId":"a","firstName":"Ada","lastName":"L",` + optOuts
-		bobDoc  = `{"customerId":"b","firstName":"Bob","lastName":"B",` + optOuts
-		totals  = "transactionId,transactionDate,transactionTotal\n"
-		date    = "2024-01-02T03:04:05Z"
+		ada      = `{"customerId":"a","firstName":"Ada","lastName":"L","createdAt":"2024-01-02T03:04:05Z"}`
+		bob      = `{"customerId":"b","firstName":"Bob","lastName":"B","createdAt":"2024-01-02T03:04:05Z"}`
+		header   = "customerId,firstName,lastName,createdAt\n"
+		adaRow   = "a,Ada,L,2024-01-02T03:04:05Z\n"
+		bobRow   = "b,Bob,B,2024-01-02T03:04:05Z\n"
+		optOuts  = `"createdAt":"2024-01-02T03:04:05Z","emailOptOut":false,"smsOptOut":true}`
+		adaDoc   = `{"customerId":"a","firstName":"Ada","lastName":"L",` + optOuts
+		bobDoc   = `{"customerId":"b","firstName":"Bob","lastName":"B",` + optOuts
+		optedOut = `{"customerId":"a","emailOptOut":true}`
+		totals   = "transactionId,transactionDate,transactionTotal\n"
+		date     = "2024-01-02T03:04:05Z"
 	)
 	long := strings.Repeat("x", maxRow)
 	full := `{"customerId":"a","firstName":"Ada","lastName":"` + long[:maxRow-len(ada)+1] + `","createdAt":"2024-01-02T03:04:05Z"}`
@@ -126,7 +140,8 @@ func TestInputs(t *testing.T) {
 		{name: "ndjson", file: "x.ndjson", text: ada + "\n" + bob + "\n", summary: "2 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc, "b": bobDoc}},
 		{name: "jsonl", file: "x.JSONL", text: ada, summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc}},
 		{name: "format wins over the name", file: "x.csv", text: ada, args: "-format ndjson", summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc}},
-		{name: "updated and unchanged", file: "x.ndjson", text: ada + "\n" + ada + "\n" + `{"customerId":"a","lastName":"M"}`, args: "-batch 1", summary: "1 created, 1 updated, 1 unchanged, 0 failed", want: map[string]string{"a": strings.Replace(adaDoc, `"L"`, `"M"`, 1)}},
+		{name: "updated and unchanged", file: "x.ndjson", text: ada + "\n" + ada + "\n" + `{"customerId":"a","lastName":"M"}`, args: "-batch 1", summary: "1 created, 1 updated, 1 unchanged, 0 failed",
+			lines: []string{"line 3: the same customerId as line 1, and other values", "import: documents with the customerId of an earlier one, and other values: 1, merged"}, want: map[string]string{"a": strings.Replace(adaDoc, `"L"`, `"M"`, 1)}},
 		{name: "empty file", file: "x.ndjson", text: "", summary: "0 created, 0 updated, 0 unchanged, 0 failed"},
 		{name: "blank lines alone", file: "x.ndjson", text: "\n\r\n  \t\n", summary: "0 created, 0 updated, 0 unchanged, 0 failed"},
 		{name: "bad lines", file: "x.ndjson", text: "\n" + ada + "\n\nnonsense\n" + `{"customerId":"z","email":7}` + "\n" + bob, code: 3, summary: "2 created, 0 updated, 0 unchanged, 2 failed",
@@ -137,8 +152,8 @@ func TestInputs(t *testing.T) {
 		{name: "byte order mark alone", file: "x.ndjson", text: "\ufeff", summary: "0 created, 0 updated, 0 unchanged, 0 failed"},
 		{name: "byte order mark inside", file: "x.ndjson", text: ada + "\n\ufeff" + bob, code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: not strict JSON"}, want: map[string]string{"a": adaDoc}},
 		{name: "longest line", file: "x.ndjson", text: full + "\r\n" + bob, summary: "2 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": fullDoc, "b": bobDoc}},
-		{name: "too long a line", file: "x.ndjson", text: ada + "\n" + full + " \n" + bob, code: 3, summary: "2 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: longer than 1 MiB"}, want: map[string]string{"a": adaDoc, "b": bobDoc}},
-		{name: "far too long a line, and the last", file: "x.ndjson", text: ada + "\n" + strings.Repeat(long, 3), code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: longer than 1 MiB"}, want: map[string]string{"a": adaDoc}},
+		{name: "too long a line", file: "x.ndjson", text: ada + "\n" + full + " \n" + bob, code: 3, summary: "2 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: more than 1048576 bytes"}, want: map[string]string{"a": adaDoc, "b": bobDoc}},
+		{name: "far too long a line, and the last", file: "x.ndjson", text: ada + "\n" + strings.Repeat(long, 3), code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: more than 1048576 bytes"}, want: map[string]string{"a": adaDoc}},
 		{name: "unknown field", file: "x.ndjson", text: strings.Replace(ada, "}", `,"emial":"a@b"}`, 1), code: 3, summary: "0 created, 0 updated, 0 unchanged, 1 failed", lines: []string{`line 1: invalid document: /emial: unknown field, did you mean "email"?`}},
 		{name: "unknown field ignored", file: "x.ndjson", text: strings.Replace(ada, "}", `,"emial":"a@b"}`, 1), args: "-ignore-unknown", summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc}},
 		{name: "dry run", file: "x.ndjson", text: ada, args: "-dry-run", summary: "dry run, nothing is stored: 1 created, 0 updated, 0 unchanged, 0 failed"},
@@ -150,33 +165,52 @@ func TestInputs(t *testing.T) {
 		{name: "csv with byte order mark, CRLF and blank lines", file: "x.csv", text: "\ufeff\r\n" + strings.ReplaceAll(header+"\n"+adaRow+"\n\n"+bobRow, "\n", "\r\n"), summary: "2 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc, "b": bobDoc}},
 		{name: "csv quotes", file: "x.csv", text: header + `a,"Ada ""A"" <&>, é` + "\r\n" + `x","L\` + "\t\"," + date, summary: "1 created, 0 updated, 0 unchanged, 0 failed",
 			want: map[string]string{"a": `{"customerId":"a","firstName":"Ada \"A\" <&>, é\nx","lastName":"L\\\t",` + optOuts}},
-		{name: "csv lines after quoted line ends", file: "x.csv", text: header + "a,\"A\n\n\nda\",L," + date + "\nb\n" + "c,\"\n\n\",,\n" + "d,\"x\"y,z\n" + bobRow + "e,f,g,\"h", code: 3, summary: "2 created, 0 updated, 0 unchanged, 4 failed",
-			lines: []string{"line 6: found 1 columns, want 4", "line 7: invalid document: /lastName: ", `line 10: extraneous or missing " in quoted-field`, `line 12: extraneous or missing " in quoted-field`},
+		{name: "csv lines after quoted line ends", file: "x.csv", text: header + "a,\"A\n\n\nda\",L," + date + "\nb\n" + "c,\"\n\n\",,\n" + "d,\"x\"y,z\n" + bobRow, code: 3, summary: "2 created, 0 updated, 0 unchanged, 3 failed",
+			lines: []string{"line 6: found 1 columns, expected 4", "lines 7 to 9: invalid document: /lastName: ", `line 10: extraneous or missing " in quoted-field`},
 			want:  map[string]string{"a": `{"customerId":"a","firstName":"A\n\n\nda","lastName":"L",` + optOuts, "b": bobDoc}},
-		{name: "csv wrong number of columns", file: "x.csv", text: header + "a,b\n" + adaRow + "a,b,c,d,e\n", code: 3, summary: "1 created, 0 updated, 0 unchanged, 2 failed", lines: []string{"line 2: found 2 columns, want 4", "line 4: found 5 columns, want 4"}, want: map[string]string{"a": adaDoc}},
+		{name: "csv wrong number of columns", file: "x.csv", text: header + "a,b\n" + adaRow + "a,b,c,d,e\n", code: 3, summary: "1 created, 0 updated, 0 unchanged, 2 failed", lines: []string{"line 2: found 2 columns, expected 4", "line 4: found 5 columns, expected 4"}, want: map[string]string{"a": adaDoc}},
 		{name: "csv bare quote", file: "x.csv", text: header + "a,A\"da,L,\"" + date + "\n" + bobRow, code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{`line 2: bare " in non-quoted-field`}, want: map[string]string{"b": bobDoc}},
-		{name: "csv too long a row", file: "x.csv", text: header + "a,\"" + strings.Repeat(long+"\n", 2) + "\",c,d\n" + bobRow, code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: longer than 1 MiB"}, want: map[string]string{"b": bobDoc}},
-		{name: "csv quote never closed", file: "x.csv", text: header + bobRow + "a,\"b\n" + strings.Repeat(adaRow, 1<<16), code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 3: longer than 1 MiB"}, want: map[string]string{"b": bobDoc}},
+		{name: "csv too long a row", file: "x.csv", text: header + "a,\"" + long + "\",c,d\n" + bobRow, code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: more than 1048576 bytes"}, want: map[string]string{"b": bobDoc}},
 		{name: "csv empty cells are absent", file: "x.csv", text: "customerId,email,firstName,lastName,createdAt,emailOptOut\na,,Ada,L," + date + ",\nb,\"\",Bob,B," + date + ",true\na,x,,,,false\n", args: "-batch 1", summary: "2 created, 1 updated, 0 unchanged, 0 failed",
-			want: map[string]string{"a": `{"customerId":"a","firstName":"Ada","lastName":"L",` + strings.TrimSuffix(optOuts, "}") + `,"email":"x"}`, "b": strings.Replace(bobDoc, `"emailOptOut":false`, `"emailOptOut":true`, 1)}},
-		{name: "csv booleans", file: "x.csv", text: "customerId,emailOptOut\na,TRUE\nb, true\nc,1\n", code: 3, summary: "0 created, 0 updated, 0 unchanged, 3 failed", lines: []string{"line 2: /emailOptOut: want true or false", "line 3: /emailOptOut: want", "line 4: /emailOptOut: want"}},
+			lines: []string{"line 4: the same customerId as line 2, and other values", "import: documents with"},
+			want:  map[string]string{"a": `{"customerId":"a","firstName":"Ada","lastName":"L",` + strings.TrimSuffix(optOuts, "}") + `,"email":"x"}`, "b": strings.Replace(bobDoc, `"emailOptOut":false`, `"emailOptOut":true`, 1)}},
+		{name: "csv booleans", file: "x.csv", text: "customerId,emailOptOut\na,tRUE\nb, true\nc,1\nd,fal\u017fe\n", code: 3, summary: "0 created, 0 updated, 0 unchanged, 4 failed", lines: []string{"line 2: /emailOptOut: expected true or false", "line 3: /emailOptOut: expected", "line 4: /emailOptOut: expected", "line 5: /emailOptOut: expected"}},
 		{name: "csv numbers", file: "x.csv", args: "-schema transactions", text: totals + "a," + date + ",12.50\nb," + date + ",-1e3\nc," + date + ",\"1,5\"\nd," + date + ",+1\ne," + date + ", 1\nf," + date + ",NaN\ng," + date + ",1 \nh," + date + ",01\ni," + date + ",-\n", code: 3,
-			summary: "2 created, 0 updated, 0 unchanged, 7 failed", lines: []string{"line 4: /transactionTotal: want a JSON number", "line 5: ", "line 6: ", "line 7: ", "line 8: ", "line 9: ", "line 10: "},
+			summary: "2 created, 0 updated, 0 unchanged, 7 failed", lines: []string{"line 4: /transactionTotal: expected a JSON number", "line 5: ", "line 6: ", "line 7: ", "line 8: ", "line 9: ", "line 10: "},
 			want: map[string]string{"a": `{"transactionId":"a","transactionDate":"` + date + `","transactionTotal":12.50}`, "b": `{"transactionId":"b","transactionDate":"` + date + `","transactionTotal":-1e3}`}},
 		{name: "csv digits of a string field are text", file: "x.csv", text: header + "1,2,true," + date + "\n", summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"1": `{"customerId":"1","firstName":"2","lastName":"true",` + optOuts}},
-		{name: "csv not UTF-8", file: "x.csv", text: header + "a,\xff,\xfe," + date + "\n", code: 3, summary: "0 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: /firstName: want UTF-8; /lastName: want UTF-8"}},
+		{name: "csv not UTF-8", file: "x.csv", text: header + "a,\xff,\xfe," + date + "\n", code: 3, summary: "0 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: /firstName: expected UTF-8; /lastName: expected UTF-8"}},
 		{name: "csv locations", file: "x.csv", args: "-schema locations", text: "zipCode,locationId,name,address,city,state\n02134,l,n,a,c,s\n", summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"l": `{"zipCode":"02134","locationId":"l","name":"n","address":"a","city":"c","state":"s"}`}},
 		{name: "csv blank ids", file: "x.csv", text: header + " ,Ada,Love," + date + "\n" + adaRow + "\u00a0,Bob,Hope," + date + "\n", code: 3, summary: "1 created, 0 updated, 0 unchanged, 2 failed", lines: []string{"line 2: invalid document: /customerId: want at least one visible", "line 4: invalid document: /customerId: want at least one visible"}, want: map[string]string{"a": adaDoc}},
 		{name: "csv header alone", file: "x.csv", text: header, summary: "0 created, 0 updated, 0 unchanged, 0 failed"},
-		{name: "csv unknown column ignored", file: "x.csv", args: "-ignore-unknown", text: "x," + header + "9," + adaRow, summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc}},
-		{name: "csv empty file", file: "x.csv", code: 1, lines: []string{"import: the file has no header row"}},
-		{name: "csv duplicate column", file: "x.csv", text: "\n\ncustomerId,email,email\n", code: 1, lines: []string{"import: line 3: the header row: column 3 has the name of another one"}},
-		{name: "csv duplicate column that is ignored", file: "x.csv", args: "-ignore-unknown", text: "customerId,x,x\n", code: 1, lines: []string{"import: line 1: the header row: column 3 has the name of another one"}},
-		{name: "csv column without a name", file: "x.csv", text: "customerId,,email\n", code: 1, lines: []string{"import: line 1: the header row: column 2 has no name"}},
-		{name: "csv unknown column", file: "x.csv", text: "customerId,Email\n", code: 1, lines: []string{"import: line 1: the header row: column 2 is no field of customers, which are customerId, email, "}},
+		{name: "csv unknown column ignored", file: "x.csv", args: "-ignore-unknown", text: "x," + header + "9," + adaRow, summary: "1 created, 0 updated, 0 unchanged, 0 failed", lines: []string{"import: left out, as they are not fields: columns 1\n"}, want: map[string]string{"a": adaDoc}},
+		{name: "csv of Excel", file: "x.csv", text: "sep=;\r\n" + strings.ReplaceAll(strings.TrimSpace(header)+",emailOptOut,,\r\na,Ada,L,"+date+",FALSE,,\r\nb,Bob,B,"+date+",,,\r\n", ",", ";"), summary: "2 created, 0 updated, 0 unchanged, 0 failed",
+			lines: []string{"import: ';' separates the columns\n"}, want: map[string]string{"a": `{"customerId":"a","firstName":"Ada","lastName":"L","createdAt":"` + date + `","emailOptOut":false,"smsOptOut":true}`, "b": bobDoc}},
+		{name: "csv with tabs in UTF-16", file: "x.csv", text: utf16LE("\ufeff" + strings.ReplaceAll(header+adaRow, ",", "\t")), summary: "1 created, 0 updated, 0 unchanged, 0 failed",
+			lines: []string{"import: the file is UTF-16LE\n", "import: '\\t' separates the columns\n"}, want: map[string]string{"a": adaDoc}},
+		{name: "ndjson in UTF-16", file: "x.ndjson", text: utf16LE("\ufeff" + ada + "\r\n"), summary: "1 created, 0 updated, 0 unchanged, 0 failed", lines: []string{"import: the file is UTF-16LE\n"}, want: map[string]string{"a": adaDoc}},
+		{name: "csv with another separator", file: "x.csv", args: "-comma |", text: strings.ReplaceAll(header+adaRow, ",", "|"), summary: "1 created, 0 updated, 0 unchanged, 0 failed", lines: []string{"import: '|' separates the columns\n"}, want: map[string]string{"a": adaDoc}},
+		{name: "csv with tabs by name", file: "x.csv", args: "-comma tab", text: strings.ReplaceAll(header+adaRow, ",", "\t"), summary: "1 created, 0 updated, 0 unchanged, 0 failed", lines: []string{"import: '\\t' separates the columns\n"}, want: map[string]string{"a": adaDoc}},
+		{name: "csv of Shopify", file: "x.csv", text: "Customer ID,First Name,lastName,createdAt\n", code: 1,
+			lines: []string{`import: line 1: the header row: column 1 "Customer ID" is not a field, did you mean "customerId"?; column 2 "First Name" `, `import: -ignore-unknown leaves such columns out; to take them: -map "Customer ID=customerId" -map "First Name=firstName"` + "\n"}},
+		{name: "csv mapped", file: "x.csv", args: "-map Customer-ID=customerId -map a=b=lastName", text: strings.NewReplacer("customerId", "Customer-ID", "lastName", "a=b").Replace(header) + adaRow, summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc}},
+		{name: "csv every undeclared column", file: "x.csv", args: "-ignore-unknown", text: "x,,x,E-Mail," + header + "1,2,3,4," + adaRow, summary: "1 created, 0 updated, 0 unchanged, 0 failed",
+			lines: []string{`import: left out, as they are not fields: columns 1, 2, 3, 4; to take them: -map "E-Mail=email"` + "\n"}, want: map[string]string{"a": adaDoc}},
+		{name: "csv one id twice", file: "x.csv", text: header + adaRow + adaRow + "a,Bob,L," + date + "\n", summary: "1 created, 1 updated, 1 unchanged, 0 failed",
+			lines: []string{"line 4: the same customerId as line 2, and other values\n", "import: documents with the customerId of an earlier one, and other values: 1, "}, want: map[string]string{"a": strings.Replace(adaDoc, "Ada", "Bob", 1)}},
+		{name: "repeats are bounded", file: "x.ndjson", args: "-errors 1", text: ada + "\n" + strings.Replace(ada, "Ada", "Bob", 1) + "\n" + ada, summary: "1 created, 2 updated, 0 unchanged, 0 failed",
+			lines: []string{"line 2: ", "import: documents with the customerId of an earlier one, and other values: 2, "}, want: map[string]string{"a": adaDoc}},
+		{name: "rejected when they are there", file: "x.ndjson", args: "-onconflict reject", text: ada + "\n" + ada, code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: "}, want: map[string]string{"a": adaDoc}},
+		{name: "nulls delete", file: "x.ndjson", text: ada + "\n" + optedOut + "\n" + `{"customerId":"a","emailOptOut":null}`, args: "-errors 0", summary: "1 created, 2 updated, 0 unchanged, 0 failed", lines: []string{"import: documents with"}, want: map[string]string{"a": adaDoc}},
+		{name: "nulls are ignored", file: "x.ndjson", text: ada + "\n" + optedOut + "\n" + `{"customerId":"a","emailOptOut":null}`, args: "-errors 0 -nulls ignore", summary: "1 created, 1 updated, 1 unchanged, 0 failed", lines: []string{"import: documents with"}, want: map[string]string{"a": strings.Replace(adaDoc, `"emailOptOut":false`, `"emailOptOut":true`, 1)}},
+		{name: "nulls are rejected", file: "x.ndjson", text: ada + "\n" + `{"customerId":"a","emailOptOut":null}`, args: "-nulls reject", code: 3, summary: "1 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: invalid document: /emailOptOut: "}, want: map[string]string{"a": adaDoc}},
+		{name: "csv empty file", file: "x.csv", code: 1, lines: []string{"import: there is no header row"}},
+		{name: "csv duplicate column", file: "x.csv", text: "\n\ncustomerId,email,email\n", code: 1, lines: []string{"import: line 3: the header row: columns 2 and 3 are both email\n"}},
+		{name: "csv column without a name", file: "x.csv", text: "customerId,,email\n", code: 1, lines: []string{"import: line 1: the header row: column 2 is not a field; ", "import: -ignore-unknown leaves such columns out\n"}},
+		{name: "csv unknown column", file: "x.csv", text: "customerId,Nickname\n", code: 1, lines: []string{"import: line 1: the header row: column 2 is not a field; expected fields of customers: customerId, email, ", "import: -ignore-unknown"}},
 		{name: "csv without external ids", file: "x.csv", text: "email\n", code: 1, lines: []string{"import: line 1: the header row: no column is customerId, the external id"}},
-		{name: "csv header too long", file: "x.csv", text: long + "xx", code: 1, lines: []string{"import: line 1: the header row: unusable document: longer than 1 MiB"}},
-		{name: "csv header not right", file: "x.csv", text: "a\"\n", code: 1, lines: []string{`import: line 1: the header row: unusable document: bare " in non-quoted-field`}},
+		{name: "csv header too long", file: "x.csv", text: long + "xx", code: 1, lines: []string{"import: line 1: the header row: more than 1048576 bytes"}},
+		{name: "csv header not right", file: "x.csv", text: "a\"\n", code: 1, lines: []string{`import: line 1: the header row: bare " in non-quoted-field`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			schemaName := "customers"
@@ -229,6 +263,18 @@ func TestNoValues(t *testing.T) {
 	}
 }
 
+// TestReason: what is wrong with a document is told without the library's own words.
+func TestReason(t *testing.T) {
+	batch := func(err error) error { return &resource.OpError{Op: resource.OpCreateBatch, Err: err} }
+	for want, err := range map[string]error{
+		"data too large": batch(storage.ErrTooLarge),
+		"a resource with this customerId exists already":      &resource.ExistsError{Field: "customerId"},
+		"corrupt stored document: want object, found nothing": batch(&schema.CorruptError{Err: errors.New("want object, found nothing")}),
+	} {
+		assert.Equal(t, want, reason(err))
+	}
+}
+
 func TestFlags(t *testing.T) {
 	file := write(t, "x.ndjson", "")
 	with := func(args ...string) []string { return append([]string{"-store", "memory", "-tenant", "acme"}, args...) }
@@ -248,9 +294,18 @@ func TestFlags(t *testing.T) {
 		{"unknown schema", with("-schema", "orders", file), 2, "-schema: want customers, locations or transactions"},
 		{"unknown format", with("-format", "xml", file), 2, "-format: want ndjson or csv"},
 		{"format not known", with("-"), 2, "-format: want ndjson or csv"},
-		{"negative position", with("-from", "-1", file), 2, "-from: want"},
+		{"negative position", with("-from", "-1", file), 2, "flag -from"},
 		{"two positions", with("-from", "1", "-position-file", filepath.Join(folder, "p"), file), 2, "-from and -position-file: want one"},
 		{"position of a dry run", with("-dry-run", "-position-file", filepath.Join(folder, "p"), file), 2, "-dry-run and -position-file: want one"},
+		{"position of standard input", with("-format", "ndjson", "-position-file", filepath.Join(folder, "p"), "-"), 2, "-position-file: standard input cannot be read again"},
+		{"unknown policy for conflicts", with("-onconflict", "merge", file), 2, "-onconflict: want upsert or reject"},
+		{"unknown policy for nulls", with("-nulls", "keep", file), 2, "-nulls: want delete, reject or ignore"},
+		{"separator of two characters", with("-format", "csv", "-comma", ";;", file), 2, "-comma: want one ASCII character"},
+		{"separator that is no ASCII", with("-format", "csv", "-comma", "\u00a6", file), 2, "-comma: want one ASCII character"},
+		{"separator that cannot be", with("-format", "csv", "-comma", "\"", file), 1, "-comma: "},
+		{"separator of NDJSON", with("-comma", ";", file), 2, "-comma and -map: they are for CSV"},
+		{"no field to map to", with("-map", "x=", file), 2, "flag -map: expected COLUMN=FIELD"},
+		{"column mapped twice", with("-map", "x=email", "-map", "x=phone", file), 2, "flag -map: the column is mapped already"},
 		{"no batch", with("-batch", "0", file), 2, "-batch: want 1 to 1000"},
 		{"large batch", with("-batch", "1001", file), 2, "-batch: want 1 to 1000"},
 		{"negative errors", with("-errors", "-1", file), 2, "-errors: want"},
@@ -301,8 +356,8 @@ func TestFrom(t *testing.T) {
 		cut := strings.LastIndex(text[:2*len(text)/3], "\n") + 1
 		code := run(context.Background(), append(args, "-"), failing{strings.NewReader(text[:cut])}, &out, &stderr)
 		assert.Equal(t, exitEarly, code)
-		assert.Regexp(t, `(?s)^line \d+: .*\nimport: ended early: line \d+: disk on fire\nimport: go on with -from \d+\n$`, stderr.String())
-		from := regexp.MustCompile(`-from (\d+)`).FindStringSubmatch(stderr.String())[1]
+		assert.Regexp(t, `(?s)^line \d+: .*\nimport: ended early: line \d+: disk on fire\nimport: standard input cannot be read again: put it into a file, and go on with -from \d+:[0-9a-f]{32}\n$`, stderr.String())
+		from := regexp.MustCompile(`-from (\S+)`).FindStringSubmatch(stderr.String())[1]
 		first := len(stored(t, db, "customers"))
 		got := do(text, append(args, "-from", from, "-")...)
 		assert.Equal(t, exitDone, got.code, got.err)
@@ -318,25 +373,44 @@ func TestFrom(t *testing.T) {
 		assert.Contains(t, got.err, map[string]string{"ndjson": "line 9: ", "csv": "line 16: "}[format], "lines are those of the file")
 		got = do(text, append(args, "-from", "1000", "-")...)
 		assert.Equal(t, exitEarly, got.code)
-		assert.Contains(t, got.err, "the input has only 33 documents")
+		assert.Contains(t, got.err, "import: -from: not a position of this input: it has only 33 documents, and 1000 should be done")
 	}
 }
 
-// TestPositionOfOddPaths: a position is that of its import whatever the paths are,
-// also ones that no JSON text can hold.
+// position returns the text of a position file of customers of acme.
+func position(t *testing.T, documents, input, db string) string {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{
+		"position": documents, "counts": map[string]int{"Created": 12},
+		"import": map[string]string{
+			"input": input, "store": "the SQLite file " + db, "tenant": "acme", "schema": "customers",
+			"flags": `-format ndjson -comma '\x00' -map map[] -ignore-unknown=false -onconflict upsert -nulls delete`,
+		},
+	})
+	require.NoError(t, err)
+	return string(text)
+}
+
+// TestPositionOfOddPaths: a position is that of its import whatever the paths and
+// arguments are, also ones that no JSON text can hold.
 func TestPositionOfOddPaths(t *testing.T) {
 	for _, name := range []string{"a b", "-x", `"'\`, "*", "é", "\xff", "?#%&+;", "a\nb"} {
 		folder := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.Mkdir(folder, 0o700))
-		c := config{path: filepath.Join(folder, name), tenant: "acme", schema: "customers"}
-		position := filepath.Join(folder, name+".position")
-		p, err := openPosition(position, c, "the SQLite file "+c.path)
+		c := config{path: filepath.Join(folder, name), rejects: filepath.Join(folder, name+".rejects"), tenant: name, schema: "customers", columns: columns{name: "email"}}
+		file := filepath.Join(folder, name+".position")
+		store := "the SQLite file " + c.path
+		p, err := openPosition(file, c, store)
 		require.NoError(t, err, name)
-		require.NoError(t, p.save(12), name)
-		p, err = openPosition(position, c, "the SQLite file "+c.path)
+		p.Position.Documents = 12
+		require.NoError(t, p.save(), name)
+		found, err := openPosition(file, c, store)
 		require.NoError(t, err, name)
-		assert.Equal(t, int64(12), p.Position)
-		_, err = openPosition(position, c, "the SQLite file "+c.path+"\xfe")
+		assert.Equal(t, p, found)
+		_, err = openPosition(file, c, store+"\xfe")
+		assert.ErrorContains(t, err, "another import")
+		c.tenant += "\xfe"
+		_, err = openPosition(file, c, store)
 		assert.ErrorContains(t, err, "another import")
 	}
 }
@@ -346,57 +420,91 @@ func TestPositionOfOddPaths(t *testing.T) {
 func TestPositionFile(t *testing.T) {
 	path := write(t, "x.ndjson", customers(20))
 	folder := t.TempDir()
-	db, position := filepath.Join(folder, "x.db"), filepath.Join(folder, "position")
+	db, file := filepath.Join(folder, "x.db"), filepath.Join(folder, "position")
 	args := func(more ...string) []string {
-		return append([]string{"-store", "sqlite:" + db, "-batch", "5", "-position-file", position}, more...)
+		return append([]string{"-store", "sqlite:" + db, "-batch", "5", "-position-file", file}, more...)
 	}
-	save := func(text string) { require.NoError(t, os.WriteFile(position, []byte(text), 0o600)) }
-	place := "the SQLite file " + db
-	mine := fmt.Sprintf(`{"position":12,"input":%q,"store":%q,"tenant":"acme","schema":"customers"}`, path, place)
+	save := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	mine := position(t, "12", path, db)
 	save(mine)
 	got := do("", args("-tenant", "acme", path)...)
 	assert.Equal(t, exitDone, got.code, got.err)
-	assert.Equal(t, "8 created, 0 updated, 0 unchanged, 0 failed", got.summary())
-	assert.NoFileExists(t, position)
+	assert.Equal(t, "20 created, 0 updated, 0 unchanged, 0 failed", got.summary(), "those of the run before, too")
+	assert.Len(t, stored(t, db, "customers"), 8)
+	assert.NoFileExists(t, file)
 	got = do("", args("-tenant", "acme", path)...)
 	assert.Equal(t, "12 created, 0 updated, 8 unchanged, 0 failed", got.summary())
 	t.Chdir(filepath.Dir(path))
 	save(mine)
 	got = do("", args("-tenant", "acme", filepath.Base(path))...)
-	assert.Equal(t, "0 created, 0 updated, 8 unchanged, 0 failed", got.summary(), "the same file by another path")
+	assert.Equal(t, "12 created, 0 updated, 8 unchanged, 0 failed", got.summary(), "the same file by another path")
 
 	for text, want := range map[string]string{
-		"": "is no position file", "12": "is no position file", `{"position":-1}`: "is no position file",
-		`{"position":12,"input":"y.ndjson","store":"memory","tenant":"globex","schema":"customers"}`: "is the position of another import: of y.ndjson, into the customers of globex in memory",
+		"": "is no position file", "12": "is no position file", `{"position":"-1"}`: "is no position file", `{"position":"12"}`: "is no position file",
+		position(t, "12", "y.ndjson", "y.db"): "is the position of another import: of y.ndjson, into the customers of acme in the SQLite file y.db, with -format ndjson",
 
-		strings.Replace(mine, strconv.Quote(path), `"/x"`, 1):                       "another import",
-		strings.Replace(mine, strconv.Quote(place), `"the SQLite file /y.db"`, 1):   "another import",
-		strings.Replace(mine, "acme", "globex", 1):                                  "another import",
-		strings.Replace(mine, `"customers"`, `"locations"`, 1):                      "another import",
-		strings.Replace(mine, `"customers"`, `"customers","ignoreUnknown":true`, 1): "another import",
+		strings.Replace(mine, "acme", "globex", 1):                 "another import",
+		position(t, "12", filepath.Join(folder, "y.ndjson"), db):   "another import",
+		position(t, "12", path, filepath.Join(folder, "y.db")):     "another import",
+		strings.Replace(mine, `"customers"`, `"locations"`, 1):     "another import",
+		strings.Replace(mine, "unknown=false", "unknown=true", 1):  "another import",
+		strings.Replace(mine, "-nulls delete", "-nulls ignore", 1): "another import",
+		position(t, "12:"+strings.Repeat("ab", 16), path, db):      "-position-file: not a position of this input: the 12 documents before it are not those that were imported; remove " + file + " to begin at the start",
+		position(t, "21", path, db):                                "it has only 20 documents, and 21 should be done",
 	} {
 		save(text)
 		got = do("", args("-tenant", "acme", path)...)
 		assert.Equal(t, exitEarly, got.code)
 		assert.Contains(t, got.err, want)
-		found, err := os.ReadFile(position)
+		assert.Empty(t, got.out)
+		found, err := os.ReadFile(file)
 		require.NoError(t, err)
-		assert.Equal(t, text, string(found), "it is somebody else's")
+		if strings.HasPrefix(want, "is ") || want == "another import" {
+			assert.Equal(t, text, string(found), "it is somebody else's")
+		}
 	}
-	require.NoError(t, os.Remove(position))
+	require.NoError(t, os.Remove(file))
+}
 
+// TestPositionKnowsItsContent: an import that was killed goes on only in a file that
+// begins with what is done.
+func TestPositionKnowsItsContent(t *testing.T) {
+	folder := t.TempDir()
+	path, db, file := filepath.Join(folder, "x.ndjson"), filepath.Join(folder, "x.db"), filepath.Join(folder, "position")
+	args := []string{"-store", "sqlite:" + db, "-tenant", "acme", "-batch", "100", "-position-file", file, path}
+	all := strings.SplitAfter(customers(3000), "\n")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(all, "")), 0o600))
+	// It ends in the middle, as when it is killed: the position cannot be replaced.
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if text, err := os.ReadFile(file); err == nil && !bytes.Contains(text, []byte(`"position":"0"`)) {
+				return
+			}
+		}
+	}()
 	var out, stderr bytes.Buffer
-	code := run(context.Background(), args("-tenant", "globex", "-format", "ndjson", "-"), failing{strings.NewReader(customers(13))}, &out, &stderr)
-	assert.Equal(t, exitEarly, code)
-	assert.Contains(t, stderr.String(), "import: the same command goes on from position 13\n")
-	found, err := os.ReadFile(position)
+	require.Equal(t, exitEarly, run(ctx, args, nil, &out, &stderr), "%s", stderr.String())
+	kept, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.JSONEq(t, fmt.Sprintf(`{"position":13,"input":"-","store":%q,"tenant":"globex","schema":"customers","ignoreUnknown":false}`, place), string(found))
-	got = do(customers(20), args("-tenant", "globex", "-format", "ndjson", "-")...)
-	assert.Equal(t, "7 created, 0 updated, 0 unchanged, 0 failed", got.summary())
-	left, err := filepath.Glob(filepath.Join(folder, "position*"))
+
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(append(all[:40:40], all[50:]...), "")), 0o600))
+	got := do("", args...)
+	assert.Equal(t, exitEarly, got.code)
+	assert.Contains(t, got.err, "not those that were imported")
+	after, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.Empty(t, left)
+	assert.Equal(t, string(kept), string(after))
+
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(all, "")), 0o600))
+	got = do("", args...)
+	assert.Equal(t, exitDone, got.code, got.err)
+	var created, updated, unchanged, failed int
+	_, err = fmt.Sscanf(got.summary(), "%d created, %d updated, %d unchanged, %d failed", &created, &updated, &unchanged, &failed)
+	require.NoError(t, err)
+	assert.Equal(t, [3]int{3000, 0, 0}, [3]int{created + unchanged, updated, failed}, "both runs are counted")
+	assert.Len(t, stored(t, db, "customers"), 3000)
 }
 
 // TestCancel: a signal ends the import between two batches.
@@ -406,7 +514,7 @@ func TestCancel(t *testing.T) {
 	var out, stderr bytes.Buffer
 	code := run(ctx, []string{"-store", "memory", "-tenant", "acme", "-format", "ndjson", "-"}, strings.NewReader(customers(10)), &out, &stderr)
 	assert.Equal(t, exitEarly, code)
-	assert.Contains(t, stderr.String(), "ended early: stop it\nimport: go on with -from 0\n")
+	assert.Contains(t, stderr.String(), "ended early: stop it\nimport: standard input cannot be read again: put it into a file, and go on with -from 0\n")
 }
 
 // files returns what can be seen of a SQLite file and its log, by name.
@@ -525,6 +633,136 @@ func TestKill(t *testing.T) {
 	visit(t, db, "customers", func(r *resource.Resource) {
 		require.Equal(t, r.CreatedAt(), r.UpdatedAt(), "written once, seed %d", seed)
 	})
+}
+
+// TestOpenQuote: a CSV quote that is not closed takes all that follows into its row,
+// and so ends the import early. What is done stays done.
+func TestOpenQuote(t *testing.T) {
+	const header, date = "customerId,firstName,lastName,createdAt\n", "2024-01-02T03:04:05Z\n"
+	rows := func(from, to int) string {
+		var b strings.Builder
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, "r%d,Ada,L,%s", i, date)
+		}
+		return b.String()
+	}
+	folder := t.TempDir()
+	db, position, path := filepath.Join(folder, "x.db"), filepath.Join(folder, "position"), filepath.Join(folder, "x.csv")
+	args := []string{"-store", "sqlite:" + db, "-tenant", "acme", "-position-file", position, path}
+	open, mended := header+rows(0, 1)+"1,\"A,L,D\n"+rows(2, 60_000), header+rows(0, 60_000)
+	require.NoError(t, os.WriteFile(path, []byte(open), 0o600))
+	for range 2 {
+		got := do("", args...)
+		assert.Equal(t, exitEarly, got.code)
+		assert.Equal(t, "1 created, 0 updated, 0 unchanged, 0 failed", got.summary())
+		assert.Equal(t, "import: ended early: lines 3 to 60001: a quote is not closed; a misplaced quote may have joined several rows\nimport: the same command goes on from position 1\n", got.err)
+		assert.FileExists(t, position)
+	}
+	require.NoError(t, os.WriteFile(path, []byte(mended), 0o600))
+	got := do("", args...)
+	assert.Equal(t, exitDone, got.code, got.err)
+	assert.Equal(t, "60000 created, 0 updated, 0 unchanged, 0 failed", got.summary(), "of all runs")
+	assert.Len(t, stored(t, db, "customers"), 60_000)
+	assert.NoFileExists(t, position)
+}
+
+// TestDryRun: a dry run says what the run does, and leaves nothing where it would
+// make a database.
+func TestDryRun(t *testing.T) {
+	folder := t.TempDir()
+	path := write(t, "x.ndjson", customers(1000)+`{"customerId":"c-0","email":"x@y"}`+"\n")
+	args := []string{"-store", "sqlite:" + filepath.Join(folder, "x.db"), "-tenant", "acme", path}
+	dry := do("", append([]string{"-dry-run"}, args...)...)
+	assert.Equal(t, exitDone, dry.code, dry.err)
+	found, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	assert.Empty(t, found)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "x.db"), nil, 0o600))
+	assert.Equal(t, dry.summary(), do("", append([]string{"-dry-run"}, args...)...).summary())
+	assert.Empty(t, files(t, filepath.Join(folder, "x.db"))["x.db-wal"])
+	info, err := os.Stat(filepath.Join(folder, "x.db"))
+	require.NoError(t, err)
+	assert.Zero(t, info.Size(), "an empty file stays empty")
+
+	got := do("", args...)
+	assert.Equal(t, "1000 created, 1 updated, 0 unchanged, 0 failed", got.summary())
+	assert.Equal(t, "dry run, nothing is stored: "+got.summary(), dry.summary())
+	assert.Equal(t, got.err, dry.err)
+	before := content(t, filepath.Join(folder, "x.db"))
+	dry = do("", append([]string{"-dry-run"}, args...)...)
+	assert.Equal(t, "dry run, nothing is stored: 0 created, 2 updated, 999 unchanged, 0 failed", dry.summary())
+	assert.Equal(t, before, content(t, filepath.Join(folder, "x.db")))
+	for _, path := range []string{filepath.Join(folder, "none", "x.db"), ":memory:", "file:x", folder} {
+		wrong := append([]string{"-dry-run", "-store", "sqlite:" + path}, args[2:]...)
+		assert.Equal(t, exitEarly, do("", wrong...).code, "a path that the run refuses")
+	}
+
+	var out bytes.Buffer
+	im := &importing{config: config{dryRun: true}, stderr: &out}
+	im.sum(&ingest.Result{Forgotten: 12})
+	assert.Contains(t, out.String(), "the dry run reached its bound of memory: what the last 12 documents would have made")
+}
+
+// TestRejects: the documents that failed are in the file, to be mended and imported
+// again; once each, also when the import was killed.
+func TestRejects(t *testing.T) {
+	folder := t.TempDir()
+	file := func(name string) string { return filepath.Join(folder, name) }
+	put := func(name, text string) string {
+		require.NoError(t, os.WriteFile(file(name), []byte(text), 0o600))
+		return file(name)
+	}
+	args := func(more ...string) []string {
+		return append([]string{"-store", "sqlite:" + file("x.db"), "-tenant", "acme"}, more...)
+	}
+	const date = "2024-01-02T03:04:05Z"
+	text := "\ufeffcustomerId;firstName;lastName;createdAt\na;Ada;L;" + date + "\nb;Bob\nc;\"C\n\";B;yesterday\n"
+	got := do("", args("-rejects", file("rejects.csv"), put("x.csv", text))...)
+	assert.Equal(t, exitFailed, got.code)
+	want := "\ufeffsep=;\ncustomerId;firstName;lastName;createdAt\n#rejected line 3: found 2 columns, expected 4\nb;Bob\n" +
+		"#rejected lines 4 to 5: REASON\nc;\"C\n\";B;yesterday\n"
+	read := func(name string) string {
+		found, err := os.ReadFile(file(name))
+		require.NoError(t, err)
+		return string(found)
+	}
+	reason := regexp.MustCompile(`invalid document: /createdAt: .*`)
+	assert.Equal(t, want, reason.ReplaceAllString(read("rejects.csv"), "REASON"))
+
+	got = do("", args("-rejects", file("rejects.csv"), file("x.csv"))...)
+	assert.Equal(t, exitEarly, got.code)
+	assert.Contains(t, got.err, "-rejects: "+file("rejects.csv")+" exists already")
+	got = do("", args("-rejects", file("x.csv"), "-from", "1", file("x.csv"))...)
+	assert.Equal(t, exitEarly, got.code)
+	assert.Equal(t, text, read("x.csv"), "the input itself")
+
+	put("rejects.csv", strings.NewReplacer("b;Bob", "b;Bob;B;"+date, "yesterday", date).Replace(want))
+	got = do("", args("-rejects", file("none.csv"), file("rejects.csv"))...)
+	assert.Equal(t, exitDone, got.code, got.err)
+	assert.Equal(t, "2 created, 0 updated, 0 unchanged, 0 failed", got.summary())
+	assert.NoFileExists(t, file("none.csv"), "nothing failed")
+
+	// A run that ended early, and the next one.
+	lines := []string{customer(0), "bad 1", customer(2), "bad 3", customer(4), "bad 5", ""}
+	put("x.ndjson", strings.Join(lines, "\n"))
+	resumed := args("-batch", "2", "-position-file", file("position"), "-rejects", file("rejects.ndjson"), file("x.ndjson"))
+	cfg, err := parse(resumed, io.Discard)
+	require.NoError(t, err)
+	p, err := openPosition(file("position"), cfg, "the SQLite file "+file("x.db"))
+	require.NoError(t, err)
+	p.Position, p.Counts.Created, p.Counts.Failed = ingest.Position{Documents: 2}, 1, 1
+	first := "#rejected line 2: not strict JSON at byte 0: want a value\nbad 1\n"
+	p.Rejected = int64(len(first))
+	put("rejects.ndjson", first+"#rejected line 4: and of this nobody knows\nba")
+	require.NoError(t, p.save())
+	got = do("", resumed...)
+	assert.Equal(t, exitFailed, got.code, got.err)
+	assert.Equal(t, "3 created, 0 updated, 0 unchanged, 3 failed", got.summary(), "both runs are counted")
+	blocks := strings.Split(read("rejects.ndjson"), "#rejected ")
+	require.Len(t, blocks, 4, read("rejects.ndjson"))
+	for i, line := range []string{"line 2: ", "line 4: ", "line 6: "} {
+		assert.True(t, strings.HasPrefix(blocks[i+1], line) && strings.HasSuffix(blocks[i+1], fmt.Sprintf("\nbad %d\n", 2*i+1)), blocks[i+1])
+	}
 }
 
 // TestWrongHeader: an import that cannot begin makes no store.

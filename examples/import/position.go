@@ -9,32 +9,64 @@ import (
 	"path/filepath"
 	"strconv"
 	"unicode/utf8"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/ingest"
 )
 
-// A positionFile keeps how far an import has come. It knows which import that is:
-// another one would silently leave out documents that nobody has stored.
+// counts are those of one or several runs.
+type counts struct {
+	resource.Counts
+	Repeated int64
+}
+
+// plus returns the sum with the counts of a run.
+func (c counts) plus(r *ingest.Result) counts {
+	c.Created += r.Created
+	c.Updated += r.Updated
+	c.Unchanged += r.Unchanged
+	c.Failed += r.Failed
+	c.Repeated += r.Repeated
+	return c
+}
+
+// A positionFile keeps how far an import has come.
 type positionFile struct {
-	Position      int64  `json:"position"`
-	Input         string `json:"input"` // the absolute path, or "-"
-	Store         string `json:"store"`
-	Tenant        string `json:"tenant"`
-	Schema        string `json:"schema"`
-	IgnoreUnknown bool   `json:"ignoreUnknown"`
+	Position ingest.Position `json:"position"`
+	Counts   counts          `json:"counts"`   // up to the position, of all runs
+	Rejected int64           `json:"rejected"` // the bytes of -rejects up to the position
+	Import   identity        `json:"import"`
 
 	path string
 }
 
-// openPosition returns the position file of an import into a store, with the
-// position in the file at the path, or 0 when there is none.
+// An identity says which import it is: another one would silently leave out documents
+// that nobody has stored, or stored otherwise.
+type identity struct {
+	Input   string `json:"input"` // the absolute path
+	Store   string `json:"store"`
+	Tenant  string `json:"tenant"`
+	Schema  string `json:"schema"`
+	Rejects string `json:"rejects,omitempty"` // the absolute path
+	Flags   string `json:"flags"`             // the policies
+}
+
+// openPosition returns the position file of an import into a store, with what is in
+// the file at the path, or the start when there is none.
 func openPosition(path string, c config, store string) (*positionFile, error) {
-	p := positionFile{Input: c.path, Store: store, Tenant: c.tenant, Schema: c.schema, IgnoreUnknown: c.ignoreUnknown, path: path}
-	if p.Input != "-" {
-		var err error
-		if p.Input, err = filepath.Abs(p.Input); err != nil {
-			return nil, err
-		}
+	p := positionFile{path: path, Import: identity{
+		Store: store, Tenant: c.tenant, Schema: c.schema,
+		Flags: fmt.Sprintf("-format %s -comma %q -map %v -ignore-unknown=%t -onconflict %s -nulls %s",
+			c.format, c.comma, c.columns, c.ignoreUnknown, c.onConflict, c.nulls),
+	}}
+	var err error
+	if p.Import.Input, err = filepath.Abs(c.path); err == nil && c.rejects != "" {
+		p.Import.Rejects, err = filepath.Abs(c.rejects)
 	}
-	p.Input, p.Store = quoteInvalid(p.Input), quoteInvalid(p.Store)
+	if err != nil {
+		return nil, err
+	}
+	p.Import.quoteInvalid()
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &p, nil
@@ -43,28 +75,29 @@ func openPosition(path string, c config, store string) (*positionFile, error) {
 		return nil, err
 	}
 	found := positionFile{path: path}
-	if err := json.Unmarshal(text, &found); err != nil || found.Position < 0 {
+	if err := json.Unmarshal(text, &found); err != nil || found.Rejected < 0 || found.Import == (identity{}) {
 		return nil, fmt.Errorf("%s is no position file", path)
 	}
-	p.Position = found.Position
-	if found != p {
-		return nil, fmt.Errorf("%s is the position of another import: of %s, into the %s of %s in %s", path, found.Input, found.Schema, found.Tenant, found.Store)
+	if is := found.Import; is != p.Import {
+		return nil, fmt.Errorf("%s is the position of another import: of %s, into the %s of %s in %s, with %s",
+			path, is.Input, is.Schema, is.Tenant, is.Store, is.Flags)
 	}
-	return &p, nil
+	return &found, nil
 }
 
-// quoteInvalid quotes a text that JSON cannot hold: paths need not be UTF-8.
-func quoteInvalid(text string) string {
-	if utf8.ValidString(text) {
-		return text
+// quoteInvalid quotes the texts that JSON cannot hold: paths and arguments need not be
+// UTF-8.
+func (i *identity) quoteInvalid() {
+	for _, text := range []*string{&i.Input, &i.Store, &i.Tenant, &i.Rejects, &i.Flags} {
+		if !utf8.ValidString(*text) {
+			*text = strconv.Quote(*text)
+		}
 	}
-	return strconv.Quote(text)
 }
 
 // save replaces the file in one step: whatever happens, it has the position before
 // or this one.
-func (p *positionFile) save(position int64) (err error) {
-	p.Position = position
+func (p *positionFile) save() (err error) {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return err

@@ -1,9 +1,9 @@
-// Package scenarios holds the whole library against its promises, with every
-// store that there is: in memory, in an SQLite file and in PostgreSQL. It is a
-// module of its own because the stores are, and it has nothing but tests.
+// Package scenarios tests what the library promises as a whole, with every store: in
+// memory, in an SQLite file and in PostgreSQL. It is a module of its own because the
+// stores are, and it has nothing but tests.
 //
 //   - scenarios_test.go: one table of what callers do, and what they are told,
-//     through the library and through HTTP.
+//     through the library and through HTTP, on the store in memory.
 //   - tenants_test.go: what we are told does not depend on what others have.
 //   - linearizable_test.go: many clients of two servers on one store see what one
 //     client alone could have seen, and no acknowledged write is lost.

@@ -19,6 +19,7 @@ import (
 	"example.com/resourcekit/merge"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -41,7 +42,7 @@ const (
 // three together are one history without a gap, in which each entry comes up
 // exactly once and which leads to what is stored.
 func TestHistory(t *testing.T) {
-	for _, store := range slices.Concat(stores, others) {
+	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
 			assert.Empty(t, writeHistory(t, store.open(t)))
 		})
@@ -360,14 +361,14 @@ func firstError(b *resource.BatchResult, err error) error {
 
 func (s *journalService) importAll(key string, entries []string) error {
 	return again(func() error {
-		sequence := func(yield func([]byte, error) bool) {
+		sequence := func(yield func(ingest.Document, error) bool) {
 			for d := range slices.Values(documents(key, entries)) {
-				if !yield(d, nil) {
+				if !yield(ingest.Document{Data: d}, nil) {
 					return
 				}
 			}
 		}
-		r, err := s.c.Import(ctx, everybody, sequence, nil)
+		r, err := ingest.Import(ctx, s.c, everybody, sequence, nil)
 		if err == nil && r.Failed > 0 {
 			err = r.Errors[0]
 		}

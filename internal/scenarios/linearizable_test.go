@@ -75,7 +75,7 @@ func hooksOf(tenant storage.Tenant) httpapi.Hooks {
 // customers over HTTP, and asks porcupine for an order in which one client alone
 // could have seen the same.
 func TestLinearizable(t *testing.T) {
-	for _, store := range slices.Concat(stores, others) {
+	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
 			h := runClients(t, newServers(t, store.open(t), nil))
 			result := porcupine.CheckOperationsTimeout(customerModel, h.operations, linearTimeout)

@@ -339,7 +339,7 @@ var scenarios = []scenario{
 		{list(all), "listed c-1 c-2 c-3 c-4"},
 		{importAll(cust("c-1", ""), cust("c-5", "")).with(reject), "imported: position 2, 1 created, 0 updated, 0 unchanged, 1 failed; 0 exists"},
 		{get("c-1"), "found " + cust("c-1", outs+`,"phone":"1"`)},
-		{importAll(unusable, cust("c-6", ""), unusable, unusable, cust("c-7", "")).with(), "imported: position 5, 2 created, 0 updated, 0 unchanged, 3 failed; 0 invalid; 2 invalid; 3 invalid"},
+		{importAll(unusable, cust("c-6", ""), unusable, unusable, cust("c-7", "")).with(), "imported: position 5, 2 created, 0 updated, 0 unchanged, 3 failed; 0 unusable; 2 unusable; 3 unusable"},
 		{importAll().with(), "imported: position 0, 0 created, 0 updated, 0 unchanged, 0 failed"},
 	}},
 	{name: "what an older edition has stored", steps: []step{
@@ -426,13 +426,14 @@ func many(n int, more string) []string {
 // anyID is the id in a line of dump.
 var anyID = regexp.MustCompile(`(?m)^(\S+) \S+`)
 
-// TestScenarios goes through the table with each store, in two ways. What is told stands in the
-// table; what the table leaves out, and what is stored in the end, must be the
-// same each time, byte for byte.
+// TestScenarios goes through the table with a store in memory, which knows no fields
+// like any other that has passed storagetest, and with stores that recall records; in
+// two ways. What is told stands in the table; what the table leaves out, and what is
+// stored in the end, must be the same each time, byte for byte.
 func TestScenarios(t *testing.T) {
 	type run struct{ name, told, stored string }
 	runs := make(map[string][]run) // by scenario
-	for _, store := range slices.Concat(stores, others) {
+	for _, store := range slices.Concat(stores[:1], recalling) {
 		for _, way := range []struct {
 			name string
 			open func(testing.TB, library) verbs

@@ -17,6 +17,7 @@ import (
 
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/httpapi"
+	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
@@ -132,6 +133,8 @@ func envelopeOf(resource string) envelope {
 // unusable stands for a document of an import that its source cannot make.
 const unusable = "unusable"
 
+var errUnusable = errors.New(unusable)
+
 // library calls the collection.
 type library struct {
 	c      *resource.Collection
@@ -213,25 +216,29 @@ func (l library) deleteBatch(items []item, o options) answer {
 }
 
 func (l library) importAll(documents []string, o options) answer {
-	sequence := func(yield func([]byte, error) bool) {
+	sequence := func(yield func(ingest.Document, error) bool) {
 		for _, d := range documents {
-			var err error
+			document := ingest.Document{Data: []byte(d)}
 			if d == unusable {
-				d, err = "", resource.ErrDocument
+				document.Err = errUnusable
 			}
-			if !yield([]byte(d), err) {
+			if !yield(document, nil) {
 				return
 			}
 		}
 	}
-	r, err := l.c.Import(ctx, l.tenant, sequence, &resource.ImportOptions{Create: *o.create(), BatchSize: 3})
+	r, err := ingest.Import(ctx, l.c, l.tenant, sequence, &ingest.Options{Create: *o.create(), BatchSize: 3})
 	if err != nil {
 		return failed(err)
 	}
 	a := answer{what: "imported"}
-	a.lines = append(a.lines, fmt.Sprintf("position %d, %d created, %d updated, %d unchanged, %d failed", r.Position, r.Created, r.Updated, r.Unchanged, r.Failed))
+	a.lines = append(a.lines, fmt.Sprintf("position %d, %d created, %d updated, %d unchanged, %d failed", r.Position.Documents, r.Created, r.Updated, r.Unchanged, r.Failed))
 	for _, e := range r.Errors {
-		a.lines = append(a.lines, fmt.Sprintf("%d %s", e.Position, failed(e.Err).text()))
+		why := failed(e.Err).text()
+		if errors.Is(e, errUnusable) {
+			why = unusable
+		}
+		a.lines = append(a.lines, fmt.Sprintf("%d %s", e.Position, why))
 	}
 	return a
 }

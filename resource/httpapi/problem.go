@@ -60,7 +60,6 @@ var table = []struct {
 	{resource.ErrNotFound, Problem{Status: http.StatusNotFound, Message: "resource not found"}},
 	{resource.ErrPrecondition, Problem{Status: http.StatusPreconditionFailed, Message: "precondition failed: the resource is not in the state that the request demands"}},
 	{resource.ErrBatchSize, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the batch has too many items"}},
-	{resource.ErrDocument, Problem{Status: http.StatusBadRequest, Message: "a document of the request cannot be used"}},
 	{resource.ErrCursor, Problem{Status: http.StatusBadRequest, Message: "the cursor is not valid: begin the list again"}},
 	{storage.ErrTooLarge, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the resource would be too large to store"}},
 	// Before the contexts' errors, which may come together with it.

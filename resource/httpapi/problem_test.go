@@ -51,7 +51,6 @@ func TestProblemOf(t *testing.T) {
 		{"precondition, absent", &resource.PreconditionError{Key: storage.Key{ExternalID: marker}}, httpapi.Problem{Status: 412, Message: demanded}},
 		{"cursor", resource.ErrCursor, httpapi.Problem{Status: 400, Message: "the cursor is not valid: begin the list again"}},
 		{"batch size", fmt.Errorf("%w: found 1001", resource.ErrBatchSize), httpapi.Problem{Status: 413, Message: "the batch has too many items"}},
-		{"document", fmt.Errorf("%w: %s", resource.ErrDocument, marker), httpapi.Problem{Status: 400, Message: "a document of the request cannot be used"}},
 		{"syntax", &schema.SyntaxError{Offset: 7, Reason: "duplicate member name"}, httpapi.Problem{Status: 400, Message: "the request is not strict JSON: duplicate member name at byte 7"}},
 		{"exists", &resource.ExistsError{Key: storage.Key{ExternalID: marker}, Field: "customerId"}, httpapi.Problem{Status: 400, Message: "a resource with this customerId exists already"}},
 		{"body too large", &http.MaxBytesError{Limit: 7}, httpapi.Problem{Status: 413, Message: "the request body is larger than 7 bytes"}},

@@ -98,9 +98,12 @@ func (t *table) putSome(ctx context.Context, ops []storage.PutOp, numbers []int,
 			}
 		}
 	}
-	keys := make([]storage.Key, len(numbers))
-	for i, number := range numbers {
-		keys[i] = key(number)
+	keys := func() []storage.Key {
+		keys := make([]storage.Key, len(numbers))
+		for i, number := range numbers {
+			keys[i] = key(number)
+		}
+		return keys
 	}
 	_, err := do(ctx, t, operation{name: "put many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		var batch pgx.Batch
@@ -241,9 +244,12 @@ func (t *table) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error
 		return nil, nil
 	}
 	ops = slices.Clone(ops) // the statements may outlive the call
-	keys := make([]storage.Key, len(ops))
-	for i, op := range ops {
-		keys[i] = op.Key
+	keys := func() []storage.Key {
+		keys := make([]storage.Key, len(ops))
+		for i, op := range ops {
+			keys[i] = op.Key
+		}
+		return keys
 	}
 	return do(ctx, t, operation{name: "delete many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) ([]error, error) {
 		results := make([]error, len(ops))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +18,15 @@ type operation struct {
 	name  string
 	key   storage.Key
 	write bool
-	keys  []storage.Key // of a write of many
+	keys  func() []storage.Key // of a write of many
+}
+
+// all returns the keys of a write.
+func (op operation) all() []storage.Key {
+	if op.keys != nil {
+		return op.keys()
+	}
+	return []storage.Key{op.key}
 }
 
 func (op operation) failed(err error) error {
@@ -125,15 +134,22 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 	case a := <-answers: // it came at the same moment
 		return a.value, a.err
 	default:
+		if op.write {
+			returned := t.left.add(op.all())
+			go func() {
+				<-answers
+				returned()
+			}()
+		}
 		return none, op.failed(abandoned(ctx.Err(), op.write))
 	}
 }
 
-// enter waits for a connection, and for a write first for its turn: writes of one
-// key come one after the other, and all of them together leave a connection for
-// reads. So clients that give up, while a statement of theirs waits for a row that
-// another session has locked, have one connection for each such row and not one
-// each, and reads go on. leave is to be called when the statement has ended.
+// enter waits for a connection, and for a write first for its turn: while a statement
+// runs that its caller has left, other writes of its keys wait, and all writes
+// together leave a connection for reads. So clients that give up and come again,
+// while a row is locked by another session, take no further connections, and reads
+// go on. leave is to be called when the statement has ended.
 //
 // Its errors mean that nothing was sent.
 func (t *table) enter(ctx context.Context, op operation, timeout time.Duration) (conn *pgxpool.Conn, leave func(), err error) {
@@ -166,27 +182,84 @@ func (t *table) enter(ctx context.Context, op operation, timeout time.Duration) 
 
 // queue waits for a write's turn.
 func (t *table) queue(ctx context.Context, op operation) (leave func(), err error) {
-	unlock := func() {}
-	if op.keys != nil {
-		unlock, err = t.locks.LockAll(ctx, op.keys)
-	} else if held, failed := t.locks.Lock(ctx, op.key, nil); failed != nil {
-		err = failed
-	} else {
-		unlock = held.Unlock
-	}
-	if err != nil {
+	if !t.left.wait(ctx, op) {
 		return nil, &failure{storage.ErrUnavailable, "another write of the record did not end within the timeout", nil}
 	}
 	select {
 	case t.writing <- struct{}{}:
-		return func() {
-			<-t.writing
-			unlock()
-		}, nil
+		return func() { <-t.writing }, nil
 	case <-ctx.Done():
-		unlock()
 		return nil, &failure{storage.ErrUnavailable, "other writes did not end within the timeout", nil}
 	}
+}
+
+// leftKeys are the keys of write statements that run on without their callers.
+//
+// It is no lock: writes that compete for a key, each with what it has read, had
+// better not queue for it. The one that has just won would be the first with a
+// fresh read again, and the others would lose for ever.
+type leftKeys struct {
+	mu   sync.Mutex
+	keys map[storage.Key]*leftKey
+}
+
+type leftKey struct {
+	statements int
+	ended      chan struct{} // closed when there are none
+}
+
+// add adds the keys of a statement; returned is to be called when it has ended.
+func (l *leftKeys) add(keys []storage.Key) (returned func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, key := range keys {
+		if l.keys[key] == nil {
+			l.keys[key] = &leftKey{ended: make(chan struct{})}
+		}
+		l.keys[key].statements++
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, key := range keys {
+			k := l.keys[key]
+			if k.statements--; k.statements == 0 {
+				delete(l.keys, key)
+				close(k.ended)
+			}
+		}
+	}
+}
+
+// wait waits until there is none of the keys of a write, and reports whether that was
+// before the end of ctx.
+func (l *leftKeys) wait(ctx context.Context, op operation) bool {
+	for {
+		first := l.first(op)
+		if first == nil {
+			return true
+		}
+		select {
+		case <-first.ended:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// first returns one of the keys of a write that is there, or nil.
+func (l *leftKeys) first(op operation) *leftKey {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.keys) == 0 {
+		return nil
+	}
+	for _, key := range op.all() {
+		if k := l.keys[key]; k != nil {
+			return k
+		}
+	}
+	return nil
 }
 
 // connect takes a connection from the pool that is not known to be dead: one that

@@ -70,13 +70,14 @@
 // requests that are cancelled would otherwise cost a new connection each; and a
 // cancelled commit that waits for its standby is applied on the primary alone.
 //
-// Writes of one key wait for each other, before they take a connection, and until the
-// statement has ended that its caller has left. So a row that another session has
-// locked takes one connection of the pool, however many clients try to write it and
-// give up. Writes of a store never take the last connection of a pool with two or
-// more: reads go on while writes wait, for locks or for a standby. Close waits for the
-// statements that are under way, and ends the calls that wait to send one. The pool
-// belongs to the caller, who closes it after the store.
+// While a statement runs that its caller has left, other writes of its keys wait before
+// they take a connection. So a row that another session has locked takes no more
+// connections when clients give up and come again: one for writes through a
+// resource.Collection, which queue for a resource, and otherwise as many as were sent
+// before the first caller left. Writes of a store never take the last connection of a
+// pool with two or more: reads go on while writes wait, for locks or for a standby.
+// Close waits for the statements that are under way, and ends the calls that wait to
+// send one. The pool belongs to the caller, who closes it after the store.
 //
 // # Durability
 //

@@ -163,22 +163,25 @@ func TestCloseEndsTheQueue(t *testing.T) {
 	store, beside, schema, rec := lockable(t, postgres.Options{}, "")
 	unlock := lock(t, beside, schema, false)
 	failed := make(chan error)
-	put := func() {
-		_, err := store.Put(context.Background(), rec, rec.Revision)
+	put := func(ctx context.Context) {
+		_, err := store.Put(ctx, rec, rec.Revision)
 		failed <- err
 	}
-	go put()
+	ctx, leave := context.WithCancel(context.Background())
+	go put(ctx)
 	blocked(t, beside, schema, 1)
+	leave()
+	require.ErrorIs(t, <-failed, storage.ErrUnknownOutcome)
 	const waiting = 5
 	for range waiting {
-		go put()
+		go put(context.Background())
 	}
+	time.Sleep(20 * time.Millisecond) // so that most of them wait; the others find it closed
 	closed := make(chan error)
 	go func() { closed <- store.Close() }()
 	for range waiting {
 		require.ErrorIs(t, <-failed, storage.ErrClosed)
 	}
 	unlock()
-	require.NoError(t, <-failed)
 	require.NoError(t, <-closed)
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"example.com/resourcekit/internal/keylock"
 	"example.com/resourcekit/storage"
 )
 
@@ -28,8 +27,8 @@ type table struct {
 	sql   statements
 	opts  Options
 
-	locks   *keylock.Locks[storage.Key] // of the keys that are being written
-	writing chan struct{}               // a place for each write that may have a connection
+	left    leftKeys
+	writing chan struct{} // a place for each write that may have a connection
 
 	mu      sync.Mutex
 	closing context.Context // ends when the store is closed
@@ -42,9 +41,10 @@ func newTable(pool *pgxpool.Pool, opts Options) *table {
 	mode := cfg.ConnConfig.DefaultQueryExecMode
 	t := &table{
 		pool: pool, conns: int(cfg.MaxConns), mode: mode, text: mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol,
-		opts: opts, locks: keylock.New[storage.Key](), writing: make(chan struct{}, max(1, cfg.MaxConns-1)),
+		opts: opts, writing: make(chan struct{}, max(1, cfg.MaxConns-1)),
 	}
 	t.sql = newStatements(opts.Schema, t.text)
+	t.left.keys = make(map[storage.Key]*leftKey)
 	t.closing, t.close = context.WithCancel(context.Background())
 	return t
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -47,7 +49,13 @@ func Tenant(name string) storage.Tenant { return storage.TenantOf("example", nam
 
 // Open opens the store of this name, see Usage. The table or file is made if
 // need be.
-func Open(ctx context.Context, name string) (*Opened, error) {
+func Open(ctx context.Context, name string) (*Opened, error) { return open(ctx, name, false) }
+
+// OpenExisting is Open for programs that store nothing: where there is no table or
+// file yet, it makes none and returns an empty store in memory.
+func OpenExisting(ctx context.Context, name string) (*Opened, error) { return open(ctx, name, true) }
+
+func open(ctx context.Context, name string, existing bool) (*Opened, error) {
 	kind, path, _ := strings.Cut(name, ":")
 	switch kind {
 	case "memory":
@@ -55,6 +63,9 @@ func Open(ctx context.Context, name string) (*Opened, error) {
 			return &Opened{Store: memory.New(), Place: "memory"}, nil
 		}
 	case "sqlite":
+		if existing && missing(path) {
+			return &Opened{Store: memory.New(), Place: "the SQLite file " + path + ", which does not exist"}, nil
+		}
 		store, err := sqlite.Open(ctx, path, nil)
 		if err != nil {
 			return nil, err
@@ -64,12 +75,23 @@ func Open(ctx context.Context, name string) (*Opened, error) {
 		}
 		return &Opened{Store: store, Place: "the SQLite file " + path}, nil
 	case "postgres", "postgresql":
-		return openPostgres(ctx, name)
+		return openPostgres(ctx, name, existing)
 	}
 	return nil, ErrName
 }
 
-func openPostgres(ctx context.Context, url string) (*Opened, error) {
+// missing reports whether sqlite.Open would make or fill the file at the path, which
+// it does in a folder that exists.
+func missing(path string) bool {
+	folder, err := os.Stat(filepath.Dir(path))
+	if path == "" || strings.HasPrefix(path, ":memory:") || strings.HasPrefix(path, "file:") || err != nil || !folder.IsDir() {
+		return false // and it refuses the path
+	}
+	info, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0
+}
+
+func openPostgres(ctx context.Context, url string, existing bool) (*Opened, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("not the URL of a PostgreSQL database") // it may hold a password
@@ -78,7 +100,7 @@ func openPostgres(ctx context.Context, url string) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := openTable(ctx, pool)
+	store, err := openTable(ctx, pool, existing)
 	if err != nil {
 		pool.Close()
 		return nil, err
@@ -89,8 +111,17 @@ func openPostgres(ctx context.Context, url string) (*Opened, error) {
 
 // openTable makes the table, which a service would rather do once, when it is
 // deployed.
-func openTable(ctx context.Context, pool *pgxpool.Pool) (*postgres.Store, error) {
-	if err := postgres.Migrate(ctx, pool, nil); err != nil {
+func openTable(ctx context.Context, pool *pgxpool.Pool, existing bool) (storage.Store, error) {
+	if existing {
+		var there bool
+		err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'resourcekit')").Scan(&there)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			return memory.New(), nil
+		}
+	} else if err := postgres.Migrate(ctx, pool, nil); err != nil {
 		return nil, err
 	}
 	return postgres.New(ctx, pool, nil)

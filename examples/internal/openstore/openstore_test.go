@@ -14,6 +14,7 @@ import (
 	"example.com/resourcekit/examples/internal/openstore"
 	"example.com/resourcekit/examples/internal/testdb"
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
 )
 
 var (
@@ -44,6 +45,12 @@ func TestOpen(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			name, place := tc.store(t)
+			for range 2 {
+				none, err := openstore.OpenExisting(ctx, name)
+				require.NoError(t, err)
+				assert.IsType(t, memory.New(), none.Store, "nothing is there, and nothing is made")
+				require.NoError(t, none.Close())
+			}
 			first, err := openstore.Open(ctx, name)
 			require.NoError(t, err)
 			assert.Equal(t, place, first.Place)
@@ -64,6 +71,12 @@ func TestOpen(t *testing.T) {
 				assert.ErrorIs(t, err, storage.ErrNotFound)
 			}
 			require.NoError(t, second.Close())
+
+			existing, err := openstore.OpenExisting(ctx, name)
+			require.NoError(t, err)
+			_, err = existing.Store.Get(ctx, rec.Key)
+			assert.Equal(t, tc.lasts, err == nil)
+			require.NoError(t, existing.Close())
 		})
 	}
 }
@@ -73,9 +86,11 @@ func TestOpenErrors(t *testing.T) {
 		"": false, "tape": false, "memory:x": false, "sqlite:": true, "sqlite:" + filepath.Join(t.TempDir(), "none", "x.db"): true,
 		"postgres://u:secret@[::1/db": true, "postgresql://u:secret@127.0.0.1:1/db": true, "mysql://u:secret@h/db": false,
 	} {
-		_, err := openstore.Open(ctx, name)
-		require.Error(t, err, name)
-		assert.Equal(t, !known, errors.Is(err, openstore.ErrName), name)
-		assert.NotContains(t, err.Error(), "secret")
+		for _, open := range []func(context.Context, string) (*openstore.Opened, error){openstore.Open, openstore.OpenExisting} {
+			_, err := open(ctx, name)
+			require.Error(t, err, name)
+			assert.Equal(t, !known, errors.Is(err, openstore.ErrName), name)
+			assert.NotContains(t, err.Error(), "secret")
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package ingest
 
 import (
 	"encoding/csv"
@@ -11,15 +11,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"example.com/resourcekit/resource"
-	"example.com/resourcekit/schema"
-
-	"github.com/google/uuid"
 )
 
 // byEncodingCSV returns all rows of a text, or what is wrong with them, and the
-// lines that they begin in, as encoding/csv has it.
+// lines that they begin in, as encoding/csv reads it.
 func byEncodingCSV(text string) (all []string) {
 	r := csv.NewReader(strings.NewReader(text))
 	r.FieldsPerRecord = -1
@@ -38,23 +33,27 @@ func byEncodingCSV(text string) (all []string) {
 	}
 }
 
-// byRows returns the same as rows and table have it.
+// byRows returns the same as rows and CSV read it.
 func byRows(t *testing.T, text io.Reader) (all []string) {
-	rows, table := newRows(text, true), &table{}
+	table := &CSV{Comma: ',', rows: newRows(text, 1<<20)}
+	table.rows.comma = ','
 	for {
-		row, line, err := rows.next()
+		row, err := table.rows.next()
 		if errors.Is(err, io.EOF) {
 			return all
 		}
 		require.NoError(t, err)
+		assert.LessOrEqual(t, row.line, row.lastLine)
+		assert.Equal(t, table.rows.lines, row.lastLine)
+		open := row.open
+		row.open = false // encoding/csv has another text
 		cells, err := table.split(row)
 		if err != nil {
-			_, reason, _ := strings.Cut(err.Error(), ": ")
-			all = append(all, fmt.Sprintln(line, reason))
-			assert.ErrorIs(t, err, resource.ErrDocument)
+			all = append(all, fmt.Sprintln(row.line, err))
 			continue
 		}
-		all = append(all, fmt.Sprintf("%d %q", line, cells))
+		assert.False(t, open)
+		all = append(all, fmt.Sprintf("%d %q", row.line, cells))
 	}
 }
 
@@ -63,13 +62,17 @@ func byRows(t *testing.T, text io.Reader) (all []string) {
 func FuzzRows(f *testing.F) {
 	for _, text := range []string{
 		"", "\n", "a", "a,b\nc,d\n", "\r\na\r\n\r\n", "\"a\"\r\nb", "\"a\nb\",c\nd", "\"a\"\"b\",c\n", "a\"b,\"c\nd\ne,\"f\n", "\"a\"b,\"c\nd\n", "\"a\"\r\"b\n\"c\nd", "\"\n\n", "\"\"", "a\rb\nc",
-		"\r", "a\r", "\"a\"\r", ",\n,,\n", "\"a\" ,b\nc", "\"a\r\nb\"\r\nc\"", "\"\r\r\n\"\nx",
+		"\r", "a\r", "\"a\"\r", ",\n,,\n", "\"a\" ,b\nc", "\"a\r\nb\"\r\nc\"", "\"\r\r\n\"\nx", "a\r\r\nb", "\"\n", "a\n\"b\n",
 	} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if strings.HasPrefix(text, "\ufeff") {
-			t.Skip("encoding/csv takes it for a part of the first cell")
+		for _, mark := range []string{"\ufeff", "\xff\xfe", "\xfe\xff"} {
+			text = strings.TrimPrefix(text, mark)
+		}
+		text = strings.ReplaceAll(text, "#rejected ", "")
+		if _, encoding := UTF8(strings.NewReader(text)); encoding != "" {
+			return // encoding/csv takes a mark for a part of the first cell
 		}
 		want := byEncodingCSV(text)
 		assert.Equal(t, want, byRows(t, strings.NewReader(text)))
@@ -79,14 +82,18 @@ func FuzzRows(f *testing.F) {
 
 // TestRowsMemory: however long a row is, little of it is kept.
 func TestRowsMemory(t *testing.T) {
-	for _, csv := range []bool{false, true} {
+	const most = 1 << 20
+	for _, comma := range []rune{0, ','} {
 		text := io.MultiReader(strings.NewReader("\""), io.LimitReader(endless{}, 64<<20))
-		r := newRows(text, csv)
-		_, line, err := r.next()
-		assert.ErrorIs(t, err, errTooLong)
-		assert.EqualValues(t, 1, line)
-		assert.LessOrEqual(t, cap(r.buf), 2*maxRow)
-		_, _, err = r.next()
+		r := newRows(text, most)
+		r.comma = comma
+		row, err := r.next()
+		require.NoError(t, err)
+		assert.True(t, row.tooLong)
+		assert.Equal(t, comma != 0, row.open)
+		assert.EqualValues(t, 1, row.line)
+		assert.LessOrEqual(t, cap(r.buf), 2*most)
+		_, err = r.next()
 		assert.ErrorIs(t, err, io.EOF)
 	}
 }
@@ -98,22 +105,4 @@ func (endless) Read(p []byte) (int, error) {
 		p[i] = 'x'
 	}
 	return len(p), nil
-}
-
-// TestColumnTypes: what no field of the three schemas is.
-func TestColumnTypes(t *testing.T) {
-	s := schema.MustCompile(schema.Definition{ID: uuid.New(), Name: "things", ExternalID: "id", Fields: []schema.Field{
-		{Name: "id", Type: schema.String, Required: true}, {Name: "n \"é\"", Type: schema.Integer},
-		{Name: "o", Type: schema.Object}, {Name: "a", Type: schema.Array},
-	}})
-	_, err := newTable([]byte("id,o"), s, true)
-	assert.EqualError(t, err, "column 2: a cell cannot be an object")
-	_, err = newTable([]byte("a,id"), s, true)
-	assert.EqualError(t, err, "column 1: a cell cannot be an array")
-	table, err := newTable([]byte("\"n \"\"é\"\"\",id"), s, false)
-	require.NoError(t, err)
-	document, err := table.document([]byte("12,x\n"))
-	require.NoError(t, err)
-	assert.Equal(t, `{"n \"é\"":12,"id":"x"}`, string(document))
-	require.NoError(t, s.Validate(document))
 }

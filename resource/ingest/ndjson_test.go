@@ -1,6 +1,7 @@
-package resource_test
+package ingest_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -8,12 +9,23 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf16"
 
-	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/ingest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// utf16Of returns a text in UTF-16.
+func utf16Of(text string, order binary.ByteOrder) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		b = append(b, 0, 0)
+		order.PutUint16(b[len(b)-2:], unit)
+	}
+	return string(b)
+}
 
 func TestNDJSON(t *testing.T) {
 	long := strings.Repeat("x", 70<<10) // longer than the reader's buffer
@@ -24,6 +36,10 @@ func TestNDJSON(t *testing.T) {
 		want       string // the documents and errors
 	}{
 		{"empty", "", 0, ""},
+		{"rejected", "#rejected line 1: a reason\n{}\n\"#rejected as a cell\"\n#rejected at the end", 0, "{}|"},
+		{"not rejected", "#reject\n #rejected line 1\n", 0, "#reject| #rejected line 1|"},
+		{"UTF-16LE", utf16Of("\ufeff{\"a\":\"\u00e9\U0001F600\"}\r\n[]", binary.LittleEndian), 0, "{\"a\":\"\u00e9\U0001F600\"}|[]|"},
+		{"UTF-16BE", utf16Of("\ufeff{\"a\":\"\u00e9\U0001F600\"}\r\n[]", binary.BigEndian), 0, "{\"a\":\"\u00e9\U0001F600\"}|[]|"},
 		{"one", `{"a":1}`, 0, `{"a":1}|`},
 		{"with its end", "{}\n", 0, "{}|"},
 		{"two", "{}\n[]", 0, "{}|[]|"},
@@ -56,21 +72,22 @@ func TestNDJSON(t *testing.T) {
 			t.Run(tt.name+kind, func(t *testing.T) {
 				var got strings.Builder
 				var failed error
-				for document, err := range resource.NDJSON(wrap(strings.NewReader(tt.text)), tt.max) {
+				for document, err := range ingest.NDJSON(wrap(strings.NewReader(tt.text)), tt.max) {
 					require.NoError(t, failed, "nothing comes after an error of the reader")
 					switch {
-					case errors.Is(err, resource.ErrDocument):
-						assert.Nil(t, document)
-						fmt.Fprint(&got, "too long|")
 					case err != nil:
 						failed = err
+					case document.Err != nil:
+						assert.Empty(t, document.Data)
+						fmt.Fprint(&got, "too long|")
 					default:
-						fmt.Fprintf(&got, "%s|", document)
-						clear(document)
+						fmt.Fprintf(&got, "%s|", document.Data)
+						clear(document.Data)
 					}
 				}
 				if kind == ", and then an error" {
-					assert.Equal(t, broken, failed)
+					assert.ErrorIs(t, failed, broken)
+					assert.Regexp(t, `^line \d+: disk on fire$`, failed.Error())
 					assert.True(t, strings.HasPrefix(tt.want, got.String()))
 					return
 				}
@@ -80,7 +97,7 @@ func TestNDJSON(t *testing.T) {
 		}
 	}
 	n := 0
-	for range resource.NDJSON(strings.NewReader("1\n2\n3"), 0) {
+	for range ingest.NDJSON(strings.NewReader("1\n2\n3"), 0) {
 		if n++; n == 2 {
 			break
 		}
@@ -88,16 +105,15 @@ func TestNDJSON(t *testing.T) {
 	assert.Equal(t, 2, n)
 }
 
-// TestImportNDJSON: positions count documents, so blank lines do not shift them.
+// TestImportNDJSON: positions count documents, so blank lines do not shift them, and
+// lines are those of the text.
 func TestImportNDJSON(t *testing.T) {
 	c, _ := customers(t)
-	text := "\n" + cust("") + "\n\n" + `{"customerId":"c-2"}` + "\r\n" + strings.Repeat(" ", 2000) + "\n" + strings.Replace(cust(""), "c-1", "c-3", 1)
-	res, err := c.Import(ctx, tenant, resource.NDJSON(strings.NewReader(text), 1000), nil)
+	text := "\n" + customer("c-1", "") + "\n\n" + `{"customerId":"c-2"}` + "\r\n" + strings.Repeat(" ", 2000) + "\n" + customer("c-3", "")
+	res, err := ingest.Import(ctx, c, tenant, ingest.NDJSON(strings.NewReader(text), 1000), nil)
 	require.NoError(t, err)
-	assert.EqualValues(t, 2, res.Created)
+	assert.Equal(t, [5]int{4, 2, 0, 0, 2}, counts(res))
 	require.Len(t, res.Errors, 2)
-	assert.EqualValues(t, 1, res.Errors[0].Position)
-	assert.EqualValues(t, 2, res.Errors[1].Position)
-	assert.EqualError(t, res.Errors[1], "document at position 2: unusable document: a line of more than 1000 bytes")
-	assert.EqualValues(t, 4, res.Position)
+	assert.Equal(t, ingest.Place{Position: 1, Line: 4, LastLine: 4}, res.Errors[0].Place)
+	assert.EqualError(t, res.Errors[1], "line 5: more than 1000 bytes")
 }
