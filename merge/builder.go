@@ -13,8 +13,8 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// ErrPointer is the error of a [Builder] that was given a text which is not a JSON
-// Pointer to a member.
+// ErrPointer is returned by [Builder.Patch] when a member was named by a text that is
+// not a JSON Pointer to a member.
 var ErrPointer = errors.New("merge: not a JSON Pointer to a member")
 
 // A Builder makes a merge patch member by member, for programs that send one. The
@@ -22,17 +22,17 @@ var ErrPointer = errors.New("merge: not a JSON Pointer to a member")
 //
 // Members are named by JSON Pointers (RFC 6901): "/email", "/shipTo/city". A name is
 // only a name, whatever characters it has; in a pointer '~' is written ~0 and '/' is
-// written ~1, and "/" names the member with the empty name. A later call for the
-// same member replaces what an earlier one said.
+// written ~1, and "/" names the member with the empty name. A later call for a member
+// replaces an earlier one for the same member.
 type Builder struct {
 	patch []byte // nil for {}
 	err   error  // the first one
 }
 
-// Set makes the patch set a member to a value, which is encoded as by
-// [json.Marshal]; a [json.RawMessage] is taken as it is. Objects on the way are
-// made. A null, also as a member of an object in the value, deletes, since that is
-// what it means in a merge patch (RFC 7396, section 2).
+// Set makes the patch set a member to a value, encoded by [json.Marshal]; a
+// [json.RawMessage] is taken as it is. Set also makes the objects around the member. A
+// null, also as a member of an object in the value, means a deletion (RFC 7396, section
+// 2). Errors are returned by Patch.
 func (b *Builder) Set(pointer string, value any) *Builder {
 	raw, err := json.Marshal(value)
 	if err != nil {
@@ -48,9 +48,9 @@ func (b *Builder) Delete(pointer string) *Builder { return b.set(pointer, []byte
 // Patch returns the patch: compact JSON, the members in the order in which they were
 // first named. The slice is the caller's.
 //
-// The error is that of the first call that failed: [ErrPointer], or what json.Marshal
-// reports; or a *[SyntaxError] if the patch is not strict JSON, because a name or
-// value is not valid UTF-8 or it is nested too deeply.
+// The error is that of the first call that failed, [ErrPointer] or one of json.Marshal;
+// or it wraps a [*SyntaxError] if the patch is not strict JSON, because a value is not
+// valid UTF-8 or is nested too deeply.
 func (b *Builder) Patch() ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
@@ -72,8 +72,8 @@ func (b *Builder) fail(err error) {
 	}
 }
 
-// set writes the member with sjson, which would write into an array on the way: an
-// object takes its place first.
+// set writes the member with sjson. An array on the path is replaced by an object
+// first: sjson would write into it.
 func (b *Builder) set(pointer string, raw []byte) *Builder {
 	names, err := escapedNames(pointer)
 	if err != nil {
@@ -89,8 +89,8 @@ func (b *Builder) set(pointer string, raw []byte) *Builder {
 	return b
 }
 
-// write sets a member. A colon before a name makes sjson read it as a name even if
-// it looks like an index.
+// write sets a member. A colon before a name makes sjson read it as a name, even if it
+// looks like an index.
 func (b *Builder) write(names []string, raw []byte) {
 	patch, err := sjson.SetRawBytes(b.patch, ":"+strings.Join(names, ".:"), raw)
 	if err != nil {
@@ -100,10 +100,9 @@ func (b *Builder) write(names []string, raw []byte) {
 	b.patch = patch
 }
 
-// escapedNames returns the names in a JSON Pointer as the path language of gjson and
-// sjson spells them. It gives '.', '*', '#', '|', '@' and more a meaning, which a
-// backslash takes away, so every ASCII character that is not a letter or digit gets
-// one.
+// escapedNames returns the names in a JSON Pointer in the path language of gjson and
+// sjson, which gives '.', '*', '#', '|', '@' and more a meaning. A backslash takes the
+// meaning away, so each ASCII character that is not a letter or digit gets one.
 func escapedNames(pointer string) ([]string, error) {
 	if !strings.HasPrefix(pointer, "/") || !utf8.ValidString(pointer) {
 		return nil, fmt.Errorf("%w: %q", ErrPointer, pointer)

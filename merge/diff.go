@@ -8,22 +8,20 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// ErrNotRepresentable is returned by [Diff] when no merge patch leads to the
-// wanted document, because it would have to set a member to null (RFC 7396,
-// section 1). The error's text has the byte offset of that null.
+// ErrNotRepresentable is returned by [Diff] when no merge patch leads to the document,
+// because it would have to set a member to null (RFC 7396, section 1). The error's
+// text has the byte offset of that null.
 var ErrNotRepresentable = errors.New("merge: not representable as a merge patch")
 
 // Diff returns a merge patch that leads from one document to the other:
-// Equal(Patch(from, Diff(from, to)), to). A nil or empty from is an absent
-// document. The patch is a new slice of compact JSON and names only what
-// differs: first the members of to that are new or changed, in their order,
-// then those that are gone, in from's order. Between two objects that are equal
-// it is {}.
+// Equal(Patch(from, Diff(from, to)), to). A nil or empty from is an absent document.
+// The patch is a new slice of compact JSON and names only members that differ: first
+// those of to that are new or changed, in their order, then those that are gone, in
+// from's order. For two equal objects it is {}.
 //
-// It returns an error that is [ErrNotRepresentable] when to holds a null member
-// that from does not hold in the same place; nulls inside arrays are values
-// and no obstacle. It returns a *[SyntaxError] when an input is not strict
-// JSON.
+// The error matches [ErrNotRepresentable] when to has a null member that from does not
+// have in the same place; nulls inside arrays are values. It wraps a [*SyntaxError]
+// when an input is not strict JSON.
 func Diff(from, to []byte) ([]byte, error) {
 	d, err := newDiffer(from, to)
 	defer d.close()
@@ -42,19 +40,17 @@ func Diff(from, to []byte) ([]byte, error) {
 	return out, nil
 }
 
-// Changes says where two documents differ, as JSON Pointers (RFC 6901) to the
-// topmost members that do: those of to that are new or have another value, in
-// to's order, and those of from that are gone, in from's order. Objects on both
-// sides are compared member by member, everything else as a whole; an array
-// counts as one value. When the documents are not both objects and differ,
-// changed is the pointer to the whole document, "". A nil or empty document is
-// an absent one.
+// Changes returns where two documents differ, as JSON Pointers (RFC 6901) to the
+// topmost members that do: changed are those of to that are new or have another value,
+// in to's order, and removed are those of from that are gone, in from's order. Two
+// objects are compared member by member, other values as a whole; an array is one
+// value. If the documents differ and are not both objects, changed is the pointer to
+// the whole document, "". A nil or empty document is an absent one.
 //
-// The lists stay linear in the documents: an object in which the pointers would
-// together take more than 256 bytes and four times its own text is reported as
-// one changed member.
+// The lists are linear in the documents: an object in which the pointers together
+// would take more than 256 bytes and four times its own text is one changed member.
 //
-// It returns a *[SyntaxError] when an input is not strict JSON.
+// The error wraps a [*SyntaxError] when an input is not strict JSON.
 func Changes(from, to []byte) (changed, removed []string, err error) {
 	if len(to) == 0 {
 		if len(from) == 0 {
@@ -114,9 +110,9 @@ func (d differ) bothObjects(f, t uint32) bool {
 	return d.from != nil && d.from.Nodes[f].Kind == strictjson.Object && d.to.Nodes[t].Kind == strictjson.Object
 }
 
-// pairs calls visit for each member of to's object t with from's member of the
-// same name (0: none), then for each of from's members that t lacks (with 0 for
-// to's member). Members that are equal and not both objects are left out.
+// pairs calls visit for each member of to's object t, with from's member of the same
+// name or 0, and then for each of from's members that t lacks, with 0 for to's member.
+// Equal members are left out, unless both are objects.
 func (d differ) pairs(f, t uint32, visit func(f, t uint32) error) error {
 	var index strictjson.Index
 	index.Init(d.from, f)
@@ -173,8 +169,8 @@ func (d differ) patch(out []byte, f, t uint32) ([]byte, error) {
 	return append(out, '}'), err
 }
 
-// value appends to's value t as a patch for a place without an object: it may
-// hold no null member, because that would not arrive.
+// value appends to's value t as a patch for a place without an object. It must have no
+// null member, which a merge would leave out.
 func (d differ) value(out []byte, t uint32) ([]byte, error) {
 	nodes := d.to.Nodes
 	if t != 0 && nodes[t].Kind == strictjson.Null {
@@ -197,9 +193,9 @@ func notRepresentable(n *strictjson.Node) error {
 	return fmt.Errorf("%w: null member at byte %d", ErrNotRepresentable, n.Start)
 }
 
-// maxPointers and maxPointersFactor bound the pointers into one object, in bytes
-// and as a multiple of the object's texts: below a long path, every short member
-// would otherwise cost the whole path.
+// maxPointers and maxPointersFactor bound the pointers into one object, in bytes and as
+// a multiple of the object's texts: otherwise each short member below a long path would
+// cost the whole path.
 const (
 	maxPointers       = 256
 	maxPointersFactor = 4
@@ -208,7 +204,7 @@ const (
 // errTooLong ends the walk through an object whose pointers exceed their bound.
 var errTooLong = errors.New("too many pointers")
 
-// A place is a member, by the way that leads to it.
+// A place is a member, by the path to it.
 type place struct {
 	up     *place // nil for a member of the root
 	doc    *strictjson.Doc
@@ -237,9 +233,9 @@ func pointers(places []*place) []string {
 	return list
 }
 
-// changes appends the places of what differs between the objects f and t, which
-// stand at up. It returns errTooLong when their pointers exceed their bound; they
-// are not made before it is known which are wanted.
+// changes appends the places at which the objects f and t differ; the objects are at
+// up. It returns errTooLong when their pointers exceed their bound. The pointers are
+// made later, for the places that are reported.
 func (d differ) changes(f, t uint32, up *place, changed, removed *[]*place) error {
 	size, bound := 0, maxPointers+maxPointersFactor*(len(d.from.Text(f))+len(d.to.Text(t)))
 	var step []byte
@@ -266,7 +262,7 @@ func (d differ) changes(f, t uint32, up *place, changed, removed *[]*place) erro
 				}
 				return nil
 			}
-			// The object itself stands for what is in it.
+			// The object itself is reported in place of its members.
 			*changed, *removed = (*changed)[:numChanged], (*removed)[:numRemoved]
 		}
 		*list = append(*list, at)

@@ -7,10 +7,9 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// Equal reports whether a and b are the same JSON value. The order of members,
-// the escapes of names and strings, and blanks do not count; the order of
-// elements does, and so does the text of numbers: 1.0 and 1 differ. Input that
-// is not strict JSON equals nothing, not even itself.
+// Equal reports whether a and b are the same JSON value. The order of members, the
+// escapes of names and strings, and blanks do not count. The order of elements and the
+// text of numbers do: 1.0 and 1 differ. It is false if a or b is not strict JSON.
 func Equal(a, b []byte) bool {
 	x, y := strictjson.Get(), strictjson.Get()
 	defer strictjson.Put(x)

@@ -9,24 +9,23 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// MaxDepth is the number of arrays and objects that may stand inside each other
-// in an input.
+// MaxDepth is how many arrays and objects may be inside each other in an input: 64.
 const MaxDepth = strictjson.MaxDepth
 
-// A SyntaxError says that an input is not strict JSON, as the package comment
+// A SyntaxError says where an input stops being strict JSON, as the package comment
 // defines it. Its fields are Offset, an int, in bytes from the start of the input;
-// Pointer, a JSON Pointer (RFC 6901) to the value that is wrong or to the container
-// around it; and Reason, a string that says what was found or expected. It holds no
-// value of the input. The errors of this package wrap it, and name the input. It is
-// the same type as schema.SyntaxError.
+// Pointer, a JSON Pointer (RFC 6901) to the wrong value or to the container around it;
+// and Reason, a string that says what was found or expected. It holds no value of the
+// input. The errors of this package wrap it and name the input. It is the same type as
+// schema.SyntaxError.
 type SyntaxError = strictjson.SyntaxError
 
-// Patch returns the result of applying patch to target (RFC 7396, section 2) as
-// a new slice of compact JSON with little spare capacity. A nil or empty target is
-// an absent one: the result is then the patch without the members that are null.
+// Patch returns target changed by patch (RFC 7396, section 2), as a new slice of
+// compact JSON with little spare capacity. A nil or empty target is an absent one:
+// the result is then the patch without the members that are null.
 //
-// It returns a *[SyntaxError] when patch or target is not strict JSON; the
-// patch is looked at first.
+// The error wraps a [*SyntaxError] when patch or target is not strict JSON; the patch
+// is read first.
 func Patch(target, patch []byte) ([]byte, error) {
 	m := mergers.Get().(*merger)
 	defer m.put()
@@ -40,8 +39,8 @@ func Patch(target, patch []byte) ([]byte, error) {
 		}
 		return out, nil
 	}
-	// A small result is made in a buffer first, for it is to take no more memory
-	// than it needs: there may be many, and they may be kept for long.
+	// A small result is made in a buffer first, so that it takes no more memory than
+	// it needs: there may be many, and they may be kept for long.
 	out, err := m.append(m.buffer[:0], target, patch)
 	if err != nil {
 		return nil, err
@@ -56,11 +55,10 @@ func Patch(target, patch []byte) ([]byte, error) {
 // the result in the pooled buffer.
 const maxBuffer = 64 << 10
 
-// Append is like [Patch] but appends the result to dst and returns the extended
-// slice. Beside its pooled working memory it allocates only when dst has too
-// little room; len(target)+len(patch) bytes always suffice. The spare capacity of
-// dst must not overlap target or patch. On an error it returns dst at its old
-// length.
+// Append appends the result of [Patch] to dst and returns the extended slice; with an
+// error, which is that of Patch, it returns dst at its old length. It allocates only
+// pooled working memory, unless dst has too little room: len(target)+len(patch) bytes
+// always suffice. The spare capacity of dst must not overlap target or patch.
 func Append(dst, target, patch []byte) ([]byte, error) {
 	m := mergers.Get().(*merger)
 	defer m.put()

@@ -19,29 +19,29 @@ import (
 // otherwise.
 const DefaultMaxBatch = 1000
 
-// ErrBatchSize is returned for a batch with more items than Options.MaxBatch, of
-// which nothing was looked at; and for the items of one resource whose states are
-// more than 64 MiB together.
+// ErrBatchSize is returned for a batch with more items than Options.MaxBatch, of which
+// none was applied; and for items of one resource, once its states have more than 64 MiB
+// together.
 var ErrBatchSize = errors.New("too many items in the batch")
 
 // A PatchItem is one patch of a [Collection.PatchBatch].
 type PatchItem struct {
 	ExternalID string
 	Patch      []byte    // a JSON object; not kept
-	If         Condition // beside that of PatchOptions
+	If         Condition // must hold beside that of PatchOptions
 }
 
 // A DeleteItem is one delete of a [Collection.DeleteBatch].
 type DeleteItem struct {
 	ExternalID string
-	If         Condition // beside that of DeleteOptions
+	If         Condition // must hold beside that of DeleteOptions
 }
 
-// An ItemResult is what became of one item of a batch: its result, or its error.
+// An ItemResult is the result of one item of a batch, or its error.
 type ItemResult struct {
 	Result *Result // nil when there is an error
-	// Err is what the call for this item alone would have returned, but where
-	// several items change one resource, see CreateBatch.
+	// Err is the error that the call for this item alone would return. For several items
+	// of one resource see [Collection.CreateBatch].
 	Err error
 }
 
@@ -53,12 +53,11 @@ func (i ItemResult) String() string {
 	return i.Result.Outcome.String() + " " + i.Result.String()
 }
 
-// LogValue returns String for log/slog: an item in a log line must not spill its
-// document there.
+// LogValue is String, for log/slog.
 func (i ItemResult) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
-// A BatchResult is what became of a batch. Items has one result for each item,
-// at its position. Counts is of those, and its sum is the number of items.
+// A BatchResult has the results of the items of a batch, in the order of the items, and
+// their counts, whose sum is the number of items.
 type BatchResult struct {
 	Items []ItemResult
 	Counts
@@ -69,11 +68,10 @@ func (r BatchResult) String() string {
 	return fmt.Sprintf("%d created, %d updated, %d unchanged, %d deleted, %d failed", r.Created, r.Updated, r.Unchanged, r.Deleted, r.Failed)
 }
 
-// LogValue returns String for log/slog: a result in a log line must not spill
-// documents there.
+// LogValue is String, for log/slog.
 func (r BatchResult) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// Counts are how many writes had which outcome.
+// Counts are the numbers of writes by their outcome.
 type Counts struct {
 	Created, Updated, Unchanged, Deleted, Failed int
 }
@@ -94,25 +92,24 @@ func (n *Counts) add(result *Result, err error) {
 	}
 }
 
-// CreateBatch is [Collection.Create] for many documents. Items with the same
-// external id are applied in their order, each on top of what the one before it
-// made; apart from that they are independent, and one may fail and the others
-// succeed. It is no transaction: others may see some of it before the rest.
+// CreateBatch is [Collection.Create] for many documents. A store that takes batches is
+// asked twice, or as often as its limits demand, whatever the number of items: see
+// [storage.UpdateMany]. opts may be nil, and is for every item.
 //
-// However many items there are, it asks a store that takes batches twice, or as
-// often as the store's limits demand: see [storage.UpdateMany]. opts may be nil and
-// holds for every item.
+// Items with different external ids are independent: one may fail and the others
+// succeed. It is not a transaction: other callers may see some of the writes before the
+// rest. Items with the same external id are applied in their order, each to the state
+// after the one before, and the resource is written once. States in between are never
+// stored: their results have revision 0, and the last one has the revision of the
+// record. If the write fails, the first item that changed the resource and all later
+// items of it have the error.
 //
-// Where several items change one resource, the state in between is never stored:
-// the result of such an item has the revision 0, and the last one's that of the
-// record. If writing a record fails, the first item that changed it and all later
-// items for that record report the error.
-// A batch holds every document in memory, before and after each item; once the
-// states of one resource have 64 MiB, further items of it fail with ErrBatchSize.
+// A batch has every document in memory, before and after each item. Once the states of
+// one resource have 64 MiB, further items of it fail with [ErrBatchSize].
 //
-// The error, in place of a result, is [storage.ErrInvalid] for a tenant or
-// options that are not valid, or [ErrBatchSize]. Everything else is in the items,
-// also what the store or the context says of all of them.
+// The error, in place of a result, is [storage.ErrInvalid] for a tenant or options that
+// are not valid, or [ErrBatchSize]. All other errors are in the items, also an error of
+// the store or the context that is for all of them.
 func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *CreateOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &CreateOptions{}
@@ -127,9 +124,9 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 	return b.run(ctx), nil
 }
 
-// PatchBatch is [Collection.Patch] for many items, in the way of
-// [Collection.CreateBatch]. opts may be nil and holds for every item, which
-// can have a Condition of its own beside.
+// PatchBatch is [Collection.Patch] for many items, as [Collection.CreateBatch] is for
+// documents, with the same errors. opts may be nil, and is for every item; an item can
+// have a Condition of its own beside.
 func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, items []PatchItem, opts *PatchOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &PatchOptions{}
@@ -146,10 +143,10 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 	return b.run(ctx), nil
 }
 
-// DeleteBatch is [Collection.Delete] for many items, in the way of
-// [Collection.CreateBatch]: of several items with the same external id the first
-// deletes the resource, and the others do not find it. opts may be nil and
-// holds for every item, which can have a Condition of its own beside.
+// DeleteBatch is [Collection.Delete] for many items, as [Collection.CreateBatch] is for
+// documents, with the same errors. Of several items with the same external id the first
+// deletes the resource, and the others fail with [ErrNotFound]. opts may be nil, and is
+// for every item; an item can have a Condition of its own beside.
 func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, items []DeleteItem, opts *DeleteOptions) (*BatchResult, error) {
 	if opts == nil {
 		opts = &DeleteOptions{}
@@ -166,7 +163,7 @@ func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, ite
 	return b.run(ctx), nil
 }
 
-// A batch is the items of one call. writes, items and results are by position.
+// A batch is the items of one call. writes and items are by position.
 type batch struct {
 	c      *Collection
 	op     Op
@@ -181,13 +178,13 @@ type batch struct {
 type group struct {
 	key     storage.Key
 	items   []int           // positions, in their order
-	keeping int             // how many items come before the first that changes something
+	keeping int             // how many items come before the first that changes the resource
 	outcome Outcome         // of all of them together
-	before  *storage.Record // what they were applied to, for the feed
+	before  *storage.Record // the record that they were applied to, for the feed
 }
 
-// pending is the revision of a record that a batch has made and not stored yet.
-// No caller has seen it, so it meets no precondition.
+// pending is the revision of a record that a batch has made and not stored yet. No caller
+// has seen it, so no condition on a revision holds for it.
 const pending = storage.Revision(math.MaxUint64)
 
 func (c *Collection) newBatch(ctx context.Context, op Op, tenant storage.Tenant, size int, dryRun bool, invalid error) (*batch, error) {
@@ -203,23 +200,23 @@ func (c *Collection) newBatch(ctx context.Context, op Op, tenant storage.Tenant,
 	}, nil
 }
 
-// writeOps are slices for batch.writes, empty. That of a batch of 1000 is a
-// quarter of a megabyte, and to get it anew would be a tenth of the batch's time.
+// writeOps are empty slices for batch.writes. For 1000 items one has a quarter of a
+// megabyte, and allocating it would take a tenth of the batch's time.
 var writeOps = sync.Pool{New: func() any { return new([]writeOp) }}
 
-// release gives the writes back. Larger ones are rare, and left to the collector.
+// release returns the writes to the pool, unless there are very many.
 func (b *batch) release() {
 	for i := range b.writes {
 		b.writes[i].request.Close()
 	}
 	if cap(b.writes) <= 2*DefaultMaxBatch {
-		clear(b.writes) // they hold on to the requests
+		clear(b.writes) // they refer to the requests
 		writes := b.writes[:0]
 		writeOps.Put(&writes)
 	}
 }
 
-// checkBatch returns why a batch cannot be: what does not depend on its items.
+// checkBatch returns the error of a batch that does not depend on its items.
 func (c *Collection) checkBatch(op Op, tenant storage.Tenant, size int, invalid error) error {
 	key := c.key(tenant, "")
 	err := key.Scope().Validate()
@@ -236,18 +233,17 @@ func (c *Collection) checkBatch(op Op, tenant storage.Tenant, size int, invalid 
 	return nil
 }
 
-// add takes the next item, or the reason why it has failed already.
+// add adds the next item, or the error that it has already.
 func (b *batch) add(op writeOp, err error) {
 	op.request.Shrink() // there may be many
 	b.items[len(b.writes)].Err = err
 	b.writes = append(b.writes, op)
 }
 
-// byKey yields the positions of the items that are left, those of one key
-// together, and the keys in their order, so that two batches do not wait for each
-// other crosswise in the store.
+// byKey yields the positions of the items without an error, those of one key together.
+// The keys are in order, so that two batches never deadlock in the store.
 func (b *batch) byKey() iter.Seq[[]int] {
-	// The ids stand beside the positions: sorting looks at nothing else.
+	// The ids are beside the positions, so that sorting reads no other memory.
 	type place struct {
 		id string
 		i  int
@@ -285,7 +281,7 @@ func (b *batch) byKey() iter.Seq[[]int] {
 	}
 }
 
-// groups returns the items that are left as groups, those of one key together.
+// groups returns the items without an error as groups, one for each key.
 func (b *batch) groups() []group {
 	groups := make([]group, 0, len(b.items))
 	for items := range b.byKey() {
@@ -309,10 +305,10 @@ func (b *batch) run(ctx context.Context) *BatchResult {
 	return b.result(ctx)
 }
 
-// write writes the records of all groups. An error is that of each of them.
+// write writes the records of all groups. An error is for each of them.
 func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) error {
 	if b.c.feed != nil && !b.dryRun {
-		// Held while the keys are written, so that the feed hears of the
+		// The keys are locked while they are written, so that the feed gets the
 		// changes of each in their order.
 		unlock, err := b.c.locks.LockAll(ctx, keys)
 		if err != nil {
@@ -329,7 +325,7 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 	for i := range groups {
 		g, rec := &groups[i], results[i].Record
 		if err := results[i].Err; err != nil {
-			if rec.Key != g.key { // the items were not judged by what is stored
+			if rec.Key != g.key { // the items were not judged by the stored record
 				g.keeping = 0
 			}
 			b.failWrites(g, err)
@@ -346,13 +342,13 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 	return nil
 }
 
-// maxFolded is how many bytes of documents the results of one resource's items
-// may hold together.
+// maxFolded is how many bytes of documents the results of one resource's items may have
+// together.
 const maxFolded = 64 << 20
 
-// fold applies the items of a group to a record, each to what the one before it
-// made, and says in b.items what became of them. It returns the record to put, or
-// storage.ErrNoChange or storage.ErrDelete.
+// fold applies the items of a group to a record, each to the state after the one before,
+// and sets their results in b.items. It returns the record to put, or storage.ErrNoChange
+// or storage.ErrDelete.
 func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
 	current, size := old, 0
 	g.keeping, g.outcome = len(g.items), Unchanged
@@ -398,8 +394,8 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
 	return current, nil
 }
 
-// settle gives the items of a group the revision that the record has now. A state
-// that was replaced within the batch has none.
+// settle sets the revision of the record in the results of a group. A state that was
+// replaced within the batch gets 0.
 func (b *batch) settle(g *group, rev storage.Revision) {
 	replaced := false
 	for _, i := range slices.Backward(g.items) {
@@ -420,15 +416,15 @@ func (b *batch) settle(g *group, rev storage.Revision) {
 	}
 }
 
-// failWrites gives the error of a write to the item that made it necessary, and to
-// all after it: they were judged by a state that was never stored.
+// failWrites sets the error of a write for the first item that changed the record, and
+// for all items after it: they were judged by a state that was not stored.
 func (b *batch) failWrites(g *group, err error) {
 	for _, i := range g.items[g.keeping:] {
 		b.items[i] = ItemResult{Err: opError(b.op, g.key, err)}
 	}
 }
 
-// result counts what became of the items.
+// result counts the results, and tells OnCall.
 func (b *batch) result(ctx context.Context) *BatchResult {
 	r := &BatchResult{Items: b.items}
 	for _, item := range b.items {

@@ -9,10 +9,10 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// An Op is an operation of a Collection: a word for the label of a metric.
+// An Op is an operation of a Collection, as a word for labels of metrics.
 type Op string
 
-// The operations. An import is its batches, and All its pages.
+// The operations. All is a list for each of its pages.
 const (
 	OpCreate      Op = "create"
 	OpPatch       Op = "patch"
@@ -25,51 +25,50 @@ const (
 	OpGetBatch    Op = "get_batch"
 )
 
-// A Call is one call of a method of a Collection, as Options.OnCall sees it when
-// it ends. It holds no part of a document and no external id, except what
-// errors.As can find in Err.
+// A Call is one call of a method of a Collection, as Options.OnCall gets it when it
+// ends. It has no part of a document and no external id, except in the errors that
+// errors.As finds in Err.
 type Call struct {
 	Op     Op
 	Tenant storage.Tenant
 	Schema string // the schema's name
-	// Counts are how many writes had which outcome; for a single write one of
-	// them is 1, and in a dry run they are what would be.
+	// Counts are the writes by their outcome: one for a single write. For a dry run they
+	// are those of the write.
 	Counts
-	// FailedBy are the writes that Failed counts by the class of their error, see
+	// FailedBy are the writes that failed by the class of their error, see
 	// [ErrorClass]; nil when there are none.
 	FailedBy map[Class]int
 	DryRun   bool
 	// Found is how many resources a get or list returned.
 	Found int
-	// Attempts is how often a write was tried: 1, and 1 more each time somebody else
-	// was faster or a record that the store recalled (storage.Recaller) did not end
-	// in a swap; 0 when it did not get that far. For a batch it is the sum of those of
-	// its items.
+	// Attempts is how often a write was tried: 1, and 1 more for each conflict and for
+	// each record that the store recalled (storage.Recaller) without a swap in the end;
+	// 0 if it failed before the first attempt. For a batch it is the sum of its items.
 	Attempts int
 	Duration time.Duration
-	// Err is what the method returns. Errors of items are no part of it: they are
-	// counted as Failed and by FailedBy, also where the store refused all of them.
+	// Err is the error that the method returns. Errors of items are not in it: Failed
+	// and FailedBy count them, also if the store refused all of them.
 	Err error
 }
 
-// A Class is a class of errors of a Collection: a word for the label of a metric.
+// A Class is a class of errors of a Collection, as a word for labels of metrics.
 type Class string
 
 // The classes. No error has the class "".
 const (
-	ClassInvalid      Class = "invalid"      // the client's mistake: not strict JSON, violations, a bad filter or cursor, too large
+	ClassInvalid      Class = "invalid"      // a mistake of the client: not strict JSON, violations, a bad filter or cursor, too large
 	ClassNotFound     Class = "not_found"    // ErrNotFound
 	ClassExists       Class = "exists"       // ErrExists
 	ClassPrecondition Class = "precondition" // ErrPrecondition
-	ClassUnknown      Class = "unknown"      // storage.ErrUnknownOutcome: it may have been applied
-	ClassConflict     Class = "conflict"     // other writers were faster too often
+	ClassUnknown      Class = "unknown"      // storage.ErrUnknownOutcome: the write may have been applied
+	ClassConflict     Class = "conflict"     // too many conflicts with other writers
 	ClassUnavailable  Class = "unavailable"  // the store is unavailable or closed
 	ClassDeadline     Class = "deadline"     // the context's deadline has passed
 	ClassCanceled     Class = "canceled"     // the context was canceled
-	ClassInternal     Class = "internal"     // everything else: corrupt documents, a tenant or an option that is not valid
+	ClassInternal     Class = "internal"     // all other errors: corrupt documents, a tenant or an option that is not valid
 )
 
-// ErrorClass returns the class that an error of a Collection is in, "" for nil.
+// ErrorClass returns the class of an error of a Collection, "" for nil.
 func ErrorClass(err error) Class {
 	if err == nil {
 		return ""
@@ -82,8 +81,7 @@ func ErrorClass(err error) Class {
 	return ClassInternal
 }
 
-// errorClasses is the table from errors to classes; the first row that matches
-// counts.
+// errorClasses is the table from errors to classes. The first row that matches counts.
 var errorClasses = []struct {
 	is    func(error) bool
 	class Class
@@ -114,7 +112,7 @@ func isType[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
-// failed counts a write by the class of its error, if it has one.
+// failed counts a write by the class of its error, unless that is nil.
 func (c *Call) failed(err error) {
 	if err == nil {
 		return
@@ -125,13 +123,13 @@ func (c *Call) failed(err error) {
 	c.FailedBy[ErrorClass(err)]++
 }
 
-// called tells OnCall that a call which began at start has ended.
+// called calls OnCall for a call that began at start.
 func (c *Collection) called(ctx context.Context, start time.Time, call Call) {
 	call.Schema, call.Duration = c.schema.Name(), time.Since(start)
 	c.onCall(ctx, call)
 }
 
-// start returns when a call begins, if anybody wants to know.
+// start returns the time, if it is needed for OnCall.
 func (c *Collection) start() (now time.Time) {
 	if c.onCall != nil {
 		now = time.Now()

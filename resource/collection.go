@@ -13,35 +13,34 @@ import (
 	"github.com/google/uuid"
 )
 
-// Options are the optional parts of a [Collection]. Policies are not among
-// them: those are chosen with each call.
+// Options are the optional parts of a [Collection]. Policies are options of each call
+// instead. A nil *Options is the zero value.
 type Options struct {
-	// Now is the clock of createdAt and updatedAt; time.Now when nil. Its years
-	// are 1 to 9999. It is called from many goroutines, and must be quick and not
-	// call the collection: while it runs the resource is locked, and a write to the
-	// same one would wait for itself until its context ends.
+	// Now is the clock of createdAt and updatedAt; time.Now when nil. Its years are 1
+	// to 9999. It is called from many goroutines. It must be quick, and must not call
+	// the collection: the resource is locked meanwhile, and a write to the same
+	// resource would wait for itself until its context ends.
 	Now func() time.Time
-	// NewID makes the ID of a new resource; uuid.NewV7 when nil. It is called
-	// from many goroutines, at most once for each write, which fails with
-	// its error. It must be quick and not call the collection, as for Now.
+	// NewID makes the ID of a new resource; uuid.NewV7 when nil. It is called from many
+	// goroutines, at most once for each write, which fails with its error. Like Now, it
+	// must be quick, and must not call the collection.
 	NewID func() (uuid.UUID, error)
-	// MaxBatch is how many items a batch may have; DefaultMaxBatch when 0 or
+	// MaxBatch is how many items a batch may have; DefaultMaxBatch (1000) when 0 or
 	// less.
 	MaxBatch int
-	// Feed, if not nil, is told of each change after it has been stored. To keep
-	// its events in order, a batch then locks all of its keys while it is
-	// written, and other writes to these keys wait.
+	// Feed, if not nil, gets each change after it was stored. To keep its events in
+	// order, a batch then locks all of its keys while it is written, and other writes
+	// to these keys wait.
 	Feed *Feed
-	// OnCall, if not nil, sees every call when it ends, before it returns: for
-	// metrics and traces. It is called from many goroutines, and must be quick
-	// and not panic.
+	// OnCall, if not nil, is called for every call when it ends, before it returns: for
+	// metrics and traces. It is called from many goroutines. It must be quick, and must
+	// not panic.
 	OnCall func(ctx context.Context, call Call)
 }
 
-// A Collection is the resources of one schema in one store. Make it with
-// NewCollection; it is safe for concurrent use. A process should have one for each
-// schema and store, so that its writers queue for a resource rather than compete
-// for it.
+// A Collection has the resources of one schema in one store. Make it with
+// [NewCollection]. It is safe for concurrent use. A process should have one for each
+// schema and store, so that its writers queue for a resource instead of competing.
 type Collection struct {
 	schema *schema.Schema
 	store  storage.Store
@@ -49,18 +48,18 @@ type Collection struct {
 	now    func() time.Time
 	newID  func() (uuid.UUID, error)
 	locks  *keylock.Locks[storage.Key]
-	usual  atomic.Int64 // bytes of a document, as lists have lately found; 0 before
+	usual  atomic.Int64 // bytes of a document in the latest lists; 0 before the first
 
 	maxBatch int
 	feed     *Feed
 	onCall   func(context.Context, Call)
 }
 
-// NewCollection returns a collection of the resources of a schema in a store.
-// opts may be nil. The store stays the caller's to close.
+// NewCollection returns a collection of the resources of a schema in a store. opts may
+// be nil. The caller closes the store.
 //
-// It returns an error when the schema or the store is nil, or the schema was not
-// made by schema.Compile.
+// The error is for a schema or a store that is nil, and for a schema that was not made
+// by schema.Compile.
 func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Collection, error) {
 	if s == nil || s.ID() == uuid.Nil {
 		return nil, errors.New("resource: NewCollection without a compiled schema")

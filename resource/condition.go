@@ -18,9 +18,9 @@ import (
 // A write whose Condition does not hold fails with [ErrPrecondition]. Judging it and
 // writing are one atomic step: optimistic concurrency.
 type Condition struct {
-	at    string // the revisions of which one is demanded, see listOf; only if some
-	some  bool
-	notAt string // the revisions that are refused
+	some  bool   // the resource must be in one of the revisions at
+	at    string // see listOf
+	notAt string // the resource must be in none of these revisions
 	there bool   // the resource must exist
 	gone  bool   // it must not
 }
@@ -44,7 +44,7 @@ func Present() Condition { return Condition{there: true} }
 // Absent demands that the resource does not exist.
 func Absent() Condition { return Condition{gone: true} }
 
-// And returns the condition that demands what both do.
+// And returns the condition that holds if both c and other hold.
 func (c Condition) And(other Condition) Condition {
 	if other == (Condition{}) {
 		return c
@@ -73,8 +73,8 @@ func (c Condition) Holds(current storage.Revision) bool {
 	return (!c.some || current != pending && has(c.at, current)) && !has(c.notAt, current)
 }
 
-// String says what is demanded: "any", "absent", "present", "revision 7", "not
-// revision 7 or 9", or several of these with "and" between them.
+// String returns the demand: "any", "absent", "present", "revision 7", "not revision 7
+// or 9", or several of these with "and" between them.
 func (c Condition) String() string {
 	var parts []string
 	if c.there {
@@ -95,8 +95,8 @@ func (c Condition) String() string {
 	return strings.Join(parts, " and ")
 }
 
-// listOf returns revisions as a string that is equal for equal sets: 8 bytes each, in
-// ascending order. A string makes a Condition comparable.
+// listOf returns revisions as a string, which makes a Condition comparable: 8 bytes
+// each, in ascending order.
 func listOf(revisions []storage.Revision) string {
 	if len(revisions) == 1 { // mostly
 		return string(binary.BigEndian.AppendUint64(nil, uint64(revisions[0])))

@@ -9,14 +9,13 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// OnConflict is what a create does when there is a resource with the external id
-// already.
+// OnConflict is the policy of a create for a resource that exists.
 type OnConflict int
 
 // The conflict policies.
 const (
-	// Upsert merges the data into the resource (RFC 7396): fields that are
-	// not sent stay, and a null deletes.
+	// Upsert merges the data into the resource (RFC 7396): absent fields stay, and a
+	// null deletes.
 	Upsert OnConflict = iota
 	// Reject fails with [ErrExists].
 	Reject
@@ -28,18 +27,17 @@ type CreateOptions struct {
 	OnConflict    OnConflict           // Upsert unless set
 	UnknownFields schema.UnknownFields // schema.RejectUnknown unless set
 	Nulls         schema.Nulls         // schema.DeleteNulls unless set
-	// RequireComplete wants every required field in the data itself, also
-	// when it is merged into a resource that has them.
+	// RequireComplete demands every required field in the data itself, also when it is
+	// merged into a resource that has them.
 	RequireComplete bool
-	// If is what the resource must be like: otherwise the error is an
-	// ErrPrecondition, and that under Reject as well. In a batch it holds for each
-	// item.
+	// If must hold for the resource; otherwise the error is ErrPrecondition, under
+	// Reject as well. In a batch it is for each item.
 	If Condition
-	// DryRun gives the result of the write, or its error, and stores nothing.
+	// DryRun returns the result of the write, or its error, and stores nothing.
 	DryRun bool
 }
 
-// validate returns storage.ErrInvalid for a policy that is none.
+// validate returns storage.ErrInvalid for a policy that is not one of its constants.
 func (o *CreateOptions) validate() error {
 	if o.OnConflict < Upsert || o.OnConflict > Reject {
 		return fmt.Errorf("%w: OnConflict(%d)", storage.ErrInvalid, o.OnConflict)
@@ -47,7 +45,8 @@ func (o *CreateOptions) validate() error {
 	return validPolicies(&schema.ReadOptions{UnknownFields: o.UnknownFields, Nulls: o.Nulls})
 }
 
-// validPolicies returns storage.ErrInvalid for a policy of a schema that is none.
+// validPolicies returns storage.ErrInvalid for a policy of a schema that is not one of
+// its constants.
 func validPolicies(o *schema.ReadOptions) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrInvalid, err)
@@ -55,31 +54,28 @@ func validPolicies(o *schema.ReadOptions) error {
 	return nil
 }
 
-// Create stores a new resource for the tenant, or merges data into the resource
-// that has its external id already: an upsert, unless opts say [Reject]. data is
-// one JSON object, the whole document or a merge patch for a resource that exists
-// (RFC 7396); it is not kept and may be changed afterwards. opts may be nil. The
-// tenant's resource is changed completely or, with an error, not at all; only
-// [storage.ErrUnknownOutcome] leaves that open.
+// Create merges data into the tenant's resource with the external id in data, or
+// creates it: an upsert, unless opts say [Reject]. data is one JSON object, a whole
+// document or a merge patch for a resource that exists (RFC 7396); it is not kept and
+// may be changed afterwards. opts may be nil. With an error, nothing was changed, except
+// that [storage.ErrUnknownOutcome] leaves it open.
 //
 // Errors:
 //
-//   - [storage.ErrInvalid]: the tenant is not valid, or a policy is none of its
+//   - [storage.ErrInvalid]: the tenant is not valid, or a policy is not one of its
 //     constants.
 //   - [*schema.SyntaxError]: data is not strict JSON.
 //   - [*schema.ValidationError]: all violations of the schema and the policies.
-//     Required fields must be in the merged document, so an update may leave
-//     them out, unless RequireComplete wants them in data.
-//   - [ErrExists]: data is valid, there is such a resource, and the policy is
-//     [Reject].
-//   - [ErrPrecondition]: If does not hold, whether data
-//     is valid or not, but for [Reject], which judges data first.
-//   - [*schema.CorruptError]: the stored document is not a JSON object. It has the
-//     ID of the record, which can be deleted by [Collection.Delete].
-//   - what the store reports, with [storage.ErrAttempts] when other writers
-//     were faster again and again; and the error of ctx when it ends. These
-//     come in place of a ValidationError, for what is stored decides which
-//     fields are missing.
+//     Required fields must be in the merged document, so an update may leave them out,
+//     unless RequireComplete demands them in data.
+//   - [ErrExists]: the resource exists, data is valid, and the policy is [Reject].
+//   - [ErrPrecondition]: If does not hold. It comes before a ValidationError, except
+//     under [Reject], which judges data first.
+//   - [*schema.CorruptError]: the stored document is not a JSON object. The error has
+//     the ID of the record; [Collection.Delete] deletes it.
+//   - the errors of the store, with [storage.ErrAttempts] after too many conflicts, and
+//     the error of ctx when it ends. They come before a ValidationError, since the
+//     stored document decides which fields are missing.
 func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []byte, opts *CreateOptions) (*Result, error) {
 	if opts == nil {
 		opts = &CreateOptions{}
@@ -89,7 +85,7 @@ func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []b
 	})
 }
 
-// newCreate returns the write that a create is.
+// newCreate returns the write of a create.
 func (c *Collection) newCreate(tenant storage.Tenant, data []byte, opts *CreateOptions) (writeOp, error) {
 	const name = OpCreate
 	key := c.key(tenant, "")
@@ -104,9 +100,8 @@ func (c *Collection) newCreate(tenant storage.Tenant, data []byte, opts *CreateO
 	}
 	var known bool
 	if key.ExternalID, known = request.ExternalID(); !known || opts.OnConflict != Upsert {
-		// Nothing can be stored without an id, and a reject changes nothing
-		// that is stored: such a request is judged as the insert that it
-		// would have been.
+		// Nothing can be stored without an id, and a reject only inserts: such a
+		// request is judged as an insert.
 		if err := request.Check(); err != nil || !known {
 			request.Close()
 			return writeOp{}, err

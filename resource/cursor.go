@@ -10,29 +10,29 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// ErrCursor is returned for a cursor that is not the Next of a page of the same
-// tenant, schema and filter.
+// ErrCursor is returned for a cursor that is not the Next of a page of the same tenant,
+// schema and filter.
 var ErrCursor = errors.New("invalid cursor")
 
-// A cursor is one byte that tells its format, a hash of what it is bound to, and
-// the external id that the next page begins behind, in base64url without padding
-// (RFC 4648, section 5).
+// A cursor is a byte for its format, a hash of tenant, schema and filter, and the
+// external id after which the next page begins, in base64url without padding (RFC 4648,
+// section 5).
 //
-// The hash finds mistakes, it keeps nobody out: who makes a cursor up gets a page
-// that begins somewhere else, of the tenant that the call names.
+// The hash finds mistakes and is no protection: a forged cursor gets a page that begins
+// at another place, of the tenant of the call.
 const (
 	cursorFormat = 1
 	cursorSum    = 12 // bytes
 )
 
-// sumOf returns the hash of what a cursor is bound to.
+// sumOf returns the hash in cursors of a list.
 func sumOf(scope storage.Scope, filter *schema.Filter) (sum [cursorSum]byte) {
 	records, conditions := scope.Sum(), filter.Sum()
 	whole := sha256.Sum256(append(records[:], conditions[:]...))
 	return [cursorSum]byte(whole[:])
 }
 
-// encodeCursor returns "" for "", which is the end.
+// encodeCursor returns the cursor, "" at the end.
 func encodeCursor(after string, sum [cursorSum]byte) string {
 	if after == "" {
 		return ""

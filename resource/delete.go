@@ -9,25 +9,25 @@ import (
 // DeleteOptions are the optional parts of one [Collection.Delete]. A nil
 // *DeleteOptions is the zero value.
 type DeleteOptions struct {
-	// If is what the resource must be like: otherwise the error is an
-	// ErrPrecondition. In a batch it holds for each item.
+	// If must hold for the resource; otherwise the error is ErrPrecondition. In a batch
+	// it is for each item.
 	If Condition
-	// DryRun gives the result of the call, or its error, and deletes nothing.
+	// DryRun returns the result of the call, or its error, and deletes nothing.
 	DryRun bool
 }
 
-// Delete deletes the tenant's resource with this external id. opts may be nil.
-// The result is the resource as it was; a resource that is created under the id
-// later is another one, with another ID. A resource whose stored document is damaged is
-// deleted like any other; the document in the result is {} then.
+// Delete deletes the tenant's resource with this external id and returns it as it was.
+// opts may be nil. A resource that is created under the id later is another one, with
+// another ID. A resource whose stored document is damaged is deleted too; the result's
+// document is {} then.
 //
 // Errors:
 //
 //   - [storage.ErrInvalid]: the tenant is not valid.
-//   - [ErrNotFound]: there is no such resource, also when the id is one that no
-//     resource can have. So of several deletes at the same time one succeeds.
+//   - [ErrNotFound]: there is no such resource, or the id is not a valid one. Of
+//     several deletes at the same time one succeeds, and the others return this.
 //   - [ErrPrecondition]: If does not hold.
-//   - what the store reports, and the error of ctx when it ends, as for
+//   - the errors of the store, and the error of ctx when it ends, as for
 //     [Collection.Create].
 func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, externalID string, opts *DeleteOptions) (*Result, error) {
 	if opts == nil {
@@ -38,7 +38,7 @@ func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, external
 	})
 }
 
-// newDelete returns the write that a delete is.
+// newDelete returns the write of a delete.
 func (c *Collection) newDelete(tenant storage.Tenant, externalID string, opts *DeleteOptions) (writeOp, error) {
 	const name = OpDelete
 	key := c.key(tenant, externalID)

@@ -8,12 +8,12 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// ErrNotFound is returned when the tenant has no resource with the external id.
-// It is [storage.ErrNotFound].
+// ErrNotFound is returned when the tenant has no resource with the external id. It is
+// [storage.ErrNotFound].
 var ErrNotFound = storage.ErrNotFound
 
-// An OpError says which operation failed, and on which resource. Its text leaves the
-// key out: external ids may be personal data, and texts of errors end up in logs.
+// An OpError says which operation failed, on which resource, and why. Its text has no
+// key: external ids may be personal data, and texts of errors end up in logs.
 type OpError struct {
 	Op  Op
 	Key storage.Key // ExternalID is "" when the operation has no single resource
@@ -31,7 +31,7 @@ func (e *OpError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil 
 // Unwrap returns Err.
 func (e *OpError) Unwrap() error { return e.Err }
 
-// opError says which operation failed, unless the error says so already.
+// opError wraps err in an OpError, unless it has one already.
 func opError(op Op, key storage.Key, err error) error {
 	var known *OpError
 	if errors.As(err, &known) {
@@ -40,8 +40,8 @@ func opError(op Op, key storage.Key, err error) error {
 	return &OpError{Op: op, Key: key, Err: err}
 }
 
-// nameRecord writes into the error of a damaged document which record it is of. The
-// ID is for logs, since the external id may be personal data.
+// nameRecord sets the record of a *schema.CorruptError to the record's ID, which, unlike
+// the external id, may be logged.
 func nameRecord(rec *storage.Record, err error) {
 	var corrupt *schema.CorruptError
 	if errors.As(err, &corrupt) {
@@ -49,18 +49,18 @@ func nameRecord(rec *storage.Record, err error) {
 	}
 }
 
-// ErrExists is returned by a create with [Reject] when there is a resource with
-// the external id already. The error is an [*ExistsError].
+// ErrExists is returned by a create with [Reject] when a resource with the external id
+// exists. The error is an [*ExistsError].
 var ErrExists = errors.New("resource exists already")
 
-// An ExistsError is an [ErrExists] that knows which resource is in the way. Its
-// text names the external-id field and not its value.
+// An ExistsError is an [ErrExists] with the key of the existing resource. Its text names
+// the external-id field and not its value.
 type ExistsError struct {
-	Key   storage.Key // of the resource in the way
+	Key   storage.Key // of the existing resource
 	Field string      // the name of the schema's external-id field
 }
 
-// Error says that a resource with this external id exists.
+// Error returns that a resource with this external id exists.
 func (e *ExistsError) Error() string {
 	return "resource: a resource with this " + e.Field + " exists already"
 }
@@ -71,18 +71,18 @@ func (e *ExistsError) MarshalText() ([]byte, error) { return []byte(e.Error()), 
 // Is makes the error match [ErrExists].
 func (e *ExistsError) Is(target error) bool { return target == ErrExists }
 
-// ErrPrecondition is returned when a resource is not in the revision that a call
-// demands. Nothing was written. The error is a [*PreconditionError].
+// ErrPrecondition is returned when the [Condition] of a call does not hold. Nothing was
+// written. The error is a [*PreconditionError].
 var ErrPrecondition = errors.New("precondition failed")
 
-// A PreconditionError is an [ErrPrecondition] that knows the revision that the
-// resource has. Its text holds neither the revision nor the external id.
+// A PreconditionError is an [ErrPrecondition] with the revision that the resource has.
+// Its text has neither the revision nor the external id.
 type PreconditionError struct {
 	Key     storage.Key
 	Current storage.Revision // as stored; 0 when there is no such resource
 }
 
-// Error says what is wrong with the precondition.
+// Error returns whether the resource is absent or in another state.
 func (e *PreconditionError) Error() string {
 	if e.Current == 0 {
 		return "resource: precondition failed: there is no such resource"

@@ -15,29 +15,27 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// feedBuffer is how many events a [Feed] keeps for its observer unless
-// FeedOptions say otherwise.
+// feedBuffer is how many events a [Feed] keeps for its observer unless FeedOptions say
+// otherwise.
 const feedBuffer = 1024
 
-// An Event is a change of a resource that has been stored. Encoded as JSON it has
-// the names of its fields, the outcome as its text, and the patch as it is.
+// An Event is a change of a resource that was stored. Its JSON has the names of its
+// fields, the outcome as text, and the patch as it is.
 type Event struct {
 	Key     storage.Key // tenant, schema and external id
 	ID      uuid.UUID   // of the resource
 	Outcome Outcome     // Created, Updated or Deleted
-	// Before and After are the revisions that the change lies between; 0 is
-	// absent. An event whose Before is not the After of the one that came
-	// last for the same key tells that some are missing between them.
+	// Before and After are the revisions before and after the change; 0 is absent. If
+	// Before is not the After of the event before for the same key, events are missing
+	// between them.
 	Before, After storage.Revision
 	// At is the resource's UpdatedAt after the change; zero for Deleted.
 	At time.Time
-	// Patch is the change as a merge patch (RFC 7396): what to merge into the
-	// stored document before it to get the one after it. It is nil for Deleted,
-	// and where there is no such patch: when a program has stored a null past
-	// the collection.
-	// Values of fields that are marked as personal data are redacted, see
-	// schema.Schema.Redact, unless FeedOptions.Unredacted is set; the external
-	// id in Key is not.
+	// Patch is the change as a merge patch (RFC 7396), from the stored document before
+	// to the one after. It is nil for Deleted, and if there is no such patch because
+	// another program has stored a null. Personal data in it is redacted, see
+	// [schema.Schema.Redact], unless FeedOptions.Unredacted is set. The external id in
+	// Key is not.
 	Patch json.RawMessage
 }
 
@@ -48,47 +46,40 @@ func (e Event) String() string { return e.Outcome.String() + " resource " + e.ID
 // GoString is String, for the verb %#v.
 func (e Event) GoString() string { return e.String() }
 
-// LogValue returns String for log/slog: an event in a log line must not spill
-// personal data there.
+// LogValue is String, for log/slog.
 func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // FeedOptions are the optional parts of a [Feed]. A nil *FeedOptions is the zero
 // value.
 type FeedOptions struct {
-	// Buffer is how many events wait for the observer at most;
-	// 1024 when 0 or less. Each holds on to the documents before and
-	// after its change.
+	// Buffer is how many events wait for the observer at most; 1024 when 0 or less. Each
+	// keeps the documents before and after its change in memory.
 	Buffer int
 	// Unredacted leaves personal data in Event.Patch.
 	Unredacted bool
-	// OnPanic, if not nil, is given what the observer panicked with. The event
-	// counts as observed, and the next one follows; Panics counts them. OnPanic
-	// itself must not panic.
+	// OnPanic, if not nil, is called with the value of a panic of the observer. The
+	// event counts as observed, and the next one follows; Panics counts them. OnPanic
+	// must not panic itself.
 	OnPanic func(value any)
 }
 
-// A Feed hands changes to an observer after they have been stored, and drops those
-// for which the observer is too slow. Collections are
-// given it in [Options].Feed; several can share one.
+// A Feed gives changes to an observer after they were stored, and drops those for which
+// the observer is too slow. It is for caches, notifications and the like: a program that
+// must not miss a change reads the store. [Options].Feed connects it with a collection;
+// several can share one. Make it with [NewFeed].
 //
-// What it guarantees, and what not:
-//
-//   - No write waits for the observer, and none fails because of it. The observer
-//     is called by one goroutine of the feed's own, one event at a time. When the
-//     buffer is full, events are dropped and counted (Dropped).
-//   - At most once: an event is handed over once or not at all. Those in the
-//     buffer are lost when the process ends without Close, and so are those of a
-//     write whose outcome was unknown to the writer.
-//   - Order: the events of one key come in the order of its changes, as long as
-//     these are made through one Collection. Changes through other collections or
-//     processes come between them in no order, and events of different keys in
-//     none at all.
-//   - Each event is a change that is in the store. Writes that change nothing, dry
-//     runs and failed writes make none. Several items of a batch that change one
-//     resource make one event.
-//
-// Whoever must not miss a change reads the store: a feed is for caches,
-// notifications and the like.
+//   - No write waits for the observer, or fails because of it. The observer is called by
+//     a goroutine of the feed, one event at a time. When the buffer is full, events are
+//     dropped and counted (Dropped).
+//   - At most once: an event comes once or not at all. Those in the buffer are lost when
+//     the process ends without Close, and so are those of writes with an unknown
+//     outcome.
+//   - Order: the events of one key come in the order of its changes, if these are made
+//     through one Collection. There is no order between changes through several
+//     collections or processes, or of different keys.
+//   - Each event is a change that is in the store. Writes that change nothing, dry runs
+//     and failed writes make none. Several items of a batch that change one resource
+//     make one event.
 type Feed struct {
 	observe func(Event)
 	opts    FeedOptions
@@ -96,20 +87,19 @@ type Feed struct {
 	panics  atomic.Uint64
 	done    chan struct{}
 
-	mu     sync.RWMutex // for closed, and for sending on changes
+	mu     sync.RWMutex // for closed, and for sending on queue
 	closed bool
 	queue  chan change
 }
 
-// A change is an event that has not been worked out yet.
+// A change is an event whose patch is not made yet.
 type change struct {
 	schema     *schema.Schema
 	old, after storage.Record // with Revision 0 for absent
 }
 
-// NewFeed returns a feed with its observer, and starts its goroutine. opts may be
-// nil. Close ends it. There is no other way to make a Feed. Without an observer
-// every change is dropped.
+// NewFeed returns a feed that gives events to observe, and starts its goroutine, which
+// Close ends. opts may be nil. If observe is nil, every change is dropped.
 func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
 	f := &Feed{observe: observe, done: make(chan struct{})}
 	if opts != nil {
@@ -123,17 +113,17 @@ func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
 	return f
 }
 
-// Dropped returns how many changes the observer was not and will not be told of:
-// those that found the buffer full, or the feed closed.
+// Dropped returns how many changes were dropped: those that found the buffer full, or the
+// feed closed.
 func (f *Feed) Dropped() uint64 { return f.dropped.Load() }
 
 // Panics returns how often the observer has panicked.
 func (f *Feed) Panics() uint64 { return f.panics.Load() }
 
-// Close lets the observer have the events in the buffer, and waits until it has,
-// or until ctx ends, whose error it then returns. Changes that are stored
-// afterwards are dropped. Close the feed after the writers have ended, and not from
-// the observer, for which it would wait. Closing it again waits in the same way.
+// Close waits until the observer has got the events in the buffer, or until ctx ends,
+// whose error it then returns. Changes that are stored afterwards are dropped. Close the
+// feed after the writers have ended, and not from the observer, for which it would wait.
+// A second Close waits in the same way.
 func (f *Feed) Close(ctx context.Context) error {
 	f.mu.Lock()
 	if !f.closed {
@@ -154,7 +144,7 @@ func (f *Feed) Close(ctx context.Context) error {
 	}
 }
 
-// add takes a change, unless there is no room. A nil Feed takes none.
+// add puts a change into the buffer, or drops it. A nil Feed drops it without counting.
 func (f *Feed) add(s *schema.Schema, old, after storage.Record) {
 	if f == nil {
 		return
@@ -198,7 +188,7 @@ func (f *Feed) hand(c change) {
 	f.observe(f.event(c))
 }
 
-// event works a change out.
+// event returns the event of a change.
 func (f *Feed) event(c change) Event {
 	e := Event{Key: c.after.Key, ID: c.after.ID, Outcome: Updated, Before: c.old.Revision, After: c.after.Revision, At: c.after.UpdatedAt}
 	before := c.old.Data

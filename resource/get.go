@@ -7,13 +7,11 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// Get returns the tenant's resource with this external id, as of a moment
-// during the call.
+// Get returns the tenant's resource with this external id, as of an instant of the call.
 //
-// It returns [ErrNotFound] when there is none, also when the id is one that no
-// resource can have; [storage.ErrInvalid] when the tenant is not valid; a
-// [*schema.CorruptError] with the record's ID when the stored document is not a JSON
-// object; and otherwise what the store reports.
+// The error is [ErrNotFound] when there is none, or when the id is not a valid one;
+// [storage.ErrInvalid] when the tenant is not valid; a [*schema.CorruptError] with the
+// record's ID when the stored document is not a JSON object; or one of the store.
 func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
 	start := c.start()
 	r, err := c.get(ctx, tenant, externalID)
@@ -42,16 +40,16 @@ func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID 
 	return c.read(OpGet, rec)
 }
 
-// GetBatch returns the tenant's resources with these external ids, at the places of
-// the ids: nil where there is none, and for an id that no resource can have. An id
-// may come several times. Each is as of a moment during the call; together they are
-// no snapshot. A store that takes batches (storage.BatchStore) is asked once, or as
-// often as its limits demand.
+// GetBatch returns the tenant's resources with these external ids, in the order of the
+// ids: nil for a resource that does not exist, and for an id that is not valid. An id
+// may come several times. Each resource is as of an instant of the call; together they
+// are not a snapshot. A store that takes batches (storage.BatchStore) is asked once, or
+// as often as its limits demand.
 //
-// It returns [storage.ErrInvalid] when the tenant is not valid, [ErrBatchSize] for
-// more ids than Options.MaxBatch, and otherwise what the store reports. Where stored
-// documents are damaged, it returns the other resources together with an error that
-// joins those of Get, each a [*schema.CorruptError].
+// The error is [storage.ErrInvalid] when the tenant is not valid, [ErrBatchSize] for more
+// ids than Options.MaxBatch, or one of the store. If stored documents are damaged,
+// GetBatch returns the other resources beside an error that joins those of Get, each a
+// [*schema.CorruptError].
 func (c *Collection) GetBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) ([]*Resource, error) {
 	start := c.start()
 	resources, found, err := c.getBatch(ctx, tenant, externalIDs)

@@ -10,78 +10,75 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// DefaultLimit is the number of resources in a page when a list asks for none.
+// DefaultLimit is the number of resources in a page unless ListOptions say otherwise.
 const DefaultLimit = 100
 
-// maxScan is how many resources a filtered page looks at, at most. It also looks
-// at no more once their documents have 64 MiB.
+// maxScan is how many resources a filtered page reads at most. It also ends after 64 MiB
+// of documents.
 const maxScan = 10 * storage.MaxPage
 
-// ListOptions say which resources a list has, and where it begins. A nil
-// *ListOptions is the zero value: from the first resource on.
+// ListOptions say which resources a list has, and where it begins. A nil *ListOptions is
+// the zero value: all resources, from the first on.
 type ListOptions struct {
-	// Cursor is the Next of the page before; "" begins with the first
-	// resource.
+	// Cursor is the Next of the page before; "" begins with the first resource.
 	Cursor string
-	// Limit is the number of resources in a page, DefaultLimit when 0 and
-	// storage.MaxPage at most: a larger one counts as that.
+	// Limit is how many resources a page has at most: DefaultLimit (100) when 0. More
+	// than storage.MaxPage (1000) counts as that.
 	Limit int
-	// MaxBytes is how many bytes the documents of a page may have together, but for
-	// the last one: 16 MiB when 0 or less, and at most that.
+	// MaxBytes is how many bytes the documents of a page have together at most, without
+	// the last one: 16 MiB when 0 or less. More counts as that.
 	MaxBytes int
-	// Filter leaves resources out. All of its conditions must hold.
+	// Filter are conditions, all of which must hold for a resource to be in the list.
 	Filter []schema.Equals
 }
 
-// A Page is a piece of a list.
+// A Page is one page of a list.
 type Page struct {
-	// Resources in ascending byte order of their external ids. A page may have
-	// fewer than the limit, and even none, and still have a Next.
+	// Resources are in ascending byte order of their external ids. There may be fewer
+	// than the limit, even none, and still a Next.
 	Resources []*Resource
-	// Next is the cursor for the page after this one, "" at the end. It is
-	// opaque, and good for the same tenant, schema and filter alone.
+	// Next is the cursor of the next page, "" at the end. It is opaque, and valid only
+	// for the same tenant, schema and filter.
 	Next string
 	// Damaged has an error for each record that was left out because its stored
-	// document is not a JSON object, whatever the filter: a *schema.CorruptError
-	// with the record's ID in a *storage.OpError with its Key, as Get returns it.
-	// Such a record can be deleted by [Collection.Delete].
+	// document is not a JSON object, whatever the filter: as that of Get, an
+	// [*OpError] with the record's Key that wraps a *schema.CorruptError with its ID.
+	// [Collection.Delete] deletes such a record.
 	Damaged []error
 }
 
 // String returns the number of resources.
 func (p Page) String() string { return fmt.Sprintf("page of %d resources", len(p.Resources)) }
 
-// LogValue returns String for log/slog: a page in a log line must not spill
-// documents there, nor the external id in Next.
+// LogValue is String, for log/slog: neither documents nor the external id in Next.
 func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
-// List returns a page of the tenant's resources, in ascending byte order of
-// their external ids. opts may be nil.
+// List returns a page of the tenant's resources, in ascending byte order of their
+// external ids. opts may be nil.
 //
-// Going from page to page until Next is "" yields every resource that is there
-// during the whole walk exactly once. It is not a snapshot: each resource is as
-// of a moment during its page's call, and those that come or go meanwhile may
-// show or not. With a filter, a page ends after 10,000 resources were looked at,
-// or 64 MiB of documents, whatever it has found by then: go on with its Next. A
-// page also ends when its documents have MaxBytes. Records that are damaged are left
-// out, and told by Page.Damaged.
+// A walk from page to page until Next is "" returns every resource that exists during
+// the whole walk exactly once. It is not a snapshot: each resource is as of an instant of
+// its page's call, and resources that come or go meanwhile may be in it or not. A page
+// ends after Limit resources or MaxBytes of documents; with a filter also after 10,000
+// resources or 64 MiB of documents were read, whatever it has found by then. Damaged
+// records are left out, and are in Page.Damaged.
 //
 // Errors:
 //
 //   - [storage.ErrInvalid]: the tenant is not valid, or Limit is negative.
 //   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
-//   - [*schema.FilterError]: the filter names no declared field, or a value that the
-//     field cannot have.
-//   - what the store reports, and the error of ctx when it ends.
+//   - [*schema.FilterError]: a field of the filter is not declared, or cannot have the
+//     value.
+//   - the errors of the store, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
 	l, err := c.listing(tenant, opts)
 	return l.observedPage(ctx, err)
 }
 
-// All returns the resources that List pages through, from the cursor in opts on.
-// Limit is the size of the pages that are read. It yields each error with a nil
-// resource: those of Page.Damaged, a [*schema.CorruptError] each, after the resources of
-// their page, and goes on; any other error ends it. opts may be nil.
+// All returns the resources of all pages of [Collection.List], from the cursor in opts
+// on. Limit is the size of the pages that it reads. An error comes with a nil resource:
+// each of Page.Damaged, after the resources of its page, and All goes on; any other
+// error ends it. opts may be nil.
 func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListOptions) iter.Seq2[*Resource, error] {
 	return func(yield func(*Resource, error) bool) {
 		l, err := c.listing(tenant, opts)
@@ -113,7 +110,7 @@ type listing struct {
 	c      *Collection
 	scope  storage.Scope
 	filter *schema.Filter
-	sum    [cursorSum]byte // of all that its cursors are bound to
+	sum    [cursorSum]byte // see sumOf
 	limit  int
 	bytes  int    // of documents in a page
 	after  string // the external id that the next page begins after
@@ -153,7 +150,8 @@ func (l *listing) fail(err error) error {
 	return opError(OpList, storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
 }
 
-// observedPage is page, unless err says that there is none, for OnCall to see.
+// observedPage returns the next page, unless err is the error of it already, and tells
+// OnCall.
 func (l *listing) observedPage(ctx context.Context, err error) (page *Page, _ error) {
 	start := l.c.start()
 	if err == nil {
@@ -169,25 +167,23 @@ func (l *listing) observedPage(ctx context.Context, err error) (page *Page, _ er
 	return page, err
 }
 
-// maxPageBytes is how large the documents of a page may be together, but for the
-// last one.
+// maxPageBytes is the largest MaxBytes of a page.
 const maxPageBytes = 16 << 20
 
-// maxScanBytes is how many bytes of documents a filtered page looks at, but for the
+// maxScanBytes is how many bytes of documents a filtered page reads at most, without the
 // last read of the store.
 const maxScanBytes = 4 * maxPageBytes
 
-// usualBytes is how large the documents of a collection are taken for before any
-// were read.
+// usualBytes is the assumed size of the documents of a collection before any was read.
 const usualBytes = 16 << 10
 
-// page returns the next page. The one after it begins where it ends.
+// page returns the next page, and moves l.after to its end.
 //
-// A store counts records, not bytes. So page asks it for as many as there is room
-// for if the documents are as large as those that were read last.
+// A store counts records, not bytes. So page asks it for as many as have room if they
+// are as large as those that were read last.
 func (l *listing) page(ctx context.Context) (*Page, error) {
 	page := &Page{}
-	ask := l.limit // at once; more when the filter leaves much out
+	ask := l.limit // records of one read; more when the filter leaves many out
 	each := int(l.c.usual.Load())
 	if each == 0 {
 		each = usualBytes
@@ -221,7 +217,7 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			size += len(shown)
 			if full = len(page.Resources) == l.limit || size >= l.bytes; full {
 				if i < len(found.Records)-1 {
-					l.after = rec.Key.ExternalID // what was read beyond it is for the next page
+					l.after = rec.Key.ExternalID // the rest of the read is for the next page
 				}
 				break
 			}
@@ -229,7 +225,7 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 		if len(found.Records) > 0 {
 			each = seen / len(found.Records)
 			usual := l.c.usual.Load()
-			l.c.usual.Store(max(int64(each), usual-usual/8)) // the large ones are remembered for longer
+			l.c.usual.Store(max(int64(each), usual-usual/8)) // large ones are remembered for longer
 		}
 		scanned, scannedBytes = scanned+len(found.Records), scannedBytes+seen
 		if full || l.after == "" || scanned >= maxScan || scannedBytes >= maxScanBytes {

@@ -13,10 +13,10 @@ import (
 type PatchOptions struct {
 	UnknownFields schema.UnknownFields // schema.RejectUnknown unless set
 	Nulls         schema.Nulls         // schema.DeleteNulls unless set
-	// If is what the resource must be like: otherwise the error is an
-	// ErrPrecondition. In a batch it holds for each item.
+	// If must hold for the resource; otherwise the error is ErrPrecondition. In a batch
+	// it is for each item.
 	If Condition
-	// DryRun gives the result of the write, or its error, and stores nothing.
+	// DryRun returns the result of the write, or its error, and stores nothing.
 	DryRun bool
 }
 
@@ -24,17 +24,15 @@ func (o *PatchOptions) validate() error {
 	return validPolicies(&schema.ReadOptions{UnknownFields: o.UnknownFields, Nulls: o.Nulls})
 }
 
-// Patch merges patch into the tenant's resource with this external id (RFC
-// 7396): fields that are not sent stay, and a null deletes. It never creates.
-// The external id may be in the patch, too, but only as it is. patch is one JSON
-// object; it is not kept and may be changed afterwards. opts may be nil. The
-// resource is changed completely or, with an error, not at all; only
-// [storage.ErrUnknownOutcome] leaves that open.
+// Patch merges patch into the tenant's resource with this external id (RFC 7396):
+// absent fields stay, and a null deletes. It never creates. patch is one JSON object; it
+// is not kept and may be changed afterwards. It may have the external id, but not
+// another one. opts may be nil. With an error, nothing was changed, except that
+// [storage.ErrUnknownOutcome] leaves it open.
 //
-// Errors are those of [Collection.Create] without ErrExists, and [ErrNotFound]
-// when there is no such resource, also when the id is one that no resource can
-// have. A patch that is not strict JSON, or no object, is refused before it is
-// known whether there is a resource.
+// Errors are those of [Collection.Create] without ErrExists, and [ErrNotFound] when there
+// is no such resource, or when the id is not a valid one. A patch that is not strict
+// JSON, or not an object, is refused first.
 func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (*Result, error) {
 	if opts == nil {
 		opts = &PatchOptions{}
@@ -44,7 +42,7 @@ func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalI
 	})
 }
 
-// newPatch returns the write that a patch is.
+// newPatch returns the write of a patch.
 func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (writeOp, error) {
 	const name = OpPatch
 	key := c.key(tenant, externalID)

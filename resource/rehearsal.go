@@ -7,17 +7,17 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// A Rehearsal is a dry run of many calls: it reads the store of a collection,
-// keeps what is written in memory, and stores nothing. So each call sees what the
-// calls before it would have made, which options with DryRun cannot do. Make it with
+// A Rehearsal is a dry run of many calls: it reads the store of a collection, keeps
+// what is written in memory, and stores nothing. So each call sees the results of the
+// calls before it, which options with DryRun cannot do. Make it with
 // [Collection.Rehearsal]. It is for one goroutine.
 type Rehearsal struct {
 	c       *Collection
 	overlay *overlay
 }
 
-// Rehearsal returns a rehearsal of writes to c. Options.OnCall sees its calls as dry
-// runs; Options.Feed sees none.
+// Rehearsal returns a rehearsal of writes to c. Options.OnCall gets its calls as dry
+// runs; Options.Feed gets none.
 func (c *Collection) Rehearsal() *Rehearsal {
 	o := &overlay{store: c.store, records: make(map[storage.Key]storage.Record)}
 	opts := &Options{Now: c.now, NewID: c.newID, MaxBatch: c.maxBatch}
@@ -31,9 +31,9 @@ func (c *Collection) Rehearsal() *Rehearsal {
 	return &Rehearsal{c: rehearsed, overlay: o}
 }
 
-// CreateBatch is [Collection.CreateBatch] without effect on the store. The results
-// have the revision 0, and that of a [PreconditionError] may be one that nobody else
-// knows. With DryRun in opts it forgets what it would have made.
+// CreateBatch is [Collection.CreateBatch] without effect on the store, with the same
+// errors. The results have the revision 0, and a [PreconditionError] may have one that
+// is not in the store. With DryRun in opts, later calls do not see the results.
 func (r *Rehearsal) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *CreateOptions) (*BatchResult, error) {
 	batch, err := r.c.CreateBatch(ctx, tenant, documents, opts)
 	if err != nil {
@@ -47,7 +47,7 @@ func (r *Rehearsal) CreateBatch(ctx context.Context, tenant storage.Tenant, docu
 	return batch, nil
 }
 
-// Bytes returns about how much memory the rehearsal holds. It grows with each
+// Bytes returns about how many bytes of memory the rehearsal has. It grows with each
 // resource that is created or changed.
 func (r *Rehearsal) Bytes() int64 { return r.overlay.bytes }
 
@@ -121,7 +121,7 @@ func (o *overlay) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.P
 	return results, nil
 }
 
-// Limits returns those of the store, so that what it refuses is refused here.
+// Limits returns the limits of the store, so that the overlay refuses the same writes.
 func (o *overlay) Limits() storage.Limits {
 	if store, ok := o.store.(storage.Limiter); ok {
 		return store.Limits()

@@ -6,15 +6,15 @@ import (
 	"example.com/resourcekit/merge"
 )
 
-// Outcome says what a write did.
+// Outcome is what a write did.
 type Outcome int
 
-// The outcomes. The zero value is none of them.
+// The outcomes. The zero value is not an outcome.
 const (
-	Created   Outcome = iota + 1 // there was no such resource
+	Created   Outcome = iota + 1 // the resource is new
 	Updated                      // the resource was changed
 	Unchanged                    // it had that data already; nothing was written
-	Deleted                      // it is gone
+	Deleted                      // the resource was deleted
 )
 
 // String returns "created", "updated", "unchanged" or "deleted".
@@ -32,7 +32,8 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("Outcome(%d)", int(o))
 }
 
-// MarshalText returns the text of an outcome; one that is none of them is an error.
+// MarshalText returns the text of String, or an error for a value that is not an
+// outcome.
 func (o Outcome) MarshalText() ([]byte, error) {
 	if o < Created || o > Deleted {
 		return nil, fmt.Errorf("resource: %v is no outcome", o)
@@ -40,33 +41,32 @@ func (o Outcome) MarshalText() ([]byte, error) {
 	return []byte(o.String()), nil
 }
 
-// A Result is a resource as a write left it, and what the write did. The methods
-// of Resource are those of the resource alone: marshalling a Result to JSON
-// gives the resource.
+// A Result is a resource after a write, or as it was before a delete, and what the write
+// did. Its JSON is that of the resource alone, without the Outcome.
 //
-// The result of a dry run is that of the write, with the revision from before
-// it, 0 for a resource that would be created.
+// The result of a dry run is that of the write, with the revision from before it: 0 for
+// a resource that would be created.
 type Result struct {
 	Resource
 	Outcome Outcome // what the write did
-	// Dropped are the unknown fields that were left out under
-	// schema.IgnoreUnknown, as JSON Pointers (RFC 6901) in the order of the
-	// data. The names are the client's own, unescaped for logs.
+	// Dropped are the unknown fields that were dropped under schema.IgnoreUnknown, as
+	// JSON Pointers (RFC 6901) in the order of the data. The names are exactly those of
+	// the client: escape them before they are logged.
 	Dropped []string
 
-	before []byte // the stored document before the write; nil when there was none
+	before []byte // the stored document before the write; nil if there was none
 }
 
-// Changed returns where the stored document has new or other values than before
-// the write, as JSON Pointers (RFC 6901) to the topmost members that differ; an
-// array counts as one value. It is computed with each call.
+// Changed returns the members of the stored document that are new or have another value
+// since the write, as JSON Pointers (RFC 6901) to the topmost members that differ; an
+// array is one value. Each call computes it.
 func (r *Result) Changed() []string {
 	changed, _ := r.changes()
 	return changed
 }
 
-// Removed returns which members of the stored document are gone since before
-// the write, as [Result.Changed] does.
+// Removed returns the members of the stored document that the write removed, in the form
+// of [Result.Changed].
 func (r *Result) Removed() []string {
 	_, removed := r.changes()
 	return removed
@@ -80,7 +80,7 @@ func (r *Result) changes() (changed, removed []string) {
 	if r.Outcome == Deleted {
 		after = []byte("{}")
 	}
-	// Both documents have been parsed by the write itself.
+	// There is no error: the write has parsed both documents.
 	changed, removed, _ = merge.Changes(before, after)
 	return changed, removed
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// ShapeOptions choose between shapes of a resource. A nil *ShapeOptions is the
-// zero value: the full shape.
+// ShapeOptions choose the shape of a resource's JSON. A nil *ShapeOptions is the zero
+// value: the full shape.
 type ShapeOptions struct {
-	// OmitDeprecated leaves out the deprecated spellings of members.
+	// OmitDeprecated leaves out the members with deprecated names.
 	OmitDeprecated bool
 }
 
@@ -95,12 +95,11 @@ func template(twins bool) (pieces []piece) {
 	return append(pieces, blank)
 }
 
-// AppendJSON appends the resource in the shape of the wire contract to dst and
-// returns the extended slice: an object with id, then schemaDefinitionId,
-// platformId, businessId, resourceExternalId, createdAt and updatedAt, each
-// followed by its deprecated snake_case twin, then data. All members are always
-// there. It is compact JSON. opts may be nil. It allocates only when dst has too
-// little room.
+// AppendJSON appends the resource in the shape of the wire contract to dst and returns
+// the extended slice. It is a compact JSON object with id, then schemaDefinitionId,
+// platformId, businessId, resourceExternalId, createdAt and updatedAt, each followed by
+// its deprecated snake_case twin, then data. No member is ever absent. opts may be nil.
+// It allocates only when dst has too little room.
 func (r *Resource) AppendJSON(dst []byte, opts *ShapeOptions) []byte {
 	pieces := full
 	if opts != nil && opts.OmitDeprecated {
@@ -141,7 +140,7 @@ func (r *Resource) AppendJSON(dst []byte, opts *ShapeOptions) []byte {
 
 // MarshalJSON returns what AppendJSON(nil, nil) appends.
 func (r Resource) MarshalJSON() ([]byte, error) {
-	const members = 700 // enough for everything but a long external id and the data
+	const members = 700 // enough, except for a long external id and the data
 	return r.AppendJSON(make([]byte, 0, members+len(r.shown)), nil), nil
 }
 
@@ -151,7 +150,7 @@ const (
 )
 
 // putUUID writes the text of a UUID (RFC 9562, section 4) to text[at:], and to
-// text[twin:] unless that is 0: a copy of the first would wait for its stores.
+// text[twin:] unless twin is 0. Copying the first would wait for its bytes.
 func putUUID(text []byte, at, twin int, id *uuid.UUID) {
 	le := binary.LittleEndian
 	a, b, c, d := hexDigits(le.Uint32(id[0:])), hexDigits(le.Uint32(id[4:])), hexDigits(le.Uint32(id[8:])), hexDigits(le.Uint32(id[12:]))

@@ -11,24 +11,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// A writeOp is one create, patch or delete: what its attempts have in common.
+// A writeOp is one create, patch or delete, with the state that its attempts share.
 type writeOp struct {
 	name      Op // for errors
 	key       storage.Key
 	request   schema.Request // of a create or patch
 	delete    bool
 	mayCreate bool
-	mayChange bool // else ErrExists
+	mayChange bool // if false, an existing resource is ErrExists
 	condition Condition
 	dryRun    bool
 
 	attempts int // made so far
 
-	id    uuid.UUID // of the resource that is created, once it is made
+	id    uuid.UUID // of the new resource, once it was made
 	hasID bool
 }
 
-// do makes the write that newOp returns: the way of every Create, Patch and Delete.
+// do makes the write that newOp returns, and tells OnCall: every Create, Patch and Delete
+// comes here.
 func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, error)) (result *Result, err error) {
 	start := c.start()
 	op, err := newOp()
@@ -82,8 +83,8 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 	return result, nil
 }
 
-// wrap names the operation, the resource and the record that was found, where the
-// error does not say all by itself.
+// wrap adds the operation, the key and the ID of the found record to an error, unless it
+// is one that needs none.
 func (op *writeOp) wrap(found *storage.Record, err error) error {
 	switch err.(type) {
 	case *schema.ValidationError, *ExistsError, *PreconditionError:
@@ -93,9 +94,8 @@ func (op *writeOp) wrap(found *storage.Record, err error) error {
 	return opError(op.name, op.key, err)
 }
 
-// attempt returns what the write makes of a record, and says in result what that
-// is. The error is storage.ErrNoChange when it is the record itself, and
-// storage.ErrDelete when it is to be deleted.
+// attempt returns the record to put in place of old, and sets result. The error is
+// storage.ErrNoChange when old is to stay, and storage.ErrDelete when it is to be deleted.
 func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (storage.Record, error) {
 	op.attempts++
 	if err := op.check(old, c.field); err != nil {
@@ -106,7 +106,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 		var err error
 		if result.shown, err = c.schema.Show(old.Data); err == nil {
 			result.before = old.Data
-		} else { // a damaged document must not keep its record from being deleted
+		} else { // a record with a damaged document can be deleted
 			result.shown = []byte("{}")
 		}
 		return *old, storage.ErrDelete
@@ -127,7 +127,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	next := storage.Record{Key: op.key, ID: old.ID, CreatedAt: old.CreatedAt, UpdatedAt: c.timestamp(), Data: doc.Stored}
 	if old.Revision == 0 {
 		result.Outcome = Created
-		if !op.hasID { // else from an attempt that met a conflict
+		if !op.hasID { // otherwise an attempt before has made it
 			if op.id, err = c.newID(); err != nil {
 				return *old, idError(err)
 			}
@@ -143,8 +143,9 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	return next, nil
 }
 
-// idError is the error of a write whose NewID failed. An error of another store that
-// NewID asked says nothing of this record: of it only ErrUnavailable is kept.
+// idError returns the error of a write whose NewID failed. An error of another store,
+// which NewID may use, must not match: it is not about this record. Only ErrUnavailable
+// is kept.
 func idError(err error) error {
 	if class := ErrorClass(err); class != ClassInternal && class != ClassUnavailable {
 		err = errors.New(err.Error())
@@ -152,7 +153,7 @@ func idError(err error) error {
 	return fmt.Errorf("cannot make an id: %w", err)
 }
 
-// check returns why the write may not be made over this record.
+// check returns the error if the write must not replace this record.
 func (op *writeOp) check(old *storage.Record, field string) error {
 	switch present := old.Revision != 0; {
 	case !present && !op.mayCreate:
@@ -165,7 +166,7 @@ func (op *writeOp) check(old *storage.Record, field string) error {
 	return nil
 }
 
-// document returns the document in a record, nil when the record is absent.
+// document returns the document of a record, nil if the record is absent.
 func document(rec *storage.Record) ([]byte, error) {
 	if rec.Revision != 0 && len(rec.Data) == 0 {
 		return nil, &schema.CorruptError{Err: errors.New("want object, found nothing")}

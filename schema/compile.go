@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	maxFields     = 10_000 // of one definition, at all depths; also what ends a declaration that holds itself
+	maxFields     = 10_000 // of one definition, at all depths; it also bounds a definition that contains itself
 	maxExternalID = 512    // bytes
 )
 
-// An object is the compiled form of []Field: the fields in their order and an
-// open hash table over their names.
+// An object is the compiled form of []Field: the fields in their order, and an open
+// hash table of their names.
 type object struct {
 	fields   []field
 	table    []uint16 // index of a field plus 1, or 0; at least half of it is 0
@@ -48,16 +48,16 @@ type field struct {
 	externalID bool
 	pii        bool
 	dateTime   bool
-	accepts    uint // kinds, as bits, of which a value needs no further look
-	nested     bool // declared objects may stand in values
+	accepts    uint // kinds, as bits, of values that need no further judging
+	nested     bool // values may contain declared objects
 	enum       *enum
-	object     *object         // nil: open, or not an object
-	items      *field          // nil: any element, or not an array
-	def        *strictjson.Doc // nil: none; compact
+	object     *object         // nil if the object is open, or for another type
+	items      *field          // nil if any element is allowed, or for another type
+	def        *strictjson.Doc // the default, compact, or nil
 }
 
-// acceptable holds, as bits, the kinds of JSON that need no look at the value.
-// Null is none of them.
+// acceptable has, by type and as bits, the kinds whose values are valid whatever they
+// are. Null is not one of them.
 var acceptable = [...]uint{
 	String:  1 << strictjson.String,
 	Boolean: 1<<strictjson.True | 1<<strictjson.False,
@@ -65,9 +65,9 @@ var acceptable = [...]uint{
 	Array:   0, // and so for Integer and Object
 }
 
-// is reports whether member c of d is field f, if its name is written without
-// escapes. It is the guess before find: members mostly come in the order of the
-// schema, so f is the field after the last one found.
+// is reports whether member c of d has the name of f, written without escapes. It is
+// the guess before find: members mostly come in the order of the schema, so the next is
+// likely to be the field after the last one found.
 func (f *field) is(d *strictjson.Doc, c uint32) bool {
 	n := &d.Nodes[c]
 	return f.hash == n.Hash && n.Escapes&strictjson.InName == 0 && string(d.Src[n.NameStart:n.NameEnd]) == f.name
@@ -94,7 +94,7 @@ func (o *object) knows(d *strictjson.Doc, node uint32) bool {
 	return d.Names != nil && d.Names == o.names && node == 0
 }
 
-// find returns the field that member c of d is, or nil.
+// find returns the field with the name of member c of d, or nil.
 func (o *object) find(d *strictjson.Doc, c uint32) *field {
 	hash := d.Nodes[c].Hash
 	for slot := hash & o.mask; o.table[slot] != 0; slot = (slot + 1) & o.mask {
@@ -116,7 +116,7 @@ func (o *object) named(name string) *field {
 	return nil
 }
 
-// An enum is a list of allowed values: strings decoded, others as their text.
+// An enum is a list of allowed values: strings decoded, other values as their text.
 type enum struct {
 	sorted []string
 	want   string // for messages
@@ -137,12 +137,11 @@ func (e *enum) has(value []byte) bool {
 
 // Compile returns the schema that def declares. The schema keeps a copy of def.
 //
-// The error is a [*DefinitionError] that holds every mistake: a missing ID, a
-// bad name, an external id that is no required top-level string field, an empty
-// or repeated field name, a field without a type, properties that do not belong
-// to the type, an enum value or default that the field itself would refuse, a
-// default on a required field or inside items, more than 64 levels, more than
-// 10,000 fields.
+// The error is a [*DefinitionError] with every mistake: a missing ID; an invalid name; an
+// external id that is not a required string field of the document; an empty or repeated
+// field name; a field without a type; properties that do not belong to the type; an
+// enum value or default that is not valid for its field; a default on a required field
+// or inside items; more than 64 levels; more than 10,000 fields.
 func Compile(def Definition) (*Schema, error) {
 	c := compiler{}
 	if def.ID == uuid.Nil {
@@ -160,8 +159,7 @@ func Compile(def Definition) (*Schema, error) {
 	return &Schema{def: copyDefinition(def), root: root, id: id}, nil
 }
 
-// MustCompile is Compile for variables of a package: it panics when def has a
-// mistake.
+// MustCompile is Compile for variables of a package: it panics if def has a mistake.
 func MustCompile(def Definition) *Schema {
 	s, err := Compile(def)
 	if err != nil {
@@ -184,18 +182,18 @@ type compiler struct {
 	count    int // fields so far
 }
 
-// A place is where a field is declared.
+// A place is the position of a field in a definition.
 type place struct {
 	pointer string
-	depth   int  // containers around and including the object that holds it
-	items   bool // somewhere inside items
+	depth   int  // containers around it, the object that it is in included
+	items   bool // it is inside items, at any depth
 }
 
 func (c *compiler) mistake(pointer, format string, args ...any) {
 	c.mistakes = append(c.mistakes, Violation{Pointer(pointer), CodeDefinition, fmt.Sprintf(format, args...)})
 }
 
-// externalID returns the field that holds the external id.
+// externalID returns the field of the external id.
 func (c *compiler) externalID(root *object, name string) *field {
 	i := slices.IndexFunc(root.fields, func(f field) bool { return f.name == name })
 	switch {
@@ -213,7 +211,7 @@ func (c *compiler) externalID(root *object, name string) *field {
 	return nil
 }
 
-// object compiles the fields of an object that stands at p.
+// object compiles the fields of an object at p.
 func (c *compiler) object(fields []Field, p place) *object {
 	o := &object{fields: make([]field, 0, min(len(fields), maxFields))}
 	if p.depth > strictjson.MaxDepth {
@@ -256,7 +254,7 @@ func (c *compiler) object(fields []Field, p place) *object {
 	return o
 }
 
-// index builds what find and the guess before it need.
+// index makes the table of find, and the next fields of the guess before it.
 func (o *object) index() {
 	size := 2
 	for size < 2*len(o.fields) {
@@ -385,8 +383,8 @@ func (c *compiler) enum(decl *Field, f *field, p place) *enum {
 	return e
 }
 
-// wantOneOf lists enum values for messages, in the declared order, as long as
-// they fit.
+// wantOneOf returns the message for an enum: its values in the declared order, cut after
+// some 100 bytes.
 func wantOneOf(values []string) string {
 	const maxList = 100
 	text := ""
@@ -422,12 +420,12 @@ func (c *compiler) defaultOf(decl *Field, f *field, p place) *strictjson.Doc {
 	}
 	d := new(strictjson.Doc)
 	if err := d.Parse(raw, strictjson.MaxDepth); err != nil {
-		c.mistake(p.pointer, "the default: %v", err) // not reached: value has read it
+		c.mistake(p.pointer, "the default: %v", err) // not reached: value has parsed it
 	}
 	return d
 }
 
-// value returns the compact JSON text of v, which f must accept.
+// value returns v as compact JSON. The error tells why it is not valid for f.
 func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 	raw, err := rawValue(v)
 	if err != nil {
@@ -461,7 +459,7 @@ type wrongValue struct{ Violation }
 
 func (e wrongValue) Error() string { return e.String() }
 
-// rawValue returns the JSON text of a Go value of the closed list.
+// rawValue returns the JSON text of a Go value of the types of Field.Enum.
 func rawValue(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case string:
@@ -500,7 +498,7 @@ func rawValue(v any) ([]byte, error) {
 	return nil, fmt.Errorf("a value of Go type %T; want a string, a bool, an integer, a float64, json.Number or json.RawMessage", v)
 }
 
-// decoded returns the value of a JSON string that has been accepted.
+// decoded returns the value of a valid JSON string.
 func decoded(raw []byte) string {
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {

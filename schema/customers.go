@@ -8,7 +8,7 @@ import (
 
 // customersID is the UUID version 5 of the name
 // "urn:resourcekit:schema:customers" in the URL namespace (RFC 9562, sections
-// 5.5 and 6.6). It is written out because stored resources depend on it.
+// 5.5 and 6.6). It is written out because it is in the key of every record.
 var customersID = uuid.MustParse("6caaf7d9-0467-5c07-afa4-90718629419f")
 
 var customers = sync.OnceValue(func() *Schema {
@@ -44,7 +44,7 @@ var customers = sync.OnceValue(func() *Schema {
 // time. Its ID is the UUID version 5 of the name
 // "urn:resourcekit:schema:customers" in the URL namespace, and never changes.
 //
-// Its fields, strings unless it says otherwise:
+// Its fields, strings unless stated otherwise:
 //
 //	customerId         required; the external id
 //	email

@@ -11,23 +11,23 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// Equals is a condition on a document: a declared field has a value.
+// Equals is a condition on a document: a declared field has this value.
 type Equals struct {
-	// Field is the name of a field, or a JSON Pointer (RFC 6901), which begins
-	// with '/': "email", "/shipTo/city". Its type is String, Boolean, Number or
-	// Integer, and it is in no array.
+	// Field is the name of a field, or a JSON Pointer (RFC 6901), which begins with
+	// '/': "email", "/shipTo/city". Its type is String, Boolean, Number or Integer, and
+	// it is not in an array.
 	Field string
-	// Value is what the field must have, of the Go types of [Field.Default] and
-	// valid for the field. Strings are compared by value, everything else by
-	// its text, so 1 is not 1.0. Nil demands that the field is absent.
+	// Value is a valid value of the field, of the Go types of [Field.Enum]. Strings are
+	// compared by value, other values by their text, so 1 is not 1.0. Nil demands that
+	// the field is absent.
 	Value any
 }
 
 // maxConditions is how many conditions a filter may have.
 const maxConditions = 100
 
-// A Filter is a compiled list of conditions, all of which must hold. It is
-// immutable and safe for concurrent use. The zero value matches everything.
+// A Filter is a compiled list of conditions, all of which must hold. It is immutable
+// and safe for concurrent use. The zero value and nil match every document.
 type Filter struct {
 	conditions []condition
 }
@@ -40,19 +40,19 @@ type condition struct {
 	isText bool
 }
 
-// A FilterError holds all mistakes of a list of conditions.
+// A FilterError holds all mistakes of the conditions of a filter.
 type FilterError struct {
 	Violations []Violation // at least 1; the pointers name the conditions' fields
 }
 
-// Error returns the mistakes in one line, bounded in length. It holds no value.
+// Error returns the mistakes in one line, cut after some 4 KiB, and no value.
 func (e *FilterError) Error() string {
 	return "schema: invalid filter: " + joinViolations(e.Violations, 0)
 }
 
-// Filter compiles conditions. The error is a [*FilterError] that names each
-// field that is not declared, cannot be compared, or cannot have the value, and
-// more than 100 conditions.
+// Filter compiles conditions. The error is a [*FilterError] with each field that is not
+// declared, cannot be compared, or cannot have the value; or for more than 100
+// conditions.
 func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
 	if len(conditions) > maxConditions {
 		return nil, &FilterError{[]Violation{{"", CodeType, "want at most 100 conditions"}}}
@@ -72,11 +72,10 @@ func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
 	return f, nil
 }
 
-// EqualsText returns the condition that the field has the value which a text
-// stands for, as in a query: the text itself for a String; true or false for a
-// Boolean; a number of JSON (RFC 8259, section 6) for a Number or an Integer. A
-// text that stands for no value of the field's type is left as it is, for
-// [Schema.Filter] to refuse, as it does a field that is not declared.
+// EqualsText returns a condition whose value is given as text, as in a query: the text
+// itself for a String; true or false for a Boolean; a JSON number (RFC 8259, section 6)
+// for a Number or an Integer. [Schema.Filter] refuses the condition if the text is not a
+// value of the field, or the field is not declared.
 func (s *Schema) EqualsText(field, text string) Equals {
 	e := Equals{Field: field, Value: text}
 	switch s.typeOf(field) {
@@ -116,8 +115,8 @@ func isNumber(text string) bool {
 	return d.Parse([]byte(text), 1) == nil && d.Nodes[0].Kind == strictjson.Number && !d.Blanks
 }
 
-// namesOf returns the names on the way to a field that is named by its own name or
-// by a JSON Pointer.
+// namesOf returns the names in the path to a field, which is given by its name or by a
+// JSON Pointer.
 func namesOf(field string) []string {
 	if !strings.HasPrefix(field, "/") {
 		return []string{field}
@@ -207,8 +206,8 @@ func (s *Schema) respelled(name string) string {
 	return pointer
 }
 
-// holds reports whether all conditions hold for a stored document, as a reader sees
-// it: absent fields have their defaults.
+// holds reports whether all conditions hold for a stored document as a reader sees it:
+// absent fields have their defaults.
 func (f *Filter) holds(d *strictjson.Doc) bool {
 	if f == nil {
 		return true
@@ -240,8 +239,8 @@ func (c *condition) holds(d *strictjson.Doc) bool {
 	return c.value != nil && string(d.Text(node)) == string(c.value)
 }
 
-// Sum returns a hash that filters with the same conditions share, in whatever
-// order, on every machine: what a cursor keeps to know its filter again.
+// Sum returns a hash of the conditions, for cursors to recognise their filter. It is the
+// same on every machine and for every order of the conditions.
 func (f *Filter) Sum() [sha256.Size]byte {
 	if f == nil {
 		f = &Filter{}
@@ -252,7 +251,7 @@ func (f *Filter) Sum() [sha256.Size]byte {
 		for _, f := range c.path {
 			b = appendSized(b, f.name)
 		}
-		b = append(b, 0xff) // no length of a name begins like that
+		b = append(b, 0xff) // the length of a name never begins with it
 		value := string(c.value)
 		if c.isText {
 			value = "\"" + c.text

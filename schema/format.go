@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// isDateTime reports whether s is a date-time of RFC 3339, section 5.6, that
-// the calendar knows. T and Z may be in lower case (section 5.6, NOTE); a
-// second 60 is taken only at 23:59:60 UTC, where leap seconds are (section 5.7).
+// isDateTime reports whether s is a date-time of RFC 3339, section 5.6, that is in the
+// calendar. T and Z may be in lower case (section 5.6, NOTE). Second 60 is valid only at
+// 23:59:60 UTC, where leap seconds are (section 5.7).
 func isDateTime[T string | []byte](s T) bool {
 	// 0123456789012345678 9
 	// 2006-01-02T15:04:05 Z
@@ -65,8 +65,8 @@ func isDateTime[T string | []byte](s T) bool {
 	return true
 }
 
-// daysIn returns the days of a month of the Gregorian calendar, or 0 when there
-// is no such month.
+// daysIn returns the number of days of a month of the Gregorian calendar, or 0 for a
+// month that does not exist.
 func daysIn(year, month int) int {
 	switch month {
 	case 1, 3, 5, 7, 8, 10, 12:
@@ -88,8 +88,8 @@ func twoDigits(a, b byte) (int, bool) {
 
 func isDigit(b byte) bool { return b-'0' <= 9 }
 
-// isIntegral reports whether the value of a JSON number is an integer, judged
-// on its text: linear in its length, exact for every exponent.
+// isIntegral reports whether the value of a JSON number is an integer. It judges the
+// text: linear in its length, and exact for every exponent.
 func isIntegral(text []byte) bool {
 	i := 0
 	for i < len(text) && (isDigit(text[i]) || text[i] == '-') {
@@ -105,7 +105,7 @@ func isIntegral(text []byte) bool {
 	for i = 0; i < len(text) && text[i]|0x20 != 'e'; i++ {
 		switch c := text[i]; {
 		case c == '.':
-			shift = int64(i) + 1 // for the moment: where the fraction starts
+			shift = int64(i) + 1 // for now: where the fraction starts
 		case c == '0':
 			zeros++
 		case c != '-':
@@ -124,8 +124,8 @@ func isIntegral(text []byte) bool {
 	return shift+int64(zeros) >= 0
 }
 
-// exponent returns the value of a JSON exponent, at most 1<<40 in size: more
-// than a text of any length can make up for.
+// exponent returns the value of a JSON exponent, cut to ±(1<<40): more than the digits
+// of any text can outweigh.
 func exponent(text []byte) int64 {
 	const limit = 1 << 40
 	e, negative := int64(0), false
@@ -144,8 +144,8 @@ func exponent(text []byte) int64 {
 }
 
 // isVisible reports whether s has a character outside the Unicode categories Z and C:
-// more than blanks, controls, invisible signs and code points that are not assigned,
-// of which unicode.C lacks the last.
+// one that is not a blank, a control, an invisible sign or an unassigned code point. (It
+// does not use unicode.C, which lacks the unassigned ones.)
 func isVisible(s []byte) bool {
 	for len(s) > 0 {
 		r, size := utf8.DecodeRune(s)

@@ -10,41 +10,41 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// A judge goes once through a request, beside its declaration and what is stored.
+// A judge compares a request with its declaration and the stored document, in one walk.
 // It collects the violations, and marks the members that the policies drop.
 type judge struct {
 	doc    *strictjson.Doc // the request
-	stored *strictjson.Doc // nil if nothing is
+	stored *strictjson.Doc // the stored document, or nil
 	opts   ReadOptions
 	insert bool // nothing is stored
 
 	path       []frame // the containers around the current member
-	omitted    int     // nodes that are marked as such
+	omitted    int     // nodes that are marked as omitted
 	lacking    bool    // some object lacks required fields
 	nulls      bool    // some field is null
 	resets     bool    // a null resets a default
 	unfilled   bool    // an object that the request creates lacks a default
 	opens      bool    // there are objects that declare no fields
 	violations []Violation
-	more       int    // violations that are not kept
-	dropped    []byte // the pointers, one after another
+	more       int    // violations that were left out
+	dropped    []byte // the pointers of dropped fields, one after another
 	droppedEnd []int
 
 	scratch []byte   // a decoded string
 	at      []uint64 // of missing
 }
 
-// A frame is a step into a container: a declared member; the index of an
-// element; or -1 minus the node of a member of an open object.
+// A frame is a step into a container: a declared member; the index of an element; or -1
+// minus the node of a member of an open object.
 type frame struct {
 	field *field
 	index int
 }
 
-// none is the stored node of a place at which nothing is stored.
+// none is the stored node of a place where nothing is stored.
 const none = math.MaxUint32
 
-// reset forgets everything but the scratch memory.
+// reset clears j, and keeps its scratch memory.
 func (j *judge) reset() {
 	clear(j.path[:cap(j.path)])
 	*j = judge{path: j.path[:0], scratch: j.scratch, at: j.at[:0]}
@@ -69,15 +69,15 @@ func (j *judge) document(root *object) error {
 	return &ValidationError{Violations: j.violations, More: j.more}
 }
 
-// A storedObject is the stored object at the place of the one that is judged. It
-// makes an index when it is first asked, so that many questions stay linear.
+// A storedObject is the stored object at the place of the object that is judged. It makes
+// an index at the first find, so that many finds stay linear.
 type storedObject struct {
 	node    uint32
 	indexed bool
 	index   strictjson.Index
 }
 
-// find returns the stored member that has the name of the request's member c, or 0.
+// find returns the stored member with the name of the request's member c, or 0.
 func (s *storedObject) find(j *judge, c uint32) uint32 {
 	if s.node == none {
 		return 0
@@ -89,8 +89,8 @@ func (s *storedObject) find(j *judge, c uint32) uint32 {
 	return s.index.Find(j.doc, c)
 }
 
-// object returns the node of the stored object that has the name of the request's
-// member c, or none.
+// object returns the stored member with the name of the request's member c, if it is an
+// object, or none.
 func (s *storedObject) object(j *judge, c uint32) uint32 {
 	if old := s.find(j, c); old != 0 && j.stored.Nodes[old].Kind == strictjson.Object {
 		return old
@@ -98,9 +98,9 @@ func (s *storedObject) object(j *judge, c uint32) uint32 {
 	return none
 }
 
-// object judges the object at node by its declaration. stored is the node of the
-// stored object at the same place, or none. whole is true inside arrays, where
-// nothing is partial and null is a value.
+// object judges the object at node by its declaration. stored is the node of the stored
+// object at the same place, or none. whole is true inside arrays, where objects are
+// complete and null is a value.
 func (j *judge) object(o *object, node, stored uint32, whole bool) {
 	d := j.doc
 	seen, filled, next, known := 0, 0, &o.fields[0], o.knows(d, node)
@@ -142,7 +142,7 @@ func (j *judge) object(o *object, node, stored uint32, whole bool) {
 	}
 }
 
-// null judges a declared field that is null, and not ignored.
+// null judges a declared field that is null, unless nulls are ignored.
 func (j *judge) null(f *field, c uint32, before *storedObject) {
 	switch {
 	case f.required:
@@ -150,7 +150,8 @@ func (j *judge) null(f *field, c uint32, before *storedObject) {
 	case j.opts.Nulls == RejectNulls:
 		j.report(f, CodeNull, f.wantKind(strictjson.Null))
 	case f.def != nil:
-		// It resets the field. One that has its default already stays where it is.
+		// A null resets the field. A field that has its default already is left alone,
+		// so that it keeps its place and nothing changes.
 		if old := before.find(j, c); old != 0 && jsonmerge.Equal(f.def, 0, j.stored, old) {
 			j.omit(c)
 		} else {
@@ -208,9 +209,9 @@ func (j *judge) elements(items *field, node uint32, visit func(element uint32)) 
 	j.path = j.path[:top]
 }
 
-// keeps reports whether member c repeats the stored value. Such a value is not
-// judged again. Objects and arrays always are: the former member by member, and in
-// the latter there may be unknown fields.
+// keeps reports whether member c repeats the stored value, which is not judged again.
+// Objects and arrays are: the former member by member, and the latter since they may
+// hold unknown fields.
 func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
 	if kind := j.doc.Nodes[c].Kind; whole || j.opts.RequireComplete || kind == strictjson.Object || kind == strictjson.Array {
 		return false
@@ -219,8 +220,8 @@ func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
 	return old != 0 && jsonmerge.Equal(j.stored, old, j.doc, c)
 }
 
-// scalar judges node c, which is a value of field f and no object or array that is
-// one. The code is "" if nothing is wrong.
+// scalar judges node c as a value of field f; objects and arrays that f allows do not
+// come here. The code is "" if the value is valid.
 func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (Code, string) {
 	text := j.doc.Text(c)
 	if kind == strictjson.String {
@@ -240,8 +241,8 @@ func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (Code, string) 
 	return code, message
 }
 
-// judge says what is wrong with a scalar value of the field: its text, of a string
-// the decoded one. The code is "" if nothing is.
+// judge returns the violation of a scalar value, given as text, a string decoded. The
+// code is "" if the value is valid.
 func (f *field) judge(kind strictjson.Kind, text []byte) (Code, string) {
 	switch {
 	case !f.isKind(kind):
@@ -256,8 +257,8 @@ func (f *field) judge(kind strictjson.Kind, text []byte) (Code, string) {
 	return "", ""
 }
 
-// judgeExternalID says what is wrong with an external id, which has to be expected
-// unless that is "".
+// judgeExternalID returns the violation of an external id, which must be expected, if
+// that is not "". The code is "" if the id is valid.
 func judgeExternalID(id []byte, expected string) (Code, string) {
 	switch {
 	case len(id) == 0:
@@ -272,12 +273,12 @@ func judgeExternalID(id []byte, expected string) (Code, string) {
 	return "", ""
 }
 
-// wantKind is the message for a value of another kind.
+// wantKind returns the message for a value of another kind.
 func (f *field) wantKind(found strictjson.Kind) string {
 	return "want " + f.typ.String() + ", found " + found.String()
 }
 
-// open goes through an object that declares no fields, for the null policies.
+// open applies the null policies to an object that declares no fields.
 func (j *judge) open(node uint32) {
 	d := j.doc
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
@@ -327,15 +328,15 @@ func (j *judge) omit(c uint32) {
 	j.omitted++
 }
 
-// judgesMissing reports whether an object has to have its required fields: a whole
-// one, and one that the request creates.
+// judgesMissing reports whether an object must have its required fields: one in an
+// array, and one that the request creates.
 func (j *judge) judgesMissing(stored uint32, whole bool) bool {
 	return whole || j.opts.RequireComplete || stored == none
 }
 
-// missing reports the required fields that the object at node lacks, and those
-// that objects in it lack, in the order of the schema. Null stands for absent
-// where nulls are ignored; elsewhere it has been reported.
+// missing reports the required fields that the object at node and the objects in it
+// lack, in the order of the schema. A null counts as absent where nulls are ignored;
+// elsewhere it has been reported.
 func (j *judge) missing(o *object, node, stored uint32, whole bool) {
 	if !o.anyRequired {
 		return
@@ -370,9 +371,9 @@ func (j *judge) missing(o *object, node, stored uint32, whole bool) {
 	j.at = j.at[:base]
 }
 
-// missingBetween reports those of the fields [from, to) that are required. lacks is
-// how many the object lacks from there on, which it returns without those: most
-// often that is 0, and the fields need no look.
+// missingBetween reports the required fields among the fields [from, to), all of which
+// are absent. lacks is the number of required fields that are absent from there on; the
+// result is the number of those after to. If lacks is 0, as mostly, no field is visited.
 func (j *judge) missingBetween(o *object, from, to, lacks int) int {
 	for i := from; i < to && lacks > 0; i++ {
 		if len(j.violations) == maxViolations {
@@ -387,7 +388,7 @@ func (j *judge) missingBetween(o *object, from, to, lacks int) int {
 	return lacks
 }
 
-// missingIn does the same for a value of field f.
+// missingIn reports the required fields that the objects in a value of field f lack.
 func (j *judge) missingIn(f *field, c uint32, before *storedObject, whole bool) {
 	switch kind := j.doc.Nodes[c].Kind; {
 	case f.object != nil && kind == strictjson.Object:
@@ -405,8 +406,8 @@ func (j *judge) missingIn(f *field, c uint32, before *storedObject, whole bool) 
 	}
 }
 
-// enter and leave stand around what is inside a value of f. Items add nothing:
-// the element's index is there already.
+// enter and leave put f on the path while a value of f is judged. Items are not on the
+// path: the index of the element is.
 func (j *judge) enter(f *field) {
 	if f.name != "" {
 		j.path = append(j.path, frame{field: f})
@@ -419,7 +420,7 @@ func (j *judge) leave(f *field) {
 	}
 }
 
-// report notes a violation by the current value of field f.
+// report adds a violation by the current value of field f.
 func (j *judge) report(f *field, code Code, message string) {
 	if len(j.violations) == maxViolations {
 		j.more++
@@ -432,7 +433,7 @@ func (j *judge) report(f *field, code Code, message string) {
 	j.violations = append(j.violations, Violation{Pointer(p), code, message})
 }
 
-// reportMember notes a violation by member c, which is not declared.
+// reportMember adds a violation by member c, which is not declared.
 func (j *judge) reportMember(c uint32, code Code, message string) {
 	if len(j.violations) == maxViolations {
 		j.more++
@@ -443,8 +444,7 @@ func (j *judge) reportMember(c uint32, code Code, message string) {
 	j.violations = append(j.violations, Violation{Pointer(p), code, message})
 }
 
-// droppedPointers returns the pointers of the unknown fields that are dropped; they
-// share one string.
+// droppedPointers returns the pointers of the dropped fields; they share one string.
 func (j *judge) droppedPointers() []string {
 	if len(j.droppedEnd) == 0 {
 		return nil
@@ -457,8 +457,8 @@ func (j *judge) droppedPointers() []string {
 	return list
 }
 
-// appendPath appends the pointer of the current container. Names that a client
-// made up end in an ellipsis when the pointer gets too long.
+// appendPath appends the pointer of the current container. It ends in an ellipsis if the
+// names of a client make it too long.
 func (j *judge) appendPath(dst []byte) []byte {
 	start := len(dst)
 	for _, f := range j.path {

@@ -8,7 +8,7 @@ import (
 
 // locationsID is the UUID version 5 of the name
 // "urn:resourcekit:schema:locations" in the URL namespace (RFC 9562, sections
-// 5.5 and 6.6). It is written out because stored resources depend on it.
+// 5.5 and 6.6). It is written out because it is in the key of every record.
 var locationsID = uuid.MustParse("62796c9c-ff8e-5c79-bdd5-5e3ac2b3dac0")
 
 var locations = sync.OnceValue(func() *Schema {
@@ -46,7 +46,7 @@ var locations = sync.OnceValue(func() *Schema {
 //	address2
 //	address3
 //
-// The names and types are published. Which fields are required, and which is the
-// external id, is inferred: from the order in which they are published, required
-// ones first, and from the other schemas.
+// The names and types are published. The required fields and the external id are
+// inferred from the order of publication, required ones first, and from the other
+// schemas.
 func Locations() *Schema { return locations() }

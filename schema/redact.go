@@ -2,16 +2,15 @@ package schema
 
 import "example.com/resourcekit/internal/strictjson"
 
-// Redacted is what stands in the place of a value that [Schema.Redact] hides.
+// Redacted replaces the values that [Schema.Redact] hides.
 const Redacted = "[redacted]"
 
-// Redact returns a document, or a merge patch (RFC 7396), in which the string
-// Redacted stands for each value of a field that is marked as personal data
-// (Field.PII), and of a member that is not declared or has another kind than its
-// declaration, since these may be personal data, too. It does so at every depth
-// that declares fields, and in the elements of arrays. What is in an open object
-// is left as it is, unless the object is marked. A null is kept, since it says
-// nothing but that the field is deleted. The result is compact.
+// Redact returns a document, or a merge patch (RFC 7396), without its personal data: the
+// string [Redacted] replaces each value of a field with a PII mark, of a member that is
+// not declared, and of a field that has another kind than declared. It does so at every
+// depth that declares fields, and in the elements of arrays. Members of an open object
+// are kept, unless the object is marked. A null is kept: it only says that the field is
+// deleted. The result is a new slice of compact JSON.
 //
 // The error is a [*CorruptError] when document is not a JSON object.
 func (s *Schema) Redact(document []byte) ([]byte, error) {
@@ -23,8 +22,8 @@ func (s *Schema) Redact(document []byte) ([]byte, error) {
 	return appendRedacted(make([]byte, 0, len(document)), d, 0, &field{typ: Object, object: s.root}), nil
 }
 
-// appendRedacted appends node i, which is the value of f; f is nil for a member
-// that is not declared.
+// appendRedacted appends node i, a value of f; f is nil for a member that is not
+// declared.
 func appendRedacted(dst []byte, d *strictjson.Doc, i uint32, f *field) []byte {
 	n := &d.Nodes[i]
 	switch {
@@ -55,7 +54,7 @@ func appendRedacted(dst []byte, d *strictjson.Doc, i uint32, f *field) []byte {
 	return strictjson.AppendCompact(dst, d.Text(i))
 }
 
-// isKind reports whether a value of the kind can be one of the field.
+// isKind reports whether values of the field can have this kind.
 func (f *field) isKind(kind strictjson.Kind) bool {
 	switch f.typ {
 	case String:

@@ -10,7 +10,7 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// ErrInvalid is returned for an option that is none of its type's constants.
+// ErrInvalid is returned for an option that is not one of its type's constants.
 var ErrInvalid = errors.New("schema: invalid option")
 
 // UnknownFields is the policy for unknown fields.
@@ -18,28 +18,27 @@ type UnknownFields int
 
 // The policies for unknown fields.
 const (
-	// RejectUnknown makes each unknown field a violation, with the nearest
-	// declared name when there is one that is close.
+	// RejectUnknown makes each unknown field a violation. The message has the nearest
+	// declared name, if one is close.
 	RejectUnknown UnknownFields = iota
 	// IgnoreUnknown drops unknown fields and reports them in Document.Dropped.
 	IgnoreUnknown
 )
 
-// Nulls is the policy for a null that stands where a field could. Nulls inside
-// arrays are values under every policy, and a null on an unknown field is an
-// unknown field.
+// Nulls is the policy for members of objects that are null. Nulls inside arrays are
+// values under every policy, and a null on an unknown field is an unknown field.
 type Nulls int
 
 // The policies for nulls.
 const (
-	// DeleteNulls makes null delete the field (RFC 7396, section 2): a
-	// violation if the field is required, no effect if it is absent. A null
-	// also deletes a stored field that is not declared.
+	// DeleteNulls makes null delete the field (RFC 7396, section 2). It is a violation
+	// if the field is required, and has no effect if the field is absent. A null also
+	// deletes a stored field that is not declared.
 	DeleteNulls Nulls = iota
 	// RejectNulls makes each null a violation.
 	RejectNulls
-	// IgnoreNulls takes nulls out of the request, for clients that send null
-	// for what they have not set.
+	// IgnoreNulls removes nulls from the request: for clients that send null for "not
+	// set".
 	IgnoreNulls
 )
 
@@ -48,15 +47,16 @@ const (
 type ReadOptions struct {
 	UnknownFields UnknownFields // RejectUnknown unless set
 	Nulls         Nulls         // DeleteNulls unless set
-	// RequireComplete demands every required field in the request itself,
-	// whatever is stored.
+	// RequireComplete demands every required field in the request itself, whatever is
+	// stored, and judges values that are stored already.
 	RequireComplete bool
-	// ExternalID, if not empty, is the id of the resource that is to be
-	// changed. A request that carries another one is in violation.
+	// ExternalID, if not empty, is the id of the resource to change. Another id in the
+	// request is a violation.
 	ExternalID string
 }
 
-// Validate returns [ErrInvalid] for a policy that is none of the constants.
+// Validate returns [ErrInvalid] for a policy that is not one of the constants, and
+// otherwise nil.
 func (o *ReadOptions) Validate() error {
 	switch {
 	case o == nil:
@@ -68,12 +68,10 @@ func (o *ReadOptions) Validate() error {
 	return nil
 }
 
-// Validate reports whether doc is a complete and valid document: what an insert
-// under RejectUnknown and DeleteNulls would take. When it is, Validate allocates
-// nothing but pooled working memory.
+// Validate returns nil if doc is a complete and valid document, as it judges an insert
+// under RejectUnknown and DeleteNulls. It allocates only pooled working memory then.
 //
-// The error is a [*SyntaxError] or a [*ValidationError] that holds every
-// violation.
+// The error is a [*SyntaxError], or a [*ValidationError] with every violation.
 func (s *Schema) Validate(doc []byte) error {
 	w := getWorkspace()
 	defer w.put()
@@ -95,18 +93,17 @@ func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
 	return nil
 }
 
-// A Request is a document or merge patch that has been read, with the policies
-// that it is judged by. It refers to the bytes that it was read from, which must
-// not change while it is in use. It is not safe for concurrent use. Make one with
-// [Schema.Read].
+// A Request is a document or merge patch that was read, with the policies to judge it
+// by. Make one with [Schema.Read]. It refers to the bytes that it was read from, which
+// must not change while it is in use. It is not safe for concurrent use.
 type Request struct {
 	schema *Schema
 	opts   ReadOptions
 	src    []byte
 	id     string
 
-	// The parsed text is in doc, or in nodes after Shrink, or has to be made again
-	// from src.
+	// The parsed text is in doc, or in nodes after Shrink. If both are nil, src is read
+	// again.
 	doc    *strictjson.Doc
 	marked bool // doc may have marks of an Apply before
 	nodes  []strictjson.Node
@@ -114,12 +111,12 @@ type Request struct {
 	names  *strictjson.Names
 }
 
-// Read reads a request: a whole new document, or a merge patch (RFC 7396) for
-// what is stored. It is judged by [Request.Apply], once that is known. opts may
-// be nil. Call Close when the request is not needed any more.
+// Read reads a request: a whole new document, or a merge patch (RFC 7396) for the
+// stored one. [Request.Apply] judges it. opts may be nil. Call Close after the last use
+// of the request.
 //
-// The error is a [*SyntaxError], a [*ValidationError] when the request is not an
-// object, or [ErrInvalid].
+// The error is a [*SyntaxError]; a [*ValidationError] when the request is not an object;
+// or [ErrInvalid] for a policy that is not one of the constants.
 func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
 	r := Request{schema: s, src: request}
 	if err := opts.Validate(); err != nil {
@@ -145,13 +142,13 @@ func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
 	return r, nil
 }
 
-// ExternalID returns the external id that the request carries, decoded. It is
-// false when the request has none that is valid; if it has to have one, Apply
-// says why.
+// ExternalID returns the external id in the request, decoded. It is false when the
+// request has none, or one that is not valid or not that of ReadOptions.ExternalID; if
+// that is a violation, Apply reports it.
 func (r *Request) ExternalID() (id string, ok bool) { return r.id, r.id != "" }
 
-// Close gives the request's memory back. The request must not be used
-// afterwards, and what it returned may.
+// Close releases the request's memory. The request must not be used afterwards; the
+// documents that it returned may be.
 func (r *Request) Close() {
 	if r.doc != nil {
 		strictjson.Put(r.doc)
@@ -159,8 +156,8 @@ func (r *Request) Close() {
 	*r = Request{}
 }
 
-// maxShrunk is how large the parsed form of a shrunk request may be, as a multiple
-// of its text, and beside that in bytes.
+// The parsed form of a shrunk request is at most maxShrunk times as large as its text,
+// and alwaysAllowed bytes more.
 const (
 	maxShrunk     = 2
 	alwaysAllowed = 512
@@ -229,22 +226,22 @@ var rooms = sync.Pool{New: func() any { return new([]strictjson.Node) }}
 
 // A Document is what a request without violations makes of a stored document.
 type Document struct {
-	// Stored is what to store: the merged document with its defaults filled in.
-	// It is the stored document itself if the request does not change it.
+	// Stored is the document to store: the merged one with its defaults filled in. If
+	// the request changes nothing, it is the stored document itself.
 	Stored []byte
-	// Shown is Stored as a reader sees it, as [Schema.Show] returns it: the same
-	// slice as Stored if there is no difference.
+	// Shown is Stored as a reader sees it, as from [Schema.Show]: the same slice as
+	// Stored if there is no difference.
 	Shown []byte
-	// Changed reports whether the request changes anything. Defaults that are
-	// absent from the stored document do not count: [Schema.Show] fills them in.
+	// Changed reports whether the request changes anything. Defaults that the stored
+	// document lacks are not a change: [Schema.Show] fills them in.
 	Changed bool
 	// Dropped are the JSON Pointers (RFC 6901) of the unknown fields that were
 	// dropped, in the order of the request, with exact names.
 	Dropped []string
 }
 
-// Check judges the request as an insert, as Apply(nil) does, and makes no
-// document.
+// Check returns the error of Apply(nil), which judges the request as an insert, without
+// making a document.
 func (r *Request) Check() error {
 	d, err := r.load()
 	defer r.unload(d)
@@ -257,18 +254,17 @@ func (r *Request) Check() error {
 	return w.judge.document(r.schema.root)
 }
 
-// Apply judges the request beside the stored document and returns what it makes
-// of it by the rules of RFC 7396. stored is nil or empty if there is none, as on an
-// insert. Apply may be called again, with other documents, as in a loop that
+// Apply returns the stored document changed by the request (RFC 7396). stored is nil or
+// empty on an insert. Apply may be called again with other documents, in a loop that
 // retries.
 //
-// The error is a [*ValidationError] that holds every violation, in the order of
-// the request, and then the missing fields in the order of the schema; or a
-// [*CorruptError] when stored is not a JSON object. A request in violation is
-// never merged.
+// The error is a [*ValidationError] with every violation, first those in the order of
+// the request, then the missing fields in the order of the schema; or a [*CorruptError]
+// when stored is not a JSON object. A request in violation is never merged.
 //
-// An update allocates its result, one slice, and otherwise only pooled working
-// memory, if there is nothing to fill, to hide or to report.
+// The document shares no memory with the request, except stored, if nothing changed. An
+// update without defaults to fill in, fields to hide or fields to report allocates one
+// slice, its result, and otherwise only pooled working memory.
 func (r *Request) Apply(stored []byte) (Document, error) {
 	if r.schema == nil {
 		return Document{}, errors.New("schema: Apply of a request that was not read")
@@ -276,7 +272,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 	d, err := r.load()
 	defer r.unload(d)
 	if err != nil {
-		return Document{}, err // not reached while the caller leaves the text alone
+		return Document{}, err // not reached unless the caller has changed the text
 	}
 	w := getWorkspace()
 	defer w.put()
@@ -292,7 +288,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 	}
 	doc := Document{Dropped: w.judge.droppedPointers()}
 	if len(stored) == 0 && !w.judge.nulls && !w.judge.opens && w.judge.omitted == 0 {
-		// A merge would only copy the request.
+		// Merging would copy the request.
 		doc.Changed = true
 		doc.Stored, doc.Shown = w.result(r.schema.root, d)
 		return doc, nil
@@ -325,8 +321,8 @@ type workspace struct {
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
-// maxPooled bounds what a pooled workspace may keep of its scratch memory, in
-// bytes or elements.
+// maxPooled bounds the scratch memory that a pooled workspace may keep, in bytes or
+// elements.
 const maxPooled = 1 << 16
 
 func getWorkspace() *workspace { return workspaces.Get().(*workspace) }
@@ -345,8 +341,8 @@ func (w *workspace) put() {
 	workspaces.Put(w)
 }
 
-// merge returns the stored document changed by the request, in w.buffer, and
-// whether it is another one. It has at most size bytes.
+// merge returns the stored document changed by the request, in w.buffer, and whether
+// it is another value. It has at most size bytes.
 func (w *workspace) merge(size int) (merged []byte, changed bool) {
 	if size > maxPooled {
 		w.buffer = make([]byte, 0, size)
@@ -367,7 +363,7 @@ func (w *workspace) keep(text []byte) []byte {
 	return kept
 }
 
-// result returns document d with its defaults, and as a reader sees it.
+// result returns document d with its defaults filled in, and as a reader sees it.
 func (w *workspace) result(root *object, d *strictjson.Doc) (stored, shown []byte) {
 	w.view.look(root, d)
 	switch {
@@ -385,7 +381,7 @@ func (w *workspace) result(root *object, d *strictjson.Doc) (stored, shown []byt
 	return stored, shown
 }
 
-// parseStored reads a document that should be in order.
+// parseStored reads a stored document. The error is a *CorruptError.
 func (s *Schema) parseStored(d *strictjson.Doc, src []byte) error {
 	if err := d.ParseKnown(src, strictjson.MaxDepth, s.root.names); err != nil {
 		return &CorruptError{Err: err}

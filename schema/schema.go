@@ -10,18 +10,18 @@ import (
 
 // A Definition declares a schema. It is plain data; [Compile] judges it.
 type Definition struct {
-	// ID identifies the schema and so is part of the identity of each of its
-	// resources. It must be set, and stay when fields are edited.
+	// ID is part of the identity of each resource of the schema. It must be set, and
+	// must not change when fields are edited.
 	ID uuid.UUID
-	// Name is what people call the schema: ASCII letters, digits, '_' and '-'.
+	// Name is the schema's name for people, and in routes: ASCII letters, digits, '_'
+	// and '-'.
 	Name string
 	// Description is for people. Optional.
 	Description string
-	// ExternalID is the name of the field that identifies a resource for the
-	// one who writes it: a required string field of Fields.
+	// ExternalID is the name of the field that identifies a resource for the clients: a
+	// required string field of Fields.
 	ExternalID string
-	// Fields are the fields of a document, in the order in which missing ones
-	// are reported.
+	// Fields are the fields of a document. Missing ones are reported in this order.
 	Fields []Field
 }
 
@@ -37,26 +37,27 @@ type Field struct {
 	Type Type
 	// Format narrows a String. Optional.
 	Format Format
-	// Enum lists the allowed values of a String, Boolean, Number or Integer.
-	// Optional. Each is a string, a bool, an integer or a float64, or of a type
-	// made from one of them, or a [json.Number] or [json.RawMessage]. Strings are
-	// compared by value, everything else by its text.
+	// Enum lists the allowed values of a String, Boolean, Number or Integer. Optional.
+	// Each is a string, a bool, an integer or a float64, of any type with one of these
+	// as its underlying type, or a [json.Number] or [json.RawMessage]. Strings are
+	// compared by value, other values by their text.
 	Enum []any
-	// Required fields are in every document that is inserted, and no update
-	// removes them. (One that was stored before the field was required may lack
-	// it.) Items are not marked.
+	// Required fields must be in every document that is inserted, and an update cannot
+	// remove them. (A document that was stored before the field was required may lack
+	// it.) Not for Items.
 	Required bool
-	// Default is the value that an absent field gets (filling it in costs a copy
-	// of the document), of the same Go types as Enum; nil for none. It must be
-	// valid for the field, and must hold the defaults of its own fields if it is
-	// an object. Not for a Required field and not inside Items.
+	// Default is the value that an absent field gets, of the Go types of Enum; nil for
+	// none. It must be valid for the field. If it is an object, it must have the
+	// defaults of its own fields. Not for a Required field and not inside Items.
+	// Filling it in costs a copy of the document.
 	Default any
-	// PII says which personal data the field holds. Optional; it changes nothing
-	// but what [Schema.Redact], and so a feed of package resource, leaves out.
+	// PII says which personal data the field holds. Optional. Only [Schema.Redact], and
+	// so a feed of package resource, uses it.
 	PII PII
-	// Fields are the fields of an Object. Without any the object is open.
+	// Fields are the fields of an Object. Without any, the object is open: it may have
+	// any member.
 	Fields []Field
-	// Items declares the elements of an Array. When nil, any value will do.
+	// Items declares the elements of an Array. If it is nil, they may be any values.
 	Items *Field
 }
 
@@ -64,8 +65,7 @@ type Field struct {
 // Array.
 type Type int
 
-// The types. The zero value is none of them, so that a forgotten type is found
-// by [Compile].
+// The types. The zero value is not a type: [Compile] reports it as missing.
 const (
 	String  Type = iota + 1
 	Boolean      // true or false
@@ -75,8 +75,8 @@ const (
 	Array
 )
 
-// String returns the type's name in JSON Schema: "string", "boolean" and so on,
-// or "no type" for a value that is none.
+// String returns the type's name in JSON Schema, "string", "boolean" and so on, or "no
+// type" for any other value.
 func (t Type) String() string {
 	switch t {
 	case String:
@@ -98,8 +98,9 @@ func (t Type) String() string {
 // A Format narrows the values of a String field.
 type Format string
 
-// DateTime is a date-time of RFC 3339, section 5.6: with calendar check, T and Z
-// in either case, second 60 only where a leap second can be (23:59:60 UTC).
+// DateTime is a date-time of RFC 3339, section 5.6, with a calendar check. T and Z may
+// be in either case, and second 60 is valid only where a leap second can be (23:59:60
+// UTC).
 const DateTime Format = "date-time"
 
 // PII says which personal data a field holds.
@@ -115,8 +116,8 @@ const (
 	PIIExternalID PII = "EXTERNAL_ID"
 )
 
-// A Schema is a compiled [Definition]. It is immutable and safe for concurrent
-// use. The zero value is not usable; make one with [Compile].
+// A Schema is a compiled [Definition]. It is immutable and safe for concurrent use. Make
+// one with [Compile]; the zero value cannot be used.
 type Schema struct {
 	def  Definition
 	root *object
@@ -129,8 +130,8 @@ func (s *Schema) ID() uuid.UUID { return s.def.ID }
 // Name returns the definition's Name.
 func (s *Schema) Name() string { return s.def.Name }
 
-// Definition returns the definition that the schema was compiled from. It is a
-// deep copy, for the caller to keep and change.
+// Definition returns a deep copy of the definition that the schema was compiled from.
+// The caller may keep and change it.
 func (s *Schema) Definition() Definition { return copyDefinition(s.def) }
 
 func copyDefinition(def Definition) Definition {

@@ -2,21 +2,22 @@ package schema
 
 import "example.com/resourcekit/internal/strictjson"
 
-// Show returns a stored document as a reader sees it: undeclared fields hidden,
-// at every depth that declares fields and in the elements of arrays, defaults
-// filled in where a field is absent, compact. What stays keeps its order and its
-// text; what is filled in comes last in its object, in the order of the schema.
-// Nothing is validated: a stored value of the wrong type is shown as it is.
+// Show returns a stored document as a reader sees it: compact, without undeclared
+// fields, at every depth that declares fields and in the elements of arrays, and with
+// the defaults of absent fields. The other members keep their order and their text;
+// defaults come last in their object, in the order of the schema. Nothing is judged: a
+// stored value of the wrong type is shown as it is.
 //
-// It returns stored itself when that is the answer. The error is a
-// [*CorruptError] when stored is not a JSON object.
+// It returns stored itself if nothing is to be changed. The error is a [*CorruptError]
+// when stored is not a JSON object.
 func (s *Schema) Show(stored []byte) ([]byte, error) {
 	shown, _, err := s.ShowMatching(stored, nil)
 	return shown, err
 }
 
-// ShowMatching is Show for a document that matches the filter. For any other it
-// returns nil and false. A nil filter matches every document.
+// ShowMatching returns the result of Show and true for a document that matches the
+// filter, and nil and false for any other. A nil filter matches every document. The
+// error is that of Show.
 func (s *Schema) ShowMatching(stored []byte, filter *Filter) (shown []byte, matches bool, err error) {
 	w := getWorkspace()
 	defer w.put()
@@ -37,16 +38,16 @@ func (w *workspace) show(root *object, d *strictjson.Doc) []byte {
 	return w.view.append(make([]byte, 0, len(d.Src)), root, 0, true)
 }
 
-// A view is a document beside its declaration, for what it hides and what it
-// lacks.
+// A view compares a document with its declaration: which members are hidden, and which
+// defaults are absent.
 type view struct {
 	doc      *strictjson.Doc
-	hidden   int      // undeclared members; they are marked
+	hidden   int      // number of undeclared members, which are marked
 	unfilled bool     // some default is absent
 	at       []uint32 // scratch of append
 }
 
-// look finds out what is to be hidden and filled in.
+// look sets hidden and unfilled, and marks the members to hide.
 func (v *view) look(root *object, d *strictjson.Doc) {
 	v.doc, v.hidden, v.unfilled = d, 0, false
 	if root.knows(d, 0) && d.Has()&root.nested == 0 { // nothing is undeclared
@@ -56,7 +57,7 @@ func (v *view) look(root *object, d *strictjson.Doc) {
 	v.object(root, 0)
 }
 
-// complete reports whether nothing is to be hidden or filled in.
+// complete reports whether there is nothing to hide or to fill in.
 func (v *view) complete(root *object, d *strictjson.Doc) bool {
 	v.look(root, d)
 	return v.hidden == 0 && !v.unfilled
@@ -105,9 +106,8 @@ func (v *view) value(f *field, node uint32) {
 	}
 }
 
-// append appends the object at node with the defaults that are absent, and without
-// what is to be hidden if shown is true. It is linear in the object and its
-// declaration.
+// append appends the object at node with the defaults that it lacks and, if shown is
+// true, without the members to hide. It is linear in the object and its declaration.
 func (v *view) append(dst []byte, o *object, node uint32, shown bool) []byte {
 	d := v.doc
 	base := len(v.at)
@@ -147,7 +147,7 @@ func (v *view) append(dst []byte, o *object, node uint32, shown bool) []byte {
 	return append(dst, '}')
 }
 
-// appendText appends node i as it is, compact.
+// appendText appends node i, compact.
 func appendText(dst []byte, d *strictjson.Doc, i uint32) []byte {
 	if d.Blanks {
 		return strictjson.AppendCompact(dst, d.Text(i))

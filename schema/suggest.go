@@ -7,15 +7,13 @@ import (
 	"example.com/resourcekit/internal/nearmiss"
 )
 
-// Suggest returns the field of the document, not of an object in it, that name was
-// probably meant to be, as in the "did you mean" of a [Violation]; or "" when none is
-// near.
+// Suggest returns the declared field of the document that is nearest to name, as in the
+// "did you mean" of a [Violation], or "" if none is near.
 func (s *Schema) Suggest(name string) string { return suggest(s.root.fields, []byte(name)) }
 
-// suggest returns the declared name that was probably meant by an unknown one,
-// or "" when none is near. A name that differs only in case, '_', '-', '.' and
-// blanks is taken before any that differs in letters; among equals the first in
-// the order of the schema.
+// suggest returns the declared name that is nearest to an unknown one, or "" if none is
+// near. A name that differs only in case, '_', '-', '.' and blanks comes before one that
+// differs in letters; among equals the first of the schema is taken.
 func suggest(fields []field, unknown []byte) string {
 	if len(unknown) > nearmiss.MaxName {
 		return ""
@@ -42,8 +40,8 @@ func suggest(fields []field, unknown []byte) string {
 // maxDistance is the largest value of allowedDistance.
 const maxDistance = 3
 
-// allowedDistance returns how many edits a near miss may be away, for names of
-// n letters: fewer than a quarter of them, but one from three letters on.
+// allowedDistance returns by how many edits a near miss may differ, for names of n
+// letters: by fewer than a quarter of them, and by one from three letters on.
 func allowedDistance(n int) int {
 	switch {
 	case n < 3:

@@ -8,7 +8,7 @@ import (
 
 // transactionsID is the UUID version 5 of the name
 // "urn:resourcekit:schema:transactions" in the URL namespace (RFC 9562, sections
-// 5.5 and 6.6). It is written out because stored resources depend on it.
+// 5.5 and 6.6). It is written out because it is in the key of every record.
 var transactionsID = uuid.MustParse("957e4af7-d723-5f29-9c14-ece2d17e93b3")
 
 var transactions = sync.OnceValue(func() *Schema {
@@ -32,7 +32,7 @@ var transactions = sync.OnceValue(func() *Schema {
 // every time. Its ID is the UUID version 5 of the name
 // "urn:resourcekit:schema:transactions" in the URL namespace, and never changes.
 //
-// Its fields, strings unless it says otherwise:
+// Its fields, strings unless stated otherwise:
 //
 //	transactionId         required; the external id
 //	customerId            the external id of a customer
@@ -42,7 +42,7 @@ var transactions = sync.OnceValue(func() *Schema {
 //	transactionDetailUrl
 //
 // The names are published, and that transactionDate is a date-time. The rest is
-// inferred: which fields are required, which is the external id, and that a total
-// need not be integral. Nothing says the currency of the total. customerId and
-// locationId are plain text: nothing checks that what they name exists.
+// inferred: the required fields, the external id, and that a total need not be
+// integral. The total has no currency. customerId and locationId are plain text: the
+// customer and the location need not exist.
 func Transactions() *Schema { return transactions() }

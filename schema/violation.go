@@ -11,40 +11,38 @@ import (
 
 const (
 	maxViolations = 100 // kept in one ValidationError
-	maxShownPath  = 192 // bytes of a pointer from which on no more client-made names are added
+	maxShownPath  = 192 // bytes of a pointer, after which no more names of clients are added
 	maxErrorText  = 4 << 10
 )
 
-// A Code says what is wrong, for programs. Codes are stable: texts may change,
-// codes do not.
+// A Code is the kind of a violation, for programs. Messages may change; codes do not.
 type Code string
 
 // The codes.
 const (
-	CodeType         Code = "type"          // the value is of another kind
+	CodeType         Code = "type"          // the value has another kind
 	CodeRequired     Code = "required"      // a required field is missing or null
 	CodeUnknownField Code = "unknown_field" // the field is not declared
-	CodeNull         Code = "null"          // null, which RejectNulls refuses
-	CodeFormat       Code = "format"        // the string is not of the declared format
-	CodeEnum         Code = "enum"          // the value is none of the declared ones
-	CodeExternalID   Code = "external_id"   // no possible external id, or not the expected one
+	CodeNull         Code = "null"          // null under RejectNulls
+	CodeFormat       Code = "format"        // the string does not have the declared format
+	CodeEnum         Code = "enum"          // the value is not one of the declared ones
+	CodeExternalID   Code = "external_id"   // not a valid external id, or not the expected one
 	CodeDefinition   Code = "definition"    // in a DefinitionError only
 )
 
-// A Violation is one thing that is wrong.
+// A Violation is one mistake, of a request, a definition or a filter.
 type Violation struct {
-	// Pointer is the place, a JSON Pointer (RFC 6901); "" is the whole
-	// document. A name that a client made up is escaped and cut at 64 bytes,
-	// and a long row of them ends in an ellipsis.
+	// Pointer is the place, a JSON Pointer (RFC 6901); "" is the whole document. A
+	// name that a client made up is escaped and cut at 64 bytes, and a long path of
+	// them ends in an ellipsis.
 	Pointer Pointer
-	Code    Code // what is wrong, for programs
-	// Message says what was found and what was wanted. It holds neither the
-	// pointer nor any value of the document.
+	Code    Code // the kind, for programs
+	// Message says what was found and what was expected. It holds neither the pointer
+	// nor a value of the document.
 	Message string
 }
 
-// String returns "pointer: message", or the message alone when the pointer is
-// that of the whole document.
+// String returns "pointer: message", or the message alone for the whole document.
 func (v Violation) String() string {
 	if v.Pointer == "" {
 		return v.Message
@@ -52,27 +50,27 @@ func (v Violation) String() string {
 	return string(v.Pointer) + ": " + v.Message
 }
 
-// A ValidationError holds all violations of a request, first those in the order
-// of the request, then the missing fields in the order of the schema. It never
-// holds a value of the request.
+// A ValidationError holds all violations of a request: first those in the order of the
+// request, then the missing fields in the order of the schema. It holds no value of the
+// request.
 type ValidationError struct {
 	Violations []Violation // at least 1, at most 100
-	More       int         // how many more there were
+	More       int         // how many violations were left out
 }
 
-// Error returns the violations in one line, bounded in length.
+// Error returns the violations in one line, cut after some 4 KiB.
 func (e *ValidationError) Error() string {
 	return "schema: invalid document: " + joinViolations(e.Violations, e.More)
 }
 
-// A DefinitionError holds all mistakes of a [Definition]. The pointers name
-// fields, "/address/city"; the items of an array are "/tags/items".
+// A DefinitionError holds all mistakes of a [Definition]. The pointers name fields,
+// "/address/city"; the items of an array are "/tags/items".
 type DefinitionError struct {
 	Name     string // Definition.Name
 	Mistakes []Violation
 }
 
-// Error returns the mistakes in one line, bounded in length.
+// Error returns the mistakes in one line, cut after some 4 KiB.
 func (e *DefinitionError) Error() string {
 	return "schema: definition " + strconv.Quote(e.Name) + ": " + joinViolations(e.Mistakes, 0)
 }
@@ -98,23 +96,21 @@ func joinViolations(list []Violation, more int) string {
 	return b.String()
 }
 
-// A SyntaxError says that an input is not strict JSON. Its fields are Offset, an int,
-// in bytes from the start of the input; Pointer, a [Pointer] to the value that is
-// wrong or to the container around it; and Reason, a string that says what was found
-// or expected. It holds no value of the input. It is the same type as
-// merge.SyntaxError.
+// A SyntaxError says where an input stops being strict JSON. Its fields are Offset, an
+// int, in bytes from the start of the input; Pointer, a [Pointer] to the wrong value or
+// to the container around it; and Reason, a string that says what was found or expected.
+// It holds no value of the input. It is the same type as merge.SyntaxError.
 type SyntaxError = strictjson.SyntaxError
 
 // A Pointer is a JSON Pointer (RFC 6901): the place of a value in a document. "" is
 // the whole document.
 type Pointer = strictjson.Pointer
 
-// A CorruptError says that a document which should have come from the store is not
-// a JSON object. It holds what is wrong, a [*SyntaxError] if it is not strict JSON,
-// and does not unwrap to it: a SyntaxError that errors.As finds is the client's
-// mistake, and this is not.
+// A CorruptError says that a stored document is not a JSON object. Err is the reason, a
+// [*SyntaxError] if the document is not strict JSON. The error does not unwrap to it: a
+// SyntaxError that errors.As finds is a mistake of the client.
 type CorruptError struct {
-	Record uuid.UUID // the ID of its record, as package resource sets it; else zero
+	Record uuid.UUID // the ID of its record, set by package resource; otherwise zero
 	Err    error     // holds no value of the document
 }
 

@@ -6,24 +6,23 @@ import (
 	"slices"
 )
 
-// BatchStore is a Store that handles many keys in fewer round trips. Programs
-// call GetMany and PutMany, which use it where it is there, and check what it may
-// rely on: the keys are valid and distinct, and there are no more of them than
-// Limits.MaxBatch.
+// BatchStore is a Store that handles many keys in fewer round trips. Programs call the
+// functions [GetMany] and [PutMany], which use it. They make sure that the keys are valid
+// and distinct, and at most Limits.MaxBatch.
 //
-// Neither method is a transaction, and neither a snapshot.
+// PutMany is not a transaction, and GetMany is not a snapshot.
 type BatchStore interface {
 	Store
 
-	// GetMany returns one record per key, in the order of the keys; one
-	// that is absent has its Key and Revision 0. Each record by itself is as
-	// from Get. The slice is the caller's.
+	// GetMany returns one record per key, in the order of the keys; an absent one has its
+	// Key and Revision 0. Each record by itself is as from Get. The slice is the
+	// caller's.
 	GetMany(ctx context.Context, keys []Key) ([]Record, error)
 
-	// PutMany does what Put does, for each operation by itself: one may fail
-	// and the others succeed. It returns one result per operation, in their
-	// order. An error in place of the results holds for each operation: as
-	// long as it does not match ErrUnknownOutcome, none was applied.
+	// PutMany does a Put for each operation by itself: one may fail and the others
+	// succeed. It returns one result per operation, in their order. An error in place of
+	// the results is for each operation: unless it matches ErrUnknownOutcome, none was
+	// applied.
 	PutMany(ctx context.Context, ops []PutOp) ([]PutResult, error)
 }
 
@@ -33,21 +32,20 @@ type PutOp struct {
 	Expect Revision // 0 demands that the key is absent
 }
 
-// PutResult is the outcome of one PutOp: what Put returns.
+// PutResult is the result of one PutOp: that of Put.
 type PutResult struct {
 	Revision Revision // the new one, when Err is nil
 	Err      error
 }
 
-// BatchDeleter is a Store that deletes many keys in fewer round trips. DeleteMany
-// uses it where it is there, and checks what it may rely on, as for BatchStore.
+// BatchDeleter is a Store that deletes many keys in fewer round trips. Programs call the
+// function [DeleteMany], which makes the same checks as for [BatchStore].
 type BatchDeleter interface {
 	Store
 
-	// DeleteMany does what Delete does, for each operation by itself. It
-	// returns one error per operation, in their order; nil says deleted. An
-	// error in place of them holds for each operation: as long as it does not
-	// match ErrUnknownOutcome, none was applied.
+	// DeleteMany does a Delete for each operation by itself. It returns one error per
+	// operation, in their order; nil means deleted. An error in place of them is for each
+	// operation: unless it matches ErrUnknownOutcome, none was applied.
 	DeleteMany(ctx context.Context, ops []DeleteOp) ([]error, error)
 }
 
@@ -62,20 +60,18 @@ type Limiter interface {
 	Limits() Limits
 }
 
-// Limits are the bounds of a store. In each field 0 means that there is none.
+// Limits are the bounds of a store. In each field 0 means no limit.
 type Limits struct {
-	MaxData  int // bytes of Data; a Put above it gives ErrTooLarge. At least 1 MiB
+	MaxData  int // bytes of Data; a Put of more returns ErrTooLarge. At least 1 MiB
 	MaxBatch int // keys in one call of BatchStore or BatchDeleter; the functions of this package split above it
 }
 
-// GetMany returns one record per key, in the order of the keys; an absent one
-// has its Key and Revision 0, and is no error. Each record by itself is as from
-// Store.Get; together they are not a snapshot. A store without GetMany
-// of its own is asked key by key.
+// GetMany returns one record per key, in the order of the keys; an absent one has its Key
+// and Revision 0. Each record by itself is as from Store.Get; together they are not a
+// snapshot. A store that is not a [BatchStore] is asked key by key.
 //
-// The keys are checked first: ErrInvalid for one that is not valid,
-// ErrDuplicateKey for one that is there twice. Then the first error of the
-// store ends it.
+// The error is an [*OpError]: [ErrInvalid] for a key that is not valid, [ErrDuplicateKey]
+// for one that comes twice, or the first error of the store.
 func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 	if key, err := checkBatch(len(keys), func(i int) *Key { return &keys[i] }); err != nil {
 		return nil, &OpError{Op: "get many", Key: key, Err: err}
@@ -107,7 +103,7 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 			return nil, opError("get many", Key{}, err)
 		}
 		if keys = keys[n:]; records == nil {
-			records = slices.Grow(slices.Clip(part), len(keys)) // mostly for no more
+			records = slices.Grow(slices.Clip(part), len(keys)) // mostly this was all
 		} else {
 			records = append(records, part...)
 		}
@@ -115,16 +111,16 @@ func GetMany(ctx context.Context, store Store, keys []Key) ([]Record, error) {
 	return records, nil
 }
 
-// PutMany puts many records, each by a compare-and-swap of its own: it is not
-// a transaction, and one may conflict while the others are applied. It returns
-// one result per operation, in their order. A store without PutMany of its own
-// is called operation by operation.
+// PutMany puts many records, each by a compare-and-swap of its own, and returns one
+// result per operation, in their order. It is not a transaction: one may conflict while
+// the others are applied. A store that is not a [BatchStore] is called operation by
+// operation.
 //
-// An error means that nothing was written: a key is not valid (ErrInvalid) or
-// there twice (ErrDuplicateKey), or the context was already done. What the
-// store says later, the end of the context included, is in the results.
+// An error in place of the results means that nothing was written: a key is not valid
+// ([ErrInvalid]) or comes twice ([ErrDuplicateKey]), or the context was done already. All
+// later errors, the end of the context included, are in the results.
 //
-// Two batches with keys in common cost the least if both are sorted by key.
+// Two batches with common keys cost the least if both are sorted by key.
 func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error) {
 	if key, err := checkBatch(len(ops), func(i int) *Key { return &ops[i].Record.Key }); err != nil {
 		return nil, &OpError{Op: "put many", Key: key, Err: err}
@@ -147,15 +143,14 @@ func PutMany(ctx context.Context, store Store, ops []PutOp) ([]PutResult, error)
 	}), nil
 }
 
-// DeleteMany deletes many records, each by a compare-and-swap of its own: it is
-// not a transaction. It returns one error per operation, in their order: what
-// Delete returns. A store without DeleteMany of its own is called operation by
-// operation.
+// DeleteMany deletes many records, each by a compare-and-swap of its own, and returns one
+// error per operation, in their order: that of Delete. It is not a transaction. A store
+// that is not a [BatchDeleter] is called operation by operation.
 //
-// An error in place of the results means that nothing was deleted: a key is not
-// valid, or an operation expects revision 0 (ErrInvalid), a key is there twice
-// (ErrDuplicateKey), or the context was already done. What the store says later,
-// the end of the context included, is in the results.
+// An error in place of the results means that nothing was deleted: a key is not valid or
+// an operation expects revision 0 ([ErrInvalid]), a key comes twice ([ErrDuplicateKey]),
+// or the context was done already. All later errors, the end of the context included,
+// are in the results.
 func DeleteMany(ctx context.Context, store Store, ops []DeleteOp) ([]error, error) {
 	key, err := checkBatch(len(ops), func(i int) *Key { return &ops[i].Key })
 	for i := 0; err == nil && i < len(ops); i++ {
@@ -182,8 +177,8 @@ func DeleteMany(ctx context.Context, store Store, ops []DeleteOp) ([]error, erro
 	}), nil
 }
 
-// writeMany hands operations to a store in parts that it takes, and returns their
-// results; failed makes that of an operation from an error of its whole part.
+// writeMany gives operations to a store in parts of its size, and returns their results;
+// failed makes the result of an operation from an error of its whole part.
 func writeMany[O, R any](store Store, ops []O, write func([]O) ([]R, error), failed func(O, error) R) []R {
 	results := make([]R, 0, len(ops))
 	for part := range slices.Chunk(ops, max(1, batchSize(store, len(ops)))) {
@@ -202,8 +197,8 @@ func writeMany[O, R any](store Store, ops []O, write func([]O) ([]R, error), fai
 	return results
 }
 
-// checkBatch returns the first key that is not valid or there twice, with the
-// error. A batch whose keys ascend, as most do, takes no memory.
+// checkBatch returns the first key that is not valid or comes twice, with the error. It
+// allocates nothing if the keys ascend, as mostly.
 func checkBatch(n int, key func(i int) *Key) (Key, error) {
 	ascends := true
 	for i := range n {

@@ -1,55 +1,56 @@
-// Package storage says what a record store must do, and no more: five calls
-// on opaque bytes, with a compare-and-swap at the centre. Everything that
-// gives the bytes a meaning (JSON, schemas, merging) lives above it, so a
-// store can stay dull and every store behaves the same.
+// Package storage defines the contract of record stores: five calls on opaque bytes
+// with a compare-and-swap at the centre, and the loop that changes records by it. JSON,
+// schemas and merging are in the packages above, so every store behaves the same.
 //
-// # Vocabulary
+//	key := storage.Key{Tenant: storage.TenantOf("my-platform", "acme"), Schema: id, ExternalID: "c-1"}
+//	rec, err := storage.Update(ctx, store, key, func(old storage.Record) (storage.Record, error) {
+//		old.Data = change(old.Data) // a new slice; Revision 0: the key is absent
+//		return old, nil
+//	})
 //
-//   - A [Tenant] is a platform and a business on it. It is part of every key,
-//     never optional and never implied.
-//   - A [Scope] is one tenant's records of one schema.
-//   - A [Key] is a scope and the external id: the name the tenant gave to the
-//     record.
-//   - A [Record] is a key, a revision, an ID and two times of the record's
-//     own, and the data.
-//   - A [Revision] names one stored state of one key. Absent means that there
-//     is no record; it is written as revision 0.
-//   - A conflict is a write that was not applied since the key was not in the
+// [Store] is the interface; package memory implements it, and storage/sqlite and
+// storage/postgres are durable. Programs change records by [Update], and many at once by
+// [UpdateMany]; they read many by [GetMany]. Package storagetest tests every sentence of
+// the contract: a store is done when it passes storagetest.Run.
+//
+// # Terms
+//
+//   - A [Tenant] is a business on a platform. It is a part of every key, and never
+//     optional.
+//   - A [Scope] is the records of one tenant and one schema.
+//   - A [Key] is a scope and the external id, which the tenant chose for the record.
+//   - A [Record] is a key, a revision, an ID, two times and the data.
+//   - A [Revision] names one stored state of one key. Absent means that there is no
+//     record; it is written as revision 0.
+//   - A conflict is a write that was not applied because the key did not have the
 //     expected revision.
 //
 // # Writing
 //
-// Put and Delete name the revision they expect and fail with [ErrConflict]
-// when the key has another. There is no unconditional write and no
-// transaction. Programs that change records call [Update], the one loop of
-// read, change and swap; it takes no lock, and two writers that change
-// different things both keep their change. A store that remembers records
-// ([Recaller], package recent) saves Update the read.
+// Put and Delete name the revision that they expect, and fail with [ErrConflict] when
+// the key has another. There is no unconditional write and no transaction. [Update] is
+// the one loop of read, change and swap. It takes no lock, and two writers that change
+// different things both keep their change. A store that remembers records ([Recaller],
+// package recent) saves Update the read.
 //
 // # Guarantees of every store
 //
 //   - Get, Put and Delete on one key are linearizable.
-//   - A revision is never given twice to one key, not even after the record
-//     was deleted and created again. A writer that read a record which has
-//     been deleted since can therefore never bring it back. The stores of this
-//     module make revisions with [NextRevision], so the revision of an
-//     acknowledged write that was lost, for instance when a backup was restored,
-//     is not reused either, except with a probability of about 2^-30.
-//   - Data comes back byte for byte. A store looks at no byte of it.
-//   - No byte slice ever changes: the caller of Put leaves Data alone from
-//     then on, and so does everybody who was given a record. That is why
-//     no store has to copy.
-//   - A record of another tenant answers exactly as an absent one, and the text
-//     of an error holds neither external ids nor data, which may be personal.
-//   - A context which is already done has no effect at all: its error comes
-//     back.
-//
-// Package storagetest checks all of it; a store that passes storagetest.Run
-// is a store.
+//   - A revision is never given twice to one key, not even after the record was deleted
+//     and created again. So a writer that read a record which was deleted since cannot
+//     bring it back. The stores of this module make revisions with [NextRevision], so
+//     even the revision of an acknowledged write that was lost, for instance when a
+//     backup was restored, comes back only with a probability of about 2^-30.
+//   - Data comes back byte for byte. A store never looks at it.
+//   - No byte slice ever changes: the caller of Put must not change Data afterwards, and
+//     neither must any reader. So no store has to copy.
+//   - A record of another tenant answers exactly as an absent one. The text of an error
+//     has neither external ids nor data, which may be personal.
+//   - A call whose context is done already has no effect and returns the context's error.
 //
 // # Limits
 //
-// External ids have at most [MaxExternalID] bytes, pages at most [MaxPage]
-// records. Every store takes data of at least 1 MiB; one with an upper limit
-// says so by implementing [Limiter].
+// External ids have at most [MaxExternalID] bytes, pages at most [MaxPage] records.
+// Every store accepts data of at least 1 MiB; a store with an upper limit implements
+// [Limiter].
 package storage

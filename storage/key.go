@@ -15,31 +15,29 @@ import (
 // MaxExternalID is the length of the longest external id, in bytes.
 const MaxExternalID = 512
 
-// Tenant is a business on a platform. Both parts are needed: neither alone
-// tells tenants apart, and the zero UUID stands for nobody.
+// Tenant is a business on a platform. Both parts are needed, and neither may be the zero
+// UUID.
 type Tenant struct {
 	Platform uuid.UUID
 	Business uuid.UUID
 }
 
-// tenantNamespace is the name space of platform names in TenantOf: the
-// version 5 UUID of the DNS name tenants.resourcekit.example.com. It is part
-// of every key that was made from names, so it can never change.
+// tenantNamespace is the name space of platform names in TenantOf: the version 5 UUID of
+// the DNS name tenants.resourcekit.example.com. It decides the keys of all tenants with
+// names, so it can never change.
 var tenantNamespace = uuid.MustParse("fd35fa97-ce61-5e72-becc-e1e0987b4bd2")
 
-// TenantOf returns the tenant with these names, for services whose tenants
-// have names and no UUIDs. Equal names give equal tenants, on every machine
-// and for ever.
+// TenantOf returns the tenant with these names, for services whose tenants have names and
+// no UUIDs. Equal names are equal tenants, on every machine and for ever.
 //
-// Both parts are version 5 UUIDs (RFC 9562, section 5.5). Platform is that of
-// the platform's name in the name space fd35fa97-ce61-5e72-becc-e1e0987b4bd2,
-// Business that of the business's name in the name space Platform; so
-// businesses of one name on two platforms differ. Names count byte for byte:
-// no case folding, trimming or Unicode normalization.
+// Both parts are version 5 UUIDs (RFC 9562, section 5.5). Platform is that of the
+// platform's name in the name space fd35fa97-ce61-5e72-becc-e1e0987b4bd2, Business that
+// of the business's name in the name space Platform; so businesses of one name on two
+// platforms differ. Names are compared byte for byte, without case folding, trimming or
+// Unicode normalization.
 //
-// An empty name gives a zero UUID, and so a tenant that every store refuses:
-// a name that got lost on the way must not become a tenant that all such
-// callers share.
+// An empty name becomes the zero UUID, and so a tenant that every store refuses: a
+// missing name must not become a tenant that all such callers share.
 func TenantOf(platform, business string) Tenant {
 	var t Tenant
 	if platform == "" {
@@ -82,9 +80,8 @@ func (s Scope) Validate() error {
 	return nil
 }
 
-// Sum returns the SHA-256 of the platform, the business and the schema id, 16
-// bytes each: for what wants one value in their place, such as the key of a table
-// or a cursor.
+// Sum returns the SHA-256 of the platform, the business and the schema id, 16 bytes each:
+// one value in their place, for the key of a table or a cursor.
 func (s Scope) Sum() [sha256.Size]byte {
 	whole := make([]byte, 0, 3*16)
 	whole = append(whole, s.Tenant.Platform[:]...)
@@ -102,9 +99,9 @@ type Key struct {
 	ExternalID string // 1 to MaxExternalID bytes of valid UTF-8 without NUL
 }
 
-// String returns the tenant and the schema, and how long the external id is, but not
-// the id, which may be personal data: "platform/business/schema/(3 bytes)". So a key
-// can be logged. A program that wants the id takes the field.
+// String returns the tenant, the schema and the length of the external id, which itself
+// may be personal data: "platform/business/schema/(3 bytes)". So a key can be logged. The
+// id is in the field.
 func (k Key) String() string {
 	return fmt.Sprintf("%v/%v/%v/(%d bytes)", k.Tenant.Platform, k.Tenant.Business, k.Schema, len(k.ExternalID))
 }
@@ -118,8 +115,8 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // Scope returns the scope that the key is in.
 func (k Key) Scope() Scope { return Scope{Tenant: k.Tenant, Schema: k.Schema} }
 
-// Compare returns -1, 0 or 1 as k comes before, is, or comes after other: by
-// platform, business, schema and external id, each in the order of bytes.
+// Compare returns -1 if k comes before other, 0 if they are equal, and 1 if k comes
+// after: by platform, business, schema and external id, each in the order of bytes.
 func (k Key) Compare(other Key) int {
 	return cmp.Or(
 		bytes.Compare(k.Tenant.Platform[:], other.Tenant.Platform[:]),
@@ -129,9 +126,9 @@ func (k Key) Compare(other Key) int {
 	)
 }
 
-// Validate returns nil, or ErrInvalid if the scope is not valid or the external
-// id is not 1 to MaxExternalID bytes of valid UTF-8 without NUL. The error's
-// text says which, and never holds the id.
+// Validate returns nil, or ErrInvalid if the scope is not valid or the external id is not
+// 1 to MaxExternalID bytes of valid UTF-8 without NUL. The error's text says which, and
+// does not have the id.
 func (k Key) Validate() error {
 	if err := k.Scope().Validate(); err != nil {
 		return err

@@ -8,12 +8,11 @@ import (
 	"time"
 )
 
-// The bounds of Update. The first retries come at once, since most conflicts
-// are a single writer that was faster. After that the pauses double up to
-// maxPause, so that many writers on one key spread out until most attempts
-// succeed: 64 writers on a store that needs 2 ms for a write still win about
-// every tenth attempt. All attempts together take some seconds at most, plus
-// the time that the store itself needs.
+// The bounds of Update. The first retries come at once, since most conflicts are with a
+// single writer. After that the pauses double up to maxPause, so that many writers of one
+// key spread out until most attempts succeed: of 64 writers on a store that needs 2 ms
+// for a write, about every tenth attempt succeeds. All pauses together take some seconds
+// at most.
 const (
 	maxAttempts = 256
 	atOnce      = 2 // retries without a pause
@@ -21,38 +20,36 @@ const (
 	maxPause    = 20 * time.Millisecond
 )
 
-// Update changes the record of a key: it reads it, lets fn make the new one,
-// and puts that if no other write came in between; otherwise it starts again with
-// the newer record. It returns the record as put, with its new revision. It holds
-// no lock while fn runs, and any number of Updates on one key can run at the
-// same time, in any number of processes, without losing a change.
+// Update changes the record of a key, and returns it as it was put, with its new
+// revision: it reads the record, calls fn to make the new one, and puts that if no other
+// write came in between; otherwise it starts again with the newer record. It takes no
+// lock: any number of Updates of one key can run at the same time, in any number of
+// processes, and no change is lost.
 //
-// fn is given the record, or one with only Key set and Revision 0 if the key is
-// absent. What it returns is put as it is, except that Revision is ignored, an
-// unset Key is filled in, and ID and CreatedAt stay those of a record that is
-// there. fn may run several times and only its last result counts; it must not
-// change old.Data, and must return a new slice.
+// fn gets the record, or one with only Key set and Revision 0 if the key is absent. The
+// record that it returns is put, except that Revision is ignored, an unset Key is filled
+// in, and an existing record keeps its ID and CreatedAt. fn may be called several times,
+// and only its last result counts. It must not change old.Data: Data must be a new slice.
 //
-//   - fn returns ErrNoChange: nothing is written, and Update returns the
-//     record that fn was given and no error. Revision 0 then says that the
-//     key is absent.
-//   - fn returns ErrDelete: the record is deleted, and Update returns it as it
-//     was and no error. For an absent key this is ErrNoChange.
-//   - fn returns another error, also one that wraps these two: nothing is written,
+//   - If fn returns [ErrNoChange], nothing is written, and Update returns the record
+//     that fn got and no error. Revision 0 then means that the key is absent.
+//   - If fn returns [ErrDelete], the record is deleted, and Update returns it as it was
+//     and no error. For an absent key this is the same as ErrNoChange.
+//   - If fn returns another error, also one that wraps these two, nothing is written,
 //     and Update returns that error as it is.
-//   - fn returns a record with another key: ErrInvalid.
 //
-// Conflicts are retried, after a random pause from the third on; when the
-// attempts (256) are used up the error matches ErrAttempts and ErrConflict. Every
-// other error of the store is returned at once, ErrUnavailable and
-// ErrUnknownOutcome among them: trying again is the caller's decision, and after an
-// unknown outcome it takes a fresh read. A context that ends during a pause gives
-// its error. Errors other than fn's own are an *OpError.
+// All other errors are an [*OpError]. Conflicts are retried, after a random pause from
+// the third on; after 256 attempts the error matches [ErrAttempts] and [ErrConflict].
+// Every other error of the store is returned at once, [ErrUnavailable] and
+// [ErrUnknownOutcome] among them: the caller decides whether to try again, after an
+// unknown outcome with a fresh read. A context that ends during a pause returns its
+// error. [ErrInvalid] is for a key that is not valid, and for a record of fn with
+// another key.
 //
-// If the store is a [Recaller], the first call of fn may see a record that is out of
-// date. What fn makes of it counts only if that leads to a swap and the swap
-// succeeds. Otherwise, unless the store is unavailable or the outcome unknown,
-// Update reads the record and calls fn again.
+// If the store is a [Recaller], the first call of fn may get a record that is out of
+// date. Its result counts only if it leads to a swap that succeeds, or that fails with
+// ErrUnavailable or ErrUnknownOutcome. Otherwise Update reads the record and calls fn
+// again.
 func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
 	rec, err := update(ctx, store, key, fn)
 	if err != nil {
@@ -61,8 +58,8 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	return rec, nil
 }
 
-// update is Update. With an error, the record is the one that fn was last given, or
-// the zero Record if there is none or it was recalled.
+// update is Update, which returns a record with an error too: the one that fn got last,
+// or the zero Record if there is none or it was recalled.
 func update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
 	if err := key.Validate(); err != nil {
 		return Record{}, updateError(key, err)
@@ -102,33 +99,31 @@ func update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	return Record{}, updateError(key, err)
 }
 
-// UpdateResult is what [UpdateMany] made of one key.
+// UpdateResult is the result of [UpdateMany] for one key.
 type UpdateResult struct {
-	// Record is what Update returns. If Err is not nil it is the record that fn was
-	// last given; or the zero Record, with a zero Key, if fn was given none or one
-	// that may be out of date.
+	// Record is the record that Update returns. If Err is not nil, it is the one that fn
+	// got last; or the zero Record if fn got none, or one that may be out of date.
 	Record Record
-	Err    error // what Update returns
+	Err    error // the error that Update returns
 }
 
-// updateRounds is how often UpdateMany tries what conflicts as one.
+// updateRounds is how often UpdateMany tries conflicting keys as a batch.
 const updateRounds = 3
 
 // UpdateMany is [Update] for many keys in few round trips. fn is called with the
-// position of a key and its record. The keys are independent: one may fail while
-// the others are changed. It returns one result per key, in the order of the keys.
+// position of a key and its record. It returns one result per key, in the order of the
+// keys. The keys are independent: one may fail while the others are changed.
 //
-// A store that takes batches is asked twice, or as often as its limits demand: for
-// all records, and to swap all that changed. (Deletes go one by one to a store that
-// is no [BatchDeleter].) Only records that another process changed in between are
-// read and written again; after three rounds each of them is updated by itself. Any
-// other store is asked key by key.
+// A store that takes batches is asked twice, or as often as its limits demand: for all
+// records, and to swap all that changed. (Deletes go one by one to a store that is not a
+// [BatchDeleter].) Only records that another process changed in between are read and
+// written again; after three rounds each of them is updated by itself. Any other store
+// is asked key by key.
 //
-// An error in place of the results means that nothing was written: a key is not
-// valid (ErrInvalid) or there twice (ErrDuplicateKey), or the context was already
-// done.
+// An error in place of the results means that nothing was written: a key is not valid
+// ([ErrInvalid]) or comes twice ([ErrDuplicateKey]), or the context was done already.
 //
-// Two batches with keys in common cost the least if both are sorted by key.
+// Two batches with common keys cost the least if both are sorted by key.
 func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old Record) (Record, error)) ([]UpdateResult, error) {
 	if key, err := checkBatch(len(keys), func(i int) *Key { return &keys[i] }); err != nil {
 		return nil, &OpError{Op: "update many", Key: key, Err: err}
@@ -162,8 +157,8 @@ type updates struct {
 	results []UpdateResult // made after the first read, which takes as much memory
 }
 
-// round reads the records at the positions, swaps what changes, and returns the
-// positions that are not settled by that, in their order.
+// round reads the records at the positions, swaps those that change, and returns the
+// positions that are not settled then, in their order.
 func (u *updates) round(ctx context.Context, positions []int, first bool) (left []int) {
 	records, recalled, err := u.read(ctx, positions, first)
 	if first {
@@ -239,8 +234,8 @@ func (u *updates) round(ctx context.Context, positions []int, first bool) (left 
 	return left
 }
 
-// read returns the records at the positions, and which of them were recalled: in
-// the first round those that the store recalls are not read.
+// read returns the records at the positions, and which of them were recalled. In the
+// first round it does not read records that the store recalls.
 func (u *updates) read(ctx context.Context, positions []int, first bool) (records []Record, recalled []bool, err error) {
 	recalled = make([]bool, len(positions))
 	if _, ok := u.store.(Recaller); !ok && first {
@@ -271,16 +266,16 @@ func updateError(key Key, err error) error {
 	return &OpError{Op: "update", Key: key, Err: err}
 }
 
-// A swap is what is to be done after fn has returned.
+// A swap is the consequence of what fn returned.
 type swap struct {
-	expect Revision // of the record that fn was given
+	expect Revision // of the record that fn got
 	delete bool
-	result Record // the record to put; the one that fn was given if there is no put
+	result Record // the record to put; without a put, the one that fn got
 	done   bool   // there is nothing to swap: result and err are the outcome
 	err    error
 }
 
-// swapOf returns what becomes of what fn returned for a record.
+// swapOf returns the swap for a record and the result of fn.
 func swapOf(key Key, old, next Record, err error) swap {
 	switch {
 	case err == ErrNoChange, err == ErrDelete && old.Revision == 0:
@@ -300,7 +295,7 @@ func swapOf(key Key, old, next Record, err error) swap {
 	return swap{expect: old.Revision, result: next}
 }
 
-// run makes the swap, and returns the record as put or as it was deleted.
+// run makes the swap, and returns the record as it was put, or as it was deleted.
 func (s *swap) run(ctx context.Context, store Store) (rec Record, err error) {
 	rec = s.result
 	if s.delete {
@@ -314,8 +309,8 @@ func (s *swap) run(ctx context.Context, store Store) (rec Record, err error) {
 	return rec, err
 }
 
-// gone is the error of a delete. That the record is gone is a conflict like any
-// other: what is to be done now is for fn to say.
+// gone returns the error of a delete. An absent record is a conflict like any other: fn
+// decides again.
 func gone(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return ErrConflict
@@ -323,9 +318,9 @@ func gone(err error) error {
 	return err
 }
 
-// settled reports whether a swap that ended with err is the end of an update. A
-// conflict is not. Nor is an error that the store may not give for the stored
-// record, if the swap was of a recalled one.
+// settled reports whether a swap that ended with err is the end of an update. A conflict
+// is not. If the swap was of a recalled record, neither is an error that the store might
+// not return for the stored one.
 func settled(err error, recalled bool) bool {
 	if err == nil || errors.Is(err, ErrUnknownOutcome) || errors.Is(err, ErrUnavailable) {
 		return true
@@ -333,9 +328,8 @@ func settled(err error, recalled bool) bool {
 	return !recalled && !errors.Is(err, ErrConflict)
 }
 
-// afterConflict returns the record to try again with. The record that came
-// with the conflict saves a read when the retry is immediate; after a pause it
-// would be stale.
+// afterConflict returns the record for the next attempt. If that comes at once, the
+// record in the conflict saves a read; after a pause it would be out of date.
 func afterConflict(ctx context.Context, store Store, key Key, attempt int, conflict error) (Record, error) {
 	if attempt <= atOnce {
 		var c *ConflictError
@@ -348,8 +342,8 @@ func afterConflict(ctx context.Context, store Store, key Key, attempt int, confl
 	return getOrAbsent(ctx, store, key)
 }
 
-// pause returns a random duration below a bound that doubles with each
-// attempt: full jitter, so that writers which collided once do not stay in step.
+// pause returns a random duration below a bound that doubles with each attempt: full
+// jitter, so that writers which collided once do not stay in step.
 func pause(attempt int) time.Duration {
 	bound := maxPause
 	if n := attempt - atOnce - 1; n < 10 { // 25 us << 10 is above maxPause
@@ -369,7 +363,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// getOrAbsent is Get with an absent record as one of revision 0.
+// getOrAbsent is Get, which returns an absent record as one of revision 0.
 func getOrAbsent(ctx context.Context, store Store, key Key) (Record, error) {
 	rec, err := store.Get(ctx, key)
 	if errors.Is(err, ErrNotFound) {

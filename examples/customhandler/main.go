@@ -1,6 +1,6 @@
-// Command customhandler puts the kit of resource/httpapi behind handlers of the
-// service's own: the router chi, other paths, another envelope, the tenant from
-// the path, 201 for a new customer and 409 for one that exists already.
+// Command customhandler uses the functions of resource/httpapi in handlers of its own:
+// the router chi, other paths, another envelope, the tenant from the path, 201 for a new
+// customer and 409 for one that exists already.
 //
 //	go run ./examples/customhandler
 //	curl -si 127.0.0.1:8081/v2/acme/customers -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'
@@ -167,7 +167,7 @@ func (s service) list(w http.ResponseWriter, r *http.Request, tenant storage.Ten
 	if err != nil {
 		return err
 	}
-	for _, damaged := range page.Damaged { // left out: somebody has to know
+	for _, damaged := range page.Damaged { // left out of the page
 		log.Print(damaged)
 	}
 	a := answer{Status: "listed", Customers: []json.RawMessage{}, Next: page.Next}

@@ -1,5 +1,6 @@
-// Package handlers holds the two ways of putting customers behind HTTP that the
-// README shows: the ready handler, and the same parts in a handler of one's own.
+// Package handlers has the two ways of serving customers over HTTP that
+// docs/http.md shows: the ready handler, and a handler of your own made of the same
+// parts.
 package handlers
 
 import (
@@ -12,8 +13,11 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// NewHooks answers the two questions that the library has about a request.
-func NewHooks(tokens map[string]httpapi.Principal, tenants map[string]storage.Tenant) httpapi.Hooks {
+// NewHooks returns hooks that know callers by their tokens and tenants by their names.
+func NewHooks(
+	tokens map[string]httpapi.Principal, // who a token is for
+	tenants map[string]storage.Tenant, // by their names
+) httpapi.Hooks {
 	return httpapi.Hooks{
 		Authenticate: func(r *http.Request) (httpapi.Principal, error) {
 			p, ok := tokens[r.Header.Get("Authorization")]
@@ -22,7 +26,7 @@ func NewHooks(tokens map[string]httpapi.Principal, tenants map[string]storage.Te
 			}
 			return p, nil // confined to p.Tenant; to act for all, it must be Unconfined
 		},
-		ResolveTenant: func(ctx context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
+		ResolveTenant: func(_ context.Context, p httpapi.Principal, name string) (storage.Tenant, error) {
 			if name == "" { // no header reach-tenant-id: the caller's own
 				return p.Tenant, nil
 			}
@@ -31,7 +35,7 @@ func NewHooks(tokens map[string]httpapi.Principal, tenants map[string]storage.Te
 	}
 }
 
-// NewAPI returns the ready handler.
+// NewAPI returns the ready handler, with failures in the log.
 func NewAPI(customers *resource.Collection, hooks httpapi.Hooks) (http.Handler, error) {
 	return httpapi.NewAPI(hooks, &httpapi.Options{
 		OnError: func(r *http.Request, status int, err error) { // clients are not told why
@@ -42,7 +46,7 @@ func NewAPI(customers *resource.Collection, hooks httpapi.Hooks) (http.Handler, 
 	}, customers)
 }
 
-// CreateCustomer returns a handler made of the parts.
+// CreateCustomer returns a handler of your own for POST.
 func CreateCustomer(customers *resource.Collection, hooks httpapi.Hooks) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		tenant, err := hooks.Tenant(r)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,9 +19,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestREADME holds the functions in the README against those here.
-func TestREADME(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+// TestDocs compares the functions in docs/http.md with those in this package.
+func TestDocs(t *testing.T) {
+	page, err := os.ReadFile("../../docs/http.md")
 	require.NoError(t, err)
 	source, err := os.ReadFile("handlers.go")
 	require.NoError(t, err)
@@ -28,9 +29,30 @@ func TestREADME(t *testing.T) {
 	require.Len(t, functions, 3)
 	for _, f := range functions {
 		f, _, _ = strings.Cut(f, "\n}\n")
-		assert.Contains(t, string(readme), "\nfunc "+f+"\n}\n")
+		assert.Contains(t, string(page), "\nfunc "+f+"\n}\n")
 	}
 }
+
+// TestDocsAnswer compares the members of the answer in docs/http.md with those of a
+// real one.
+func TestDocsAnswer(t *testing.T) {
+	page, err := os.ReadFile("../../docs/http.md")
+	require.NoError(t, err)
+	_, shown, _ := strings.Cut(string(page), "```json\n")
+	shown, _, _ = strings.Cut(shown, "```")
+	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	require.NoError(t, err)
+	acme := storage.TenantOf("my-platform", "acme")
+	api, err := NewAPI(customers, NewHooks(map[string]httpapi.Principal{"": {Tenant: acme}}, nil))
+	require.NoError(t, err)
+	answer := httptest.NewRecorder()
+	api.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/api/resources/customers", strings.NewReader(body)))
+	require.Equal(t, http.StatusOK, answer.Code)
+	member := regexp.MustCompile(`"(\w+)":`)
+	assert.Equal(t, member.FindAllStringSubmatch(answer.Body.String(), -1), member.FindAllStringSubmatch(shown, -1))
+}
+
+const body = `{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}`
 
 func TestHandlers(t *testing.T) {
 	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
@@ -59,7 +81,6 @@ func TestHandlers(t *testing.T) {
 			{"no tenant", "Bearer platform", "", 404},
 			{"no token", "", "", 401},
 		} {
-			body := `{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}`
 			r, err := http.NewRequest(http.MethodPost, server.URL+"/api/resources/customers", strings.NewReader(body))
 			require.NoError(t, err)
 			r.Header.Set("Authorization", tt.token)

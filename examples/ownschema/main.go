@@ -16,7 +16,7 @@ import (
 )
 
 var orders = schema.MustCompile(schema.Definition{
-	ID:         uuid.MustParse("5f0c3f0e-7a0b-4a55-9d7e-2b1c0a5d9e11"), // made once with uuidgen, and kept
+	ID:         uuid.MustParse("5f0c3f0e-7a0b-4a55-9d7e-2b1c0a5d9e11"), // from uuidgen, kept for ever
 	Name:       "orders",
 	ExternalID: "orderId",
 	Fields: []schema.Field{
@@ -27,10 +27,13 @@ var orders = schema.MustCompile(schema.Definition{
 			{Name: "city", Type: schema.String, Required: true},
 			{Name: "zip", Type: schema.String},
 		}},
-		{Name: "lines", Type: schema.Array, Items: &schema.Field{Type: schema.Object, Fields: []schema.Field{
-			{Name: "sku", Type: schema.String, Required: true},
-			{Name: "count", Type: schema.Integer},
-		}}},
+		{Name: "lines", Type: schema.Array, Items: &schema.Field{
+			Type: schema.Object,
+			Fields: []schema.Field{
+				{Name: "sku", Type: schema.String, Required: true},
+				{Name: "count", Type: schema.Integer},
+			},
+		}},
 	},
 })
 

@@ -7,9 +7,9 @@ import (
 )
 
 // Equal reports whether value i of a and value j of b are the same JSON value. The
-// order of members, escapes and blanks do not count; the text of numbers does. It
-// visits each node once, so it is linear. What is marked as strictjson.Omitted in b
-// does not count. It makes indexes in b.
+// order of members, escapes and blanks do not count; the text of numbers does. Values
+// of b that are marked as strictjson.Omitted are ignored. It visits each node once, and
+// makes indexes in b.
 func Equal(a *strictjson.Doc, i uint32, b *strictjson.Doc, j uint32) bool {
 	x, y := &a.Nodes[i], &b.Nodes[j]
 	if x.Kind != y.Kind || x.Len != length(b, j) {

@@ -1,18 +1,17 @@
-// Package jsonmerge is RFC 7396 on parsed documents: the one merge of this
-// module. Package merge puts it on top of bytes, and package schema applies
-// requests with it.
+// Package jsonmerge is RFC 7396 on parsed documents: the one merge of this module.
+// Package merge merges bytes with it, and package schema applies requests with it.
 package jsonmerge
 
 import "example.com/resourcekit/internal/strictjson"
 
-// Append appends the target changed by the patch (RFC 7396, section 2), as
-// compact JSON, and reports whether that is another value than the target. A nil
-// target is an absent document. Members of the patch that are marked as
-// strictjson.Omitted do not count.
+// Append appends the target changed by the patch (RFC 7396, section 2), as compact
+// JSON, and reports whether that is another value than the target. A nil target is an
+// absent document. Members of the patch that are marked as strictjson.Omitted are
+// ignored.
 //
-// Members that stay, and members whose value is the one they had (see [Equal]),
-// keep their text. Append marks nodes of the patch and makes indexes in it: call
-// its Unmark before another Append.
+// Members that stay, and members whose new value equals the old one (see [Equal]),
+// keep their text. Append marks nodes of the patch and makes indexes in it: call Unmark
+// of the patch before another Append.
 func Append(dst []byte, target, patch *strictjson.Doc) (_ []byte, changed bool) {
 	m := merger{target: target, patch: patch}
 	root := patch.Nodes[0].Kind
@@ -36,8 +35,8 @@ type merger struct {
 
 // object appends the target's object t merged with the patch's object p.
 //
-// Members that stay are not copied one by one but in runs: [from, to) is the
-// text of the target's members that were kept and not yet copied.
+// Members that stay are copied in runs: [from, to) is the text of the target's members
+// that stay and were not copied yet.
 func (m *merger) object(dst []byte, t, p uint32) []byte {
 	dst = append(dst, '{')
 	first := len(dst)
@@ -99,16 +98,16 @@ func (m *merger) object(dst []byte, t, p uint32) []byte {
 	return append(dst, '}')
 }
 
-// keeps reports whether the patch's value p is the target's value t already. Two
-// objects are merged, which finds out on its way.
+// keeps reports whether the patch's value p equals the target's value t. It is false
+// for two objects: merging them finds out.
 func (m *merger) keeps(t, p uint32) bool {
 	kind := m.patch.Nodes[p].Kind
 	return kind == m.target.Nodes[t].Kind && kind != strictjson.Null && kind != strictjson.Object &&
 		Equal(m.target, t, m.patch, p)
 }
 
-// value appends the patch's value p where the target has nothing to merge with:
-// objects lose the members that are null.
+// value appends the patch's value p where the target has no object to merge it with.
+// Objects in it lose their members that are null.
 func (m *merger) value(dst []byte, p uint32) []byte {
 	if m.patch.Nodes[p].Kind != strictjson.Object {
 		return strictjson.AppendValue(dst, m.patch, p)
@@ -141,13 +140,13 @@ func (m *merger) members(dst []byte, p uint32, first int) []byte {
 	return run(dst, m.patch, from, to, first)
 }
 
-// isPlain reports whether a value of the patch arrives as its text.
+// isPlain reports whether a value of the patch is stored as its text.
 func isPlain(n *strictjson.Node) bool {
 	return n.Kind != strictjson.Object && n.Mark&strictjson.Partial == 0
 }
 
-// run appends the members that stand in d.Src[from:to], after a comma unless
-// they are the first. An empty run appends nothing.
+// run appends the members in d.Src[from:to], after a comma unless they are the first.
+// It appends nothing if the run is empty.
 func run(dst []byte, d *strictjson.Doc, from, to, first int) []byte {
 	if from == to {
 		return dst
@@ -167,7 +166,7 @@ func name(dst []byte, d *strictjson.Doc, c uint32, first int) []byte {
 	return strictjson.AppendMemberName(dst, d, c)
 }
 
-// text appends a piece of d's text without blanks.
+// text appends a piece of d's text, compact.
 func text(dst []byte, d *strictjson.Doc, text []byte) []byte {
 	if d.Blanks {
 		return strictjson.AppendCompact(dst, text)

@@ -29,7 +29,7 @@ type shard struct {
 	_    [48]byte // keeps the shards on cache lines of their own
 }
 
-// New returns locks that nobody holds.
+// New returns locks of which none is held.
 func New[K comparable]() *Locks[K] {
 	l := &Locks[K]{seed: maphash.MakeSeed()}
 	for i := range l.shards {

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// appendDecoded appends the characters that the inside of a string stands for.
-// The text must have passed Parse.
+// appendDecoded appends the decoded value of a string's text between its quotes. The
+// text must have passed Parse.
 func appendDecoded(dst, s []byte) []byte {
 	for len(s) > 0 {
 		plain := bytes.IndexByte(s, '\\')
@@ -20,8 +20,8 @@ func appendDecoded(dst, s []byte) []byte {
 	return dst
 }
 
-// decodeEscape returns the character that the escape at the start of s stands
-// for, and the escape's length.
+// decodeEscape returns the character that the escape at the start of s means, and the
+// length of the escape.
 func decodeEscape(s []byte) (rune, int) {
 	switch b := s[1]; b {
 	case 'u':
@@ -45,8 +45,8 @@ func decodeEscape(s []byte) (rune, int) {
 	}
 }
 
-// sameDecoded reports whether the insides of two strings stand for the same
-// characters. It stops at the first that differs.
+// sameDecoded reports whether the texts of two strings, between their quotes, have the
+// same decoded value. It stops at the first character that differs.
 func sameDecoded(a, b []byte) bool {
 	for len(a) > 0 && len(b) > 0 {
 		x, sizeX := decodeRune(a)
@@ -59,8 +59,8 @@ func sameDecoded(a, b []byte) bool {
 	return len(a) == len(b)
 }
 
-// decodeRune returns the first character that the inside of a string stands for
-// and the length of its text.
+// decodeRune returns the first character of a string's text, decoded, and the length
+// of its text.
 func decodeRune(s []byte) (rune, int) {
 	if s[0] == '\\' {
 		return decodeEscape(s)
@@ -70,8 +70,8 @@ func decodeRune(s []byte) (rune, int) {
 
 const hexDigits = "0123456789abcdef"
 
-// AppendQuoted appends s as a JSON string with no more escapes than RFC 8259,
-// section 7, asks for. Bytes of s that are not UTF-8 become U+FFFD.
+// AppendQuoted appends s as a JSON string with the escapes that RFC 8259, section 7,
+// demands, and no others. Bytes of s that are not UTF-8 become U+FFFD.
 func AppendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	from := 0
@@ -126,7 +126,8 @@ func AppendPointer(dst, token []byte) []byte {
 	return dst
 }
 
-// AppendValue appends node i without what is marked as Omitted in it, compact.
+// AppendValue appends node i, compact and without the values in it that are marked as
+// Omitted.
 func AppendValue(dst []byte, d *Doc, i uint32) []byte {
 	n := &d.Nodes[i]
 	switch {
@@ -154,15 +155,15 @@ func AppendValue(dst []byte, d *Doc, i uint32) []byte {
 	return append(dst, d.Src[n.End-1])
 }
 
-// AppendMemberName appends the name of member i as written, in its quotes, and a
+// AppendMemberName appends the name of member i as it is written, in quotes, and a
 // colon.
 func AppendMemberName(dst []byte, d *Doc, i uint32) []byte {
 	n := &d.Nodes[i]
 	return append(append(dst, d.Src[n.NameStart-1:n.NameEnd+1]...), ':')
 }
 
-// AppendCompact appends text without the blanks between its tokens. The text
-// must be a piece of one that has passed Parse, and begin outside strings.
+// AppendCompact appends text without the blanks between its tokens. The text must be
+// part of one that has passed Parse, and begin outside strings.
 func AppendCompact(dst, text []byte) []byte {
 	from := 0
 	for i := 0; i < len(text); i++ {

@@ -1,26 +1,30 @@
-// Package strictjson is the one JSON reader of this module: it judges a text
-// strictly and, in the same pass, records where every value stands.
+// Package strictjson is the one JSON reader of this module: it judges a text strictly
+// and, in the same pass, records the place of every value.
+//
+//	var d strictjson.Doc
+//	err := d.Parse(text, strictjson.MaxDepth) // a *SyntaxError
+//	c, ok := d.Find(0, strictjson.HashName("email"), "email")
+//	email := d.AppendString(nil, c)
 //
 // Strict means RFC 8259 with the rules of I-JSON (RFC 7493, sections 2.1 and
 // 2.3) on names and strings: valid UTF-8, no duplicate names in an object at
 // any depth (compared after their escapes are decoded), no lone surrogates, no
-// byte order mark, nothing after the value, and a bounded depth. I-JSON's rule
-// on numbers is left out on purpose: a number is its text, of any length, and
-// noncharacters are let through.
+// byte order mark, no data after the value, and a bounded depth. I-JSON's rule on
+// numbers is left out on purpose: a number is its text, of any length. Noncharacters
+// are allowed.
 //
 // # The tape
 //
-// [Doc.Parse] writes one [Node] for each value, in document order: a container
-// is followed by the nodes of its members or elements, and Node.Next is the
-// index of the first node behind the whole subtree. So the children of node i
-// are walked with
+// [Doc.Parse] writes one [Node] for each value, in document order: a container is
+// followed by the nodes of its members or elements, and Node.Next is the index of the
+// first node after the whole subtree. This loop visits the children of node i:
 //
 //	for c := i + 1; c < d.Nodes[i].Next; c = d.Nodes[c].Next { ... }
 //
-// and node 0 is the whole document. Nodes hold offsets into Doc.Src, never
-// copies: a number keeps its text, a string its escapes, and blanks between
-// tokens are simply not in any scalar's range.
+// Node 0 is the whole document. Nodes hold offsets into Doc.Src, not copies: a number
+// keeps its text, and a string its escapes.
 //
-// Parsing is linear in the input, does not recurse, and allocates nothing once
-// a Doc has grown to the size of its documents.
+// Parsing is linear in the input, does not recurse, and allocates nothing once a Doc
+// has grown to the size of its documents. [Doc.ParseKnown] reads documents of known
+// names faster, and leaves the same nodes.
 package strictjson

@@ -5,30 +5,30 @@ import (
 	"slices"
 )
 
-// An Index finds the members of one object by name. It is made of its Doc's
-// memory and is valid until the next Parse. Use Init to make one.
+// An Index finds the members of one object by name. Make it with Init. It uses memory
+// of its Doc, and is valid until the next Parse.
 //
-// Members mostly come in the order in which they are looked for, so it tries the
-// one behind the last it found first, and builds what it needs to find others
-// when it has to: in time linear in the object's members.
+// Members mostly come in the order in which they are looked for, so it first tries the
+// one after the last it found. When that is another, it builds a table, in time linear
+// in the object's members.
 type Index struct {
 	doc    *Doc
 	object uint32
-	next   uint32 // the member behind the last one found
+	next   uint32 // the member after the last one found
 	built  bool
-	seen   uint64 // one bit for each name's hash: most names that are not there need no look
+	seen   uint64 // one bit for each name's hash: most absent names need no further look
 	slots  []slot // open hash table, at most half full; nil for a small object
 	mask   uint32
 }
 
-// A slot is empty, 0, or a member: its hash beside its node, so that a look at
-// the wrong one need not go to the node.
+// A slot is empty, 0, or a member: its hash and its node, so that most wrong members
+// are told by the hash.
 type slot uint64
 
 func newSlot(hash, node uint32) slot { return slot(hash)<<32 | slot(node) }
 
 func (s slot) hash() uint32 { return uint32(s >> 32) }
-func (s slot) node() uint32 { return uint32(s) } // never 0: node 0 is no member
+func (s slot) node() uint32 { return uint32(s) } // never 0: node 0 is not a member
 
 // Init makes ix the index of the members of d's object i.
 func (ix *Index) Init(d *Doc, i uint32) {
@@ -36,7 +36,7 @@ func (ix *Index) Init(d *Doc, i uint32) {
 	ix.seen = ^uint64(0)
 }
 
-// Find returns the member whose name is that of e's member, or 0.
+// Find returns the member that has the name of e's member, or 0.
 func (ix *Index) Find(e *Doc, member uint32) uint32 {
 	if ix.seen&(1<<(e.Nodes[member].Hash>>26)) == 0 {
 		return 0
@@ -44,7 +44,7 @@ func (ix *Index) Find(e *Doc, member uint32) uint32 {
 	return ix.find(e, member)
 }
 
-// find is Find behind its filter, which is small enough to be inlined.
+// find is Find after its filter, which is small enough to be inlined.
 func (ix *Index) find(e *Doc, member uint32) uint32 {
 	d, hash, end := ix.doc, e.Nodes[member].Hash, ix.doc.Nodes[ix.object].Next
 	if c := ix.next; c < end && d.Nodes[c].Hash == hash && d.SameName(c, e, member) {
@@ -98,8 +98,8 @@ func (d *Doc) newTable(n uint32) ([]slot, uint32) {
 	return slots, uint32(size - 1)
 }
 
-// add puts member c into the table, or returns the member there that has the
-// same name.
+// add puts member c into the table and returns 0, or returns the member in it that has
+// the same name.
 func (ix *Index) add(c uint32) uint32 {
 	hash := ix.doc.Nodes[c].Hash
 	i := hash & ix.mask

@@ -7,11 +7,10 @@ import (
 	"slices"
 )
 
-// Names are the names that the members of a document mostly have, in their order.
-// A document with no others, and without blanks between the tokens at its top
-// level, is read in some two thirds of the time: the length of a name is known
-// before the text is looked at, and that no name comes twice costs a bit. A nil
-// *Names knows none.
+// Names are the names that the members of a document mostly have, in their order. A
+// document with no others, and without blanks between the tokens at its top level, is
+// read in some two thirds of the time: the length of a name is known before it is read,
+// and that no name comes twice costs a bit. A nil *Names has none.
 type Names struct{ list []knownName }
 
 const (
@@ -20,15 +19,15 @@ const (
 	nameText = 24
 )
 
-// A knownName is what a member begins with, `"name":`, as words in memory order.
+// A knownName is the beginning of a member, `"name":`, as words in memory order.
 type knownName struct {
 	text, mask [nameText / 8]uint64
 	size       uint32 // of the text
 	hash       uint32
 }
 
-// NewNames returns nil if the names are more than 64 or one of them is longer than
-// 21 bytes or needs an escape.
+// NewNames returns the names, or nil if there are more than 64 or none, or one of them
+// is longer than 21 bytes or needs an escape.
 func NewNames(names []string) *Names {
 	if len(names) == 0 || len(names) > maxNames {
 		return nil
@@ -63,8 +62,8 @@ func (n *knownName) begins(text *[nameText]byte) bool {
 // Slow, if true, makes ParseKnown the same as Parse. It is for tests.
 var Slow bool
 
-// ParseKnown is Parse for a document that mostly has the given names. It leaves the
-// same nodes and gives the same errors.
+// ParseKnown is Parse for a document that mostly has these names. It leaves the same
+// nodes and returns the same errors, in less time. names may be nil.
 func (d *Doc) ParseKnown(src []byte, depth int, names *Names) error {
 	if names != nil && !Slow && d.quick(src, depth, names) {
 		return nil
@@ -72,8 +71,8 @@ func (d *Doc) ParseKnown(src []byte, depth int, names *Names) error {
 	return d.Parse(src, depth)
 }
 
-// OnQuick, if not nil, is told of each text that ParseKnown reads without Parse. It
-// is for tests.
+// OnQuick, if not nil, is called with each text that is read without Parse. It is for
+// tests.
 var OnQuick func(src []byte)
 
 // quick reads src, and returns false if it has to be read by Parse: it never says
@@ -215,8 +214,8 @@ func (d *Doc) quick(src []byte, depth int, names *Names) bool {
 	return true
 }
 
-// shortRest returns the name that rest begins with, which is shorter than the text
-// of the longest name, or -1.
+// shortRest returns the name that rest begins with, or -1, for a rest that is shorter
+// than nameText.
 func shortRest(list []knownName, k int, rest []byte) int {
 	var text [nameText]byte
 	copy(text[:], rest)
@@ -231,17 +230,17 @@ func shortRest(list []knownName, k int, rest []byte) int {
 	return -1
 }
 
-// A Learner parses documents of which many have the same names, which it learns. The
-// zero value has learned none. It keeps at most 64 names, and no values.
+// A Learner parses documents, and learns the names that many of them have, at most 64.
+// It keeps no values. The zero value has learned none.
 type Learner struct {
 	list   []string
 	names  *Names
-	misses int // since the last document of which all names were known
-	skip   int // documents for which it is not tried
+	misses int // documents since the last one that quick has read
+	skip   int // how many documents are left to Parse
 }
 
-// A Learner that has met misses in a row does not try the next pause documents: they
-// are of another kind.
+// After maxMisses documents in a row that quick could not read, a Learner leaves the
+// next pause documents to Parse.
 const (
 	maxMisses = 4
 	pause     = 16

@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// The hash is seeded once for the process, so that nobody outside can choose
-// names that collide.
+// The hash is seeded once for the process, so that clients cannot choose names that
+// collide.
 var seed0, seed1 = rand.Uint64(), rand.Uint64() | 1
 
 // lowBytes[n] keeps the first n bytes, in memory order, of a word.
@@ -22,8 +22,8 @@ func mix(a, b uint64, size int) uint32 {
 	return uint32(h ^ h>>32)
 }
 
-// HashName returns the hash that Parse gives a member with this decoded name.
-// It differs from process to process.
+// HashName returns the hash that Parse gives a member with this decoded name. It is
+// another one in each process.
 func HashName(name string) uint32 { return hashName([]byte(name)) }
 
 func hashName(name []byte) uint32 {

@@ -12,12 +12,12 @@ type Pointer string
 
 const (
 	maxShownName = 64  // bytes of a name, in its escaped form
-	maxShownPath = 192 // bytes of a pointer from which on no more names are added
+	maxShownPath = 192 // bytes of a pointer, after which no more names are added
 )
 
-// AppendShownName appends a name that a client made up as one token of a JSON
-// Pointer, fit for a log line, a terminal and a web page: escaped, and cut at
-// maxShownName bytes between two characters.
+// AppendShownName appends a name that a client made up as one token of a JSON Pointer,
+// safe for a log line, a terminal and a web page: escaped, and cut at 64 bytes, between
+// two characters.
 func AppendShownName(dst, name []byte) []byte {
 	start := len(dst)
 	for len(name) > 0 {

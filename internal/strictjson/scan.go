@@ -12,7 +12,7 @@ import (
 // value of the text.
 type SyntaxError struct {
 	Offset  int     // in bytes from the start of the text
-	Pointer Pointer // the value that is wrong, or the container in which the text is
+	Pointer Pointer // the wrong value, or the container that Offset is in
 	Reason  string  // what was found or expected there
 }
 
@@ -25,15 +25,15 @@ func (e *SyntaxError) Error() string {
 	return text + ": " + e.Reason
 }
 
-// smallObject is the number of members up to which names are compared with
-// each other directly; larger objects go through an Index.
+// smallObject is the number of members up to which names are compared with each other
+// one by one. Larger objects take an Index.
 const smallObject = 16
 
-// maxDepth is the largest depth that Parse takes: MaxDepth and room for an envelope.
+// maxDepth is the largest depth that Parse accepts: MaxDepth, and some for an envelope.
 const maxDepth = MaxDepth + 8
 
-// OnParse, if not nil, is told of each text that Parse reads. It is for tests that
-// count how often a text is read.
+// OnParse, if not nil, is called with each text that Parse reads: for tests that count
+// how often a text is read.
 var OnParse func(src []byte)
 
 // frame is what Parse keeps of a container that is still open.
@@ -44,10 +44,10 @@ type frame struct {
 	array bool
 }
 
-// Parse reads src, which must hold exactly one JSON value with at most depth
-// containers inside each other (at most MaxDepth+8), and records its nodes. On
-// any violation of the package's rules it returns a *SyntaxError, and the nodes
-// are not to be used. d keeps src, which must not change while d is in use.
+// Parse reads src, which must be exactly one JSON value with at most depth containers
+// inside each other (at most MaxDepth+8), and records its nodes. The error is a
+// [*SyntaxError] for a text that breaks the package's rules; d has no nodes then. d keeps
+// src, which must not change while d is in use.
 func (d *Doc) Parse(src []byte, depth int) error {
 	d.Src, d.Blanks, d.Names, d.Nodes, d.table = src, false, nil, d.Nodes[:0], d.table[:0]
 	if OnParse != nil {
@@ -77,16 +77,15 @@ func (d *Doc) Parse(src []byte, depth int) error {
 	return nil
 }
 
-// parse reads the value whose first byte is src[i], and appends its nodes. It
-// returns the offset after the value, or that of a fault and what was wrong, of
-// which d.fault is then the place.
+// parse reads the value whose first byte is src[i], and appends its nodes. It returns
+// the offset after the value; or the offset of a fault and its reason, and sets d.fault
+// to its place.
 func (d *Doc) parse(i, depth int) (int, string) {
 	src := d.Src[:len(d.Src):len(d.Src)] // one number to check against, not two
 
-	// The one loop below is a state machine:
-	// value -> closed -> (member -> value | value | closed), see the labels.
-	// What it knows stands in the nodes and frames; only what fits the
-	// machine's registers stands in variables.
+	// The loop below is a state machine, with labels for states:
+	// value -> closed -> (member -> value | value | closed).
+	// Its memory is in nodes and frames, so that the variables fit into registers.
 	var (
 		n     *Node  // the node of the value that is being read
 		level int    // open containers
@@ -190,7 +189,7 @@ value: // src[i] is the first byte of the value of n
 	}
 	n.End, n.Next, n.Len = uint32(i), uint32(len(d.Nodes)), 0
 
-closed: // a value ended in front of src[i]
+closed: // a value ended before src[i]
 	if level == 0 {
 		return i, ""
 	}
@@ -299,8 +298,8 @@ fail:
 	return i, why
 }
 
-// place returns the pointer to the innermost of the open containers, or to the value
-// of the last node, which is in it.
+// place returns the pointer to the innermost open container, or, if value is true, to
+// the last node, which is in it.
 func (d *Doc) place(level int, value bool) Pointer {
 	var p []byte
 	for l := 1; l <= level; l++ {
@@ -322,8 +321,8 @@ func (d *Doc) place(level int, value bool) Pointer {
 	return Pointer(p)
 }
 
-// push appends a node. Its fields hold anything: they are written one by one,
-// for a copy of a Node just made would wait for the stores.
+// push appends a node, whose fields are not cleared: the caller writes each. Copying a
+// whole Node would wait for the writes of its fields.
 func (d *Doc) push() *Node {
 	if len(d.Nodes) == cap(d.Nodes) {
 		d.grow()
@@ -332,8 +331,8 @@ func (d *Doc) push() *Node {
 	return &d.Nodes[len(d.Nodes)-1]
 }
 
-// grow makes room for at least one node: twice as much as there is, or, once there
-// are many, what the text will take if it goes on as it began.
+// grow makes room for at least one node: as much again as there is, or, once there are
+// many, as the rest of the text will take if it is like its beginning.
 func (d *Doc) grow() {
 	more := len(d.Nodes) + 32
 	if n := len(d.Nodes); n >= 1<<12 {
@@ -343,8 +342,7 @@ func (d *Doc) grow() {
 	d.Nodes = slices.Grow(d.Nodes, more)
 }
 
-// skipBlanks returns the offset of the first byte from src[i] on that is no
-// blank.
+// skipBlanks returns the offset of the first byte from src[i] on that is not a blank.
 func (d *Doc) skipBlanks(i int) int {
 	start := i
 	for i < len(d.Src) && isBlank(d.Src[i]) {
@@ -363,9 +361,9 @@ func containerName(array bool) string {
 	return "object"
 }
 
-// shortName reads the name whose first byte is src[i] when it is the common
-// kind: at most 16 plain ASCII characters, well inside src. It returns the
-// offset of the closing quote and the name's hash.
+// shortName reads the name whose first byte is src[i], if it is at most 16 plain ASCII
+// characters and not near the end of src. It returns the offset of the closing quote
+// and the name's hash.
 func shortName(src []byte, i int) (end int, hash uint32, ok bool) {
 	if i+16 > len(src) {
 		return 0, 0, false
@@ -384,8 +382,8 @@ func shortName(src []byte, i int) (end int, hash uint32, ok bool) {
 	return i + 8 + size, mix(w, w2&lowBytes[size], 8+size), src[i+8+size] == '"'
 }
 
-// lastIsDuplicate reports whether the last node has the name of another member
-// of the same open object.
+// lastIsDuplicate reports whether another member of the same open object has the name
+// of the last node.
 func (d *Doc) lastIsDuplicate(object uint32) bool {
 	last := uint32(len(d.Nodes) - 1)
 	for c := object + 1; c < last; c = d.Nodes[c].Next {
@@ -396,9 +394,9 @@ func (d *Doc) lastIsDuplicate(object uint32) bool {
 	return false
 }
 
-// findDuplicate returns the first member of a complete object whose name an
-// earlier member has, or 0. It is linear: the hash is seeded, so nobody can
-// choose names that collide.
+// findDuplicate returns the first member of a complete object whose name an earlier
+// member has, or 0. It is linear: the hash is seeded, so names cannot be chosen to
+// collide.
 func (d *Doc) findDuplicate(object uint32) uint32 {
 	d.table = d.table[:0]
 	ix := Index{doc: d, object: object}
@@ -411,8 +409,7 @@ func (d *Doc) findDuplicate(object uint32) uint32 {
 	return 0
 }
 
-// The states that scanString returns: the two good ones, then the reasons of
-// failure.
+// The states that scanString returns: two for a valid string, then the faults.
 const (
 	plain = iota
 	escaped
@@ -436,21 +433,21 @@ const (
 	highs = 0x8080808080808080
 )
 
-// load returns the eight bytes from src[i] on. The full slice expression saves
-// the compiler checks.
+// load returns the eight bytes from src[i] on. The full slice expression saves checks
+// of bounds.
 func load(src []byte, i int) uint64 { return binary.LittleEndian.Uint64(src[i : i+8 : i+8]) }
 
 // special returns a word whose lowest set bit is the high bit of the first byte
-// of w (in memory order) that is a quote, a backslash, a control character or
-// not ASCII; 0 when there is none. With its second bit turned over, a quote comes
-// right after the control characters, so that one comparison finds both.
+// of w (in memory order) that is a quote, a backslash, a control character or not
+// ASCII; 0 when there is none. With its second bit flipped, a quote comes right after
+// the control characters, so that one comparison finds both.
 func special(w uint64) uint64 {
 	return ((w ^ ones*2 - ones*('"'^2+1)) | (w ^ ones*'\\' - ones) | w) & highs
 }
 
-// scanString reads the string whose first byte behind the quote is src[i], and
-// returns the offset of the closing quote and plain or escaped, or the offset
-// of the fault and its reason.
+// scanString reads the string whose first byte after the quote is src[i]. It returns
+// the offset of the closing quote and plain or escaped; or the offset of the fault and
+// its state.
 func scanString(src []byte, i int) (int, int) {
 	state := plain
 	for {
@@ -498,8 +495,8 @@ func scanString(src []byte, i int) (int, int) {
 	}
 }
 
-// scanEscape returns the length of the escape (or pair of surrogate escapes) at
-// the start of s, and plain, or a fault.
+// scanEscape returns the length of the escape, or pair of surrogate escapes, at the
+// start of s, and plain; or 0 and a fault.
 func scanEscape(s []byte) (int, int) {
 	if len(s) < 2 {
 		return 0, cutOff
@@ -540,22 +537,22 @@ var hexValue = func() (t [256]int8) {
 	return t
 }()
 
-// hex4 returns the value of the four hexadecimal digits at the start of s, or
-// less than 0 when there are not four.
+// hex4 returns the value of the four hexadecimal digits at the start of s, or less than
+// 0 if there are fewer.
 func hex4(s []byte) int {
 	if len(s) < 4 {
 		return -1
 	}
-	// A digit that is none makes the whole negative.
+	// A byte that is not a digit makes the result negative.
 	return int(hexValue[s[0]])<<12 | int(hexValue[s[1]])<<8 | int(hexValue[s[2]])<<4 | int(hexValue[s[3]])
 }
 
-// scanMultibyte reads characters beyond ASCII from src[i] on and returns the
-// offset behind them, or the complement of the offset of invalid UTF-8. It
-// follows the table of well-formed sequences in RFC 3629, section 4.
+// scanMultibyte reads characters beyond ASCII from src[i] on and returns the offset
+// after them, or the complement of the offset of invalid UTF-8. It follows the syntax
+// of RFC 3629, section 4.
 func scanMultibyte(src []byte, i int) int {
 	for i < len(src) && src[i] >= 0x80 {
-		// Two characters of three bytes at once: most of the world's scripts.
+		// Two characters of three bytes at once, as in most scripts of Asia.
 		for i+8 <= len(src) {
 			w := load(src, i)
 			if w&0xC0C0F0C0C0F0 != 0x8080E08080E0 || !goodLead3(w) || !goodLead3(w>>24) {
@@ -599,8 +596,8 @@ func goodLead3(w uint64) bool {
 	return lead != 0x00E0 && lead != 0x20ED
 }
 
-// scanNumber returns the offset behind the number that starts at src[i], or the
-// offset of a fault and what was wanted there (RFC 8259, section 6).
+// scanNumber returns the offset after the number that starts at src[i]; or the offset
+// of a fault, and its reason (RFC 8259, section 6).
 func scanNumber(src []byte, i int) (int, string) {
 	if src[i] == '-' {
 		i++

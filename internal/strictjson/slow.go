@@ -2,7 +2,7 @@
 
 package strictjson
 
-// With the tag slowjson every test runs without the fast reader:
+// With the tag slowjson each test runs without the fast reader:
 //
 //	go test -tags slowjson ./...
 func init() { Slow = true }

@@ -2,8 +2,8 @@ package strictjson
 
 import "sync"
 
-// MaxDepth is the number of containers that may stand inside each other: the
-// depth that the public packages promise.
+// MaxDepth is how many containers may be inside each other, as the public packages
+// promise.
 const MaxDepth = 64
 
 // Kind is the kind of a JSON value.
@@ -43,7 +43,7 @@ func (k Kind) String() string {
 type Node struct {
 	Start, End         uint32 // the value's text, quotes and brackets included
 	NameStart, NameEnd uint32 // a member's name between its quotes, as written; 0, 0 elsewhere
-	Next               uint32 // index of the first node behind this value's subtree
+	Next               uint32 // index of the first node after this value's subtree
 	Len                uint32 // members of an object, elements of an array
 	Hash               uint32 // HashName of a member's decoded name
 	Kind               Kind
@@ -66,13 +66,13 @@ type Mark uint8
 
 // The marks.
 const (
-	Omitted Mark = 1 << iota // the value is left out of what is written
-	Partial                  // something in the value is Omitted
+	Omitted Mark = 1 << iota // AppendValue leaves the value out
+	Partial                  // some value in the value is Omitted
 	Matched                  // the other document has a member of this name
 )
 
-// A Doc is a parsed document. The zero value is ready for Parse, and a Doc may
-// be parsed into again and again. It is not safe for concurrent use.
+// A Doc is a parsed document. The zero value is ready for Parse, and Parse may be
+// called again and again. It is not safe for concurrent use.
 type Doc struct {
 	Src    []byte // the parsed text; not copied, never changed
 	Nodes  []Node // Nodes[0] is the whole document
@@ -82,32 +82,32 @@ type Doc struct {
 	seen uint64           // if there are Names: which of them have a member, as bits
 	by   [maxNames]uint32 // and which
 
-	stack   []frame // Parse's, by level; kept, because clearing it for each call would cost more than a small text
+	stack   []frame // of Parse, by level; kept, because clearing it would cost more than reading a small text
 	table   []slot  // the slots of all indexes made since Parse
 	scratch []byte  // scratch for decoding escaped names
-	fault   Pointer // where Parse found something wrong
+	fault   Pointer // where Parse found a fault
 }
 
 // maxPooledNodes bounds what a pooled Doc may keep in memory: 4 MiB of nodes.
 const maxPooledNodes = 1 << 17
 
-// maxPooledScratch does the same for its other memory, in bytes.
+// maxPooledScratch bounds its other memory, in bytes.
 const maxPooledScratch = 1 << 16
 
 var pool = sync.Pool{New: func() any { return new(Doc) }}
 
-// Get returns a Doc from a pool. Give it back with Put.
+// Get returns a Doc from a pool. Return it with Put.
 func Get() *Doc { return pool.Get().(*Doc) }
 
-// Put returns d to the pool. Neither d nor its nodes may be used afterwards;
-// slices of the parsed text stay valid, they belong to the caller's input.
+// Put returns d to the pool. Neither d nor its nodes may be used afterwards. Slices of
+// the parsed text stay valid: they are the caller's.
 func Put(d *Doc) {
 	d.Reset()
 	pool.Put(d)
 }
 
-// Reset makes d forget its text, and give up its memory if there is much of it,
-// so that d may be kept.
+// Reset makes d forget its text and, if it has much memory, give that up, so that d
+// may be kept.
 func (d *Doc) Reset() {
 	d.Src = nil
 	if cap(d.Nodes) > maxPooledNodes || cap(d.table) > 4*maxPooledNodes || cap(d.scratch) > maxPooledScratch {
@@ -150,7 +150,7 @@ func (d *Doc) Named(known uint8) uint32 {
 	return d.by[number]
 }
 
-// Unmark makes d as it was after Parse: no node has a mark, and no index is left.
+// Unmark removes all marks and indexes: d is as it was after Parse.
 func (d *Doc) Unmark() {
 	for i := range d.Nodes {
 		d.Nodes[i].Mark = 0
@@ -158,13 +158,14 @@ func (d *Doc) Unmark() {
 	d.table = d.table[:0]
 }
 
-// Text returns the text of node i: a slice of Src.
+// Text returns the text of node i, a slice of Src.
 func (d *Doc) Text(i uint32) []byte {
 	n := &d.Nodes[i]
 	return d.Src[n.Start:n.End:n.End]
 }
 
-// RawName returns the name of member i as written, without its quotes.
+// RawName returns the name of member i as it is written, without its quotes: a slice
+// of Src.
 func (d *Doc) RawName(i uint32) []byte {
 	n := &d.Nodes[i]
 	return d.Src[n.NameStart:n.NameEnd:n.NameEnd]
@@ -229,8 +230,9 @@ func (d *Doc) SameString(i uint32, e *Doc, j uint32) bool {
 	return string(x) == string(y) || (a.Escapes|b.Escapes)&InValue != 0 && sameDecoded(x, y)
 }
 
-// Find returns the member of object i with this decoded name, or false when
-// there is none (or when i is no object). It is linear in the object's members.
+// Find returns the member of object i with this decoded name; hash is HashName(name).
+// It is false when there is none, or when i is not an object. It is linear in the
+// object's members.
 func (d *Doc) Find(i uint32, hash uint32, name string) (uint32, bool) {
 	if d.Nodes[i].Kind != Object {
 		return 0, false

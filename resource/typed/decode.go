@@ -14,17 +14,16 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// Decode returns the document of a resource.Resource or resource.Result as a T, a
-// struct or a map. Members that T
-// does not name are left out; as encoding/json has it, the case of letters does not
-// count in that, so T should name all fields of a schema in which names differ by
-// case alone. Numbers that meet an any are json.Number, so that they keep their text; a
-// number field should be json.Number too where that matters. A Go integer takes each
-// number that an Integer of a schema does, if it has room for it: 1.0 and 10e-1 are 1.
+// Decode returns the document of a resource.Resource or resource.Result as a T, a struct
+// or a map. Members that T does not name are left out. Names are matched without regard
+// to case, as by encoding/json: if names of a schema differ by case alone, T should have
+// all of them. A number becomes a json.Number in an any, which keeps its text; declare a
+// field as json.Number to keep it there. A Go integer accepts each number that an
+// Integer field does, if it is in range: 1.0 and 10e-1 are 1.
 //
 // The error names the first value that does not fit by its JSON Pointer (RFC 6901), or
-// an object or array around it where the search would take too long, and does not hold
-// the value.
+// an object or array around it if the search would take too long. It does not hold the
+// value.
 func Decode[T any](r interface{ Data() []byte }) (T, error) {
 	var document, scratch T
 	text := r.Data()

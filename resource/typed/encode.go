@@ -10,17 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// Encode returns the JSON of a typed document, for Create or Patch: that of
-// encoding/json, without escapes for HTML.
+// Encode returns the JSON of a typed document, for Create or Patch, as encoding/json
+// makes it, without escapes for HTML.
 //
-// A string that is not valid UTF-8 is an error, be it a value, a map key or the result
-// of MarshalText or MarshalJSON; encoding/json would replace its bytes by U+FFFD, and
-// two ids could become one. Text that holds U+FFFD itself is encoded as it is. No
-// error holds a value.
+// The error is for a string that is not valid UTF-8, in a value, a map key or the result
+// of MarshalText or MarshalJSON: encoding/json would replace its bytes by U+FFFD, and two
+// ids could become one. A U+FFFD in a string is not an error. Other errors are those of
+// encoding/json. No error holds a value.
 //
-// Where the JSON holds U+FFFD, the marshalers in document are called a second time, and
-// fields that encoding/json left out by omitzero or for another field of their name
-// are judged as well.
+// If the JSON has a U+FFFD, the marshalers in document are called a second time, and
+// fields that encoding/json left out are judged too.
 func Encode(document any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

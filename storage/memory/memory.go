@@ -10,11 +10,10 @@ import (
 
 var _ storage.Store = (*Store)(nil)
 
-// Store is an in-memory storage.Store. Make it with New; it is safe for
-// concurrent use.
+// Store is a storage.Store in memory. Make it with [New]. It is safe for concurrent use.
 //
-// It has no limit on data, and its conflicts are never spurious and always
-// carry the current record when there is one.
+// It has no limit on data. Its conflicts are never spurious, and always carry the
+// current record if there is one.
 type Store struct {
 	mu     sync.RWMutex
 	scopes map[storage.Scope]*index // nil once closed
@@ -102,9 +101,9 @@ func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 	if old.rev != expect {
 		return conflict(key, old)
 	}
-	// First nil, then unlink: were it the other way round, an update that has
-	// already found the entry could still swap a record into it, and be
-	// acknowledged for a record that nobody will ever see.
+	// First nil, then unlink: in the other order an update that has found the entry
+	// could swap a record into it after the unlink, and be acknowledged for a record
+	// that no reader finds.
 	if !e.rec.CompareAndSwap(old, nil) {
 		return conflict(key, e.load())
 	}
@@ -161,8 +160,8 @@ func (s *Store) indexForWrite(scope storage.Scope) (*index, error) {
 	return ix, nil
 }
 
-// conflict returns the error with a copy of the current record: the caller may
-// write to what it is given, the stored one is immutable.
+// conflict returns the error with a copy of the current record, which the caller may
+// change.
 func conflict(key storage.Key, current *record) error {
 	if current == nil {
 		return &storage.ConflictError{}
