@@ -1,9 +1,11 @@
 package resource
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"example.com/resourcekit/storage"
@@ -21,7 +23,7 @@ type Condition struct {
 	at    string // see listOf
 	notAt string // the resource must be in none of these revisions
 	there bool   // the resource must exist
-	gone  bool   // the resource must not exist
+	gone  bool   // it must not
 }
 
 // AtRevision demands that the resource is in one of these revisions. 0 stands for a
@@ -45,6 +47,9 @@ func Absent() Condition { return Condition{gone: true} }
 
 // And returns the condition that holds if both c and other hold.
 func (c Condition) And(other Condition) Condition {
+	if other == (Condition{}) {
+		return c
+	}
 	both := Condition{
 		some: c.some || other.some, there: c.there || other.there, gone: c.gone || other.gone,
 		notAt: listOf(append(revisionsOf(c.notAt), revisionsOf(other.notAt)...)),
@@ -121,12 +126,8 @@ func first(list string) storage.Revision {
 }
 
 func has(list string, revision storage.Revision) bool {
-	for ; list != ""; list = list[8:] {
-		if first(list) == revision {
-			return true
-		}
-	}
-	return false
+	_, ok := sort.Find(len(list)/8, func(i int) int { return cmp.Compare(revision, first(list[8*i:])) })
+	return ok
 }
 
 func textOf(list string) string {

@@ -30,6 +30,8 @@ func TestCondition(t *testing.T) {
 		{resource.Absent(), "absent", []storage.Revision{0}},
 		{at(1, 2).And(at(2, 3)), "revision 2", []storage.Revision{2}},
 		{at(1).And(at(2)), "no revision", nil},
+		{at(9, 1, 5, 3).And(at(7, 3, 2, 9, 8)), "revision 3 or 9", []storage.Revision{3}},
+		{not(9, 2, 5).And(at(7, 3, 2, 9)), "revision 2 or 3 or 7 or 9 and not revision 2 or 5 or 9", []storage.Revision{3}},
 		{at(1, 2).And(not(2)), "revision 1 or 2 and not revision 2", []storage.Revision{1}},
 		{not(1).And(not(2)), "not revision 1 or 2", []storage.Revision{0, 3}},
 		{not(1).And(resource.Present()), "present and not revision 1", []storage.Revision{2, 3}},

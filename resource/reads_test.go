@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"example.com/resourcekit/internal/strictjson"
 	"example.com/resourcekit/resource"
@@ -136,6 +137,42 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 	}
 }
 
+// TestNestedChangeIsNotReadAgain: what becomes of a complete document is read again only
+// if a default may be absent from it.
+func TestNestedChangeIsNotReadAgain(t *testing.T) {
+	s := schema.MustCompile(schema.Definition{ID: schema.Customers().ID(), Name: "things", ExternalID: "id", Fields: []schema.Field{
+		{Name: "id", Type: schema.String, Required: true},
+		{Name: "to", Type: schema.Object, Fields: []schema.Field{
+			{Name: "city", Type: schema.String}, {Name: "country", Type: schema.String, Default: "US"},
+			{Name: "geo", Type: schema.Object, Fields: []schema.Field{{Name: "lat", Type: schema.Number}, {Name: "datum", Type: schema.String, Default: "WGS 84"}}},
+		}},
+		{Name: "lines", Type: schema.Array, Items: &schema.Field{Type: schema.Object, Fields: []schema.Field{{Name: "sku", Type: schema.String}}}},
+	}})
+	for _, tt := range []struct {
+		stored, patch, want string
+		merged              int // how often it is read
+	}{
+		{`{"id":"1","to":{"city":"x","country":"STORED"}}`, `{"to":{"city":"REQUEST"},"lines":[{"sku":"x"}]}`, `{"id":"1","to":{"city":"REQUEST","country":"STORED"},"lines":[{"sku":"x"}]}`, 0},
+		{`{"id":"1","to":{"city":"STORED","country":"DE"}}`, `{"to":{"geo":{"lat":1,"datum":"REQUEST"}}}`, `{"id":"1","to":{"city":"STORED","country":"DE","geo":{"lat":1,"datum":"REQUEST"}}}`, 0},
+		{`{"id":"1","to":{"city":"STORED","country":"DE"}}`, `{"to":{"geo":{"lat":1}},"lines":[{"sku":"REQUEST"}]}`, `{"id":"1","to":{"city":"STORED","country":"DE","geo":{"lat":1,"datum":"WGS 84"}},"lines":[{"sku":"REQUEST"}]}`, 1},
+		{`{"id":"1","to":"x","lines":["STORED"]}`, `{"to":{"city":"REQUEST"}}`, `{"id":"1","to":{"city":"REQUEST","country":"US"},"lines":["STORED"]}`, 1},
+		{`{"id":"1","to":{"city":"STORED","country":"DE"}}`, `{"to":{"country":null,"geo":{"lat":1,"datum":"REQUEST"}}}`, `{"id":"1","to":{"city":"STORED","geo":{"lat":1,"datum":"REQUEST"},"country":"US"}}`, 1},
+		{`{"id":"1","to":{"city":"x"},"lines":["STORED"]}`, `{"to":{"city":"REQUEST"}}`, `{"id":"1","to":{"city":"REQUEST","country":"US"},"lines":["STORED"]}`, 1},
+	} {
+		store := memory.New()
+		c := open(t, s, store, fixed)
+		put(t, store, customerKey("1"), tt.stored)
+		var res *resource.Result
+		_, _, merged := reads(t, func() {
+			var err error
+			res, err = c.Patch(ctx, tenant, "1", []byte(tt.patch), nil)
+			require.NoError(t, err)
+		})
+		assert.Equal(t, tt.want, string(res.Data()), tt.patch)
+		assert.Equal(t, tt.merged, merged, tt.patch)
+	}
+}
+
 // TestEveryRecordIsReadOnce: also in a list with a filter, whether it matches or not.
 func TestEveryRecordIsReadOnce(t *testing.T) {
 	c, store := customers(t)
@@ -218,6 +255,53 @@ func TestBatchMemory(t *testing.T) {
 			t.Logf("%d bytes of requests, %.1f times that held", size, float64(held)/float64(size))
 			assert.Less(t, held, 4*size)
 			runtime.KeepAlive(documents)
+		})
+	}
+}
+
+// TestWaitingMemory: writers that wait in the queue of one key hold at most four times
+// the bytes of their requests.
+func TestWaitingMemory(t *testing.T) {
+	s := schema.MustCompile(schema.Definition{ID: schema.Customers().ID(), Name: "things", ExternalID: "id", Fields: []schema.Field{
+		{Name: "id", Type: schema.String, Required: true}, {Name: "list", Type: schema.Array}, {Name: "open", Type: schema.Object}, {Name: "a", Type: schema.String},
+	}})
+	const mib = 1 << 20
+	for name, more := range map[string]string{
+		"many values":  `"list":[0` + strings.Repeat(",0", mib/2) + `]`,
+		"many objects": `"list":[{}` + strings.Repeat(",{}", mib/3) + `]`,
+		"deep":         `"list":[1` + strings.Repeat(","+strings.Repeat("[", 60)+strings.Repeat("]", 60), mib/121) + `]`,
+		"large string": `"a":"` + strings.Repeat("x", mib) + `"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, letGo := blocking(memory.New())
+				c := open(t, s, store, nil)
+				var errs []<-chan error
+				create := func(request string) {
+					done := make(chan error, 1)
+					errs = append(errs, done)
+					data := []byte(request)
+					go func() {
+						_, err := c.Create(ctx, tenant, data, nil)
+						done <- err
+					}()
+					synctest.Wait()
+				}
+				create(`{"id":"c-1"}`) // holds the lock
+				before, size := heap(), 0
+				for range 8 {
+					request := `{"id":"c-1",` + more + `}`
+					size += len(request)
+					create(request)
+				}
+				held := heap() - before
+				t.Logf("%d bytes of requests, %.1f times that held", size, float64(held)/float64(size))
+				assert.Less(t, held, 4*size)
+				close(letGo)
+				for _, err := range errs {
+					assert.NoError(t, <-err)
+				}
+			})
 		})
 	}
 }

@@ -18,33 +18,43 @@ type ShapeOptions struct {
 }
 
 // envelope is the table of the members of a resource between id and data, in order. It
-// is the only place of the deprecated names. Each member has one of the functions, which
-// returns its value.
+// is the only place of the deprecated names.
 var envelope = []member{
-	{name: "schemaDefinitionId", deprecated: "schema_definition_id", uuid: func(r *Resource) *uuid.UUID { return &r.record.Key.Schema }},
-	{name: "platformId", deprecated: "platform_id", uuid: func(r *Resource) *uuid.UUID { return &r.record.Key.Tenant.Platform }},
-	{name: "businessId", deprecated: "business_id", uuid: func(r *Resource) *uuid.UUID { return &r.record.Key.Tenant.Business }},
-	{name: "resourceExternalId", deprecated: "resource_external_id", text: func(r *Resource) string { return r.record.Key.ExternalID }},
-	{name: "createdAt", deprecated: "created_at", time: func(r *Resource) time.Time { return r.record.CreatedAt }},
-	{name: "updatedAt", deprecated: "updated_at", time: func(r *Resource) time.Time { return r.record.UpdatedAt }},
+	{name: "schemaDefinitionId", deprecated: "schema_definition_id", value: schemaID},
+	{name: "platformId", deprecated: "platform_id", value: platformID},
+	{name: "businessId", deprecated: "business_id", value: businessID},
+	{name: "resourceExternalId", deprecated: "resource_external_id", value: externalID},
+	{name: "createdAt", deprecated: "created_at", value: createdAt},
+	{name: "updatedAt", deprecated: "updated_at", value: updatedAt},
 }
 
 type member struct {
 	name, deprecated string
-	uuid             func(*Resource) *uuid.UUID
-	time             func(*Resource) time.Time
-	text             func(*Resource) string
-
-	at, twin int // offsets in a piece of a template of the value and its twin; 0 for none
+	value            value
+	at, twin         int // offsets in a piece of a template of the value and its twin; 0 for none
 }
 
+// A value is a value of a resource in its JSON.
+type value int
+
+// First the UUIDs, then the times.
+const (
+	resourceID value = iota
+	schemaID
+	platformID
+	businessID
+	createdAt
+	updatedAt
+	externalID
+)
+
 // A piece is a part of a template: its text, into which values of a fixed length are
-// written, and the member of variable length that comes after it.
+// written. The external id, which has any length, comes after it.
 type piece struct {
 	text  string
 	fixed []member
-	text1 *member // the member of variable length; nil at the end
-	twin1 string  // the text of its deprecated name; "" for none
+	last  bool   // no external id comes after it
+	twin1 string // the external id's deprecated name, as text; "" for none
 }
 
 // full and short are the templates of the two shapes.
@@ -62,18 +72,17 @@ func template(twins bool) (pieces []piece) {
 		}
 		blank.fixed = append(blank.fixed, m)
 	}
-	add(member{uuid: func(r *Resource) *uuid.UUID { return &r.record.ID }}, uuidWidth)
+	add(member{value: resourceID}, uuidWidth)
 	for _, m := range envelope {
 		blank.text += `,"` + m.name + `":`
 		switch {
-		case m.uuid != nil:
+		case m.value < createdAt:
 			blank.text += `"`
 			add(m, uuidWidth)
-		case m.time != nil:
+		case m.value < externalID:
 			blank.text += `"`
 			add(m, timeWidth)
 		default:
-			blank.text1 = &m
 			if twins {
 				blank.twin1 = `,"` + m.deprecated + `":`
 			}
@@ -81,6 +90,7 @@ func template(twins bool) (pieces []piece) {
 		}
 	}
 	blank.text += `,"data":`
+	blank.last = true
 	return append(pieces, blank)
 }
 
@@ -94,6 +104,9 @@ func (r *Resource) AppendJSON(dst []byte, opts *ShapeOptions) []byte {
 	if opts != nil && opts.OmitDeprecated {
 		pieces = short
 	}
+	key := &r.record.Key
+	uuids := [...]*uuid.UUID{&r.record.ID, &key.Schema, &key.Tenant.Platform, &key.Tenant.Business}
+	times := [...]*time.Time{&r.record.CreatedAt, &r.record.UpdatedAt}
 	for i := range pieces {
 		p := &pieces[i]
 		from := len(dst)
@@ -101,18 +114,17 @@ func (r *Resource) AppendJSON(dst []byte, opts *ShapeOptions) []byte {
 		text := dst[from:]
 		for k := range p.fixed {
 			m := &p.fixed[k]
-			switch {
-			case m.uuid != nil:
-				putUUID(text, m.at, m.twin, m.uuid(r))
-			default:
-				putTime(text, m.at, m.twin, m.time(r))
+			if m.value < createdAt {
+				putUUID(text, m.at, m.twin, uuids[m.value])
+			} else {
+				putTime(text, m.at, m.twin, times[m.value-createdAt])
 			}
 		}
-		if p.text1 == nil {
+		if p.last {
 			break
 		}
 		from = len(dst)
-		dst = strictjson.AppendQuoted(dst, p.text1.text(r))
+		dst = strictjson.AppendQuoted(dst, key.ExternalID)
 		if to := len(dst); p.twin1 != "" {
 			dst = append(dst, p.twin1...)
 			dst = append(dst, dst[from:to]...)
@@ -172,15 +184,15 @@ func hexDigits(x uint32) uint64 {
 
 // putTime writes t in UTC as RFC 3339 with three decimals, to the same places as
 // putUUID. The years are 1 to 9999. time.AppendFormat would take four times as long.
-func putTime(text []byte, at, twin int, t time.Time) {
-	t = t.UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	millis := t.Nanosecond() / int(time.Millisecond)
+func putTime(text []byte, at, twin int, t *time.Time) {
+	year, month, day := t.UTC().Date()
+	const days = 719_162 * 24 * 60 * 60 // from the year 1 to 1970, in seconds
+	second := uint(t.Unix()+days) % (24 * 60 * 60)
+	millis := uint(t.Nanosecond()) / uint(time.Millisecond)
 	le := binary.LittleEndian
-	a := digits(year/100) | digits(year%100)<<16 | '-'<<32 | digits(int(month))<<40 | '-'<<56
-	b := digits(day) | 'T'<<16 | digits(hour)<<24 | ':'<<40 | digits(minute)<<48
-	c := ':' | digits(second)<<8 | '.'<<24 | uint64('0'+millis/100)<<32 | digits(millis%100)<<40 | 'Z'<<56
+	a := digits(uint(year)/100) | digits(uint(year)%100)<<16 | '-'<<32 | digits(uint(month))<<40 | '-'<<56
+	b := digits(uint(day)) | 'T'<<16 | digits(second/3600)<<24 | ':'<<40 | digits(second/60%60)<<48
+	c := ':' | digits(second%60)<<8 | '.'<<24 | uint64('0'+millis/100)<<32 | digits(millis%100)<<40 | 'Z'<<56
 	for {
 		t := (*[timeWidth]byte)(text[at:])
 		le.PutUint64(t[0:], a)
@@ -194,4 +206,11 @@ func putTime(text []byte, at, twin int, t time.Time) {
 }
 
 // digits returns the two digits of n, 0 to 99, in memory order.
-func digits(n int) uint64 { return uint64('0'+n/10) | uint64('0'+n%10)<<8 }
+func digits(n uint) uint64 { return uint64(pairs[n&127]) }
+
+var pairs = func() (p [128]uint16) {
+	for n := range uint16(100) {
+		p[n] = '0' + n/10 | ('0'+n%10)<<8
+	}
+	return p
+}()

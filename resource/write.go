@@ -34,6 +34,7 @@ func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, e
 	start := c.start()
 	op, err := newOp()
 	if err == nil {
+		defer op.request.Close()
 		result, err = c.write(ctx, &op)
 		op.request.Close()
 	}

@@ -30,6 +30,11 @@ type object struct {
 	defaults int // how many fields have a default
 
 	anyRequired bool // some field is, here or at any depth below, arrays included
+
+	// Of the root, whose documents are read with the names of its fields.
+	names     *strictjson.Names
+	defaulted uint64 // which of them have a default, as bits
+	nested    uint64 // and which may have declared objects in their values
 }
 
 // A field is the compiled form of Field.
@@ -65,7 +70,28 @@ var acceptable = [...]uint{
 // likely to be the field after the last one found.
 func (f *field) is(d *strictjson.Doc, c uint32) bool {
 	n := &d.Nodes[c]
-	return f.hash == n.Hash && !n.NameEscaped && string(d.Src[n.NameStart:n.NameEnd]) == f.name
+	return f.hash == n.Hash && n.Escapes&strictjson.InName == 0 && string(d.Src[n.NameStart:n.NameEnd]) == f.name
+}
+
+// know makes o a root.
+func (o *object) know() {
+	names := make([]string, len(o.fields))
+	for i := range o.fields {
+		names[i] = o.fields[i].name
+		if o.fields[i].def != nil {
+			o.defaulted |= 1 << (i & 63)
+		}
+		if o.fields[i].nested {
+			o.nested |= 1 << (i & 63)
+		}
+	}
+	o.names = strictjson.NewNames(names)
+}
+
+// knows reports whether the object at node of d was read with the names of o: then
+// Node.Known of its members says which fields they are.
+func (o *object) knows(d *strictjson.Doc, node uint32) bool {
+	return d.Names != nil && d.Names == o.names && node == 0
 }
 
 // find returns the field with the name of member c of d, or nil.
@@ -129,11 +155,8 @@ func Compile(def Definition) (*Schema, error) {
 	if len(c.mistakes) > 0 {
 		return nil, &DefinitionError{Name: def.Name, Mistakes: c.mistakes}
 	}
-	names := make([]string, len(root.fields))
-	for i := range root.fields {
-		names[i] = root.fields[i].name
-	}
-	return &Schema{def: copyDefinition(def), root: root, id: id, names: strictjson.NewNames(names)}, nil
+	root.know()
+	return &Schema{def: copyDefinition(def), root: root, id: id}, nil
 }
 
 // MustCompile is Compile for variables of a package: it panics if def has a mistake.

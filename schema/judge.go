@@ -23,7 +23,7 @@ type judge struct {
 	lacking    bool    // some object lacks required fields
 	nulls      bool    // some field is null
 	resets     bool    // a null resets a default
-	nested     bool    // there are values in which objects are declared
+	unfilled   bool    // an object that the request creates lacks a default
 	opens      bool    // there are objects that declare no fields
 	violations []Violation
 	more       int    // violations that were left out
@@ -103,11 +103,13 @@ func (s *storedObject) object(j *judge, c uint32) uint32 {
 // complete and null is a value.
 func (j *judge) object(o *object, node, stored uint32, whole bool) {
 	d := j.doc
-	seen, next := 0, &o.fields[0]
+	seen, filled, next, known := 0, 0, &o.fields[0], o.knows(d, node)
 	before := storedObject{node: stored}
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
 		f := next
-		if !f.is(d, c) {
+		if known {
+			f = &o.fields[d.Nodes[c].Known-1]
+		} else if !f.is(d, c) {
 			if f = o.find(d, c); f == nil {
 				j.undeclared(o, c, &before, whole)
 				continue
@@ -128,9 +130,15 @@ func (j *judge) object(o *object, node, stored uint32, whole bool) {
 		if f.required {
 			seen++
 		}
+		if f.def != nil {
+			filled++
+		}
 	}
 	if seen < o.required && j.judgesMissing(stored, whole) {
 		j.lacking = true
+	}
+	if filled < o.defaults && stored == none {
+		j.unfilled = true
 	}
 }
 
@@ -156,7 +164,6 @@ func (j *judge) null(f *field, c uint32, before *storedObject) {
 func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 	n := &j.doc.Nodes[c]
 	omitted := j.omitted
-	j.nested = j.nested || f.nested
 	switch {
 	case n.Kind == strictjson.Object && f.object != nil:
 		stored := uint32(none)
@@ -219,7 +226,7 @@ func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (Code, string) 
 	text := j.doc.Text(c)
 	if kind == strictjson.String {
 		text = text[1 : len(text)-1]
-		if j.doc.Nodes[c].Escaped {
+		if j.doc.Nodes[c].Escapes&strictjson.InValue != 0 {
 			j.scratch = j.doc.AppendString(j.scratch[:0], c)
 			text = j.scratch
 		}

@@ -84,7 +84,7 @@ func (s *Schema) Validate(doc []byte) error {
 
 // parseRequest reads a request into d: an object.
 func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
-	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
+	if err := d.ParseKnown(src, strictjson.MaxDepth, s.root.names); err != nil {
 		return err
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
@@ -101,13 +101,14 @@ type Request struct {
 	opts   ReadOptions
 	src    []byte
 	id     string
-	marked bool // nodes may have marks of an Apply before
 
 	// The parsed text is in doc, or in nodes after Shrink. If both are nil, src is read
 	// again.
 	doc    *strictjson.Doc
+	marked bool // doc may have marks of an Apply before
 	nodes  []strictjson.Node
 	blanks bool
+	names  *strictjson.Names
 }
 
 // Read reads a request: a whole new document, or a merge patch (RFC 7396) for the
@@ -131,7 +132,7 @@ func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
 	}
 	if c, ok := r.doc.Find(0, s.id.hash, s.id.name); ok && r.doc.Nodes[c].Kind == strictjson.String {
 		id := r.doc.Text(c)
-		if id = id[1 : len(id)-1]; r.doc.Nodes[c].Escaped {
+		if id = id[1 : len(id)-1]; r.doc.Nodes[c].Escapes&strictjson.InValue != 0 {
 			id = r.doc.AppendString(nil, c)
 		}
 		if code, _ := judgeExternalID(id, r.opts.ExternalID); code == "" {
@@ -163,34 +164,66 @@ const (
 )
 
 // Shrink bounds the memory of a request that has to wait: together with its text it
-// then takes at most three times the size of the text, and 1 KiB. A large request of
-// many small values is read again when it is applied.
+// then takes at most three times the size of the text, and 1 KiB, of memory that it may
+// share with other requests. A large request of many small values is read again when it
+// is applied.
 func (r *Request) Shrink() {
 	if r.doc == nil {
 		return
 	}
 	if len(r.doc.Nodes)*strictjson.NodeSize <= maxShrunk*len(r.src)+alwaysAllowed {
-		r.nodes, r.blanks = slices.Clone(r.doc.Nodes), r.doc.Blanks
+		r.nodes, r.blanks, r.names = keepNodes(r.doc.Nodes), r.doc.Blanks, r.doc.Names
 	}
 	strictjson.Put(r.doc)
 	r.doc = nil
 }
 
-// load returns the parsed request, without marks.
+// load returns the parsed request, without marks. Call unload afterwards.
 func (r *Request) load() (d *strictjson.Doc, err error) {
-	if r.doc == nil {
-		r.doc = strictjson.Get()
-		if r.nodes == nil {
-			return r.doc, r.schema.parseRequest(r.doc, r.src)
+	if r.doc != nil {
+		if r.marked {
+			r.doc.Unmark()
 		}
-		r.doc.Load(r.src, r.nodes, r.blanks)
+		r.marked = true
+		return r.doc, nil
 	}
-	if r.marked {
-		r.doc.Unmark()
+	d = strictjson.Get()
+	if r.nodes == nil {
+		return d, r.schema.parseRequest(d, r.src)
 	}
-	r.marked = true
-	return r.doc, nil
+	d.Load(r.src, r.nodes, r.blanks, r.names)
+	return d, nil
 }
+
+// unload releases the document that load returned, if the request was shrunk: there may
+// be many.
+func (r *Request) unload(d *strictjson.Doc) {
+	if r.doc == nil {
+		strictjson.Put(d)
+	}
+}
+
+// keepNodes returns a copy of the nodes, in memory that small requests share: otherwise
+// each item of a batch would allocate.
+func keepNodes(nodes []strictjson.Node) []strictjson.Node {
+	const shared = 512
+	if len(nodes) > shared/8 {
+		return slices.Clone(nodes)
+	}
+	room := rooms.Get().(*[]strictjson.Node)
+	if cap(*room)-len(*room) < len(nodes) {
+		*room = make([]strictjson.Node, 0, shared)
+	}
+	from := len(*room)
+	*room = append(*room, nodes...)
+	kept := (*room)[from:len(*room):len(*room)]
+	rooms.Put(room)
+	return kept
+}
+
+// rooms hold the nodes of requests. A full one leaves the pool, and lives as long as one
+// of its requests.
+var rooms = sync.Pool{New: func() any { return new([]strictjson.Node) }}
 
 // A Document is the result of applying a request to a stored document.
 type Document struct {
@@ -212,6 +245,7 @@ type Document struct {
 // making a document.
 func (r *Request) Check() error {
 	d, err := r.load()
+	defer r.unload(d)
 	if err != nil {
 		return err
 	}
@@ -237,6 +271,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		return Document{}, errors.New("schema: Apply of a request that was not read")
 	}
 	d, err := r.load()
+	defer r.unload(d)
 	if err != nil {
 		return Document{}, err // not reached unless the caller has changed the text
 	}
@@ -264,7 +299,7 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		doc.Stored, doc.Shown = stored, w.show(r.schema.root, &w.stored)
 		return doc, nil
 	}
-	if len(stored) > 0 && !w.judge.nested && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
+	if len(stored) > 0 && !w.judge.unfilled && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
 		// The stored document is complete, so the merged one is.
 		doc.Stored = w.keep(merged)
 		doc.Shown = doc.Stored
@@ -349,7 +384,7 @@ func (w *workspace) result(root *object, d *strictjson.Doc) (stored, shown []byt
 
 // parseStored reads a stored document. The error is a *CorruptError.
 func (s *Schema) parseStored(d *strictjson.Doc, src []byte) error {
-	if err := d.ParseKnown(src, strictjson.MaxDepth, s.names); err != nil {
+	if err := d.ParseKnown(src, strictjson.MaxDepth, s.root.names); err != nil {
 		return &CorruptError{Err: err}
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {

@@ -196,13 +196,13 @@ func TestApplyDocuments(t *testing.T) {
 			r, err := s.Read([]byte(tt.request), tt.opts)
 			require.NoError(t, err)
 			defer r.Close()
-			for i := range 3 { // as in a loop that retries
+			for i := range 4 { // as in a loop that retries
 				if i == 2 {
 					r.Shrink()
 				}
 				doc, err := r.Apply([]byte(tt.stored))
 				require.NoError(t, err)
-				if tt.patch != "" {
+				if tt.patch != "" && i < 2 {
 					assert.Equal(t, tt.patch, patchOf(&r))
 				}
 				assert.Equal(t, tt.wantStored, string(doc.Stored))

@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-
-	"example.com/resourcekit/internal/strictjson"
 )
 
 // A Definition declares a schema. It is plain data; [Compile] judges it.
@@ -121,10 +119,9 @@ const (
 // A Schema is a compiled [Definition]. It is immutable and safe for concurrent use. Make
 // one with [Compile]; the zero value cannot be used.
 type Schema struct {
-	def   Definition
-	root  *object
-	id    *field            // that of the external id, in root
-	names *strictjson.Names // of the root's fields
+	def  Definition
+	root *object
+	id   *field // that of the external id, in root
 }
 
 // ID returns the definition's ID.

@@ -50,6 +50,10 @@ type view struct {
 // look sets hidden and unfilled, and marks the members to hide.
 func (v *view) look(root *object, d *strictjson.Doc) {
 	v.doc, v.hidden, v.unfilled = d, 0, false
+	if root.knows(d, 0) && d.Has()&root.nested == 0 { // nothing is undeclared
+		v.unfilled = root.defaulted&^d.Has() != 0
+		return
+	}
 	v.object(root, 0)
 }
 
@@ -61,10 +65,12 @@ func (v *view) complete(root *object, d *strictjson.Doc) bool {
 
 func (v *view) object(o *object, node uint32) {
 	d := v.doc
-	filled, next := 0, &o.fields[0]
+	filled, next, known := 0, &o.fields[0], o.knows(d, node)
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
 		f := next
-		if !f.is(d, c) {
+		if known {
+			f = &o.fields[d.Nodes[c].Known-1]
+		} else if !f.is(d, c) {
 			if f = o.find(d, c); f == nil {
 				d.Nodes[c].Mark = strictjson.Omitted
 				v.hidden++

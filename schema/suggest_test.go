@@ -49,18 +49,3 @@ func TestSuggest(t *testing.T) {
 	assert.Equal(t, "abcd", suggest(twins, []byte("abcx")))
 	assert.Equal(t, "AB_CF", suggest(twins, []byte("abcf")))
 }
-
-func TestDistance(t *testing.T) {
-	for _, tt := range []struct {
-		a, b  string
-		limit int
-		want  int
-	}{
-		{"", "", 0, 0}, {"abc", "abc", 0, 0}, {"abc", "abd", 0, 1}, {"abc", "abd", 3, 1}, {"abc", "acb", 3, 1}, {"abc", "ab", 3, 1},
-		{"abc", "xabc", 3, 1}, {"ca", "abc", 3, 3}, {"kitten", "sitting", 3, 3}, {"kitten", "sitting", 2, 3}, {"abcdef", "uvwxyz", 3, 4},
-		{"a", "abcde", 3, 4}, {"é", "e", 3, 1}, {"abc", "", 3, 3},
-	} {
-		assert.Equal(t, tt.want, distance([]rune(tt.a), []rune(tt.b), tt.limit), "%s %s", tt.a, tt.b)
-		assert.Equal(t, tt.want, distance([]rune(tt.b), []rune(tt.a), tt.limit), "%s %s", tt.b, tt.a)
-	}
-}

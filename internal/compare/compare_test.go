@@ -76,6 +76,10 @@ func TestInputs(t *testing.T) {
 		{"ascii", customers(ascii, rotating), 350, 120},
 		{"cjk", customers(cjk, rotating), 350, 120},
 		{"escapes", customers(escapes, rotating), 350, 120},
+		{"mixed", mixed(rotating), 430, 140},
+		{"reordered", reordered(rotating), 350, 120},
+		{"pretty", pretty(rotating), 390, 140},
+		{"fields", orders(rotating), 450, 120},
 		{"nested", nested(rotating), 10_240, 250},
 		{"wide", wide(4), 1_000_000, 90_000},
 	} {

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"unicode/utf16"
+
+	"github.com/tidwall/gjson"
 )
 
 // rotating is the number of different documents that a row goes through: one
@@ -165,6 +169,117 @@ func newCustomer(s script, r *rand.Rand, n int) input {
 	}
 	in.patch, in.other = patch.bytes(), other.bytes()
 	return in
+}
+
+// each returns the inputs with every text changed by fn.
+func each(list []input, fn func(text []byte) []byte) []input {
+	for i, in := range list {
+		list[i] = input{fn(in.target), fn(in.patch), fn(in.other)}
+	}
+	return list
+}
+
+// reordered returns customers of which each has an order of its own, and each patch.
+func reordered(n int) []input {
+	r := seed(11)
+	return each(customers(ascii, n), func(text []byte) []byte {
+		list := rawMembers(text)
+		r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		return []byte("{" + strings.Join(list, ",") + "}")
+	})
+}
+
+func rawMembers(text []byte) (list []string) {
+	gjson.ParseBytes(text).ForEach(func(name, value gjson.Result) bool {
+		list = append(list, name.Raw+":"+value.Raw)
+		return true
+	})
+	return list
+}
+
+// pretty returns customers and patches with a member on each line.
+func pretty(n int) []input {
+	return each(customers(ascii, n), func(text []byte) []byte {
+		var out bytes.Buffer
+		if err := json.Indent(&out, text, "", "  "); err != nil {
+			panic(err) // customers made it
+		}
+		return out.Bytes()
+	})
+}
+
+// mixed returns customers with an object and a short array among their members.
+// Half of the patches change something in the object, a quarter replace the array.
+func mixed(n int) []input {
+	r := seed(12)
+	texts := 0
+	return each(customers(ascii, n), func(text []byte) []byte {
+		list := rawMembers(text)
+		k := len(list) / 2
+		billing := fmt.Sprintf(`"billing":{"currency":%s,"country":%s,"limit":%d}`,
+			ascii.quote(ascii.word(r, 3)), ascii.quote(ascii.word(r, 2)), r.IntN(10_000))
+		tags := fmt.Sprintf(`"tags":[%s,%s]`, ascii.quote(ascii.word(r, 5)), ascii.quote(ascii.word(r, 8)))
+		texts++
+		switch {
+		case texts%3 == 1: // a target
+			list = append(list[:k:k], append([]string{billing, tags}, list[k:]...)...)
+		case texts%2 == 0:
+			list = append(list, fmt.Sprintf(`"billing":{"limit":%d}`, r.IntN(10_000)))
+		case texts%4 == 1:
+			list = append(list, tags)
+		}
+		return []byte("{" + strings.Join(list, ",") + "}")
+	})
+}
+
+// orders returns documents of 20 members, about 450 B, by the schema of orderFields,
+// and patches of about 120 B.
+func orders(n int) []input {
+	r := seed(13)
+	list := make([]input, n)
+	for i := range list {
+		doc, patch, other := object{}, object{}, object{}
+		for k, f := range orderFields {
+			if k == 0 || r.IntN(10) > 0 || f.required {
+				doc.add(f.name, f.value(r, i))
+			}
+			if k == 0 || k%5 == i%5 {
+				patch.add(f.name, f.value(r, i))
+				other.add(f.name, f.value(r, i))
+			}
+		}
+		list[i] = input{doc.bytes(), patch.bytes(), other.bytes()}
+	}
+	return list
+}
+
+// orderFields are those of a schema of 20 fields.
+var orderFields = func() (fields []orderField) {
+	add := func(typ, names string, required bool, value func(r *rand.Rand, n int) string) {
+		for name := range strings.FieldsSeq(names) {
+			fields = append(fields, orderField{name, typ, required, value})
+		}
+	}
+	text := func(r *rand.Rand, _ int) string { return ascii.quote(ascii.word(r, 6+r.IntN(20))) }
+	number := func(r *rand.Rand, _ int) string { return fmt.Sprintf("%d.%02d", r.IntN(10_000), r.IntN(100)) }
+	count := func(r *rand.Rand, _ int) string { return fmt.Sprint(r.IntN(1_000_000)) }
+	truth := func(r *rand.Rand, _ int) string { return fmt.Sprint(r.IntN(2) == 0) }
+	date := func(r *rand.Rand, n int) string { return ascii.member(r, "createdAt", n) }
+	add("string", "orderId", true, func(_ *rand.Rand, n int) string { return fmt.Sprintf(`"order-%08d"`, n) })
+	add("string", "customerId status channel currency", true, text)
+	add("number", "total tax shipping discount", false, number)
+	add("integer", "itemCount weightGrams", false, count)
+	add("boolean", "paid gift taxExempt", false, truth)
+	add("date-time", "placedAt shippedAt", false, date)
+	add("string", "carrier trackingCode note coupon", false, text)
+	return fields
+}()
+
+// An orderField is a field with its type, or the format of a string.
+type orderField struct {
+	name, typ string
+	required  bool
+	value     func(r *rand.Rand, n int) string
 }
 
 // nested returns documents of about 10 KB with objects up to five levels deep,

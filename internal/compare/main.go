@@ -36,12 +36,12 @@ func main() {
 // compare measures everything and prints it.
 func compare(out io.Writer, p pace, large bool) error {
 	start := time.Now()
-	fmt.Fprintf(out, "%s %s/%s, %d CPUs; %d rounds of %v; V is %s over the same inputs.\n"+
-		"Columns V and times are ratios: ns to the ns of V, and how many times faster than the library named.\n\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), p.rounds, p.batch, yardstick)
+	fmt.Fprintf(out, "%s %s/%s, %d CPUs; %d rounds of %v; V is %s and W %s over the same inputs.\n"+
+		"Columns V, W and times are ratios: ns to the ns of V and W, and how many times faster than the library named.\n\n",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), p.rounds, p.batch, yardstick, second)
 
-	ours := newTable(out, "input", "work", "ns", "MB/s", "allocs", "V", "faster than", "times", "budget", "")
-	others := newTable(out, "input", "contender", "ns", "allocs", "V")
+	ours := newTable(out, "input", "work", "ns", "MB/s", "allocs", "V", "W", "faster than", "times", "budget", "")
+	others := newTable(out, "input", "contender", "ns", "allocs", "V", "W")
 	for _, source := range sources() {
 		if source.large && !large {
 			continue
@@ -75,16 +75,16 @@ func compare(out io.Writer, p pace, large bool) error {
 func ourCells(s *set, timings []timing, i int) []string {
 	c, t := &s.contenders[i], &timings[i]
 	cells := []string{
-		s.title, c.name, fmt.Sprintf("%.0f", t.median()), perSecond(s, t), fmt.Sprintf("%.0f", t.allocated()), "-", cmp.Or(c.goal.rival, "-"), "-",
+		s.title, c.name, fmt.Sprintf("%.0f", t.median()), perSecond(s, t), fmt.Sprintf("%.0f", t.allocated()),
+		s.ratio(timings, i, yardstick), s.ratio(timings, i, second), cmp.Or(c.goal.rival, "-"), "-",
 	}
 	var v, times float64
 	if k := s.find(yardstick); k >= 0 {
 		v = t.by(&timings[k])
-		cells[5] = fmt.Sprintf("%.2f", v)
 	}
 	if k := s.find(c.goal.rival); k >= 0 {
 		times = timings[k].by(t)
-		cells[7] = fmt.Sprintf("%.3g", times)
+		cells[8] = fmt.Sprintf("%.3g", times)
 	}
 	// Ratios are judged as they are printed.
 	var budget, missed []string
@@ -95,7 +95,7 @@ func ourCells(s *set, timings []timing, i int) []string {
 		}
 	}
 	if g := c.goal; g.ofV > 0 {
-		judge(v < g.ofV+0.005, fmt.Sprintf("%.1f V", g.ofV), fmt.Sprintf("V by %.0f%%", 100*(v/g.ofV-1)))
+		judge(v < g.ofV+0.005, fmt.Sprintf("%.3g V", g.ofV), fmt.Sprintf("V by %.0f%%", 100*(v/g.ofV-1)))
 	}
 	if g := c.goal; g.times > 0 {
 		promise := fmt.Sprintf("%.3gx", g.times)
@@ -119,14 +119,23 @@ func ourCells(s *set, timings []timing, i int) []string {
 
 func otherCells(s *set, timings []timing, i int) []string {
 	c, t := &s.contenders[i], &timings[i]
-	name, v := c.name, "-"
+	name := c.name
 	if c.once {
 		name += " (one call)"
 	}
-	if k := s.find(yardstick); k >= 0 {
-		v = fmt.Sprintf("%.2f", t.by(&timings[k]))
+	return []string{
+		s.title, name, fmt.Sprintf("%.0f", t.median()), fmt.Sprintf("%.0f", t.allocated()),
+		s.ratio(timings, i, yardstick), s.ratio(timings, i, second),
 	}
-	return []string{s.title, name, fmt.Sprintf("%.0f", t.median()), fmt.Sprintf("%.0f", t.allocated()), v}
+}
+
+// ratio returns the time of contender i by that of the one with this name.
+func (s *set) ratio(timings []timing, i int, name string) string {
+	k := s.find(name)
+	if k < 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", timings[i].by(&timings[k]))
 }
 
 func perSecond(s *set, t *timing) string {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -26,7 +25,18 @@ var (
 func resourceSources() []source {
 	return []source{
 		{name: "shape", open: func() (*set, error) { return shapeSet(customers(ascii, rotating)) }},
-		{name: "create", open: func() (*set, error) { return createSet() }},
+		{name: "create", open: func() (*set, error) {
+			return createSet("create", "120 B requests, 350 B customers", schema.Customers(), goal{ofV: 4, allocs: 4}, 1_000, newCustomers())
+		}},
+		{name: "create-pretty", open: func() (*set, error) {
+			return createSet("create-pretty", "the same, pretty-printed requests", schema.Customers(), goal{allocs: 4}, rotating, from(pretty(rotating)))
+		}},
+		{name: "create-fields", open: func() (*set, error) {
+			return createSet("create-fields", "120 B requests, 450 B of 20 fields", ordersSchema(), goal{allocs: 4}, rotating, from(orders(rotating)))
+		}},
+		{name: "create-nested", open: func() (*set, error) {
+			return createSet("create-nested", "250 B requests, 10 KB nested", nestedSchema(), goal{allocs: 4}, rotating, from(nested(rotating)))
+		}},
 		{name: "million", large: true, open: func() (*set, error) { return sizesSet(1_000, 1_000_000) }},
 	}
 }
@@ -72,7 +82,7 @@ func publish(r *resource.Resource, data any) published {
 }
 
 func shapeSet(inputs []input) (*set, error) {
-	c, _, err := newCollection()
+	c, _, err := newCollection(schema.Customers())
 	if err != nil {
 		return nil, err
 	}
@@ -88,15 +98,9 @@ func shapeSet(inputs []input) (*set, error) {
 	}
 	var dst []byte
 	s.contenders = []contender{
-		{name: "Resource.AppendJSON", goal: &goal{rival: stdlib, times: 20}, run: func(i int) ([]byte, error) {
+		{name: "Resource.AppendJSON", goal: &goal{rival: stdlib, times: 40}, run: func(i int) ([]byte, error) {
 			dst = list[i%len(list)].AppendJSON(dst[:0], nil)
 			return dst, nil
-		}},
-		{name: yardstick, run: func(i int) ([]byte, error) {
-			if !gjson.ValidBytes(data[i%len(list)]) {
-				return nil, errors.New("not valid")
-			}
-			return nil, nil
 		}},
 		{name: stdlib, run: func(i int) ([]byte, error) {
 			return json.Marshal(publish(list[i%len(list)], json.RawMessage(data[i%len(list)])))
@@ -109,33 +113,30 @@ func shapeSet(inputs []input) (*set, error) {
 			return json.Marshal(publish(list[i%len(list)], &typed))
 		}},
 	}
+	s.contenders = append(s.contenders, yardsticks(func(i int) (document, patch []byte) { return data[i%len(list)], nil })...)
 	return s, nil
 }
 
-func newCollection() (*resource.Collection, *memory.Store, error) {
+func newCollection(s *schema.Schema) (*resource.Collection, *memory.Store, error) {
 	store := memory.New()
-	c, err := resource.NewCollection(schema.Customers(), store, nil)
+	c, err := resource.NewCollection(s, store, nil)
 	return c, store, err
 }
 
-// createSet measures an update of an existing customer with everything that
+// createSet measures an update of an existing resource with everything that
 // belongs to it: reading the request, the lock, the store, the merge, the
 // judgement, the result. Each call changes something.
-func createSet() (*set, error) {
-	c, _, inputs, err := filled(1_000, rotating)
+func createSet(name, title string, s *schema.Schema, g goal, n int, next func(i int) input) (*set, error) {
+	c, _, inputs, err := filled(s, n, rotating, next)
 	if err != nil {
 		return nil, err
 	}
-	return &set{name: "create", title: "120 B requests, 350 B customers", bytes: averageBytes(inputs), contenders: []contender{
-		{name: "Collection.Create", goal: &goal{ofV: 5, allocs: 8}, run: creating(c, inputs)},
-		{name: yardstick, run: func(i int) ([]byte, error) {
-			in := &inputs[i%len(inputs)]
-			if !gjson.ValidBytes(in.patch) || !gjson.ValidBytes(in.target) {
-				return nil, errors.New("not valid")
-			}
-			return nil, nil
-		}},
-	}}, nil
+	return &set{name: name, title: title, bytes: averageBytes(inputs), contenders: append([]contender{
+		{name: "Collection.Create", goal: &g, run: creating(c, inputs)},
+	}, yardsticks(func(i int) (document, patch []byte) {
+		in := &inputs[i%len(inputs)]
+		return in.target, in.patch
+	})...)}, nil
 }
 
 // sizesSet measures the same in a small and a large store, and a page of each.
@@ -144,7 +145,7 @@ func sizesSet(small, large int) (*set, error) {
 	var names [2][2]string
 	for k, n := range [2]int{small, large} {
 		// The large store is visited in many places that lie far apart.
-		c, store, inputs, err := filled(n, min(n, 1<<14))
+		c, store, inputs, err := filled(schema.Customers(), n, min(n, 1<<14), newCustomers())
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +160,7 @@ func sizesSet(small, large int) (*set, error) {
 			return nil, err
 		}}
 		if k == 1 {
-			creator.goal = &goal{rival: names[0][0], times: 1. / 3, allocs: 8}
+			creator.goal = &goal{rival: names[0][0], times: 1. / 3, allocs: 4}
 			pager.goal = &goal{rival: names[0][1], times: 1. / 3, allocs: -1}
 		}
 		s.contenders = append(s.contenders, creator, pager)
@@ -185,17 +186,16 @@ func fullPages(store storage.Store, inputs []input) ([]string, error) {
 	return cursors, nil
 }
 
-// filled returns a collection of n customers and its store, and visits of them,
+// filled returns a collection of n resources and its store, and visits of them,
 // spread evenly, in an order that has nothing to do with theirs.
-func filled(n, visits int) (*resource.Collection, *memory.Store, []input, error) {
-	c, store, err := newCollection()
+func filled(s *schema.Schema, n, visits int, next func(i int) input) (*resource.Collection, *memory.Store, []input, error) {
+	c, store, err := newCollection(s)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	r := seed(uint64(n))
 	var inputs []input
 	for i := range n {
-		in := newCustomer(ascii, r, i)
+		in := next(i)
 		if _, err := c.Create(ctx, tenant, in.target, nil); err != nil {
 			return nil, nil, nil, err
 		}
@@ -203,9 +203,18 @@ func filled(n, visits int) (*resource.Collection, *memory.Store, []input, error)
 			inputs = append(inputs, in)
 		}
 	}
+	r := seed(uint64(n))
 	r.Shuffle(len(inputs), func(i, j int) { inputs[i], inputs[j] = inputs[j], inputs[i] })
 	return c, store, inputs, nil
 }
+
+// newCustomers makes customers one by one, for there may be many.
+func newCustomers() func(i int) input {
+	r := seed(1)
+	return func(i int) input { return newCustomer(ascii, r, i) }
+}
+
+func from(list []input) func(i int) input { return func(i int) input { return list[i] } }
 
 // creating returns a run that applies the two patches of each input in turns.
 func creating(c *resource.Collection, inputs []input) func(int) ([]byte, error) {

@@ -43,7 +43,7 @@ var rules = map[string][]string{
 	"storage/storagetest": {"storage", "testing", testify, porcupine, uuid},
 	"resource":            {"merge", "schema", "storage", gjson, uuid, internal},
 	"resource/ingest":     {"resource", "schema", "storage"},
-	"resource/httpapi":    {"resource", "schema", "storage", "net/http", gjson, uuid, internal},
+	"resource/httpapi":    {"resource", "schema", "storage", "net/http", uuid, internal},
 	"resource/typed":      {internal},
 	internal:              {internal},
 }

@@ -42,14 +42,19 @@ func (m *merger) object(dst []byte, t, p uint32) []byte {
 	first := len(dst)
 	from, to := 0, 0
 	targets, patches := m.target.Nodes, m.patch.Nodes
+	known := t == 0 && p == 0 && m.target.SameNames(m.patch)
 	var index strictjson.Index
-	index.Init(m.patch, p)
+	if !known {
+		index.Init(m.patch, p)
+	}
 	left := patches[p].Len // members of the patch for which no member of the target was found yet
 	end := targets[t].Next
 	for c := t + 1; c < end; c = targets[c].Next {
 		old := &targets[c]
 		var match uint32
-		if left > 0 {
+		if known {
+			match = m.patch.Named(old.Known)
+		} else if left > 0 {
 			match = index.Find(m.target, c)
 		}
 		if match != 0 {
@@ -77,7 +82,7 @@ func (m *merger) object(dst []byte, t, p uint32) []byte {
 		m.changed = true
 		switch {
 		case value.Kind == strictjson.Null: // deleted
-		case isPlain(value) && !value.NameEscaped && !old.NameEscaped:
+		case isPlain(value) && (value.Escapes|old.Escapes)&strictjson.InName == 0:
 			// The patch writes the name as the target does: both parts at once.
 			dst = run(dst, m.patch, int(value.NameStart)-1, int(value.End), first)
 		default:

@@ -2,6 +2,7 @@ package scenarios_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -124,22 +125,32 @@ func records(tb testing.TB, store storage.Store, tenant storage.Tenant, s *schem
 	}
 }
 
-// numbered is a store that counts the revisions of each key from 1 on, so that
-// what is said of them is the same in every run. A revision of another key that
-// got mixed up with them would show as a number that nobody was given.
+// numbered is a store that counts the revisions of each key, so that what is said
+// of them is the same in every run. A revision of another key that got mixed up
+// with them would show as a number that nobody was given.
 type numbered struct {
 	storage.Store
-	mu   sync.Mutex
-	keys map[storage.Key][]storage.Revision // of the store below, in the order in which they were seen
+	apart bool // tenants have different numbers, else all count from 1 on
+	mu    sync.Mutex
+	keys  map[storage.Key][]storage.Revision // of the store below, in the order in which they were seen
 }
 
 // newNumbered returns a store that takes batches exactly if the one below does.
-func newNumbered(store storage.Store) storage.Store {
-	n := &numbered{Store: store, keys: make(map[storage.Key][]storage.Revision)}
+func newNumbered(store storage.Store, apart bool) storage.Store {
+	n := &numbered{Store: store, apart: apart, keys: make(map[storage.Key][]storage.Revision)}
 	if _, ok := store.(storage.BatchStore); ok {
 		return numberedBatch{n}
 	}
 	return n
+}
+
+// before returns the number before the first one of the key.
+func (n *numbered) before(key storage.Key) storage.Revision {
+	if !n.apart {
+		return 0
+	}
+	sum := key.Scope().Sum()
+	return storage.Revision(binary.BigEndian.Uint32(sum[:]))
 }
 
 // up returns the number of a revision of the store below.
@@ -154,7 +165,7 @@ func (n *numbered) up(key storage.Key, revision storage.Revision) storage.Revisi
 		i = len(n.keys[key])
 		n.keys[key] = append(n.keys[key], revision)
 	}
-	return storage.Revision(i + 1)
+	return n.before(key) + storage.Revision(i+1)
 }
 
 // down returns the revision of a number, and for a number that was never given
@@ -165,10 +176,10 @@ func (n *numbered) down(key storage.Key, number storage.Revision) storage.Revisi
 	if number == 0 {
 		return 0
 	}
-	if number > storage.Revision(len(n.keys[key])) {
+	if number -= n.before(key) + 1; number >= storage.Revision(len(n.keys[key])) {
 		return math.MaxInt64
 	}
-	return n.keys[key][number-1]
+	return n.keys[key][number]
 }
 
 func (n *numbered) Get(ctx context.Context, key storage.Key) (storage.Record, error) {

@@ -33,7 +33,7 @@ func BenchmarkParse(b *testing.B) {
 		b.SetBytes(int64(size / len(docs)))
 		var d Doc
 		for i := 0; b.Loop(); i++ {
-			if !d.quick(docs[i%len(docs)], MaxDepth, names.list) {
+			if !d.quick(docs[i%len(docs)], MaxDepth, names) {
 				b.Fatal("not quick")
 			}
 		}

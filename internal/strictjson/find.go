@@ -3,33 +3,37 @@ package strictjson
 import "math/bits"
 
 // Find returns where the value of the last member of this name stands in src, an
-// object, or 0, 0 if there is none. It looks at the members of the object itself and
-// at no value, so it is quick, and its answer counts only for strict JSON: of any
-// other text it returns some place in it. The name must need no escape.
-func Find(src []byte, name string) (start, end int) {
+// object; 0, 0 if there is none. It skips values and does not judge them, so the
+// answer is right for strict JSON, and some place in any other text.
+//
+// alone is true if src is certainly strict JSON as soon as the value is: there is
+// nothing else in the object. name must need no escape.
+func Find(src []byte, name string) (start, end int, alone bool) {
 	i := skipBlanks(src, 0)
 	if i == len(src) || src[i] != '{' {
-		return 0, 0
+		return 0, 0, false
 	}
-	for i++; ; i++ { // src[i-1] is the brace or a comma
-		from := skipBlanks(src, i)
+	for members := 1; ; members++ { // src[i] is the brace or a comma
+		from := skipBlanks(src, i+1)
 		i = skipValue(src, from)
 		key := src[from:i]
-		if i = skipBlanks(src, i); i >= len(src) || src[i] != ':' {
-			return start, end
+		if i = skipBlanks(src, i); i == len(src) || src[i] != ':' {
+			return start, end, false
 		}
 		at := skipBlanks(src, i+1)
 		i = skipValue(src, at)
 		if isName(key, name) {
 			start, end = at, i
 		}
-		if i = skipBlanks(src, i); i >= len(src) || src[i] != ',' {
-			return start, end
+		if i = skipBlanks(src, i); i == len(src) || src[i] != ',' {
+			alone = members == 1 && start < end && len(key) == len(name)+2 && // without an escape
+				i < len(src) && src[i] == '}' && skipBlanks(src, i+1) == len(src)
+			return start, end, alone
 		}
 	}
 }
 
-// isName reports whether a quoted name, if it is one, has this value.
+// isName reports whether a quoted name has this value.
 func isName(quoted []byte, name string) bool {
 	if len(quoted) < 2 || quoted[0] != '"' || quoted[len(quoted)-1] != '"' {
 		return false
@@ -38,8 +42,11 @@ func isName(quoted []byte, name string) bool {
 	if string(inside) == name {
 		return true
 	}
+	if len(inside) > 6*len(name) { // \u0061 is the longest form
+		return false
+	}
 	end, state := scanString(quoted, 1)
-	return end == len(quoted)-1 && state == escaped && string(appendDecoded(nil, inside)) == name
+	return end == len(quoted)-1 && state == escaped && sameDecoded(inside, []byte(name))
 }
 
 // skipValue returns the offset after the value that begins at src[i]: after the

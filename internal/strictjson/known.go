@@ -65,7 +65,7 @@ var Slow bool
 // ParseKnown is Parse for a document that mostly has these names. It leaves the same
 // nodes and returns the same errors, in less time. names may be nil.
 func (d *Doc) ParseKnown(src []byte, depth int, names *Names) error {
-	if names != nil && !Slow && d.quick(src, depth, names.list) {
+	if names != nil && !Slow && d.quick(src, depth, names) {
 		return nil
 	}
 	return d.Parse(src, depth)
@@ -77,12 +77,12 @@ var OnQuick func(src []byte)
 
 // quick reads src, or returns false if Parse has to read it: it never says that a text
 // is wrong.
-func (d *Doc) quick(src []byte, depth int, list []knownName) bool {
+func (d *Doc) quick(src []byte, depth int, names *Names) bool {
 	if len(src) < 2 || src[0] != '{' || src[1] != '"' || uint64(len(src)) > math.MaxUint32 || depth < 1 {
 		return false
 	}
-	src = src[:len(src):len(src)]
-	d.Src, d.Blanks, d.Nodes, d.table = src, false, d.Nodes[:0], d.table[:0]
+	src, list := src[:len(src):len(src)], names.list
+	d.Src, d.Blanks, d.Names, d.Nodes, d.table = src, false, names, d.Nodes[:0], d.table[:0]
 	if cap(d.Nodes) < len(list)+1 {
 		d.Nodes = slices.Grow(d.Nodes, len(list)+1)
 	}
@@ -117,11 +117,12 @@ func (d *Doc) quick(src []byte, depth int, list []knownName) bool {
 			return false
 		}
 		seen |= 1 << (k & 63)
+		d.by[k&63] = uint32(n)
 		value := i + int(name.size)
 		if value >= len(src) {
 			return false
 		}
-		kind, hasEscape := String, false
+		kind, escapes := String, Escapes(0)
 		end := value + 1
 		switch b := src[value]; b {
 		case '"':
@@ -137,7 +138,9 @@ func (d *Doc) quick(src []byte, depth int, list []knownName) bool {
 				if end, state = scanString(src, end); state > escaped {
 					return false
 				}
-				hasEscape = state == escaped
+				if state == escaped {
+					escapes = InValue
+				}
 			}
 			end++
 		case 't':
@@ -168,7 +171,7 @@ func (d *Doc) quick(src []byte, depth int, list []knownName) bool {
 				return false
 			}
 			node := &d.Nodes[n]
-			node.NameStart, node.NameEnd, node.Hash = uint32(i+1), uint32(value-2), name.hash
+			node.NameStart, node.NameEnd, node.Hash, node.Known = uint32(i+1), uint32(value-2), name.hash, uint8(k+1)
 			n = len(d.Nodes)
 			d.Nodes = slices.Grow(d.Nodes, len(list))
 			nodes = d.Nodes[:cap(d.Nodes)]
@@ -185,7 +188,7 @@ func (d *Doc) quick(src []byte, depth int, list []knownName) bool {
 			node.Start, node.End = uint32(value), uint32(end)
 			node.NameStart, node.NameEnd = uint32(i+1), uint32(value-2)
 			node.Next, node.Len = uint32(n), 0
-			node.Hash, node.Kind, node.NameEscaped, node.Escaped, node.Mark = name.hash, kind, false, hasEscape, 0
+			node.Hash, node.Kind, node.Known, node.Escapes, node.Mark = name.hash, kind, uint8(k+1), escapes, 0
 		}
 	next:
 		count++
@@ -204,7 +207,7 @@ func (d *Doc) quick(src []byte, depth int, list []knownName) bool {
 		}
 	}
 	nodes[0] = Node{End: uint32(len(src)), Next: uint32(n), Len: uint32(count), Kind: Object}
-	d.Nodes = nodes[:n]
+	d.Nodes, d.seen = nodes[:n], seen
 	if OnQuick != nil {
 		OnQuick(src)
 	}
@@ -249,7 +252,7 @@ func (l *Learner) Parse(d *Doc, src []byte, depth int) error {
 		l.skip--
 		return d.Parse(src, depth)
 	}
-	if l.names != nil && !Slow && d.quick(src, depth, l.names.list) {
+	if l.names != nil && !Slow && d.quick(src, depth, l.names) {
 		l.misses = 0
 		return nil
 	}
@@ -263,27 +266,31 @@ func (l *Learner) Parse(d *Doc, src []byte, depth int) error {
 	return nil
 }
 
-// learn adds the names of d's members, if quick could read d by them.
+// learn adds the names of d's members, if quick could read d by them: each after the
+// name of the member before it, where quick looks first.
 func (l *Learner) learn(d *Doc) {
 	root := &d.Nodes[0]
 	if root.Kind != Object || root.Len > maxNames || d.Blanks {
 		return
 	}
-	list := l.list
+	list, at := slices.Clone(l.list), 0
 	for c := uint32(1); c < root.Next; c = d.Nodes[c].Next {
 		n := &d.Nodes[c]
-		if n.NameEscaped || n.NameEnd-n.NameStart > uint32(maxName) {
+		if n.Escapes&InName != 0 || n.NameEnd-n.NameStart > uint32(maxName) {
 			return
 		}
-		if name := d.RawName(c); !slices.ContainsFunc(list, func(s string) bool { return s == string(name) }) {
-			list = append(list, string(name))
+		name := d.RawName(c)
+		i := slices.IndexFunc(list, func(s string) bool { return s == string(name) })
+		if i < 0 {
+			list, i = slices.Insert(list, at, string(name)), at
 		}
+		at = i + 1
 	}
 	if len(list) == len(l.list) {
 		return
 	}
-	if len(list) > maxNames {
-		list = slices.Clone(list[len(l.list):]) // those of this document that were not known
+	if len(list) > maxNames { // those of this document that were not known
+		list = slices.DeleteFunc(list, func(s string) bool { return slices.Contains(l.list, s) })
 	}
 	if names := NewNames(list); names != nil {
 		l.list, l.names = list, names

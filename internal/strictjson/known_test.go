@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ var knownTests = []struct {
 func TestParseKnown(t *testing.T) {
 	for _, tt := range knownTests {
 		var d Doc
-		assert.Equal(t, tt.quick, d.quick([]byte(tt.text), MaxDepth, knownNames.list), tt.text)
+		assert.Equal(t, tt.quick, d.quick([]byte(tt.text), MaxDepth, knownNames), tt.text)
 		sameAsParse(t, []byte(tt.text), MaxDepth)
 	}
 	// Every place at which a text can end.
@@ -78,14 +79,36 @@ func sameAsParse(t *testing.T, text []byte, depth int) {
 		"nothing": func(d *Doc) error { return d.ParseKnown(text, depth, nil) },
 		"learned": func(d *Doc) error { _ = learner.Parse(d, text, depth); return learner.Parse(d, text, depth) },
 	} {
-		got := Doc{Nodes: slices.Repeat([]Node{{Start: 9, NameStart: 9, Hash: 9, Len: 9, Mark: 7, Escaped: true, NameEscaped: true}}, 20)}
+		got := Doc{Nodes: slices.Repeat([]Node{{Start: 9, NameStart: 9, Hash: 9, Len: 9, Mark: 7, Known: 9, Escapes: 3}}, 20)}
 		require.Equal(t, wantErr, parse(&got), "%s: %s", name, text)
 		if wantErr == nil {
+			var has uint64
+			for c := uint32(1); got.Names != nil && c < got.Nodes[0].Next; c = got.Nodes[c].Next {
+				known := got.Nodes[c].Known
+				require.Equal(t, string(got.RawName(c)), names(got.Names)[known-1], "%s: %s", name, text)
+				require.Equal(t, c, got.Named(known))
+				has |= 1 << (known - 1)
+				got.Nodes[c].Known = 0
+			}
+			if got.Names != nil {
+				require.Equal(t, has, got.Has())
+			}
 			require.Equal(t, want.Nodes, got.Nodes, "%s: %s", name, text)
 			require.Equal(t, want.Blanks, got.Blanks, "%s: %s", name, text)
 			require.Equal(t, text, got.Src)
 		}
 	}
+}
+
+// names returns the names in n.
+func names(n *Names) (list []string) {
+	for _, k := range n.list {
+		text := binary.LittleEndian.AppendUint64(nil, k.text[0])
+		text = binary.LittleEndian.AppendUint64(text, k.text[1])
+		text = binary.LittleEndian.AppendUint64(text, k.text[2])
+		list = append(list, string(text[1:k.size-2]))
+	}
+	return list
 }
 
 func FuzzParseKnown(f *testing.F) {

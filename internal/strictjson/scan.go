@@ -49,7 +49,7 @@ type frame struct {
 // [*SyntaxError] for a text that breaks the package's rules; d has no nodes then. d keeps
 // src, which must not change while d is in use.
 func (d *Doc) Parse(src []byte, depth int) error {
-	d.Src, d.Blanks, d.Nodes, d.table = src, false, d.Nodes[:0], d.table[:0]
+	d.Src, d.Blanks, d.Names, d.Nodes, d.table = src, false, nil, d.Nodes[:0], d.table[:0]
 	if OnParse != nil {
 		OnParse(src)
 	}
@@ -94,14 +94,14 @@ func (d *Doc) parse(i, depth int) (int, string) {
 	)
 element: // src[i] is the first byte of a value without a name
 	n = d.push()
-	n.NameStart, n.NameEnd, n.Hash, n.NameEscaped = 0, 0, 0, false
+	n.NameStart, n.NameEnd, n.Hash, n.Known, n.Escapes = 0, 0, 0, 0, 0
 
 value: // src[i] is the first byte of the value of n
 	if i >= len(src) {
 		why = "unexpected end, want a value"
 		goto failInValue
 	}
-	n.Start, n.Escaped, n.Mark = uint32(i), false, 0
+	n.Start, n.Mark = uint32(i), 0
 	switch b := src[i]; b {
 	case '"':
 		n.Kind = String
@@ -120,7 +120,9 @@ value: // src[i] is the first byte of the value of n
 				why = reasons[state]
 				goto failInValue
 			}
-			n.Escaped = state == escaped
+			if state == escaped {
+				n.Escapes |= InValue
+			}
 		}
 		i++
 
@@ -230,7 +232,7 @@ member: // src[i] is the first byte of a member's name
 quotedName: // src[i] is the quote before a member's name
 	i++
 	n = d.push()
-	n.NameStart, n.NameEscaped = uint32(i), false
+	n.NameStart, n.Known, n.Escapes = uint32(i), 0, 0
 	if end, hash, ok := shortName(src, i); ok {
 		i, n.Hash = end, hash
 	} else {
@@ -241,7 +243,7 @@ quotedName: // src[i] is the quote before a member's name
 		}
 		name := src[n.NameStart:end]
 		if state == escaped {
-			n.NameEscaped = true
+			n.Escapes = InName
 			d.scratch = appendDecoded(d.scratch[:0], name)
 			name = d.scratch
 		}

@@ -47,10 +47,19 @@ type Node struct {
 	Len                uint32 // members of an object, elements of an array
 	Hash               uint32 // HashName of a member's decoded name
 	Kind               Kind
-	NameEscaped        bool // the name holds an escape
-	Escaped            bool // a string value holds an escape
-	Mark               Mark // for the caller; 0 after Parse
+	Known              uint8   // 1 more than the number of a member's name in Doc.Names; 0 elsewhere
+	Escapes            Escapes // the parts that hold an escape
+	Mark               Mark    // for the caller; 0 after Parse
 }
+
+// Escapes are the parts of a node that hold an escape.
+type Escapes uint8
+
+// The parts.
+const (
+	InName  Escapes = 1 << iota // a member's name
+	InValue                     // a string
+)
 
 // A Mark is a note of the caller about a node.
 type Mark uint8
@@ -68,6 +77,10 @@ type Doc struct {
 	Src    []byte // the parsed text; not copied, never changed
 	Nodes  []Node // Nodes[0] is the whole document
 	Blanks bool   // there are blanks outside strings
+	Names  *Names // the names of all members of Nodes[0], if it was read without Parse; otherwise nil
+
+	seen uint64           // which of the Names have a member, as bits
+	by   [maxNames]uint32 // the members, by the number of the name
 
 	stack   []frame // of Parse, by level; kept, because clearing it would cost more than reading a small text
 	table   []slot  // the slots of all indexes made since Parse
@@ -105,10 +118,36 @@ func (d *Doc) Reset() {
 // NodeSize is the size of a Node in bytes.
 const NodeSize = 32
 
-// Load sets d to the result of an earlier Parse of src, which left nodes in Doc.Nodes
-// and blanks in Doc.Blanks. d keeps both slices.
-func (d *Doc) Load(src []byte, nodes []Node, blanks bool) {
-	d.Src, d.Nodes, d.Blanks, d.table = src, nodes, blanks, d.table[:0]
+// Load sets d to the result of an earlier ParseKnown of src, which left nodes, blanks
+// and names in it. d keeps src, and copies the nodes.
+func (d *Doc) Load(src []byte, nodes []Node, blanks bool, names *Names) {
+	d.Src, d.Nodes, d.Blanks, d.Names, d.seen, d.table = src, append(d.Nodes[:0], nodes...), blanks, names, 0, d.table[:0]
+	if names != nil {
+		for c := uint32(1); c < nodes[0].Next; c = nodes[c].Next {
+			d.note(nodes[c].Known-1, c)
+		}
+	}
+}
+
+// note notes that member c has the name of this number.
+func (d *Doc) note(number uint8, c uint32) {
+	d.seen |= 1 << (number & (maxNames - 1))
+	d.by[number&(maxNames-1)] = c
+}
+
+// SameNames reports whether both documents were read with the same names.
+func (d *Doc) SameNames(e *Doc) bool { return d.Names != nil && d.Names == e.Names }
+
+// Has returns which of its Names the document has, as bits.
+func (d *Doc) Has() uint64 { return d.seen }
+
+// Named returns the member of Nodes[0] with this Node.Known, or 0.
+func (d *Doc) Named(known uint8) uint32 {
+	number := (known - 1) & (maxNames - 1)
+	if d.seen>>number&1 == 0 {
+		return 0
+	}
+	return d.by[number]
 }
 
 // Unmark removes all marks and indexes: d is as it was after Parse.
@@ -134,7 +173,7 @@ func (d *Doc) RawName(i uint32) []byte {
 
 // AppendName appends the decoded name of member i to dst.
 func (d *Doc) AppendName(dst []byte, i uint32) []byte {
-	if d.Nodes[i].NameEscaped {
+	if d.Nodes[i].Escapes&InName != 0 {
 		return appendDecoded(dst, d.RawName(i))
 	}
 	return append(dst, d.RawName(i)...)
@@ -144,7 +183,7 @@ func (d *Doc) AppendName(dst []byte, i uint32) []byte {
 func (d *Doc) AppendString(dst []byte, i uint32) []byte {
 	n := &d.Nodes[i]
 	body := d.Src[n.Start+1 : n.End-1]
-	if n.Escaped {
+	if n.Escapes&InValue != 0 {
 		return appendDecoded(dst, body)
 	}
 	return append(dst, body...)
@@ -156,7 +195,7 @@ func (d *Doc) NameIs(i uint32, hash uint32, name string) bool {
 	if n.Hash != hash {
 		return false
 	}
-	if n.NameEscaped {
+	if n.Escapes&InName != 0 {
 		return string(appendDecoded(nil, d.RawName(i))) == name
 	}
 	return string(d.Src[n.NameStart:n.NameEnd]) == name
@@ -166,7 +205,7 @@ func (d *Doc) NameIs(i uint32, hash uint32, name string) bool {
 func (d *Doc) StringIs(i uint32, s string) bool {
 	n := &d.Nodes[i]
 	body := d.Src[n.Start+1 : n.End-1]
-	if n.Escaped {
+	if n.Escapes&InValue != 0 {
 		return string(appendDecoded(nil, body)) == s
 	}
 	return string(body) == s
@@ -180,7 +219,7 @@ func (d *Doc) SameName(i uint32, e *Doc, j uint32) bool {
 		return false
 	}
 	x, y := d.Src[a.NameStart:a.NameEnd], e.Src[b.NameStart:b.NameEnd]
-	return string(x) == string(y) || (a.NameEscaped || b.NameEscaped) && sameDecoded(x, y)
+	return string(x) == string(y) || (a.Escapes|b.Escapes)&InName != 0 && sameDecoded(x, y)
 }
 
 // SameString reports whether string i of d and string j of e have equal decoded
@@ -188,7 +227,7 @@ func (d *Doc) SameName(i uint32, e *Doc, j uint32) bool {
 func (d *Doc) SameString(i uint32, e *Doc, j uint32) bool {
 	a, b := &d.Nodes[i], &e.Nodes[j]
 	x, y := d.Src[a.Start+1:a.End-1], e.Src[b.Start+1:b.End-1]
-	return string(x) == string(y) || (a.Escaped || b.Escaped) && sameDecoded(x, y)
+	return string(x) == string(y) || (a.Escapes|b.Escapes)&InValue != 0 && sameDecoded(x, y)
 }
 
 // Find returns the member of object i with this decoded name; hash is HashName(name).

@@ -47,28 +47,25 @@ func readPatch(w http.ResponseWriter, r *http.Request, limit int64) (patch []byt
 	return dataOf(body)
 }
 
-// dataOf returns the member data of a body, which must be an object in strict JSON but
-// for that member: what it holds is read by the collection, and so only once. at is
-// where it begins.
+// dataOf returns the member data of a body, and where it begins in it. The body must be
+// an object in strict JSON around data. Whether data is strict JSON itself is left to
+// the collection, so that it is read once, if it is an object: nothing else is of use.
 //
-// Find tells where the member stands as long as the body is JSON. Whether it is shows
-// the body with 0 in the place of the member.
+// Find says where data is. The body is strict JSON around it exactly if it is with 0 in
+// the place of data.
 func dataOf(body []byte) (data []byte, at int, err error) {
 	const want = `expected a JSON object with the member "data"`
-	start, end := strictjson.Find(body, "data")
-	if start < end && isEnvelope(body[:start], body[end:]) {
+	start, end, alone := strictjson.Find(body, "data")
+	object := start < end && body[start] == '{'
+	if object && alone {
 		return body[start:end:end], start, nil
 	}
 	d := strictjson.Get()
 	defer strictjson.Put(d)
-	if start < end {
-		around := append(append(append(make([]byte, 0, len(body)-(end-start)+1), body[:start]...), '0'), body[end:]...)
-		if d.Parse(around, strictjson.MaxDepth) == nil {
-			return body[start:end:end], start, nil
-		}
+	if object && d.Parse(slices.Concat(body[:start], []byte{'0'}, body[end:]), maxBodyDepth) == nil {
+		return body[start:end:end], start, nil
 	}
-	// There is no such member, or something else is wrong.
-	if err := d.Parse(body, strictjson.MaxDepth+1); err != nil {
+	if err := d.Parse(body, maxBodyDepth); err != nil {
 		return nil, 0, err
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
@@ -81,23 +78,8 @@ func dataOf(body []byte) (data []byte, at int, err error) {
 	return d.Text(c), int(d.Nodes[c].Start), nil
 }
 
-// isEnvelope reports whether nothing but the member data and blanks stands in an
-// object, as nearly always. before ends after the colon.
-func isEnvelope(before, after []byte) bool {
-	return sameButBlanks(before, `{"data":`) && sameButBlanks(after, "}")
-}
-
-func sameButBlanks(text []byte, want string) bool {
-	for _, b := range text {
-		switch {
-		case want != "" && b == want[0]:
-			want = want[1:]
-		case b != ' ' && b != '\n' && b != '\r' && b != '\t':
-			return false
-		}
-	}
-	return want == ""
-}
+// maxBodyDepth is what data may have and one level around it.
+const maxBodyDepth = strictjson.MaxDepth + 1
 
 // readBody returns the request's body, at most limit bytes or DefaultMaxBody.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
@@ -120,38 +102,48 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		x.size = size
 		from, to = x, x.ResponseWriter
 	}
-	from = http.MaxBytesReader(to, io.NopCloser(from), limit)
+	if r.ContentLength < 0 { // otherwise the server gives no more
+		from = http.MaxBytesReader(to, io.NopCloser(from), limit)
+	}
 	// One byte more than expected, to see the end. What a client only promises to
 	// send takes no memory.
 	body := make([]byte, 0, min(size, smallBytes)+1)
 	for {
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		var tooLong *http.MaxBytesError
-		var problem *Problem
 		switch {
+		case int64(len(body)) > limit: // a middleware made it longer than it was declared
+			return nil, &http.MaxBytesError{Limit: limit}
+		case err == io.EOF && x != nil:
+			return body, x.begin(r.Context(), body)
 		case err == io.EOF:
-			if x != nil {
-				return body, x.begin(r.Context(), body)
-			}
 			return body, nil
-		case errors.As(err, &tooLong), errors.As(err, &problem):
-			return nil, err
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, &Problem{
-				Status:  http.StatusRequestTimeout,
-				Message: "the request body did not arrive in time",
-				Header:  http.Header{"Connection": {"close"}},
-			}
-		case err != nil: // the client broke off
-			return nil, badRequest("the request body did not arrive whole")
+		case err != nil:
+			return nil, bodyError(err)
 		case len(body) < cap(body):
-		case r.ContentLength >= 0:
+		case int64(len(body)) <= r.ContentLength:
 			body = slices.Grow(body, int(r.ContentLength)+1-len(body))
 		default:
 			body = slices.Grow(body, len(body))
 		}
 	}
+}
+
+// bodyError returns what a client is told about an error of reading its body.
+func bodyError(err error) error {
+	var tooLong *http.MaxBytesError
+	var problem *Problem
+	switch {
+	case errors.As(err, &tooLong), errors.As(err, &problem):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &Problem{
+			Status:  http.StatusRequestTimeout,
+			Message: "the request body did not arrive in time",
+			Header:  http.Header{"Connection": {"close"}},
+		}
+	}
+	return badRequest("the request body did not arrive whole") // the client broke off
 }
 
 // The media types of bodies. acceptPatch is what a PATCH takes (RFC 5789, section
@@ -187,10 +179,10 @@ func contentType(h http.Header, types ...string) (string, error) {
 		}
 	}
 	values := h.Values("Content-Type")
-	if len(values) == 0 {
+	switch {
+	case len(values) == 0 || len(values) == 1 && values[0] == typeJSON: // the usual case
 		return typeJSON, nil
-	}
-	if len(values) > 1 {
+	case len(values) > 1:
 		return refuse("more than one Content-Type")
 	}
 	mediaType, params, err := mime.ParseMediaType(values[0])

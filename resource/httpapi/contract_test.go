@@ -150,7 +150,7 @@ func camelCase(shape []member) []member {
 }
 
 // documented are the statuses of the package doc.
-var documented = []int{200, 204, 304, 400, 401, 404, 405, 408, 412, 413, 415, 500, 503}
+var documented = []int{200, 204, 304, 400, 401, 404, 405, 408, 412, 413, 415, 428, 500, 503}
 
 // checkAnswer holds an answer against the contract: a documented status and its
 // headers, strict and compact JSON of the right length, and the schema of the
@@ -227,7 +227,7 @@ func contractProblems(a answer) []string {
 	return append(wrong, mismatch...)
 }
 
-var strongTag = regexp.MustCompile(`^"[0-9a-z]+-[0-9a-f]{16}"$`)
+var strongTag = regexp.MustCompile(`^"[1-9a-z][0-9a-z]*"$`)
 
 // headOfList reports whether this is the answer to a HEAD of a collection, which
 // only its lack of a tag tells.

@@ -1,11 +1,14 @@
-// Package httpapi speaks the HTTP contract of resources: it turns requests into
-// calls of a [resource.Collection] and their outcomes into answers. It is the
-// only package of this module that knows net/http.
+// Package httpapi serves resources over HTTP: a ready handler for the whole contract,
+// and the functions it is made of, for handlers of a service's own. It is the only
+// package of this module that uses net/http.
+//
+//	api, err := httpapi.NewAPI(hooks, nil, customers, locations, transactions)
+//	...
+//	http.ListenAndServe(addr, api)
 //
 // # The ready handler
 //
-// [NewAPI] serves collections, each under the name of its schema. For one that is
-// named customers:
+// [NewAPI] serves collections, each under the name of its schema. For customers:
 //
 //	POST   /api/resources/customers                 create or merge
 //	GET    /api/resources/customers                 list
@@ -13,132 +16,94 @@
 //	PATCH  /api/resources/customers/{externalId}    merge, and never create
 //	DELETE /api/resources/customers/{externalId}    delete one
 //
-// HEAD is GET without the body. OPTIONS is a 204 with the methods of the path in
-// Allow. An API asks two [Hooks] of the service: who is calling, and which tenant
-// is meant.
+// HEAD is GET without the body. OPTIONS is a 204 with the methods of the path in Allow.
+// The service answers two questions by its [Hooks]: who is calling, and which tenant is
+// meant.
 //
-//	api, err := httpapi.NewAPI(hooks, nil, customers, locations, transactions)
-//	...
-//	http.ListenAndServe(addr, api)
+// POST takes {"data": {...}} and the query parameters of [ReadCreate]. Its answer has
+// status 200, whether the resource was created, updated or left unchanged:
 //
-// POST takes {"data": {...}} and the query parameters onconflict (upsert or
-// reject) and ignoreUnknownFields (true or false), and answers
-// {"success":true,"message":...,"data":RESOURCE} with status 200, whether the
-// resource was created, updated or left as it was. GET of one resource answers
-// {"success":true,"message":...,"data":{"result":RESOURCE,"included":[]}}. PATCH
-// takes {"data": {...}}, or the patch itself as application/merge-patch+json (RFC
-// 7396), and ignoreUnknownFields, and answers as GET does with the
-// resource as it is then, DELETE with the resource as it was.
-// RESOURCE is what [resource.Resource.AppendJSON] makes. The contract has no
-// member for what a write did; the message says whether the resource was created,
-// updated, unchanged or deleted, and a handler of one's own has all of
-// [resource.Result]. Unknown fields that were left out are told in the header
-// Dropped-Fields: JSON Pointers, percent-encoded, separated by commas, at most 1 KiB
-// and then "...".
+//	{"success":true,"message":...,"data":RESOURCE}
 //
-// A null deletes the field, and so brings the default of emailOptOut back, which is
-// false. [Options].Nulls is for services whose clients send null for "not set".
+// GET, PATCH and DELETE of one resource answer
 //
-// A parameter that a route does not know is a 400, so that a mistyped filter does
-// not select everything. POST alone ignores them, as the contract has it, but for
-// those that nearly have the name of one of its own, such as onConflict.
+//	{"success":true,"message":...,"data":{"result":RESOURCE,"included":[]}}
+//
+// PATCH takes {"data": {...}}, or the patch itself as application/merge-patch+json (RFC
+// 7396), and answers with the resource after the change. DELETE answers with the
+// resource as it was. RESOURCE is what [resource.Resource.AppendJSON] makes.
+//
+// The message says what was done: created, updated, unchanged, deleted. The header
+// Dropped-Fields names the unknown fields that were left out: JSON Pointers,
+// percent-encoded, separated by commas, at most 1 KiB and then "...".
+//
+// A null deletes a field, which brings back its default: false for emailOptOut. If your
+// clients send null for "not set", set [Options].Nulls.
+//
+// A parameter that the route does not know is a 400: a mistyped filter must not select
+// everything. POST ignores unknown parameters, as the contract demands, unless their
+// name is nearly that of a known one, such as onConflict.
 //
 // # Lists
 //
-// A list is in the byte order of the external ids. Its parameters, and its
-// filters by equality (filter[email]=ada@example.com), are those of
-// [ReadList]. It answers
+// A list is in the byte order of the external ids. [ReadList] has its parameters and
+// filters, such as filter[email]=ada@example.com. The answer is
 //
 //	{"success":true,"message":...,"data":{"results":[RESOURCE,...],"included":[],
 //	 "pagination":{"hasNextPage":true,"total":null,"cursor":"..."}}}
 //
-// The cursor is null at the end, and goes into the parameter cursor until then,
-// with the same filter. A page can have fewer resources than the limit, even
-// none, and still not be the last. The total is a number only when the whole
-// list is in this one page; nobody counts it for a page.
+// To get the next page, send the cursor in the parameter cursor, with the same filter.
+// It is null on the last page. A page may have fewer resources than the limit, even
+// none, and not be the last: it ends after 1 MiB of documents, and a filter looks at a
+// bounded number of resources. The total is a number only when the whole list is on
+// this page.
 //
-// A page ends with the document that makes it larger than 1 MiB, whatever the limit.
+// A record whose stored document is damaged is left out of lists, and [Options].OnError
+// is told its ID. GET, PATCH and POST of it are a 500. DELETE works.
 //
-// A record whose stored document is damaged, by hand or by a disk, is left out of lists
-// and told to [Options].OnError with its ID. Its GET, PATCH and POST are a 500, and its
-// DELETE works.
-//
-// The values of a filter stand in the URL, and so end up in the logs of servers
-// and proxies. Let clients filter by personal data only where that may be.
+// Filter values are part of the URL, which servers and proxies log. Let clients filter
+// by personal data only where that is acceptable.
 //
 // # Preconditions
 //
-// Every answer with one resource has an ETag, except that to DELETE: a strong one,
-// made of the revision ([ETag]). If-Match and If-None-Match are compared with it (RFC
-// 9110); the comparison and the write are one atomic step:
+// Every answer with one resource has a strong ETag, made of the revision ([ETag]); the
+// answer to DELETE has none. If-Match and If-None-Match are compared with it (RFC 9110).
+// Comparison and write are one atomic step:
 //
-//	If-Match: "..."       PATCH, DELETE, POST: only if nobody was faster, else 412
-//	If-None-Match: *      POST: only if there is none yet, else 412
-//	If-None-Match: "..."  GET: 304 if the client has this one
+//	If-Match: "..."       PATCH, DELETE, POST: only if nothing has changed, else 412
+//	If-None-Match: *      POST: only if the resource does not exist, else 412
+//	If-None-Match: "..."  GET: 304 if the client has this revision
 //
-// A tag that the service has not made matches nothing, and neither does a weak one in
-// If-Match: a proxy that compresses answers and changes their tags makes every
-// If-Match fail, and the 412 says so. [Options].RequirePrecondition refuses writes with
-// neither field. Content that was changed and changed back has another tag. A resource
-// that does not exist is a 404, unless If-Match can never match; a POST, which would
-// create it, is a 412 then. A list has no tag, and ignores both fields.
+// Content that was changed and changed back has another tag. A tag that the service has
+// not made matches nothing, and a weak tag never matches an If-Match: some proxies change
+// the tags of answers that they compress. If no tag of an If-Match can ever match, the
+// 412 says so and why. Writes are refused for that before the resource is looked for.
+// Otherwise a resource that does not exist is a 404, whatever is demanded of it; for a
+// POST, which would create it, an If-Match is a 412.
 //
-// The tag is of the revision alone. What a reader is shown of one revision can
-// change when the service gets another edition of the schema or another
-// [Options].Shape: clients that must see that do without If-None-Match.
-//
-// Answers have neither Cache-Control nor Vary. A service that lets caches keep
-// them says in Vary what its hooks look at, at least reach-tenant-id.
+// [Options].RequirePrecondition refuses writes without either field. Lists have no tag
+// and ignore both fields. The tag does not change with the edition of the schema or with
+// [Options].Shape, although the answer may: clients that must see that do not send
+// If-None-Match.
 //
 // # External ids in paths
 //
 // An external id is one path segment, percent-encoded: "a/b" is
-// /api/resources/customers/a%2Fb. The ids "." and ".." have to be sent in
-// another way, because clients and proxies take such segments for steps in the
-// path even when they are encoded; so does the id "batch", whose segment is kept
-// free for batches and is no route in any spelling. The segment "-" with the
-// query parameter externalId names the id in the parameter, whatever it is, for
-// GET, PATCH and DELETE alike:
+// /api/resources/customers/a%2Fb. Three ids cannot be sent that way: "." and "..",
+// which clients and proxies resolve as steps of the path, even encoded; and "batch",
+// whose segment is reserved for batches. For these, and for any other id, GET, PATCH and
+// DELETE take the segment "-" and the query parameter externalId:
 //
 //	GET /api/resources/customers/-?externalId=batch
 //
-// Without the parameter, "-" is an id like any other. An empty parameter is a 400:
-// it is most likely a variable that a client has not set.
-//
-// # Mounting
-//
-// An [API] is a handler for a whole server or for a subtree of one. It matches
-// the path as it was sent, in which a percent-encoded letter is the letter, and
-// redirects nothing. It wants the whole path: mount it without [http.StripPrefix],
-// and say with Options.Prefix where it is. [API.Routes] is the same as a table, for
-// a service that mounts all or some of the routes on a router of its own:
-//
-//	for _, r := range api.Routes() {
-//		mux.Handle(r.String(), r.Handler)
-//	}
-//
-// A [http.ServeMux] is not as patient with paths. In front of the API, whole or in
-// parts, it redirects a path with empty segments or with "." and ".." as they
-// are, and mounted in parts it does not find the id "/" (%2F alone). All of these
-// are reached by the parameter. Every other id, with encoded slashes or dots in
-// it or not, is answered alike.
-//
-// # Clients that stall
-//
-// A GET of 61 bytes can ask for an answer of a megabyte, and its client need not
-// read it. An API bounds the bytes that large bodies and answers hold
-// ([Options].MaxInFlight) and cuts clients that take or send nothing
-// ([Options].StallTimeout, sooner while others wait for room). Bodies and answers of
-// up to 16 KiB are not counted and never wait. The rest is the server's: set
-// ReadHeaderTimeout, ReadTimeout, WriteTimeout and IdleTimeout of [http.Server],
-// and bound the number of connections.
+// Without the parameter, "-" is an id like any other. An empty parameter is a 400: most
+// likely a variable of the client is not set.
 //
 // # Errors
 //
-// Every error is a [Problem], and [ProblemOf] is the one table from errors to
-// problems. A 400 is {"success":false,"message":...,"errors":[...]}, a 404 is
-// {"success":false,"message":...,"data":{"error":...}}, everything else has the
-// shape of the 400:
+// Every error is answered as a [Problem]; [ProblemOf] has the one table from errors to
+// problems. A 404 is {"success":false,"message":...,"data":{"error":...}}. All others
+// are {"success":false,"message":...,"errors":[...]}, where errors may be absent:
 //
 //	400  the request is wrong, and errors has all its violations; or the
 //	     resource exists and onconflict is reject
@@ -149,21 +114,54 @@
 //	412  a precondition does not hold
 //	413  the body is too large
 //	415  the body is not declared as JSON in UTF-8, or is compressed
+//	428  a write has no precondition, see Options.RequirePrecondition
 //	500  anything unexpected, without detail; or the outcome of a write is unknown
 //	503  the store is unavailable or too busy, or there was no room for a large
 //	     request, see Options.MaxInFlight; see Retry-After
 //
-// A tenant that does not exist and one that the caller may not act for answer
-// alike, and so do a resource that does not exist and one of another tenant,
-// preconditions included. No answer to a wrong request holds a value of it, and
-// none is longer than 64 KiB.
+// A tenant that does not exist gets the same answer as one that the caller may not act
+// for. A resource of another tenant gets the same answer as one that does not exist,
+// preconditions included. No error repeats a value of the request, and none is longer
+// than 64 KiB.
 //
-// # The kit
+// # Handlers of your own
 //
-// The handler is a thin use of functions that a service can call in handlers of its
-// own, see [HandlerFunc]. They find the tenant ([Hooks.Tenant]), read a request
-// ([ReadCreate], [ReadPatch], [ReadDelete], [ReadGet], [ReadList]), and answer it
-// ([WriteCreate], [WritePatch], [WriteDelete], [WriteGet], [WriteList],
-// [WriteError]). A handler with an envelope of its own uses [ProblemOf], [ETag] and
-// [Modified].
+// The ready handler is a thin use of functions that a service can use in handlers of its
+// own, with an envelope of its own. [HandlerFunc] is such a handler; it returns its
+// errors:
+//
+//   - who is calling, for which tenant: [Hooks.Tenant], [PrincipalFrom];
+//   - read a request: [ReadCreate], [ReadPatch], [ReadDelete], [ReadGet], [ReadList];
+//   - answer it: [WriteCreate], [WritePatch], [WriteDelete], [WriteGet], [WriteList],
+//     [WriteError];
+//   - with an envelope of your own: [ProblemOf], [ETag], [Modified],
+//     [WriteNotModified];
+//   - with a reader of your own: [ParsePreconditions], [ParseETag].
+//
+// # Mounting
+//
+// An [API] handles a whole server or a subtree of one. It needs the whole path: mount it
+// without [http.StripPrefix], and set Options.Prefix. It matches the path as it was
+// sent, takes a percent-encoded letter for the letter, and redirects nothing.
+// [API.Routes] is the table of routes, for a router of your own:
+//
+//	for _, r := range api.Routes() {
+//		mux.Handle(r.String(), r.Handler)
+//	}
+//
+// A [http.ServeMux] in front of the API redirects paths with empty segments or with "."
+// and "..", and with single routes it does not find the id "/" (%2F alone). These ids
+// are reached by the parameter externalId. All others are answered alike.
+//
+// Answers have neither Cache-Control nor Vary. A service that lets caches keep them must
+// name in Vary what its hooks look at, at least reach-tenant-id.
+//
+// # Clients that stall
+//
+// A GET of 61 bytes can ask for an answer of a megabyte that its client never reads. An
+// API bounds the bytes of large bodies and answers in flight ([Options].MaxInFlight),
+// and cuts clients that take or send nothing ([Options].StallTimeout; sooner while
+// others wait for room). Bodies and answers of up to 16 KiB are not counted and never
+// wait. The rest is the server's part: set ReadHeaderTimeout, ReadTimeout, WriteTimeout
+// and IdleTimeout of [http.Server], and bound the number of connections.
 package httpapi

@@ -5,42 +5,39 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 
 	"example.com/resourcekit/internal/strictjson"
 	"example.com/resourcekit/resource"
 )
 
-// WriteCreate answers a POST: status 200 with the resource in data and its ETag, for
-// every outcome, and with Dropped-Fields. It is not for a dry run, see [ETag]. opts may
-// be nil.
+// WriteCreate answers a POST: status 200 for every outcome, the resource in data, its
+// ETag, and Dropped-Fields. It is not for a dry run, see [ETag]. opts may be nil.
 func WriteCreate(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
-	body := append(newBody(), `{"success":true,"message":"resource `...)
-	body = append(body, result.Outcome.String()...)
-	body = append(body, `","data":`...)
-	setETag(w, &result.Resource)
+	b := newBody(`{"success":true,"message":"resource `, result.Outcome.String(), `","data":`)
+	b.text = append(result.AppendJSON(b.text, opts), '}')
 	setDropped(w, result.Dropped)
-	write(w, http.StatusOK, append(result.AppendJSON(body, opts), '}'))
+	b.write(w, http.StatusOK, ETag(&result.Resource))
 }
 
-// WritePatch answers a PATCH: status 200 with the resource in data.result, its ETag,
-// an empty data.included, and with Dropped-Fields. It is not for a dry run, see
-// [ETag]. opts may be nil.
+// WritePatch answers a PATCH: status 200, the resource in data.result, an empty
+// data.included, its ETag, and Dropped-Fields. It is not for a dry run, see [ETag]. opts
+// may be nil.
 func WritePatch(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
-	setETag(w, &result.Resource)
 	setDropped(w, result.Dropped)
-	writeWrapped(w, result.Outcome.String(), &result.Resource, opts)
+	writeWrapped(w, result.Outcome.String(), &result.Resource, ETag(&result.Resource), opts)
 }
 
-// WriteDelete answers a DELETE: status 200 with the resource as it was in data.result
-// and an empty data.included. opts may be nil.
+// WriteDelete answers a DELETE: status 200, the resource as it was in data.result, and an
+// empty data.included. opts may be nil.
 func WriteDelete(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
-	writeWrapped(w, result.Outcome.String(), &result.Resource, opts)
+	writeWrapped(w, result.Outcome.String(), &result.Resource, "", opts)
 }
 
-// WriteGet answers a GET: status 200 with the resource in data.result, its ETag, and
-// an empty data.included; or as [WriteNotModified], when the client has the resource
-// already. The error is that of [Modified], and nothing has been written then. opts may
-// be nil.
+// WriteGet answers a GET: status 200, the resource in data.result, an empty
+// data.included, and its ETag; or as [WriteNotModified] does, if the client has this
+// revision already. The error is that of [Modified]; nothing has been written then. opts
+// may be nil.
 func WriteGet(w http.ResponseWriter, r *http.Request, res *resource.Resource, opts *resource.ShapeOptions) error {
 	modified, err := Modified(r, res)
 	switch {
@@ -49,23 +46,23 @@ func WriteGet(w http.ResponseWriter, r *http.Request, res *resource.Resource, op
 	case !modified:
 		WriteNotModified(w, res)
 	default:
-		setETag(w, res)
-		writeWrapped(w, "found", res, opts)
+		writeWrapped(w, "found", res, ETag(res), opts)
 	}
 	return nil
 }
 
-func writeWrapped(w http.ResponseWriter, what string, res *resource.Resource, opts *resource.ShapeOptions) {
-	body := append(newBody(), `{"success":true,"message":"resource `...)
-	body = append(body, what...)
-	body = append(body, `","data":{"result":`...)
-	write(w, http.StatusOK, append(res.AppendJSON(body, opts), `,"included":[]}}`...))
+func writeWrapped(w http.ResponseWriter, what string, res *resource.Resource, tag string, opts *resource.ShapeOptions) {
+	b := newBody(`{"success":true,"message":"resource `, what, `","data":{"result":`)
+	b.text = append(res.AppendJSON(b.text, opts), `,"included":[]}}`...)
+	b.write(w, http.StatusOK, tag)
 }
 
-// WriteNotModified answers a GET of a resource that the client has already:
-// status 304 with its ETag, and no body (RFC 9110, section 15.4.5).
+// WriteNotModified answers a GET of a resource that the client has already: status 304,
+// its ETag, and no body (RFC 9110, section 15.4.5).
 func WriteNotModified(w http.ResponseWriter, res *resource.Resource) {
-	setETag(w, res)
+	if tag := ETag(res); tag != "" {
+		w.Header().Set("ETag", tag)
+	}
 	w.WriteHeader(http.StatusNotModified)
 }
 
@@ -105,57 +102,73 @@ func setDropped(w http.ResponseWriter, pointers []string) {
 	}
 }
 
-func setETag(w http.ResponseWriter, res *resource.Resource) {
-	if tag := ETag(res); tag != "" {
-		w.Header().Set("ETag", tag)
-	}
-}
-
-// WriteList answers a GET of a collection: status 200 with the resources in data.results, an
-// empty data.included, and data.pagination. The cursor of the next page is null
-// at the end. The total is a number only when this page is the whole list, with no
-// damaged record left out, and otherwise null: it is not counted. asked are the options of
-// the list, nil for none; opts may be nil.
+// WriteList answers a GET of a collection: status 200, the resources in data.results, an
+// empty data.included, and data.pagination. The cursor of the next page is null on the
+// last one. The total is a number only if this page is the whole list, without damaged
+// records, and otherwise null. asked are the options of the list, nil for none; opts may
+// be nil.
 func WriteList(w http.ResponseWriter, page *resource.Page, asked *resource.ListOptions, opts *resource.ShapeOptions) {
-	body := append(newBody(), `{"success":true,"message":"resources listed","data":{"results":[`...)
+	b := newBody(`{"success":true,"message":"resources listed","data":{"results":[`)
 	for i, res := range page.Resources {
 		if i > 0 {
-			body = append(body, ',')
+			b.text = append(b.text, ',')
 		}
-		body = res.AppendJSON(body, opts)
+		b.text = res.AppendJSON(b.text, opts)
 		if i == 0 { // the others are most likely as long
-			body = slices.Grow(body, min((len(page.Resources)-1)*len(body), maxPageBytes))
+			b.text = slices.Grow(b.text, min((len(page.Resources)-1)*len(b.text), maxPageBytes))
 		}
 	}
-	body = append(body, `],"included":[],"pagination":{"hasNextPage":`...)
-	body = strconv.AppendBool(body, page.Next != "")
-	body = append(body, `,"total":`...)
+	b.text = append(b.text, `],"included":[],"pagination":{"hasNextPage":`...)
+	b.text = strconv.AppendBool(b.text, page.Next != "")
+	b.text = append(b.text, `,"total":`...)
 	if first := asked == nil || asked.Cursor == ""; first && page.Next == "" && page.Damaged == nil {
-		body = strconv.AppendInt(body, int64(len(page.Resources)), 10)
+		b.text = strconv.AppendInt(b.text, int64(len(page.Resources)), 10)
 	} else {
-		body = append(body, "null"...)
+		b.text = append(b.text, "null"...)
 	}
-	body = append(body, `,"cursor":`...)
+	b.text = append(b.text, `,"cursor":`...)
 	if page.Next != "" {
-		body = strictjson.AppendQuoted(body, page.Next)
+		b.text = strictjson.AppendQuoted(b.text, page.Next)
 	} else {
-		body = append(body, "null"...)
+		b.text = append(b.text, "null"...)
 	}
-	write(w, http.StatusOK, append(body, "}}}"...))
+	b.text = append(b.text, "}}}"...)
+	b.write(w, http.StatusOK, "")
 }
 
-// newBody returns an empty slice with room for an answer of the usual size.
-func newBody() []byte { return make([]byte, 0, 2048) }
+// A body is the text of an answer, in memory that is used again.
+type body struct{ text []byte }
 
-func write(w http.ResponseWriter, status int, body []byte) {
-	if x, ok := w.(*exchange); ok && !x.admit(len(body)) {
+var bodies = sync.Pool{New: func() any { return &body{make([]byte, 0, 2048)} }}
+
+// newBody returns a body that begins with these texts, to be written by write.
+func newBody(texts ...string) *body {
+	b := bodies.Get().(*body)
+	b.text = b.text[:0]
+	for _, text := range texts {
+		b.text = append(b.text, text...)
+	}
+	return b
+}
+
+// write answers with the body, and with an ETag unless tag is "".
+func (b *body) write(w http.ResponseWriter, status int, tag string) {
+	if x, ok := w.(*exchange); ok && !x.admit(len(b.text)) {
 		return // x.answer makes it again
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	// One array for the values, under names in their canonical form.
+	h, values := w.Header(), &[4]string{"application/json", "nosniff", strconv.Itoa(len(b.text)), tag}
+	h["Content-Type"], h["X-Content-Type-Options"], h["Content-Length"] = values[:1:1], values[1:2:2], values[2:3:3]
+	if tag != "" {
+		h["Etag"] = values[3:]
+	}
 	w.WriteHeader(status)
-	// An error here means that the client is gone; there is nobody to tell.
-	_, _ = w.Write(body)
+	// An error means that the client is gone, and there is nobody to tell. The writer of
+	// an HTTP/2 stream that was reset may even be reading the text still.
+	if _, err := w.Write(b.text); err == nil && cap(b.text) <= maxPooled {
+		bodies.Put(b)
+	}
 }
+
+// maxPooled bounds the memory that is used again, in bytes.
+const maxPooled = 64 << 10

@@ -18,12 +18,12 @@ import (
 )
 
 // A service brings its store and two hooks, and gets the whole contract.
-func ExampleNewHandler() {
+func ExampleNewAPI() {
 	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
 	if err != nil {
 		panic(err)
 	}
-	handler, err := httpapi.NewHandler(customers, httpapi.Hooks{
+	handler, err := httpapi.NewAPI(httpapi.Hooks{
 		Authenticate: func(r *http.Request) (httpapi.Principal, error) {
 			if r.Header.Get("Authorization") != "Bearer secret" {
 				return httpapi.Principal{}, httpapi.ErrUnauthenticated
@@ -36,7 +36,7 @@ func ExampleNewHandler() {
 			}
 			return storage.TenantOf("my-platform", name), nil
 		},
-	}, nil)
+	}, nil, customers)
 	if err != nil {
 		panic(err)
 	}
@@ -118,54 +118,43 @@ func ExampleParsePreconditions() {
 	}
 
 	get := func(w http.ResponseWriter, r *http.Request) error {
-		pre, err := httpapi.ParsePreconditions(r)
+		res, err := customers.Get(r.Context(), tenant, "c-1")
 		if err != nil {
 			return err
 		}
-		res, modified, err := pre.Get(r.Context(), customers, tenant, "c-1")
-		if err != nil {
-			return err
-		}
-		if !modified {
-			httpapi.WriteNotModified(w, res)
-			return nil
-		}
-		httpapi.WriteResource(w, res, nil)
-		return nil
+		return httpapi.WriteGet(w, r, res, nil) // 304 by If-None-Match
 	}
 	patch := func(w http.ResponseWriter, r *http.Request) error {
-		pre, err := httpapi.ParsePreconditions(r)
+		condition, err := httpapi.ParsePreconditions(r)
 		if err != nil {
 			return err
 		}
-		data, err := httpapi.ReadData(w, r, 4<<10)
+		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return err
 		}
-		result, err := pre.Patch(r.Context(), customers, tenant, "c-1", data, nil)
+		result, err := customers.Patch(r.Context(), tenant, "c-1", body, &resource.PatchOptions{If: condition})
 		if err != nil {
 			return err
 		}
-		httpapi.WriteChange(w, result, nil)
+		httpapi.WritePatch(w, result, nil)
 		return nil
 	}
 
-	send := func(handler func(http.ResponseWriter, *http.Request) error, body, header, tag string) string {
+	send := func(handler httpapi.HandlerFunc, body, header, tag string) string {
 		r, w := httptest.NewRequest("", "/", strings.NewReader(body)), httptest.NewRecorder()
 		if header != "" {
 			r.Header.Set(header, tag)
 		}
-		if err := handler(w, r); err != nil {
-			httpapi.WriteError(w, err)
-		}
+		handler.ServeHTTP(w, r)
 		fmt.Println(w.Code)
 		return w.Header().Get("ETag")
 	}
 	first := send(get, "", "", "")
 	send(get, "", "If-None-Match", first)
-	second := send(patch, `{"data":{"phone":"555-0100"}}`, "If-Match", first)
-	send(patch, `{"data":{"phone":"555-0199"}}`, "If-Match", first)
-	send(patch, `{"data":{"phone":"555-0199"}}`, "If-Match", second)
+	second := send(patch, `{"phone":"555-0100"}`, "If-Match", first)
+	send(patch, `{"phone":"555-0199"}`, "If-Match", first)
+	send(patch, `{"phone":"555-0199"}`, "If-Match", second)
 	// Output:
 	// 200
 	// 304
@@ -200,33 +189,28 @@ func ExampleProblemOf() {
 }
 
 // The parts of the kit in a handler of a service's own.
-func ExampleReadData() {
-	handler := func(w http.ResponseWriter, r *http.Request) {
-		opts, err := httpapi.ParseCreateOptions(r)
+func ExampleReadCreate() {
+	handler := httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		data, opts, err := httpapi.ReadCreate(w, r, 4<<10)
 		if err != nil {
-			httpapi.WriteError(w, err)
-			return
+			return err
 		}
-		data, err := httpapi.ReadData(w, r, 4<<10)
-		if err != nil {
-			httpapi.WriteError(w, err)
-			return
-		}
-		fmt.Fprintf(w, "reject: %v, data: %s", opts.OnConflict == resource.Reject, data)
-	}
+		fmt.Fprintf(w, "reject: %v, if: %v, data: %s", opts.OnConflict == resource.Reject, opts.If, data)
+		return nil
+	})
 	for _, request := range []struct{ query, body string }{
 		{"?onconflict=reject", `{"data": {"customerId": "c-1"}}`},
 		{"?onconflict=REJECT", `{"data": {"customerId": "c-1"}}`},
 		{"", `{"customerId": "c-1"}`},
-		{"", `{"data": {"customerId": "c-1", "customerId": "c-2"}}`},
+		{"", `{"data": {"customerId": "c-1"}, "data": {}}`},
 	} {
 		w := httptest.NewRecorder()
-		handler(w, httptest.NewRequest("POST", "/import"+request.query, strings.NewReader(request.body)))
+		handler.ServeHTTP(w, httptest.NewRequest("POST", "/import"+request.query, strings.NewReader(request.body)))
 		fmt.Println(w.Code, w.Body)
 	}
 	// Output:
-	// 200 reject: true, data: {"customerId": "c-1"}
+	// 200 reject: true, if: any, data: {"customerId": "c-1"}
 	// 400 {"success":false,"message":"the query is not valid","errors":["onconflict: expected \"upsert\" or \"reject\", in lower case"]}
-	// 400 {"success":false,"message":"the request body is not valid: found no member \"data\", want a JSON object with the member \"data\""}
-	// 400 {"success":false,"message":"the request is not strict JSON: duplicate member name at byte 31"}
+	// 400 {"success":false,"message":"the request body is not valid: found no member \"data\", expected a JSON object with the member \"data\""}
+	// 400 {"success":false,"message":"the request is not strict JSON: duplicate member name at byte 32"}
 }

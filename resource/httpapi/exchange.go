@@ -43,7 +43,7 @@ const (
 type exchange struct {
 	http.ResponseWriter
 	r          *http.Request
-	controller *http.ResponseController
+	controller http.ResponseController
 	stall      time.Duration
 	readBy     time.Time // the server's own deadlines, zero for none
 	writeBy    time.Time
@@ -60,7 +60,7 @@ type exchange struct {
 
 // exchange begins an exchange. The caller ends it with done.
 func (a *API) exchange(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{ResponseWriter: w, r: r, controller: http.NewResponseController(w), stall: a.stall}
+	x := &exchange{ResponseWriter: w, r: r, controller: *http.NewResponseController(w), stall: a.stall}
 	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
 		now := time.Now()
 		if server.ReadTimeout > 0 {
@@ -173,7 +173,6 @@ func (x *exchange) answer(bytes int64, do func() error) error {
 		if err := do(); err != nil || x.lacks == 0 {
 			return err
 		}
-		x.Header().Del("ETag") // the resource may be gone by then
 		x.in.force(0)
 		bytes = x.lacks
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,7 +15,6 @@ import (
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/schema"
-	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
 
 	"github.com/stretchr/testify/assert"
@@ -124,7 +124,8 @@ func FuzzHandler(f *testing.F) {
 // FuzzPreconditions gives anything to the parser of entity tags and holds what it
 // understands against a transcription of the grammar.
 func FuzzPreconditions(f *testing.F) {
-	one := tagFor(acme, 1)
+	const before = 36*36*36 - 2
+	one, largest := tagFor(before+1), tagFor(math.MaxUint64)
 	for _, seed := range [][2]string{
 		{"*", ""}, {one, ""}, {"W/" + one, ""}, {`"a", ` + one, `W/"b"`}, {"", ""}, {",,", "*"}, {`"a`, `b"`}, {one + one, ""}, {"*", "*"},
 		{"\"\\\",\t" + one, ""}, {"\"\x80\"", "w/"}, {strings.Repeat(`"",`, 101), ""},
@@ -132,8 +133,8 @@ func FuzzPreconditions(f *testing.F) {
 		f.Add(seed[0], seed[1], true)
 		f.Add(seed[0], seed[1], false)
 	}
-	tag := regexp.MustCompile(`^(W/)?"[!#-~\x80-\xff]*"$`)
-	c, err := resource.NewCollection(schema.Customers(), &numbered{Store: memory.New(), keys: map[storage.Key][]storage.Revision{}}, nil)
+	tag, ours := regexp.MustCompile(`^(W/)?"[!#-~\x80-\xff]*"$`), regexp.MustCompile(`^"[1-9a-z][0-9a-z]{0,12}"$`)
+	c, err := resource.NewCollection(schema.Customers(), newNumbered(memory.New(), before), nil)
 	require.NoError(f, err)
 	_, err = c.Create(context.Background(), acme, []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`), nil)
 	require.NoError(f, err)
@@ -146,7 +147,7 @@ func FuzzPreconditions(f *testing.F) {
 			}
 			return b.String()
 		}
-		valid, strong, weak, n := true, false, false, 0
+		valid, strong, weak, possible, n := true, false, false, false, 0
 		var elements []string
 		for _, line := range []string{line1, line2} {
 			inside, element := false, ""
@@ -170,6 +171,7 @@ func FuzzPreconditions(f *testing.F) {
 			valid = valid && tag.MatchString(latin(e))
 			strong = strong || e == one
 			weak = weak || strings.TrimPrefix(e, "W/") == one
+			possible = possible || ours.MatchString(e) && (len(e) < len(largest) || e <= largest)
 		}
 		valid = valid && n <= 100
 
@@ -179,18 +181,25 @@ func FuzzPreconditions(f *testing.F) {
 		}
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header[name] = []string{line1, line2}
-		pre, err := httpapi.ParsePreconditions(r)
+		condition, err := httpapi.ParsePreconditions(r)
+		if valid && match && !possible {
+			require.Error(t, err)
+			require.Equal(t, 412, httpapi.ProblemOf(err).Status)
+			return
+		}
 		require.Equal(t, valid, err == nil, "%q %q: %v", line1, line2, err)
 		if err != nil {
 			require.Equal(t, 400, httpapi.ProblemOf(err).Status)
 			return
 		}
-		res, modified, err := pre.Get(context.Background(), c, acme, "c-1")
-		_, patchErr := pre.Patch(context.Background(), c, acme, "c-1", []byte("{}"), nil)
+		res, err := c.Get(context.Background(), acme, "c-1")
+		require.NoError(t, err)
+		modified, err := httpapi.Modified(r, res)
+		_, patchErr := c.Patch(context.Background(), acme, "c-1", []byte("{}"), &resource.PatchOptions{If: condition})
 		if match {
 			require.Equal(t, strong, err == nil)
 			require.Equal(t, strong, patchErr == nil)
-			require.Equal(t, strong, res != nil && modified)
+			require.Equal(t, strong, modified)
 		} else {
 			require.NoError(t, err)
 			require.Equal(t, !weak, modified)

@@ -68,10 +68,11 @@ func TestGolden(t *testing.T) {
 }
 
 var handlerDirectives = map[string]func(*httpapi.Options){
-	"max-body 64":        func(o *httpapi.Options) { o.MaxBody = 64 },
-	"omit-deprecated":    func(o *httpapi.Options) { o.Shape = resource.ShapeOptions{OmitDeprecated: true} },
-	"stall-timeout 50ms": func(o *httpapi.Options) { o.StallTimeout = 50 * time.Millisecond },
-	"require-complete":   func(o *httpapi.Options) { o.RequireComplete = true },
+	"max-body 64":          func(o *httpapi.Options) { o.MaxBody = 64 },
+	"omit-deprecated":      func(o *httpapi.Options) { o.Shape = resource.ShapeOptions{OmitDeprecated: true} },
+	"stall-timeout 50ms":   func(o *httpapi.Options) { o.StallTimeout = 50 * time.Millisecond },
+	"require-complete":     func(o *httpapi.Options) { o.RequireComplete = true },
+	"require-precondition": func(o *httpapi.Options) { o.RequirePrecondition = true },
 }
 
 var exchangeDirectives = map[string]func(*faults){

@@ -57,8 +57,9 @@ func TestGrowth(t *testing.T) {
 		{"a name of dots", 50_000, func(n int) message { return list("?filter[" + strings.Repeat(".x", n) + "]=x") }, 400},
 		{"a deep pointer", 50_000, func(n int) message { return list("?filter[" + strings.Repeat("/x", n) + "]=x") }, 400},
 		{"a long cursor", 100_000, func(n int) message { return list("?cursor=" + strings.Repeat("A", n)) }, 400},
-		{"tags of If-Match", 50, func(n int) message { return get("g-1", "If-Match: "+each(n, `"%d",`)) }, 412},
-		{"weak tags of If-None-Match", 50, func(n int) message { return get("g-1", "If-None-Match: "+each(n, `W/"%d",`)) }, 200},
+		{"tags of If-Match", 50, func(n int) message { return get("g-1", "If-Match: "+each(n, `"x%d",`)) }, 412},
+		{"weak tags of If-None-Match", 50, func(n int) message { return get("g-1", "If-None-Match: "+each(n, `W/"x%d",`)) }, 200},
+		{"tags of If-Match that are not ours", 50, func(n int) message { return get("g-1", "If-Match: "+each(n, `"X%d",`)) }, 412},
 		{"too many tags", 2000, func(n int) message { return get("g-1", "If-Match: "+each(n, `"%d",`)) }, 400},
 		{"commas of If-Match", 50_000, func(n int) message { return get("g-1", "If-Match: "+strings.Repeat(",", n)) }, 412},
 		{"a long tag", 50_000, func(n int) message { return get("g-1", `If-Match: "`+strings.Repeat("1", n)+`"`) }, 412},
@@ -73,6 +74,15 @@ func TestGrowth(t *testing.T) {
 		{"members beside data", 2000, func(n int) message {
 			return post("", customer("g-1", "")[:len(customer("g-1", ""))-1]+each(n, `,"m%d":1`)+"}")
 		}, 200},
+		{"escaped names beside data", 2000, func(n int) message {
+			return post("", customer("g-1", "")[:len(customer("g-1", ""))-1]+each(n, `,"\u006d%d":1`)+"}")
+		}, 200},
+		{"members inside data that is not JSON", 2000, func(n int) message {
+			return post("", customer("g-1", each(n, `,"m%d":1`)+`,"x":01`))
+		}, 400},
+		{"brackets in a row", 50_000, func(n int) message { return post("", `{"data":`+strings.Repeat("[", n)) }, 400},
+		{"quotes in a row", 50_000, func(n int) message { return post("", `{"data":`+strings.Repeat(`"`, n)) }, 400},
+		{"commas in a row", 50_000, func(n int) message { return post("", `{"data":{}`+strings.Repeat(",", n)) }, 400},
 		{"a body without a length", 100_000, func(n int) message {
 			m := post("", customer("g-1", `,"email":"`+strings.Repeat("x", n)+`"`))
 			m.chunked = true

@@ -23,34 +23,31 @@ type Options struct {
 	// ends and nothing in it to escape; "/api/resources/" when empty.
 	Prefix string
 	// MaxBody is how many bytes a request body may have; 1 MiB when 0 or less.
-	// Working on a body can take up to a hundred times its size in memory, when it
-	// is made of as many values as fit in. The API works on few large ones at a
-	// time, see MaxInFlight.
+	// Working on a body of very many small values can take a hundred times its size
+	// in memory. The API works on few large ones at a time, see MaxInFlight.
 	MaxBody int64
-	// MaxInFlight is how many bytes the bodies and answers of more than 16 KiB may
-	// have that wait for their clients, and again how many may be in use to work on
-	// such bodies and to make such answers; DefaultMaxInFlight, 64 MiB, when 0 or
-	// less. Requests that find no room wait, small ones before large ones, and
-	// while any does, clients that have taken or sent nothing for half a second are
-	// cut. One that has waited for twice StallTimeout is answered with 503.
+	// MaxInFlight bounds two sums, each in bytes: the bodies and answers of more
+	// than 16 KiB that wait for their clients, and the memory in use to work on such
+	// bodies and to make such answers. 64 MiB when 0 or less.
 	//
-	// Small requests never wait for large ones. A service bounds their number by
-	// that of its connections.
+	// Requests that find no room wait, small ones before large ones, and for at most
+	// twice StallTimeout: then the answer is a 503. While a request waits, clients
+	// that have taken or sent nothing for half a second are cut. Bodies and answers
+	// of up to 16 KiB never wait; bound their number by that of the connections.
 	MaxInFlight int64
 	// StallTimeout is how long a client may take to send or to receive 64 KiB, or
-	// what is left; DefaultStallTimeout, 10 seconds, when 0 or less. Then its
-	// connection is closed, with a 408 for a body that is not there. The server's
-	// own ReadTimeout and WriteTimeout end an exchange earlier. Without support for
-	// deadlines in the writer (see http.ResponseController) only they do.
+	// what is left; 10 seconds when 0 or less. Then its connection is closed, after a
+	// 408 if it was sending. The server's own ReadTimeout and WriteTimeout end an
+	// exchange earlier; with a writer without deadlines (see http.ResponseController)
+	// only they do.
 	StallTimeout time.Duration
-	// RequirePrecondition refuses writes without If-Match or If-None-Match with
-	// 428 (RFC 6585, section 3), so that no client changes what it has not seen.
-	// A client that means to says If-Match: *, or If-None-Match: "" for a POST
+	// RequirePrecondition refuses writes without If-Match or If-None-Match with 428
+	// (RFC 6585, section 3): no client changes by accident what it has not seen. To
+	// do so on purpose, a client sends If-Match: *, or If-None-Match: "" with a POST
 	// that may create or change.
 	RequirePrecondition bool
-	// RequireComplete wants every required field in each POST, as the
-	// published request schema has it, also for a resource that exists. It is
-	// not about PATCH.
+	// RequireComplete demands every required field in each POST, as the published
+	// request schema does, also for a resource that exists. PATCH ignores it.
 	RequireComplete bool
 	// Nulls says what a null in a POST or PATCH does, whatever its media type:
 	// schema.DeleteNulls, as the contract has it, unless set. Clients that send null
@@ -59,10 +56,10 @@ type Options struct {
 	Nulls schema.Nulls
 	// Shape chooses the shape of resources; the full one when zero.
 	Shape resource.ShapeOptions
-	// OnError, if not nil, sees each error that is answered, with the status,
-	// before it is. It is the only place where the cause of a 500 is seen. It also
-	// sees an error for each damaged record that a list leaves out
-	// (resource.Page.Damaged): with status 500, though the list is answered with 200.
+	// OnError, if not nil, is called with each error before it is answered, and with
+	// the status. Only here is the cause of a 500 to be seen. It is also called, with
+	// status 500, for each damaged record that a list leaves out
+	// (resource.Page.Damaged), though the answer is a 200.
 	OnError func(r *http.Request, status int, err error)
 }
 
@@ -79,12 +76,12 @@ type API struct {
 	stall    time.Duration
 }
 
-// NewAPI returns the API of collections. opts may be nil.
+// NewAPI returns the API of the collections. opts may be nil.
 //
-// It returns an error when there is no collection or a nil one, when two have
-// schemas of the same name (the case of letters does not count), when a hook is
-// nil, when the prefix is no clean path with a slash at both ends and nothing in it
-// to escape, or when Options.Nulls is none of the policies.
+// It is an error if there is no collection or one of them is nil, if two have schemas of
+// the same name (whatever the case of letters), if a hook is nil, if the prefix is not a
+// clean path with a slash at both ends and nothing to escape, or if Options.Nulls is not
+// one of the policies.
 func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*API, error) {
 	if len(collections) == 0 {
 		return nil, errors.New("httpapi: an API without a collection")
@@ -126,8 +123,8 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	return a, nil
 }
 
-// A HandlerFunc is a handler that may return an error, which is then answered by
-// [WriteError]. It must not have written anything by then.
+// A HandlerFunc is a handler that may return an error, which [WriteError] answers. It
+// must not have written anything by then.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
 // ServeHTTP calls f.
@@ -147,9 +144,9 @@ func (a *API) endpoint(name string, same func(a, b string) bool) *endpoint {
 	return nil
 }
 
-// ServeHTTP finds the route itself, on the path as it was sent: a ServeMux would
-// redirect or take apart paths in which an external id has slashes or dots. It
-// sets r.Pattern and the path value externalId, for logs.
+// ServeHTTP serves the request. It sets r.Pattern and the path value externalId, for
+// logs. It finds the route itself, on the path as it was sent: a ServeMux would redirect
+// or split paths in which an external id has slashes or dots.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Pattern = ""
 	rest := r.URL.EscapedPath()

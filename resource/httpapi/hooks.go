@@ -14,9 +14,11 @@ import (
 // TenantHeader names the header by which a caller chooses the tenant to act for.
 const TenantHeader = "reach-tenant-id"
 
+var tenantHeader = http.CanonicalHeaderKey(TenantHeader)
+
 // A Principal is who is calling.
 type Principal struct {
-	// Subject is the service's own word for the caller. The package only hands it
+	// Subject is the service's own name for the caller. The package only passes it
 	// on, to ResolveTenant and by PrincipalFrom.
 	Subject string
 	// Tenant is what the caller is confined to: one business of a platform when
@@ -39,41 +41,37 @@ func (p Principal) mayActFor(tenant storage.Tenant) bool {
 	return p.Tenant == tenant
 }
 
-// Hooks are what a service has to answer about a request. Both are needed, and
-// both are called from many goroutines.
+// Hooks are the questions about a request that the service answers. Both are required,
+// and both are called from many goroutines.
 type Hooks struct {
-	// Authenticate returns who is calling. Its error becomes a 401, whatever
-	// it is, except a *Problem, which is answered as it is (a 403, for
-	// instance), and storage.ErrUnavailable and the errors of contexts, which
-	// become a 503: wrap storage.ErrUnavailable when the service that keeps the
-	// tokens is down. Any other text goes to Options.OnError and never to the
-	// client.
+	// Authenticate returns who is calling. An error is answered with 401, with two
+	// exceptions: a *Problem is answered as it is (a 403, for instance), and
+	// storage.ErrUnavailable and the errors of contexts are a 503. Wrap
+	// storage.ErrUnavailable when the service that knows the tokens is down. The
+	// text of an error goes to Options.OnError and never to the client.
 	Authenticate func(*http.Request) (Principal, error)
-	// ResolveTenant returns the tenant of this name that the principal means;
-	// name is the header reach-tenant-id, "" when it is absent or empty: where
-	// one must be named, refuse that with a *Problem. It returns
-	// ErrUnknownTenant when there is none or when the principal may not act
-	// for it; a tenant that is not valid counts as that. Other errors are
-	// answered as by WriteError: a *Problem as it is, such as a 400 that asks
-	// for the header, and one that nobody knows with 500.
+	// ResolveTenant returns the tenant that the principal means by name, the header
+	// reach-tenant-id, which is "" if absent or empty. It returns ErrUnknownTenant if
+	// there is no such tenant or the principal may not act for it; a tenant that is
+	// not valid counts as that. Other errors are answered as by WriteError: a
+	// *Problem as it is, such as a 400 that asks for the header.
 	ResolveTenant func(ctx context.Context, p Principal, name string) (storage.Tenant, error)
 }
 
 type principalKey struct{}
 
-// PrincipalFrom returns who is calling, from the context of a request after
-// [Hooks.Tenant], which the ready handler calls first: for stores, logs and metrics.
-// ok is false when nobody was authenticated.
+// PrincipalFrom returns who is calling, for stores, logs and metrics: from the context
+// of a request after [Hooks.Tenant], which the ready handler calls first. ok is false if
+// no caller was authenticated.
 func PrincipalFrom(ctx context.Context) (p Principal, ok bool) {
 	p, ok = ctx.Value(principalKey{}).(Principal)
 	return p, ok
 }
 
 // Tenant returns the tenant that the request is for, by both hooks, and puts the
-// principal into the context of r, see [PrincipalFrom]. Whatever
-// ResolveTenant says, a principal gets [ErrUnknownTenant] for a tenant outside of
-// what it is confined to, just as for one that does not exist. A header that is
-// given twice is a [*Problem] with status 400.
+// principal into the context of r, see [PrincipalFrom]. Whatever ResolveTenant returns, a
+// principal gets [ErrUnknownTenant] for a tenant outside of its own, as for one that does
+// not exist. A header that is given twice is a [*Problem] with status 400.
 func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 	if err := h.validate(); err != nil {
 		return storage.Tenant{}, err
@@ -90,7 +88,7 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 		return storage.Tenant{}, err
 	}
 	*r = *r.WithContext(context.WithValue(r.Context(), principalKey{}, p))
-	names := r.Header.Values(TenantHeader)
+	names := r.Header[tenantHeader]
 	if len(names) > 1 {
 		return storage.Tenant{}, badRequest("the header " + TenantHeader + " is given more than once")
 	}

@@ -57,6 +57,7 @@ func hostileBodies() []hostile {
 		body("unknown names with raw quotes for HTML", data(members(200, func(i int) string { return fmt.Sprintf("<script>'&%d", i) })), 400, `\\u003cscript\\u003e`),
 		body("unknown names of 4 KiB", data(members(200, func(i int) string { return fmt.Sprint(i) + strings.Repeat("é", 2048) })), 400, "…: unknown field"),
 		body("one unknown name of 1 MB", data(`,"`+filler[:1_000_000]+`":1`), 400, "…: unknown field"),
+		body("escaped names beside data", `{"data":{"customerId":"h-1","email":7}`+members(60_000, func(i int) string { return `\u0061` + strconv.Itoa(i) })+"}", 400, "/email: want string"),
 		body("name with a raw control character", data(",\"a\nb\":1"), 400, "not strict JSON"),
 		body("name that is not UTF-8", data(",\"a\xff\":1"), 400, "not strict JSON"),
 		body("value that is not UTF-8", data(",\"phone\":\"\xc3\x28\""), 400, "not strict JSON"),

@@ -50,7 +50,7 @@ var things = schema.MustCompile(schema.Definition{
 	},
 })
 
-func TestParseListOptions(t *testing.T) {
+func TestReadList(t *testing.T) {
 	const (
 		limit  = "limit: expected an integer from 1 to 1000"
 		filter = "filter: expected filter[NAME]=VALUE, where NAME is a field or a JSON Pointer"
@@ -143,7 +143,7 @@ func TestParseListOptions(t *testing.T) {
 		t.Run(tc.query, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/anything", nil)
 			r.URL.RawQuery = tc.query
-			got, err := httpapi.ParseListOptions(r, things, "mine")
+			got, err := httpapi.ReadList(r, things, "mine")
 			if tc.errs == nil {
 				tc.want.MaxBytes = 1 << 20
 			}
@@ -159,12 +159,12 @@ func TestParseListOptions(t *testing.T) {
 		})
 	}
 	r := httptest.NewRequest("GET", "/anything?limit=%zz", nil)
-	_, err := httpapi.ParseListOptions(r, things)
+	_, err := httpapi.ReadList(r, things)
 	assert.Equal(t, 400, httpapi.ProblemOf(err).Status)
 }
 
-// TestParsePatchOptions: ignoreUnknownFields as for a POST, and nothing else.
-func TestParsePatchOptions(t *testing.T) {
+// TestReadPatchQuery: ignoreUnknownFields as for a POST, and nothing else.
+func TestReadPatchQuery(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "", "ignoreUnknownFields=false": "", "ignoreUnknownFields=null": "", "mine=1": "",
 		"onconflict=x":                                       "onconflict: unknown parameter, expected one of: ignoreUnknownFields, mine",
@@ -173,9 +173,10 @@ func TestParsePatchOptions(t *testing.T) {
 		"ignoreUnknownFields=1":                              `ignoreUnknownFields: expected "true" or "false", in lower case`,
 		"ignoreUnknownFields=true&ignoreUnknownFields=false": "ignoreUnknownFields: given more than once",
 	} {
-		r := httptest.NewRequest("PATCH", "/anything", nil)
+		r := httptest.NewRequest("PATCH", "/anything", strings.NewReader(`{"data":{}}`))
 		r.URL.RawQuery = query
-		got, err := httpapi.ParsePatchOptions(r, "mine")
+		r.SetPathValue("externalId", "c-1")
+		_, _, got, err := httpapi.ReadPatch(nil, r, 0, "mine")
 		switch want {
 		case "":
 			require.NoError(t, err, query)
@@ -191,7 +192,8 @@ func TestParsePatchOptions(t *testing.T) {
 	}
 	r := httptest.NewRequest("PATCH", "/anything", nil)
 	r.URL.RawQuery = "a;b"
-	_, err := httpapi.ParsePatchOptions(r)
+	r.SetPathValue("externalId", "c-1")
+	_, _, _, err := httpapi.ReadPatch(nil, r, 0)
 	assert.Equal(t, 400, httpapi.ProblemOf(err).Status)
 }
 
@@ -293,7 +295,7 @@ func TestBigPage(t *testing.T) {
 }
 
 // TestWritePage: the kit on its own.
-func TestWritePage(t *testing.T) {
+func TestWriteList(t *testing.T) {
 	for _, tc := range []struct {
 		page  resource.Page
 		asked *resource.ListOptions
@@ -305,7 +307,7 @@ func TestWritePage(t *testing.T) {
 		{resource.Page{Next: "x"}, &resource.ListOptions{Cursor: "x"}, `{"hasNextPage":true,"total":null,"cursor":"x"}`},
 	} {
 		w := httptest.NewRecorder()
-		httpapi.WritePage(w, &tc.page, tc.asked, nil)
+		httpapi.WriteList(w, &tc.page, tc.asked, nil)
 		checkAnswer(t, answer{method: "GET", status: w.Code, header: w.Header(), body: w.Body.String()})
 		assert.Equal(t, `{"success":true,"message":"resources listed","data":{"results":[],"included":[],"pagination":`+tc.want+`}}`, w.Body.String())
 	}
@@ -350,8 +352,8 @@ func TestHostileLists(t *testing.T) {
 		{"cursor of zeros", list("?cursor=" + strings.Repeat("A", 40)), 400, "the cursor is not valid"},
 		{"both wrong", list("?limit=x&limit=y&cursor=" + m + "&cursor=" + m + "&filter=" + m), 400, "given more than once"},
 
-		{"many tags", get("h-1", "If-Match: "+strings.Repeat(`"`+marker+`",`, 10_000)), 400, "want at most 100 entity tags"},
-		{"many lines", get("h-1", strings.Repeat("If-None-Match: \""+marker+"\"\r\n", 1_000)+"X: y"), 400, "want at most 100 entity tags"},
+		{"many tags", get("h-1", "If-Match: "+strings.Repeat(`"`+marker+`",`, 10_000)), 400, "expected at most 100 entity tags"},
+		{"many lines", get("h-1", strings.Repeat("If-None-Match: \""+marker+"\"\r\n", 1_000)+"X: y"), 400, "expected at most 100 entity tags"},
 		{"many commas", get("h-1", "If-Match: "+strings.Repeat(",", 100_000)), 412, "precondition failed"},
 		{"many commas, none", get("h-1", "If-None-Match: "+strings.Repeat(" ,", 50_000)), 200, "resource found"},
 		{"one long tag", get("h-1", `If-Match: "`+strings.Repeat("x", 100_000)+`"`), 412, "precondition failed"},
@@ -359,9 +361,9 @@ func TestHostileLists(t *testing.T) {
 		{"a tag without an end", get("h-1", `If-Match: "`+marker), 400, "not valid"},
 		{"weak without end", get("h-1", "If-Match: "+strings.Repeat("W/", 50_000)), 400, "not valid"},
 		{"many weak tags", get("h-1", "If-Match: "+strings.Repeat(`W/"x",`, 100)), 412, "precondition failed"},
-		{"patch, many tags", get("h-1", "If-Match: "+strings.Repeat(`"x",`, 10_000)).as("PATCH", `{"data":{"firstName":"x"}}`), 400, "want at most"},
-		{"delete, many tags", get("h-1", "If-Match: "+strings.Repeat(`"x",`, 10_000)).as("DELETE", ""), 400, "want at most"},
-		{"post, many tags", post("", customer("h-2", ""), "If-None-Match: "+strings.Repeat(`"x",`, 10_000)), 400, "want at most"},
+		{"patch, many tags", get("h-1", "If-Match: "+strings.Repeat(`"x",`, 10_000)).as("PATCH", `{"data":{"firstName":"x"}}`), 400, "expected at most"},
+		{"delete, many tags", get("h-1", "If-Match: "+strings.Repeat(`"x",`, 10_000)).as("DELETE", ""), 400, "expected at most"},
+		{"post, many tags", post("", customer("h-2", ""), "If-None-Match: "+strings.Repeat(`"x",`, 10_000)), 400, "expected at most"},
 		{"delete, tag with the marker", get("h-1", `If-Match: "`+marker+`"`).as("DELETE", ""), 412, "precondition failed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

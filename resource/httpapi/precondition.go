@@ -9,12 +9,12 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// ETag returns the entity tag of a resource with its quotes: a strong one (RFC
-// 9110, section 8.8.3), made of the revision and never of the content, so that
-// content which was changed and changed back has another tag. Revisions are random,
-// so no two resources share one. It is "" for a resource that is not stored, such as
-// one that a dry run would create. The result of any other dry run has the revision
-// from before it, and so the tag of what is stored: do not send it.
+// ETag returns the strong entity tag of a resource, with its quotes (RFC 9110, section
+// 8.8.3). It is made of the revision and not of the content: content that was changed
+// and changed back has another tag. Stores make revisions at random, so two resources
+// do not share one. It is "" for a resource that is not stored, such as the result of a
+// dry run that would create it. The result of any other dry run has the tag of what is
+// stored: do not send it.
 func ETag(res *resource.Resource) string {
 	if res.Revision() == 0 {
 		return ""
@@ -24,12 +24,12 @@ func ETag(res *resource.Resource) string {
 
 // tagOf returns the tag of a revision: the number in base 36.
 func tagOf(revision storage.Revision) string {
-	return `"` + strconv.FormatUint(uint64(revision), 36) + `"`
+	var buf [15]byte // 13 digits are enough
+	return string(append(strconv.AppendUint(append(buf[:0], '"'), uint64(revision), 36), '"'))
 }
 
-// ParseETag returns the revision in an entity tag that [ETag] has made, for a
-// [resource.Condition]. ok is false for any other text, weak tags included: such a
-// tag matches no resource.
+// ParseETag returns the revision in an entity tag of [ETag], for a [resource.Condition].
+// ok is false for any other text and for weak tags, which match no resource.
 func ParseETag(tag string) (revision storage.Revision, ok bool) {
 	n, err := strconv.ParseUint(strings.Trim(tag, `"`), 36, 64)
 	if revision = storage.Revision(n); err != nil || n == 0 || tagOf(revision) != tag {
@@ -38,17 +38,16 @@ func ParseETag(tag string) (revision storage.Revision, ok bool) {
 	return revision, true
 }
 
-// ParsePreconditions returns what the request's header fields If-Match and
-// If-None-Match demand (RFC 9110, section 13), for the If of a write. Lines of the
-// same name are one list. Tags of If-None-Match that [ETag] has not made match
-// nothing. If-Modified-Since, If-Unmodified-Since and If-Range are ignored, since no
-// answer has a Last-Modified.
+// ParsePreconditions returns what the header fields If-Match and If-None-Match demand
+// (RFC 9110, section 13), for the options of a write: together with conditions of your
+// own by [resource.Condition.And]. Lines of the same name are one list. A tag that [ETag]
+// has not made matches nothing. If-Modified-Since, If-Unmodified-Since and If-Range are
+// ignored, since no answer has a Last-Modified.
 //
-// The error is a [*Problem]: with status 400 when one of the fields is neither "*"
-// nor a list of at most 100 entity tags; with status 412 when no tag of If-Match can
-// ever match, because it is weak or ETag has not made it. A proxy that compresses
-// answers may have changed it, and a client that was told that the state has changed
-// would try again for ever.
+// The error is a [*Problem]. It has status 400 if one of the fields is neither "*" nor a
+// list of at most 100 entity tags, and status 412 if no tag of If-Match can ever match:
+// each is weak or not made by ETag. Some proxies change the tags of answers that they
+// compress. A client that only hears that the state has changed would try again for ever.
 func ParsePreconditions(r *http.Request) (resource.Condition, error) {
 	match, noneMatch, err := parsePreconditions(r)
 	return match.And(noneMatch), err
@@ -75,11 +74,10 @@ func parsePreconditions(r *http.Request) (match, noneMatch resource.Condition, e
 	return match, noneMatch, nil
 }
 
-// Modified judges the request's If-Match and If-None-Match for a GET of a resource
-// (RFC 9110, section 13.2.2), for handlers that answer with a shape of their own. It
-// is false when the client has the resource already: answer with [WriteNotModified].
-// The error is that of [ParsePreconditions], or resource.ErrPrecondition when
-// If-Match does not hold.
+// Modified judges If-Match and If-None-Match for a GET of res (RFC 9110, section 13.2.2),
+// in handlers that answer in a shape of their own. It is false if the client has this
+// revision already: answer with [WriteNotModified]. The error is that of
+// [ParsePreconditions], or [resource.ErrPrecondition] if If-Match does not hold.
 func Modified(r *http.Request, res *resource.Resource) (bool, error) {
 	match, noneMatch, err := parsePreconditions(r)
 	switch {

@@ -2,9 +2,9 @@ package httpapi_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -23,47 +23,37 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tagFor is the tag of a customer's revision, made here again from what its doc
-// says.
-func tagFor(tenant storage.Tenant, revision uint64) string {
-	id := schema.Customers().ID()
-	sum := sha256.Sum256(append(append(append([]byte{}, tenant.Platform[:]...), tenant.Business[:]...), id[:]...))
-	return fmt.Sprintf(`"%s-%x"`, strconv.FormatUint(revision, 36), sum[:8])
+// tagFor is the tag of a revision, made here again from what its doc says.
+func tagFor(revision storage.Revision) string {
+	return `"` + strconv.FormatUint(uint64(revision), 36) + `"`
 }
 
-// TestETag: the tag depends on the revision, the tenant and the schema, and not
-// on the content.
+// TestETag: the tag is the revision, and nothing of the content.
 func TestETag(t *testing.T) {
-	store := &numbered{Store: memory.New(), keys: map[storage.Key][]storage.Revision{}}
-	customers, err := resource.NewCollection(schema.Customers(), store, nil)
-	require.NoError(t, err)
+	customers := collection(t)
 	ctx, data := context.Background(), []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`)
-	var tags []string
+	seen := map[string]bool{}
 	for _, tenant := range []storage.Tenant{acme, globex, stranger} {
 		for range 3 {
 			result, err := customers.Create(ctx, tenant, data, nil)
 			require.NoError(t, err)
 			require.Equal(t, resource.Created, result.Outcome)
-			tags = append(tags, httpapi.ETag(&result.Resource))
+			tag := httpapi.ETag(&result.Resource)
+			assert.Equal(t, tagFor(result.Revision()), tag)
+			assert.False(t, seen[tag], "the same content, but another tag: %s", tag)
+			seen[tag] = true
 			res, err := customers.Get(ctx, tenant, "c-1")
 			require.NoError(t, err)
-			assert.Equal(t, httpapi.ETag(&result.Resource), httpapi.ETag(res))
+			assert.Equal(t, tag, httpapi.ETag(res))
 			_, err = customers.Delete(ctx, tenant, "c-1", nil)
 			require.NoError(t, err)
 		}
-	}
-	assert.Equal(t, tagFor(acme, 1), tags[0])
-	assert.Equal(t, tagFor(stranger, 3), tags[8])
-	seen := map[string]bool{}
-	for _, tag := range tags {
-		assert.False(t, seen[tag], "the same content, and revisions of the same number, but another tag: %s", tag)
-		seen[tag] = true
 	}
 	dry, err := customers.Create(ctx, acme, data, &resource.CreateOptions{DryRun: true})
 	require.NoError(t, err)
 	assert.Empty(t, httpapi.ETag(&dry.Resource))
 	w := httptest.NewRecorder()
-	httpapi.WriteResult(w, dry, nil)
+	httpapi.WriteCreate(w, dry, nil)
 	assert.NotContains(t, w.Header(), "Etag")
 	assert.Empty(t, httpapi.ETag(&resource.Resource{}))
 }
@@ -72,15 +62,16 @@ func TestETag(t *testing.T) {
 // it knows of them neither overwrites nor keeps the wrong customer.
 func TestTagOfAnotherTenant(t *testing.T) {
 	s := newService(t, nil)
+	s.faults.Store = s.store // with revisions as real stores make them
 	for _, tenant := range []string{"acme", "globex"} {
 		require.Equal(t, 200, s.direct(t, post("", customer("c-1", "")).by("platform", tenant)).status)
 	}
 	theirs := s.direct(t, get("c-1").by("platform", "globex")).header.Get("ETag")
-	require.Equal(t, tagFor(globex, 1), theirs, "the same number")
-	require.Equal(t, tagFor(acme, 1), s.direct(t, get("c-1").by("platform", "acme")).header.Get("ETag"))
+	require.NotEqual(t, theirs, s.direct(t, get("c-1").by("platform", "acme")).header.Get("ETag"))
 	assert.Equal(t, 304, s.direct(t, get("c-1", "If-None-Match: "+theirs).by("platform", "globex")).status)
 	assert.Equal(t, 200, s.direct(t, get("c-1", "If-None-Match: "+theirs).by("platform", "acme")).status)
 	before := s.records(t)
+	assert.Equal(t, 412, s.direct(t, get("c-1", "If-Match: "+theirs).by("platform", "acme")).status)
 	assert.Equal(t, 412, s.direct(t, get("c-1", "If-Match: "+theirs).as("PATCH", `{"data":{"phone":"1"}}`).by("platform", "acme")).status)
 	assert.Equal(t, 412, s.direct(t, get("c-1", "If-Match: "+theirs).as("DELETE", "").by("platform", "acme")).status)
 	assert.Equal(t, 412, s.direct(t, post("", customer("c-1", `,"phone":"1"`), "If-Match: "+theirs).by("platform", "acme")).status)
@@ -88,44 +79,53 @@ func TestTagOfAnotherTenant(t *testing.T) {
 }
 
 func TestParsePreconditions(t *testing.T) {
-	one, two := tagFor(acme, 1), tagFor(acme, 2)
-	const bad = "400"
+	const before = 36*36*36 - 2 // so that the tags are of digits and letters
+	one, two := tagFor(before+1), tagFor(before+2)
+	const (
+		bad   = "400"
+		never = "412: no tag can ever match"
+	)
+	require.Equal(t, [2]string{`"zzz"`, `"1000"`}, [2]string{one, two})
 	for _, tc := range []struct {
 		name  string
 		lines []string
-		// Whether the field's list has revision 1, by strong and by weak
-		// comparison; or bad.
+		// Whether the field's list has the first tag, by strong and by weak
+		// comparison; or bad, or never.
 		strong, weak string
 	}{
 		{"the tag", []string{one}, "yes", "yes"},
-		{"weak", []string{"W/" + one}, "no", "yes"},
+		{"weak", []string{"W/" + one}, never, "yes"},
 		{"another", []string{two}, "no", "no"},
 		{"any", []string{"*"}, "yes", "yes"},
 		{"any with blanks", []string{" \t* "}, "yes", "yes"},
 		{"list", []string{`"a", ` + one + `,"b"`}, "yes", "yes"},
 		{"list without the tag", []string{`"a", W/"b",` + two}, "no", "no"},
+		{"list of no tags of ours", []string{`"A", W/` + two}, never, "no"},
 		{"weak and strong", []string{"W/" + one + "," + one}, "yes", "yes"},
 		{"blanks and empty elements", []string{" ,, \t" + one + "\t ,, "}, "yes", "yes"},
 		{"lines", []string{`"a"`, one}, "yes", "yes"},
 		{"lines, one empty", []string{"", one}, "yes", "yes"},
-		{"empty", []string{""}, "no", "no"},
-		{"commas", []string{",,,"}, "no", "no"},
+		{"empty", []string{""}, never, "no"},
+		{"commas", []string{",,,"}, never, "no"},
 		{"commas inside", []string{`"a,b",` + one}, "yes", "yes"},
 		{"obs-text", []string{"\"\x80\xff\"," + one}, "yes", "yes"},
 		{"backslash is no escape", []string{`"a\",` + one}, "yes", "yes"},
-		{"empty tag", []string{`""`}, "no", "no"},
+		{"empty tag", []string{`""`}, never, "no"},
 
 		// Not ours, however near.
-		{"without the hash", []string{`"1"`}, "no", "no"},
+		{"with a hash", []string{strings.TrimSuffix(one, `"`) + `-0123456789abcdef"`}, never, "no"},
 		{"without the quotes inside", []string{`"` + strings.Trim(one, `"`) + ` "`}, bad, bad},
-		{"leading zero", []string{strings.Replace(one, `"1`, `"01`, 1)}, "no", "no"},
-		{"sign", []string{strings.Replace(one, `"1`, `"+1`, 1)}, "no", "no"},
-		{"upper case", []string{strings.ToUpper(one)}, "no", "no"},
+		{"leading zero", []string{strings.Replace(one, `"z`, `"0z`, 1)}, never, "no"},
+		{"sign", []string{strings.Replace(one, `"z`, `"+z`, 1)}, never, "no"},
+		{"minus", []string{strings.Replace(one, `"z`, `"-z`, 1)}, never, "no"},
+		{"underscore", []string{strings.Replace(one, `"z`, `"z_`, 1)}, never, "no"},
+		{"upper case", []string{strings.ToUpper(one)}, never, "no"},
 		{"longer", []string{one[:len(one)-1] + `0"`}, "no", "no"},
 		{"shorter", []string{one[:len(one)-2] + `"`}, "no", "no"},
-		{"revision 0", []string{strings.Replace(one, `"1`, `"0`, 1)}, "no", "no"},
-		{"revision over the limit", []string{strings.Replace(one, `"1`, `"zzzzzzzzzzzzzzzz`, 1)}, "no", "no"},
-		{"of another tenant", []string{tagFor(globex, 1)}, "no", "no"},
+		{"revision 0", []string{`"0"`}, never, "no"},
+		{"the largest revision", []string{tagFor(math.MaxUint64)}, "no", "no"},
+		{"revision over the limit", []string{`"3w5e11264sgsg"`}, never, "no"},
+		{"number that is too large", []string{strings.Replace(one, `"z`, `"zzzzzzzzzzzzzzzz`, 1)}, never, "no"},
 
 		{"no quotes", []string{strings.Trim(one, `"`)}, bad, bad},
 		{"one quote", []string{`"`}, bad, bad},
@@ -149,8 +149,7 @@ func TestParsePreconditions(t *testing.T) {
 		{"101 in lines", []string{strings.Repeat(`"",`, 100), one}, bad, bad},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			store := &numbered{Store: memory.New(), keys: map[storage.Key][]storage.Revision{}}
-			c, err := resource.NewCollection(schema.Customers(), store, nil)
+			c, err := resource.NewCollection(schema.Customers(), newNumbered(memory.New(), before), nil)
 			require.NoError(t, err)
 			ctx := context.Background()
 			_, err = c.Create(ctx, acme, []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`), nil)
@@ -158,21 +157,32 @@ func TestParsePreconditions(t *testing.T) {
 			for name, want := range map[string]string{"If-Match": tc.strong, "If-None-Match": tc.weak} {
 				r := httptest.NewRequest("GET", "/anything", nil)
 				r.Header[name] = tc.lines
-				pre, err := httpapi.ParsePreconditions(r)
-				if want == bad {
+				condition, err := httpapi.ParsePreconditions(r)
+				res, getErr := c.Get(ctx, acme, "c-1")
+				require.NoError(t, getErr)
+				modified, modifiedErr := httpapi.Modified(r, res)
+				if want == bad || want == never {
 					require.Error(t, err)
-					assert.Equal(t, httpapi.Preconditions{}, pre)
+					assert.Equal(t, err, modifiedErr)
+					assert.False(t, modified)
+					assert.Equal(t, resource.Condition{}, condition)
 					p := httpapi.ProblemOf(err)
-					assert.Equal(t, 400, p.Status)
-					assert.Contains(t, p.Message, "the header "+name+" is not valid")
+					if want == bad {
+						assert.Equal(t, 400, p.Status)
+						assert.Contains(t, p.Message, "the header "+name+" is not valid")
+					} else {
+						assert.Equal(t, 412, p.Status)
+						assert.Contains(t, p.Message, "no entity tag in If-Match can ever match")
+					}
 					continue
 				}
 				require.NoError(t, err)
-				_, modified, err := pre.Get(ctx, c, acme, "c-1")
-				_, patchErr := pre.Patch(ctx, c, acme, "c-1", []byte(`{}`), nil)
-				_, createErr := pre.Create(ctx, c, acme, []byte(`{"customerId":"c-1"}`), nil)
-				_, deleteErr := pre.Delete(ctx, c, acme, "c-1", &resource.DeleteOptions{DryRun: true})
+				_, patchErr := c.Patch(ctx, acme, "c-1", []byte(`{}`), &resource.PatchOptions{If: condition})
+				_, createErr := c.Create(ctx, acme, []byte(`{"customerId":"c-1"}`), &resource.CreateOptions{If: condition})
+				_, deleteErr := c.Delete(ctx, acme, "c-1", &resource.DeleteOptions{If: condition, DryRun: true})
+				err = modifiedErr
 				holds := (want == "yes") == (name == "If-Match")
+				assert.Equal(t, holds, condition.Holds(res.Revision()))
 				for what, err := range map[string]error{"patch": patchErr, "create": createErr, "delete": deleteErr} {
 					if holds {
 						require.NoError(t, err, what)
@@ -192,76 +202,86 @@ func TestParsePreconditions(t *testing.T) {
 	}
 }
 
-// TestPreconditionsAndOptions: what the request demands must hold, and what the
-// options do, too; the options stay as they are.
+// TestPreconditionsAndOptions: what the request demands can be demanded together
+// with more.
 func TestPreconditionsAndOptions(t *testing.T) {
-	s := newService(t, nil)
-	customers, err := resource.NewCollection(schema.Customers(), s.store, nil)
-	require.NoError(t, err)
+	customers := collection(t)
 	ctx, full := context.Background(), []byte(`{"customerId":"c-1","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`)
 	first, err := customers.Create(ctx, acme, full, nil)
 	require.NoError(t, err)
-	with := func(name, value string) httpapi.Preconditions {
+	with := func(name, value string) resource.Condition {
 		r := httptest.NewRequest("GET", "/", nil)
 		if name != "" {
 			r.Header.Set(name, value)
 		}
-		pre, err := httpapi.ParsePreconditions(r)
+		condition, err := httpapi.ParsePreconditions(r)
 		require.NoError(t, err)
-		return pre
+		return condition
 	}
 	tag := httpapi.ETag(&first.Resource)
 	good, bad := with("If-Match", tag+`,"x"`), with("If-Match", `"x"`)
-	no := func(storage.Revision) bool { return false }
 	for _, tc := range []struct {
-		name string
-		pre  httpapi.Preconditions
-		rev  storage.Revision
-		cond func(storage.Revision) bool
-		ok   bool
+		name    string
+		request resource.Condition
+		more    resource.Condition
+		ok      bool
 	}{
-		{"nothing", with("", ""), 0, nil, true},
-		{"request", good, 0, nil, true},
-		{"request fails", bad, 0, nil, false},
-		{"both", good, first.Revision(), func(rev storage.Revision) bool { return rev == first.Revision() }, true},
-		{"request fails, options hold", bad, first.Revision(), nil, false},
-		{"IfRevision fails", good, 77, nil, false},
-		{"If fails", good, 0, no, false},
-		{"IfRevision fails, no request", with("", ""), 77, nil, false},
-		{"If fails, no request", with("", ""), 0, no, false},
+		{"nothing", with("", ""), resource.Condition{}, true},
+		{"request", good, resource.Condition{}, true},
+		{"request fails", bad, resource.Condition{}, false},
+		{"both", good, resource.AtRevision(first.Revision()), true},
+		{"both, another condition", good, resource.NotAtRevision(77).And(resource.Present()), true},
+		{"request fails, the other holds", bad, resource.AtRevision(first.Revision()), false},
+		{"request fails, the other holds too much", bad, resource.Present(), false},
+		{"the other fails", good, resource.AtRevision(77), false},
+		{"the other fails always", good, resource.AtRevision(), false},
+		{"the other fails, no request", with("", ""), resource.AtRevision(77), false},
+		{"the other fails always, no request", with("", ""), resource.AtRevision(), false},
+		{"both fields", good.And(with("If-None-Match", tag)), resource.Condition{}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, createErr := tc.pre.Create(ctx, customers, acme, full, &resource.CreateOptions{IfRevision: tc.rev, If: tc.cond})
-			_, patchErr := tc.pre.Patch(ctx, customers, acme, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{IfRevision: tc.rev, If: tc.cond, DryRun: true})
-			_, deleteErr := tc.pre.Delete(ctx, customers, acme, "c-1", &resource.DeleteOptions{IfRevision: tc.rev, If: tc.cond, DryRun: true})
-			for _, err := range []error{createErr, patchErr, deleteErr} {
-				if tc.ok {
-					require.NoError(t, err)
-				} else {
-					require.ErrorIs(t, err, resource.ErrPrecondition)
+			for _, both := range []resource.Condition{tc.request.And(tc.more), tc.more.And(tc.request)} {
+				_, createErr := customers.Create(ctx, acme, full, &resource.CreateOptions{If: both})
+				_, patchErr := customers.Patch(ctx, acme, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{If: both, DryRun: true})
+				_, deleteErr := customers.Delete(ctx, acme, "c-1", &resource.DeleteOptions{If: both, DryRun: true})
+				for _, err := range []error{createErr, patchErr, deleteErr} {
+					if tc.ok {
+						require.NoError(t, err)
+					} else {
+						require.ErrorIs(t, err, resource.ErrPrecondition)
+					}
 				}
 			}
 		})
 	}
-	for _, pre := range []httpapi.Preconditions{good, bad, with("If-None-Match", "*")} {
-		_, err = pre.Create(ctx, customers, storage.Tenant{}, full, nil)
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("If-Match", tag)
+	r.Header.Set("If-None-Match", tag)
+	condition, err := httpapi.ParsePreconditions(r)
+	require.NoError(t, err)
+	assert.Equal(t, resource.AtRevision(first.Revision()).And(resource.NotAtRevision(first.Revision())), condition)
+	for _, condition := range []resource.Condition{good, bad, with("If-None-Match", "*")} {
+		_, err = customers.Create(ctx, storage.Tenant{}, full, &resource.CreateOptions{If: condition})
 		require.ErrorIs(t, err, storage.ErrInvalid)
-		_, err = pre.Patch(ctx, customers, storage.Tenant{}, "c-1", []byte(`{}`), nil)
+		_, err = customers.Patch(ctx, storage.Tenant{}, "c-1", []byte(`{}`), &resource.PatchOptions{If: condition})
 		require.ErrorIs(t, err, storage.ErrInvalid)
-		_, err = pre.Delete(ctx, customers, storage.Tenant{}, "c-1", nil)
+		_, err = customers.Delete(ctx, storage.Tenant{}, "c-1", &resource.DeleteOptions{If: condition})
 		require.ErrorIs(t, err, storage.ErrInvalid)
 	}
-	create := resource.CreateOptions{DryRun: true}
-	_, err = good.Create(ctx, customers, acme, full, &create)
-	require.NoError(t, err)
-	assert.Equal(t, resource.CreateOptions{DryRun: true}, create)
+}
 
-	scope := storage.Scope{Tenant: acme, Schema: customers.Schema().ID()}
-	revision, ok := httpapi.ParseETag(scope, tag)
-	assert.True(t, ok)
-	assert.Equal(t, first.Revision(), revision)
-	for _, other := range []string{"", "x", `"x"`, `"0-"`, "W/" + tag, strings.Trim(tag, `"`), tag + tag, strings.ToUpper(tag), tagFor(globex, uint64(revision))} {
-		revision, ok := httpapi.ParseETag(scope, other)
+func TestParseETag(t *testing.T) {
+	for _, want := range []storage.Revision{1, 35, 36, storage.FirstRevision(), math.MaxInt64, math.MaxUint64} {
+		revision, ok := httpapi.ParseETag(tagFor(want))
+		assert.True(t, ok)
+		assert.Equal(t, want, revision)
+	}
+	const tag = `"1z"`
+	for _, other := range []string{
+		"", "x", `"x`, `x"`, `""`, `"`, `"0"`, `"0-"`, `"01z"`, "W/" + tag, strings.Trim(tag, `"`), tag + tag, `"` + tag + `"`, strings.ToUpper(tag), `"1z-gzip"`,
+		`"1z;gzip"`, `"+1z"`, `"-1z"`, `"1_z"`, `" 1z"`, `"1z "`, `"3w5e11264sgsg"`, `"zzzzzzzzzzzzzzzz"`,
+	} {
+		revision, ok := httpapi.ParseETag(other)
 		assert.False(t, ok, other)
 		assert.Zero(t, revision, other)
 	}
@@ -301,7 +321,7 @@ func TestPreconditionsAreHeldAgain(t *testing.T) {
 	for _, tc := range []struct {
 		name, header, value string
 		times               int64 // that somebody interferes
-		write               func(httpapi.Preconditions, *resource.Collection) error
+		write               func(resource.Condition, *resource.Collection) error
 		want                error
 	}{
 		{"still not the tag", "If-None-Match", `"x"`, 5, patchPhone, nil},
@@ -330,10 +350,10 @@ func TestPreconditionsAreHeldAgain(t *testing.T) {
 			require.NoError(t, err)
 			r := httptest.NewRequest("PATCH", "/", nil)
 			r.Header.Set(tc.header, strings.ReplaceAll(tc.value, "TAG", httpapi.ETag(&first.Resource)))
-			pre, err := httpapi.ParsePreconditions(r)
+			condition, err := httpapi.ParsePreconditions(r)
 			require.NoError(t, err)
 			store.left.Store(tc.times)
-			err = tc.write(pre, c)
+			err = tc.write(condition, c)
 			assert.Equal(t, tc.times > 0, phone > 0)
 			if tc.want == nil {
 				require.NoError(t, err)
@@ -345,18 +365,18 @@ func TestPreconditionsAreHeldAgain(t *testing.T) {
 	}
 }
 
-func patchPhone(pre httpapi.Preconditions, c *resource.Collection) error {
-	_, err := pre.Patch(context.Background(), c, acme, "c-1", []byte(`{"phone":"mine"}`), nil)
+func patchPhone(condition resource.Condition, c *resource.Collection) error {
+	_, err := c.Patch(context.Background(), acme, "c-1", []byte(`{"phone":"mine"}`), &resource.PatchOptions{If: condition})
 	return err
 }
 
-func createPhone(pre httpapi.Preconditions, c *resource.Collection) error {
-	_, err := pre.Create(context.Background(), c, acme, []byte(`{"customerId":"c-1","phone":"mine"}`), nil)
+func createPhone(condition resource.Condition, c *resource.Collection) error {
+	_, err := c.Create(context.Background(), acme, []byte(`{"customerId":"c-1","phone":"mine"}`), &resource.CreateOptions{If: condition})
 	return err
 }
 
-func deleteIt(pre httpapi.Preconditions, c *resource.Collection) error {
-	_, err := pre.Delete(context.Background(), c, acme, "c-1", nil)
+func deleteIt(condition resource.Condition, c *resource.Collection) error {
+	_, err := c.Delete(context.Background(), acme, "c-1", &resource.DeleteOptions{If: condition})
 	return err
 }
 
@@ -364,7 +384,7 @@ func deleteIt(pre httpapi.Preconditions, c *resource.Collection) error {
 // is made, whatever the verb and however it is demanded.
 func TestOneOfManyGetsThrough(t *testing.T) {
 	const clients = 32
-	one := tagFor(acme, 1)
+	one := tagFor(1)
 	for _, tc := range []struct {
 		name  string
 		fresh bool // there is no c-1 before
@@ -508,13 +528,13 @@ func TestPreconditionsDoNotStarve(t *testing.T) {
 	defer writers.Wait()
 	defer close(stop)
 	for range 50 {
-		for name, write := range map[string]func(httpapi.Preconditions, *resource.Collection) error{"If-Match *": createPhone, `If-None-Match "x"`: patchPhone} {
+		for name, write := range map[string]func(resource.Condition, *resource.Collection) error{"If-Match *": createPhone, `If-None-Match "x"`: patchPhone} {
 			r := httptest.NewRequest("POST", "/", nil)
 			header, value, _ := strings.Cut(name, " ")
 			r.Header.Set(header, value)
-			pre, err := httpapi.ParsePreconditions(r)
+			condition, err := httpapi.ParsePreconditions(r)
 			require.NoError(t, err)
-			require.NoError(t, write(pre, c), name)
+			require.NoError(t, write(condition, c), name)
 		}
 	}
 }
@@ -522,7 +542,7 @@ func TestPreconditionsDoNotStarve(t *testing.T) {
 // TestRequirePrecondition: a write that says nothing of what it is over is refused,
 // and a read is not.
 func TestRequirePrecondition(t *testing.T) {
-	handler, err := httpapi.NewHandler(collection(t), hooks, &httpapi.Options{RequirePrecondition: true})
+	handler, err := httpapi.NewAPI(hooks, &httpapi.Options{RequirePrecondition: true}, collection(t))
 	require.NoError(t, err)
 	send := func(method, rest, body string, header ...string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, route+rest, strings.NewReader(body))
@@ -548,6 +568,6 @@ func TestRequirePrecondition(t *testing.T) {
 	assert.Equal(t, 200, send("GET", "", "").Code)
 	w := send("DELETE", "/c-1", "")
 	assert.Equal(t, 428, w.Code)
-	assert.Contains(t, w.Body.String(), `"success":false,"message":"the request must say over what it may write`)
+	assert.Contains(t, w.Body.String(), `"success":false,"message":"this write needs a precondition`)
 	assert.Equal(t, 200, send("DELETE", "/c-1", "", "If-Match", "*").Code)
 }

@@ -49,9 +49,9 @@ const retryAfter = 1
 
 var unauthenticated = Problem{Status: http.StatusUnauthorized, Message: "authentication failed"}
 
-// table is the one table from errors to problems; the first row that matches
-// counts. ProblemOf comes to it last, behind ErrUnauthenticated, whose cause may
-// be anything, and the errors that bring their own text.
+// table is the one table from errors to problems; the first row that matches counts.
+// ProblemOf looks at it last: after ErrUnauthenticated, whose cause may be any error, and
+// after the errors that bring a text of their own.
 var table = []struct {
 	err     error
 	problem Problem
@@ -152,21 +152,22 @@ func WriteError(w http.ResponseWriter, err error) {
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
-	body := append([]byte(nil), `{"success":false,"message":`...)
-	body = strictjson.AppendQuoted(body, p.Message)
+	b := newBody(`{"success":false,"message":`)
+	b.text = strictjson.AppendQuoted(b.text, p.Message)
 	switch {
 	case p.Status == http.StatusNotFound:
-		body = append(body, `,"data":{"error":`...)
-		body = append(strictjson.AppendQuoted(body, p.Message), '}')
+		b.text = append(b.text, `,"data":{"error":`...)
+		b.text = append(strictjson.AppendQuoted(b.text, p.Message), '}')
 	case len(p.Errors) > 0:
-		body = append(body, `,"errors":[`...)
+		b.text = append(b.text, `,"errors":[`...)
 		for i, line := range p.Errors {
 			if i > 0 {
-				body = append(body, ',')
+				b.text = append(b.text, ',')
 			}
-			body = strictjson.AppendQuoted(body, line)
+			b.text = strictjson.AppendQuoted(b.text, line)
 		}
-		body = append(body, ']')
+		b.text = append(b.text, ']')
 	}
-	write(w, p.Status, append(body, '}'))
+	b.text = append(b.text, '}')
+	b.write(w, p.Status, "")
 }

@@ -168,7 +168,7 @@ func TestWriteErrorOfAProblemOfTheServicesOwn(t *testing.T) {
 
 // The kit on its own, in handlers that are not the ready one.
 
-func TestParseCreateOptions(t *testing.T) {
+func TestReadCreateQuery(t *testing.T) {
 	reject := resource.CreateOptions{OnConflict: resource.Reject}
 	ignore := resource.CreateOptions{UnknownFields: schema.IgnoreUnknown}
 	both := resource.CreateOptions{OnConflict: resource.Reject, UnknownFields: schema.IgnoreUnknown}
@@ -214,9 +214,9 @@ func TestParseCreateOptions(t *testing.T) {
 		{"onconflict=%", resource.CreateOptions{}, bad(noQuery)},
 	} {
 		t.Run(tc.query, func(t *testing.T) {
-			r := httptest.NewRequest("POST", "/anything", nil)
+			r := httptest.NewRequest("POST", "/anything", strings.NewReader(`{"data":{}}`))
 			r.URL.RawQuery = tc.query
-			got, err := httpapi.ParseCreateOptions(r)
+			_, got, err := httpapi.ReadCreate(nil, r, 0)
 			assert.Equal(t, tc.want, got)
 			if tc.errs == nil {
 				require.NoError(t, err)
@@ -234,7 +234,7 @@ func TestParseCreateOptions(t *testing.T) {
 	}
 }
 
-func TestReadData(t *testing.T) {
+func TestReadCreateBody(t *testing.T) {
 	deep := func(n int) string { return `{"data":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}` }
 	for _, tc := range []struct {
 		name, body string
@@ -251,7 +251,8 @@ func TestReadData(t *testing.T) {
 		{"string with braces", `{"x":"}\"{","data":"\"}"}`, 0, `"\"}"`, 0},
 		{"last of many", "{" + strings.TrimPrefix(members(500, func(i int) string { return fmt.Sprint(i) }), ",") + `,"data":[1e400]}`, 0, `[1e400]`, 0},
 		{"as deep as data may be", deep(64), 0, strings.Repeat("[", 64) + strings.Repeat("]", 64), 0},
-		{"deeper", deep(65), 0, "", 400},
+		{"deeper, for the collection to refuse", `{"data":{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}}`, 0, `{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, 0},
+		{"deeper, and no object", deep(65), 0, "", 400},
 		{"other case", `{"Data":1}`, 0, "", 400},
 		{"name with a blank", `{"data ":1}`, 0, "", 400},
 		{"no object", `[]`, 0, "", 400},
@@ -270,7 +271,7 @@ func TestReadData(t *testing.T) {
 				if !known {
 					r.ContentLength = -1
 				}
-				got, err := httpapi.ReadData(nil, r, tc.limit) // w may be nil
+				got, _, err := httpapi.ReadCreate(nil, r, tc.limit) // w may be nil
 				if tc.status == 0 {
 					require.NoError(t, err)
 					assert.Equal(t, tc.want, string(got))
@@ -283,12 +284,12 @@ func TestReadData(t *testing.T) {
 	}
 }
 
-// TestReadDataErrors: which error it is, for services that want to tell.
-func TestReadDataErrors(t *testing.T) {
+// TestReadCreateErrors: which error it is, for services that want to tell.
+func TestReadCreateErrors(t *testing.T) {
 	read := func(body io.Reader, contentType string) error {
 		r := httptest.NewRequest("POST", "/anything", body)
 		r.Header.Set("Content-Type", contentType)
-		_, err := httpapi.ReadData(httptest.NewRecorder(), r, 16)
+		_, _, err := httpapi.ReadCreate(httptest.NewRecorder(), r, 16)
 		return err
 	}
 	var syntax *schema.SyntaxError
@@ -302,16 +303,38 @@ func TestReadDataErrors(t *testing.T) {
 	assert.Equal(t, 415, p.Status)
 }
 
-// TestReadDataWithoutABody: as a handler of its own may get a request, and as a
+// TestReadCreateWithoutABody: as a handler of its own may get a request, and as a
 // server's never does.
-func TestReadDataWithoutABody(t *testing.T) {
+func TestReadCreateWithoutABody(t *testing.T) {
 	for _, body := range []io.ReadCloser{nil, http.NoBody} {
 		r := httptest.NewRequest("POST", "/anything", nil)
 		r.Body = body
-		_, err := httpapi.ReadData(nil, r, 0)
+		_, _, err := httpapi.ReadCreate(nil, r, 0)
 		var syntax *schema.SyntaxError
 		require.ErrorAs(t, err, &syntax)
 		assert.Zero(t, syntax.Offset)
+	}
+}
+
+// TestBodyOfAnotherLength: a middleware that unpacks bodies may leave the length that
+// was declared.
+func TestBodyOfAnotherLength(t *testing.T) {
+	for _, declared := range []int64{0, 1, 10, 11, 12, 1000} {
+		for _, tc := range []struct {
+			limit  int64
+			status int // 0 for none
+		}{{11, 0}, {1000, 0}, {10, 413}} {
+			r := httptest.NewRequest("POST", "/anything", strings.NewReader(`{"data":12}`))
+			r.ContentLength = declared
+			data, _, err := httpapi.ReadCreate(nil, r, tc.limit)
+			if tc.status == 0 && declared <= tc.limit {
+				require.NoError(t, err)
+				assert.Equal(t, "12", string(data))
+				continue
+			}
+			require.Error(t, err)
+			assert.Equal(t, 413, httpapi.ProblemOf(err).Status)
+		}
 	}
 }
 
@@ -329,9 +352,9 @@ func (b broken) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestReadDataOfABrokenBody: a body that does not arrive is the client's mistake
+// TestReadCreateOfABrokenBody: a body that does not arrive is the client's mistake
 // or a matter of time, and never an internal error.
-func TestReadDataOfABrokenBody(t *testing.T) {
+func TestReadCreateOfABrokenBody(t *testing.T) {
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
 	expired, cancel := context.WithTimeout(context.Background(), 0)
@@ -351,50 +374,13 @@ func TestReadDataOfABrokenBody(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/anything", broken{strings.NewReader(`{"data":{"customerId":"` + marker), tc.err})
-			data, err := httpapi.ReadData(nil, r.WithContext(tc.ctx), 0)
+			data, _, err := httpapi.ReadCreate(nil, r.WithContext(tc.ctx), 0)
 			require.Error(t, err)
 			assert.Nil(t, data)
 			p := httpapi.ProblemOf(err)
 			assert.Contains(t, tc.want, p.Status, p.Message)
 			assert.NotContains(t, p.Message, marker)
 		})
-	}
-}
-
-func TestExternalID(t *testing.T) {
-	for _, tc := range []struct{ name, path, query, want string }{
-		{"path", "c-1", "", "c-1"},
-		{"path wins", "c-1", "externalId=x", "c-1"},
-		{"path, query that is none", "c-1", ";%", "c-1"},
-		{"dash", "-", "", "-"},
-		{"dash, parameter", "-", "externalId=..", ".."},
-		{"dash, dash", "-", "externalId=-", "-"},
-		{"dash, plus is a blank", "-", "externalId=a+b%2Bc", "a b+c"},
-		{"dash, other parameter", "-", "externalid=x", "-"},
-		{"two dashes", "--", "externalId=x", "--"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "/anything", nil)
-			r.URL.RawQuery = tc.query
-			r.SetPathValue("externalId", tc.path)
-			got, err := httpapi.ExternalID(r)
-			require.NoError(t, err)
-			assert.Equal(t, tc.want, got)
-		})
-	}
-	empty := httptest.NewRequest("GET", "/anything?externalId=", nil)
-	empty.SetPathValue("externalId", "-")
-	id, err := httpapi.ExternalID(empty)
-	assert.Empty(t, id)
-	assert.Equal(t, 400, httpapi.ProblemOf(err).Status)
-	_, err = httpapi.ExternalID(httptest.NewRequest("GET", "/anything?externalId=x", nil))
-	assert.Equal(t, 500, httpapi.ProblemOf(err).Status, "a route without the wildcard")
-	for _, query := range []string{"externalId=a&externalId=a", "externalId=%", "a;b"} {
-		r := httptest.NewRequest("GET", "/anything", nil)
-		r.SetPathValue("externalId", "-")
-		r.URL.RawQuery = query
-		_, err := httpapi.ExternalID(r)
-		assert.Equal(t, 400, httpapi.ProblemOf(err).Status, query)
 	}
 }
 
@@ -408,7 +394,7 @@ func TestWrite(t *testing.T) {
 		result, err := c.Create(context.Background(), acme, []byte(step.data), nil)
 		require.NoError(t, err)
 		w := httptest.NewRecorder()
-		httpapi.WriteResult(w, result, nil)
+		httpapi.WriteCreate(w, result, nil)
 		checkAnswer(t, answer{method: "POST", status: w.Code, header: w.Header(), body: w.Body.String()})
 		assert.Contains(t, w.Body.String(), `"message":"`+step.message+`"`)
 	}
@@ -416,7 +402,7 @@ func TestWrite(t *testing.T) {
 	require.NoError(t, err)
 	for _, opts := range []*resource.ShapeOptions{nil, {}, {OmitDeprecated: true}} {
 		w := httptest.NewRecorder()
-		httpapi.WriteResource(w, res, opts)
+		require.NoError(t, httpapi.WriteGet(w, httptest.NewRequest("GET", "/", nil), res, opts))
 		checkAnswer(t, answer{method: "GET", status: w.Code, header: w.Header(), body: w.Body.String()})
 		assert.Equal(t, opts == nil || !opts.OmitDeprecated, strings.Contains(w.Body.String(), "platform_id"))
 	}
@@ -431,14 +417,37 @@ func TestWrite(t *testing.T) {
 		result, err := c.Patch(context.Background(), acme, "c-1", []byte(step.patch), nil)
 		require.NoError(t, err)
 		w := httptest.NewRecorder()
-		httpapi.WriteChange(w, result, nil)
+		httpapi.WritePatch(w, result, nil)
 		checkAnswer(t, answer{method: "PATCH", status: w.Code, header: w.Header(), body: w.Body.String()})
 		assert.Contains(t, w.Body.String(), `"message":"`+step.message+`"`)
 	}
 	result, err := c.Delete(context.Background(), acme, "c-1", nil)
 	require.NoError(t, err)
 	w = httptest.NewRecorder()
-	httpapi.WriteChange(w, result, nil)
+	httpapi.WriteDelete(w, result, nil)
 	checkAnswer(t, answer{method: "DELETE", status: w.Code, header: w.Header(), body: w.Body.String()})
 	assert.Contains(t, w.Body.String(), `"message":"resource deleted"`)
+}
+
+// TestFailedWritesKeepTheirText: the writer of an HTTP/2 stream that is reset may read
+// what it was given a moment longer; no other answer, of another tenant perhaps, is
+// made in that memory.
+func TestFailedWritesKeepTheirText(t *testing.T) {
+	for range 100 {
+		w := &keeping{ResponseRecorder: httptest.NewRecorder()}
+		httpapi.WriteError(w, &httpapi.Problem{Status: 400, Message: "one"})
+		httpapi.WriteError(httptest.NewRecorder(), &httpapi.Problem{Status: 400, Message: "two"})
+		require.JSONEq(t, `{"success":false,"message":"one"}`, string(w.kept))
+	}
+}
+
+// keeping is a writer that fails, and still has the text.
+type keeping struct {
+	*httptest.ResponseRecorder
+	kept []byte
+}
+
+func (k *keeping) Write(b []byte) (int, error) {
+	k.kept = b
+	return 0, errors.New("stream closed")
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/resourcekit/internal/nearmiss"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -181,37 +182,16 @@ func (q *query) unknown(known []string, all bool) {
 // nearest returns the known name that differs from name only in case and in at most
 // maxNearMiss letters, "" if there is none.
 func nearest(name string, known []string) string {
+	if len(name) > nearmiss.MaxName {
+		return ""
+	}
 	best, least := "", maxNearMiss+1
 	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+		if d := nearmiss.Distance([]rune(strings.ToLower(name)), []rune(strings.ToLower(k)), least-1); d < least {
 			best, least = k, d
 		}
 	}
 	return best
-}
-
-// distance returns how many bytes must be inserted, removed or replaced to make b of
-// a, or any larger number than maxNearMiss when that is more.
-func distance(a, b string) int {
-	if max(len(a)-len(b), len(b)-len(a)) > maxNearMiss {
-		return maxNearMiss + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], d
-		}
-	}
-	return row[len(b)]
 }
 
 // isPlain reports whether the name of a parameter can be shown as it is.
@@ -227,12 +207,15 @@ type query struct {
 	filterable func(name string) bool // whether a field of this name can be filtered by; may be nil
 }
 
-func parseQuery(r *http.Request) (*query, error) {
+func parseQuery(r *http.Request) (query, error) {
+	if r.URL.RawQuery == "" { // the usual case
+		return query{}, nil
+	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, badRequest("the query is not valid: expected parameters as name=value, percent-encoded and separated by &")
+		return query{}, badRequest("the query is not valid: expected parameters as name=value, percent-encoded and separated by &")
 	}
-	return &query{values: values, names: slices.Sorted(maps.Keys(values))}, nil
+	return query{values: values, names: slices.Sorted(maps.Keys(values))}, nil
 }
 
 func (q *query) note(wrong string) { q.wrong = append(q.wrong, wrong) }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"example.com/resourcekit/storage"
@@ -118,4 +119,48 @@ func TestNoFieldIsLost(t *testing.T) {
 	for _, field := range fields {
 		assert.Equal(t, fmt.Sprint(count), stored[field], field)
 	}
+}
+
+// TestAnswersDoNotMix: answers are made in memory that is used again. Clients of two
+// tenants, many of which go away meanwhile, get their own answers, over HTTP/2 too.
+func TestAnswersDoNotMix(t *testing.T) {
+	s := newService(t, nil)
+	names := []string{"acme", "globex"}
+	for _, name := range names {
+		s.put(t, tenants[name], `{"customerId":"c-1","firstName":"`+strings.Repeat(name, 2000)+`","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`)
+	}
+	ts := httptest.NewUnstartedServer(s.handler)
+	ts.EnableHTTP2 = true
+	ts.StartTLS()
+	defer ts.Close()
+	var whole [2]atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			name := names[i%2]
+			for n := range 60 {
+				ctx, cancel := context.WithCancel(context.Background())
+				r, err := http.NewRequestWithContext(ctx, "GET", ts.URL+route+"/c-1", nil)
+				assert.NoError(t, err)
+				r.Header.Set("Authorization", "Bearer "+name)
+				res, err := ts.Client().Do(r)
+				if !assert.NoError(t, err) {
+					cancel()
+					return
+				}
+				var body []byte
+				if n%3 == 0 {
+					body, err = io.ReadAll(res.Body)
+					assert.NoError(t, err)
+					whole[i%2].Add(1)
+				}
+				cancel() // resets the stream, unless all was read
+				res.Body.Close()
+				assert.Equal(t, 2, res.ProtoMajor)
+				assert.NotContains(t, string(body), names[1-i%2])
+			}
+		})
+	}
+	wg.Wait()
+	assert.EqualValues(t, [2]int64{80, 80}, [2]int64{whole[0].Load(), whole[1].Load()})
 }

@@ -9,32 +9,32 @@ import (
 	"example.com/resourcekit/schema"
 )
 
-// ReadCreate reads a POST of a collection: data is the member data of the JSON object
-// in the body, of at most maxBody bytes (1 MiB when 0 or less), and opts are the
-// policies in the query and the preconditions in the header:
+// ReadCreate reads a POST of a collection, for [resource.Collection.Create]. data is the
+// member data of the JSON object in the body, which may have maxBody bytes (1 MiB when 0
+// or less); other members are ignored. opts has the policies of the query and the
+// preconditions of the header:
 //
-//   - onconflict is upsert, as when it is absent, or reject;
+//   - onconflict is upsert, the default, or reject;
 //   - ignoreUnknownFields is true or false; absent, empty and null are false;
 //   - If-Match and If-None-Match, see [ParsePreconditions].
 //
-// Other parameters are ignored, as the contract demands, unless their name is nearly
-// one of these: another case, or at most two letters wrong. So are other members of
-// the body.
+// Other parameters are ignored, as the contract demands, unless their name is nearly one
+// of these: another case, or at most two letters wrong.
 //
-// The error is a [*Problem]: 400 for a query, a header or a body that is not valid,
-// 412 by ParsePreconditions, 415 when the body is not declared as JSON in UTF-8 (no
-// Content-Type at all counts as JSON); a [*schema.SyntaxError] with an offset in the
-// body when it is not strict JSON around data; an [*http.MaxBytesError] when it is too
-// large. What data holds is judged by [resource.Collection.Create], which counts the
-// offset of a SyntaxError from the first byte of data. w may be nil; it is there to
-// close the connection after a body that turns out too large.
+// The error is a [*Problem]: 400 for a query, a header or a body that is not valid, 412
+// as of ParsePreconditions, 415 for a body that is not declared as JSON in UTF-8 (without
+// a Content-Type it is). It is a [*schema.SyntaxError], with an offset in the body, if
+// the body around data is not strict JSON, and an [*http.MaxBytesError] if the body is
+// too large. Create judges data itself, and counts offsets from its first byte.
+//
+// w may be nil. It is used to close the connection after a body that is too large.
 func ReadCreate(w http.ResponseWriter, r *http.Request, maxBody int64) (data []byte, opts resource.CreateOptions, err error) {
 	data, _, opts, err = readCreate(w, r, maxBody, false)
 	return data, opts, err
 }
 
-// readCreate also returns where data begins in the body. If required is true, a
-// request without preconditions is refused.
+// readCreate also returns where data begins in the body. required refuses a request
+// without preconditions.
 func readCreate(w http.ResponseWriter, r *http.Request, maxBody int64, required bool) (data []byte, at int, opts resource.CreateOptions, err error) {
 	if opts, err = createQuery(r); err != nil {
 		return nil, 0, opts, err
@@ -46,17 +46,18 @@ func readCreate(w http.ResponseWriter, r *http.Request, maxBody int64, required 
 	return data, at, opts, err
 }
 
-// ReadPatch reads a PATCH of a resource. id is its external id: the path value
-// externalId or, when that is "-", the query parameter externalId, if there is one.
-// The path value must be the id itself, as a [http.ServeMux] has it: some routers hand
-// a segment on as it was sent, so take its escapes away first, and put it there with
-// r.SetPathValue. patch is the merge patch (RFC 7396): the body if it is declared as
-// application/merge-patch+json, otherwise the member data of it. opts are the
+// ReadPatch reads a PATCH of a resource, for [resource.Collection.Patch]. id is its
+// external id: the path value externalId or, if that is "-", the query parameter
+// externalId, if there is one. patch is the merge patch (RFC 7396): the body itself if it
+// is declared as application/merge-patch+json, otherwise its member data. opts has the
 // preconditions, and ignoreUnknownFields as for [ReadCreate].
 //
-// also names parameters that the handler itself reads. Any other is a [*Problem] with
-// status 400, and so is an externalId in the query that is empty or given twice. Other
-// errors, w and maxBody are those of ReadCreate.
+// The path value must be unescaped, as a [http.ServeMux] does it. With a router that
+// keeps escapes, unescape the segment and set it with r.SetPathValue.
+//
+// also names the parameters that the handler itself reads. Any other parameter is a
+// [*Problem] with status 400, and so is an externalId in the query that is empty or given
+// twice. Other errors, w and maxBody are as for ReadCreate.
 func ReadPatch(w http.ResponseWriter, r *http.Request, maxBody int64, also ...string) (id string, patch []byte, opts resource.PatchOptions, err error) {
 	id, patch, _, opts, err = readPatchOf(w, r, maxBody, false, also)
 	return id, patch, opts, err
@@ -76,8 +77,8 @@ func readPatchOf(w http.ResponseWriter, r *http.Request, maxBody int64, required
 	return id, patch, at, opts, err
 }
 
-// ReadDelete reads a DELETE of a resource: its external id and the preconditions. id,
-// also and the errors are those of [ReadPatch].
+// ReadDelete reads a DELETE of a resource, for [resource.Collection.Delete]: its external
+// id and the preconditions. id, also and the errors are as for [ReadPatch].
 func ReadDelete(r *http.Request, also ...string) (id string, opts resource.DeleteOptions, err error) {
 	return readDelete(r, false, also)
 }
@@ -90,8 +91,8 @@ func readDelete(r *http.Request, required bool, also []string) (id string, opts 
 	return id, opts, err
 }
 
-// ReadGet reads a GET of a resource: its external id. id, also and the errors are those
-// of [ReadPatch]. The preconditions are judged by [WriteGet], or by [Modified].
+// ReadGet reads a GET of a resource, for [resource.Collection.Get]: its external id. id,
+// also and the errors are as for [ReadPatch]. [WriteGet] judges the preconditions.
 func ReadGet(r *http.Request, also ...string) (id string, err error) {
 	if err := checkQuery(r, append(idParameter(r), also...)...); err != nil {
 		return "", err
@@ -99,25 +100,24 @@ func ReadGet(r *http.Request, also ...string) (id string, err error) {
 	return externalID(r)
 }
 
-// ReadList reads a GET of a collection:
+// ReadList reads a GET of a collection, for [resource.Collection.List]. A page ends after
+// 1 MiB of documents. The parameters are
 //
-//   - cursor is the cursor of the page before; absent or empty begins the list;
-//   - limit is the number of resources in a page, 1 to 1000;
-//   - filter[NAME] is what the field NAME must have, where NAME is the name of a
-//     field of the schema or a JSON Pointer. The value is the text of a string as
-//     it is, true or false, or the text of a number, as the field is declared.
-//     Given twice it is two conditions, and all must hold.
+//   - cursor, that of the page before; absent or empty begins the list;
+//   - limit, the number of resources in a page, 1 to 1000;
+//   - filter[NAME], the value that a field must have. NAME is the name of a field of s
+//     or a JSON Pointer. The value is the text of a string, true or false, or the text
+//     of a number, as the field is declared. Several filters must all hold, also two of
+//     one field.
 //
-// also names parameters that the handler itself reads. The error is a [*Problem]
-// with status 400 for any other parameter: a mistyped filter must not select
-// everything. So it is for any other limit, a cursor or limit given twice, a filter
-// without a name, more than 100 filters, and a value that is wrong only because +
-// stands for a blank in a URL. [resource.Collection.List] judges the cursor and the
-// conditions, which are in the order of their names.
+// also names the parameters that the handler itself reads. The error is a [*Problem]
+// with status 400 for any other parameter, since a mistyped filter must not select
+// everything; for another limit; for a cursor or limit given twice; for a filter without
+// a name and for more than 100 filters; and for a value that is wrong only because a +
+// in a URL stands for a blank. List judges the cursor and the filters.
 //
-// A page ends after 1 MiB of documents. Values in a URL end up in the logs of
-// servers and proxies: a service that must not have personal data there does not
-// let its clients filter by such fields.
+// The values are part of the URL, which servers and proxies log: a service that must not
+// log personal data does not let clients filter by such fields.
 func ReadList(r *http.Request, s *schema.Schema, also ...string) (resource.ListOptions, error) {
 	return listQuery(r, s, also)
 }
@@ -128,17 +128,14 @@ func preconditions(r *http.Request, required bool) (resource.Condition, error) {
 	if err == nil && required && len(r.Header.Values("If-Match")) == 0 && len(r.Header.Values("If-None-Match")) == 0 {
 		err = &Problem{
 			Status:  http.StatusPreconditionRequired,
-			Message: "the request must say over what it may write: send the header If-Match with the ETag of the resource, or If-None-Match: * to create one",
+			Message: "this write needs a precondition: send the header If-Match with the ETag of the resource, or If-None-Match: * to create one",
 		}
 	}
 	return condition, err
 }
 
-// externalID returns the external id that the request's path names: the path
-// value externalId or, when that is "-", the query parameter externalId, if
-// there is one. A query that is not valid, or with two such parameters or an empty
-// one, is a [*Problem] with status 400. A route without the wildcard {externalId}
-// is an error of the program.
+// externalID returns the external id that the request names, see [ReadPatch]. A route
+// without the wildcard {externalId} is a mistake of the program.
 func externalID(r *http.Request) (string, error) {
 	id := r.PathValue(pathValue)
 	if id == "" {
@@ -154,7 +151,7 @@ func externalID(r *http.Request) (string, error) {
 	switch values := q.values[pathValue]; {
 	case len(values) > 1:
 		return "", badRequest(fmt.Sprintf("the query is not valid: %s given more than once", pathValue))
-	case len(values) == 1 && values[0] == "": // a client whose variable is not set does not mean the id "-"
+	case len(values) == 1 && values[0] == "": // most likely a variable that is not set, and not the id "-"
 		return "", badRequest("the query is not valid: " + pathValue + " is empty")
 	case len(values) == 1:
 		id = values[0]
@@ -164,7 +161,7 @@ func externalID(r *http.Request) (string, error) {
 
 // idParameter returns the query parameters that name the resource.
 func idParameter(r *http.Request) []string {
-	if r.PathValue(pathValue) == "-" { // otherwise the path has the id, and the parameter might be another one
+	if r.PathValue(pathValue) == "-" { // otherwise there would be two ids
 		return []string{pathValue}
 	}
 	return nil

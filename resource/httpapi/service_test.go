@@ -93,7 +93,7 @@ type service struct {
 func newService(t testing.TB, opts *httpapi.Options) *service {
 	t.Helper()
 	s := &service{store: memory.New()}
-	s.faults = &faults{Store: &numbered{Store: s.store, keys: map[storage.Key][]storage.Revision{}}}
+	s.faults = &faults{Store: newNumbered(s.store, 0)}
 	var ticks, ids atomic.Int64
 	start := time.Date(2025, 6, 7, 8, 9, 10, 123_456_789, time.UTC)
 	var collections []*resource.Collection
@@ -130,13 +130,18 @@ func (s *service) errors() []error {
 	return append([]error(nil), s.answered...)
 }
 
-// numbered is a store that counts the revisions of each key from 1 on. So the
-// entity tags of an exchange do not depend on what else is stored, and those of
-// two tenants are made of the same numbers.
+// numbered is a store that counts the revisions of each key, where real ones make
+// them at random. So the entity tags of an exchange do not depend on what else is
+// stored. Two tenants have the same ones.
 type numbered struct {
 	storage.Store
-	mu   sync.Mutex
-	keys map[storage.Key][]storage.Revision // of the store below, in the order in which they were seen
+	before storage.Revision // the number before the first
+	mu     sync.Mutex
+	keys   map[storage.Key][]storage.Revision // of the store below, in the order in which they were seen
+}
+
+func newNumbered(store storage.Store, before storage.Revision) *numbered {
+	return &numbered{Store: store, before: before, keys: map[storage.Key][]storage.Revision{}}
 }
 
 // up returns the number of a revision of the store below.
@@ -148,7 +153,7 @@ func (n *numbered) up(key storage.Key, revision storage.Revision) storage.Revisi
 		i = len(n.keys[key])
 		n.keys[key] = append(n.keys[key], revision)
 	}
-	return storage.Revision(i + 1)
+	return n.before + storage.Revision(i+1)
 }
 
 // down returns the revision of a number, and for a number that was never given
@@ -159,10 +164,10 @@ func (n *numbered) down(key storage.Key, number storage.Revision) storage.Revisi
 	if number == 0 {
 		return 0
 	}
-	if number > storage.Revision(len(n.keys[key])) {
+	if number -= n.before + 1; number >= storage.Revision(len(n.keys[key])) {
 		return math.MaxInt64
 	}
-	return n.keys[key][number-1]
+	return n.keys[key][number]
 }
 
 func (n *numbered) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
