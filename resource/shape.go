@@ -32,10 +32,10 @@ var envelope = []member{
 type member struct {
 	name, deprecated string
 	value            value
-	at, twin         int // in a piece of a template: where the value stands, and again; 0 is nowhere
+	at, twin         int // offsets in a piece of a template of the value and its twin; 0 for none
 }
 
-// A value is one of those that AppendJSON takes from a resource.
+// A value is a value of a resource in its JSON.
 type value int
 
 // First the UUIDs, then the times.
@@ -49,8 +49,8 @@ const (
 	externalID
 )
 
-// A piece is a part of a template: its text, in which values of a fixed length are
-// put, and the external id, which has any length, comes after it.
+// A piece is a part of a template: its text, into which values of a fixed length are
+// written. The external id, which has any length, comes after it.
 type piece struct {
 	text  string
 	fixed []member

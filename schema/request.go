@@ -202,8 +202,8 @@ func (r *Request) unload(d *strictjson.Doc) {
 	}
 }
 
-// keepNodes returns a copy of the nodes, in memory that small requests share, for
-// else each item of a batch would make an allocation.
+// keepNodes returns a copy of the nodes, in memory that small requests share: otherwise
+// each item of a batch would allocate.
 func keepNodes(nodes []strictjson.Node) []strictjson.Node {
 	const shared = 512
 	if len(nodes) > shared/8 {
@@ -220,8 +220,8 @@ func keepNodes(nodes []strictjson.Node) []strictjson.Node {
 	return kept
 }
 
-// rooms hold the nodes of requests from their beginning on. One that is full is
-// dropped, and lives on as long as one of its requests.
+// rooms hold the nodes of requests. A full one leaves the pool, and lives as long as one
+// of its requests.
 var rooms = sync.Pool{New: func() any { return new([]strictjson.Node) }}
 
 // A Document is what a request without violations makes of a stored document.

@@ -2,7 +2,7 @@ package strictjson
 
 import "math/bits"
 
-// Find returns where the value of the last member of this name stands in src, an
+// Find returns the place of the value of the last member of this name in src, an
 // object; 0, 0 if there is none. It skips values and does not judge them, so the
 // answer is right for strict JSON, and some place in any other text.
 //

@@ -48,8 +48,8 @@ type Node struct {
 	Hash               uint32 // HashName of a member's decoded name
 	Kind               Kind
 	Known              uint8   // 1 more than the number of a member's name in Doc.Names; 0 elsewhere
-	Escapes            Escapes // what of it holds an escape
-	Mark               Mark    // for the caller's use; 0 after Parse
+	Escapes            Escapes // the parts that hold an escape
+	Mark               Mark    // for the caller; 0 after Parse
 }
 
 // Escapes are the parts of a node that hold an escape.
@@ -129,7 +129,7 @@ func (d *Doc) Load(src []byte, nodes []Node, blanks bool, names *Names) {
 	}
 }
 
-// note says that member c has the name of this number.
+// note notes that member c has the name of this number.
 func (d *Doc) note(number uint8, c uint32) {
 	d.seen |= 1 << (number & (maxNames - 1))
 	d.by[number&(maxNames-1)] = c
@@ -138,7 +138,7 @@ func (d *Doc) note(number uint8, c uint32) {
 // SameNames reports whether both documents were read with the same names.
 func (d *Doc) SameNames(e *Doc) bool { return d.Names != nil && d.Names == e.Names }
 
-// Has reports which of its Names the document has, as bits.
+// Has returns which of its Names the document has, as bits.
 func (d *Doc) Has() uint64 { return d.seen }
 
 // Named returns the member of Nodes[0] with this Node.Known, or 0.
