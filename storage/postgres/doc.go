@@ -151,7 +151,7 @@
 //
 // Some settings the store leaves to the administrator: synchronous_commit=off loses
 // acknowledged writes in a crash of the server; default_transaction_read_only refuses
-// every write (25006); session_replication_role=replica turns off the trigger below.
+// every write (25006).
 //
 // # The view for people with SQL
 //
@@ -173,8 +173,8 @@
 // that has seen it before writes over the repair. That is a second update of the row,
 // which "SET revision = revision + 1" spares, and RETURNING shows the revision before.
 // A repair needs the privilege to update the revision, and fails without. The trigger
-// does not see a row that is deleted and inserted again, or updates of a session with
-// session_replication_role = replica: these have to give another revision themselves.
+// does not see a row that is deleted and inserted again: give such a row another
+// revision.
 //
 // Reading a field parses the document, so a search needs an expression index,
 // and a query with the same expression:

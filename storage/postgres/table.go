@@ -60,8 +60,8 @@ func (t *table) check(ctx context.Context) error {
 	if err := found.check(); err != nil {
 		return err
 	}
-	if found.version < version {
-		return errNotMigrated
+	if found.version == 0 {
+		return errors.New("the tables are missing: run Migrate")
 	}
 	if err := t.echo(bounded); err != nil {
 		return migrateFailed(ctx, err)
