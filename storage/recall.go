@@ -1,11 +1,10 @@
 package storage
 
-// Recaller is a Store that can say from memory what a record was, as that of
-// storage/postgres can; package recent puts one in front of any other. [Update] and
-// the batches of package resource begin with what it recalls, in place of a read. If
-// that is still the stored record, a round trip is saved; otherwise the swap is a
-// conflict, and they begin again with the stored one. What was recalled counts only if a
-// swap succeeds.
+// Recaller is a Store that can say from memory what a record was. Package recent puts
+// one in front of any other store. [Update] and [UpdateMany] begin with what it
+// recalls, in place of a read. If that is still the stored record, a round trip is
+// saved; otherwise the swap is a conflict, and they begin again with the stored one.
+// What was recalled counts only if a swap succeeds.
 //
 // A wrapper around a Recaller that does not implement this hides it.
 type Recaller interface {

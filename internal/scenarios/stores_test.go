@@ -38,14 +38,13 @@ var stores = []struct {
 	{"postgres", openPostgres},
 }
 
-// others are stores that recall records, as postgres does, and a postgres that was
-// told not to.
+// others are stores that recall records.
 var others = []struct {
 	name string
 	open func(testing.TB) storage.Store
 }{
 	{"recent", func(tb testing.TB) storage.Store { return recent.New(memory.New(), 1<<20) }},
-	{"postgres without memory", func(tb testing.TB) storage.Store { return openPostgresWith(tb, postgres.Options{Remember: -1}) }},
+	{"postgres remembering", func(tb testing.TB) storage.Store { return recent.New(openPostgres(tb), 1<<20) }},
 	{"outdated", func(tb testing.TB) storage.Store {
 		return &outdated{Store: recent.New(memory.New(), 1<<20), first: make(map[storage.Key]storage.Record)}
 	}},
@@ -82,11 +81,9 @@ func openSQLite(tb testing.TB) storage.Store {
 
 // openPostgres returns a store in an SQL schema of its own. The test is skipped
 // when there is no server.
-func openPostgres(tb testing.TB) storage.Store { return openPostgresWith(tb, postgres.Options{}) }
-
-func openPostgresWith(tb testing.TB, opts postgres.Options) storage.Store {
+func openPostgres(tb testing.TB) storage.Store {
 	dsn := pgtest.DSN(tb)
-	opts.Schema = pgtest.Schema(tb, dsn)
+	opts := postgres.Options{Schema: pgtest.Schema(tb, dsn)}
 	pool, err := pgxpool.New(ctx, dsn)
 	require.NoError(tb, err)
 	tb.Cleanup(pool.Close)

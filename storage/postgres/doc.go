@@ -44,21 +44,9 @@
 // serialization error is retried for some 0.2 s. So the restart of a server fails no
 // call but those that are under way, and those that come before it is up.
 //
-// # One round trip for a change
-//
-// A change begins with the record, and so would take two statements: a read and a
-// swap. The store remembers records that it has lately read or written, 16 MiB of them
-// unless Options.Remember says otherwise, and storage.Update and the batches of
-// package resource begin with those. The swap fails unless that is still the stored
-// record, so what a write does and returns is the same; Get, GetMany and List always
-// ask the server. Package recent does it, and says what it means for personal
-// data.
-//
-// If another process has changed the record, the conflict carries it, and the change
-// is two statements, as if nothing had been remembered; if another has deleted it, or
-// it has more than 1 MiB of data, they are three. A batch reads again what was changed
-// elsewhere: a round trip more. Writes of such a record then read it first, until it
-// was not changed elsewhere again.
+// The store remembers no records, so storage.Update takes two statements, a read and a
+// swap. With package recent in front, recent.New(store, 16<<20), a change of a record
+// that the process has lately read or written takes one.
 //
 // # Contexts and connections
 //

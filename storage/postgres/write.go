@@ -11,8 +11,10 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// Put implements storage.Store.
-func (t *table) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+// Put implements storage.Store, with one statement. A conflict mostly carries the
+// record that was in the way: not where that came while the statement ran, or has
+// more than 1 MiB of data.
+func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
 	if err := storage.CheckKey(ctx, rec.Key); err != nil {
 		return 0, err
 	}
@@ -24,15 +26,15 @@ func (t *table) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 		next = storage.NextRevision(expect)
 	}
 	op := operation{name: "put", key: rec.Key, write: true}
-	w, err := do(ctx, t, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
+	w, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
 		key := rec.Key
 		scope, updated, data := scopeID(key.Scope()), toTimestamptz(rec.UpdatedAt), toBytea(rec.Data)
 		// The data comes last: the driver's buffer need not grow after it.
 		if expect == 0 {
-			return t.swap(ctx, conn, key, t.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
+			return s.swap(ctx, conn, key, s.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
 				toUUID(key.Tenant.Platform), toUUID(key.Tenant.Business), toUUID(key.Schema), data)
 		}
-		return t.swap(ctx, conn, key, t.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
+		return s.swap(ctx, conn, key, s.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
 	})
 	switch {
 	case err != nil:
@@ -43,14 +45,14 @@ func (t *table) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 	return 0, w.conflict(expect)
 }
 
-// Delete implements storage.Store.
-func (t *table) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+// Delete implements storage.Store, with one statement. Its conflicts are as Put's.
+func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
 	if err := storage.CheckDelete(ctx, key, expect); err != nil {
 		return err
 	}
 	op := operation{name: "delete", key: key, write: true}
-	w, err := do(ctx, t, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
-		return t.swap(ctx, conn, key, t.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
+	w, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
+		return s.swap(ctx, conn, key, s.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
 	})
 	switch {
 	case err != nil:
@@ -70,7 +72,7 @@ type swapped struct {
 }
 
 // swap runs a statement that swaps one record.
-func (t *table) swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql string, args ...any) (swapped, error) {
+func (s *Store) swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql string, args ...any) (swapped, error) {
 	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return swapped{}, err
@@ -81,7 +83,7 @@ func (t *table) swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql s
 	}
 	var inTheWay *storage.Record
 	if rows.RawValues()[0] != nil {
-		row := t.newRow()
+		row := s.newRow()
 		if err := rows.Scan(row.columns...); err != nil {
 			return swapped{}, err
 		}
