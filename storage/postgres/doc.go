@@ -15,7 +15,8 @@
 //
 // Every method is one statement and one round trip, once the connection has
 // prepared the statement and as long as there are no more than 16 MiB of data;
-// each statement is a transaction. Put and Delete compare the revision in the
+// each statement is a transaction. Put and Delete run a second one if the first swaps
+// nothing: they read the record of the key. They compare the revision in the
 // statement that writes, so they are right at every isolation level; at REPEATABLE
 // READ and SERIALIZABLE the server's serialization failures are conflicts of the
 // contract.
@@ -34,9 +35,10 @@
 // had before only by chance, about 1 in 2^62 for each; and a write could get the
 // revision of one that was lost in a failover, with a probability of about 2^-30.
 //
-// A conflict of Put or Delete carries the record that is in the way (Current of
-// storage.ConflictError), by the same statement, unless that came while the
-// statement ran or has more than 1 MiB of data; those of PutMany and DeleteMany do not.
+// A conflict of Put or Delete carries the record (Current of storage.ConflictError) as
+// it is after the swap has failed. If the key is absent by then, Put returns
+// storage.ErrConflict alone, and Delete storage.ErrNotFound. The conflicts of PutMany
+// and DeleteMany carry no record.
 //
 // A write is sent again only if the server has certainly not begun with it: the
 // connection had ended, or the server had ended the session as idle (57P05). A read

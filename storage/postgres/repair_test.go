@@ -65,7 +65,7 @@ func TestRepairBySQL(t *testing.T) {
 					rec.Key.ExternalID = "other"
 				}
 				_, err = store.Put(ctx, rec, rec.Revision)
-				current := inTheWay(t, err)
+				current := currentOf(t, err)
 				require.NotNil(t, current, repair)
 				require.Equal(t, "repaired", string(current.Data), repair)
 				require.Greater(t, current.Revision, rec.Revision, repair)
