@@ -99,6 +99,7 @@ type Store struct {
 
 	left    leftKeys
 	writing chan struct{} // a place for each write that may have a connection
+	idle    chan func()   // to goroutines that wait for calls; no more than were once busy together
 
 	mu      sync.Mutex
 	closing context.Context // ends when the store is closed
@@ -134,7 +135,7 @@ func newStore(pool *pgxpool.Pool, opts Options) *Store {
 	mode := cfg.ConnConfig.DefaultQueryExecMode
 	s := &Store{
 		pool: pool, conns: int(cfg.MaxConns), mode: mode, text: mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol,
-		opts: opts, writing: make(chan struct{}, max(1, cfg.MaxConns-1)),
+		opts: opts, writing: make(chan struct{}, max(1, cfg.MaxConns-1)), idle: make(chan func()),
 	}
 	s.sql = newStatements(opts.Schema, s.text)
 	s.left.keys = make(map[storage.Key]*leftKey)
