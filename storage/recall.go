@@ -1,23 +1,23 @@
 package storage
 
-// Recaller is a Store that remembers records; package recent makes one of any store.
-// [Update] and [UpdateMany] begin with a record that it recalls, in place of a read. If
-// that is still the stored record, a round trip is saved; otherwise the swap is a
-// conflict, and they begin again with the stored one. A recalled record counts only if a
-// swap succeeds.
+// Recaller is a Store that can say from memory what a record was. Package recent puts
+// one in front of any other store. [Update] and [UpdateMany] begin with what it
+// recalls, in place of a read. If that is still the stored record, a round trip is
+// saved; otherwise the swap is a conflict, and they begin again with the stored one.
+// What was recalled counts only if a swap succeeds.
 //
-// A wrapper around a Recaller that does not implement Recall hides it.
+// A wrapper around a Recaller that does not implement this hides it.
 type Recaller interface {
 	Store
 
-	// Recall returns the record of the key and true, or false if it remembers none. The
-	// record is exactly as Get would have returned it at some time, with a revision that
-	// is not 0; it may have been changed or deleted since. Recall makes no round trip.
-	// The record's Data is read-only.
+	// Recall returns the record of the key exactly as Get would have returned it at
+	// some time (the revision, which is never 0, belongs to everything else in it),
+	// and true; or false if it knows none, which it always may. It asks nobody: the
+	// record may have been changed or deleted since. Its Data is read-only.
 	Recall(key Key) (Record, bool)
 }
 
-// recall returns the record that the store recalls for the key, if it recalls one.
+// recall returns what the store recalls of the key, if it recalls anything.
 func recall(store Store, key Key) (Record, bool) {
 	if r, ok := store.(Recaller); ok {
 		return r.Recall(key)

@@ -14,8 +14,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// GetMany implements storage.BatchStore.
-func (t *table) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+// GetMany implements storage.BatchStore, with one statement for each scope that
+// the keys are of, all in one round trip.
+func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -23,7 +24,7 @@ func (t *table) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 		return nil, nil
 	}
 	keys = slices.Clone(keys) // the statements may outlive the call
-	return do(ctx, t, operation{name: "get many"}, func(ctx context.Context, conn *pgx.Conn) ([]storage.Record, error) {
+	return do(ctx, s, operation{name: "get many"}, func(ctx context.Context, conn *pgx.Conn) ([]storage.Record, error) {
 		records := make([]storage.Record, len(keys))
 		for i, key := range keys {
 			records[i].Key = key
@@ -35,9 +36,9 @@ func (t *table) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 			for i, number := range numbers {
 				*ids[i] = toText(keys[number].ExternalID)
 			}
-			batch.Queue(t.sql.getMany, scopeID(scope), ids).
+			batch.Queue(s.sql.getMany, scopeID(scope), ids).
 				Query(func(rows pgx.Rows) error {
-					row, at := t.newRow(nil), finder{ids: ids} // which reads the first column itself
+					row, at := s.newRow(nil), finder{ids: ids} // which reads the first column itself
 					for rows.Next() {
 						if err := rows.Scan(row.columns...); err != nil {
 							return err
@@ -55,8 +56,10 @@ func (t *table) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 	})
 }
 
-// PutMany implements storage.BatchStore.
-func (t *table) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+// PutMany implements storage.BatchStore. The updates of a scope are one
+// statement, and its creates another; all are one round trip and one
+// transaction. Only a batch with more than 16 MiB of data takes several.
+func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -78,20 +81,20 @@ func (t *table) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.Put
 			size += len(ops[order[n]].Record.Data)
 			n++
 		}
-		t.putSome(ctx, ops, order[:n], results)
+		s.putSome(ctx, ops, order[:n], results)
 		order = order[n:]
 	}
 	return results, nil
 }
 
 // putSome puts the operations with the given numbers and fills their results.
-func (t *table) putSome(ctx context.Context, ops []storage.PutOp, numbers []int, results []storage.PutResult) {
+func (s *Store) putSome(ctx context.Context, ops []storage.PutOp, numbers []int, results []storage.PutResult) {
 	var puts []*putColumns
 	key := func(i int) storage.Key { return ops[i].Record.Key }
 	for scope, numbers := range scopes(numbers, key) {
 		for _, c := range []*putColumns{
-			newPutColumns(scope, t.sql.updateMany, false, ops, numbers),
-			newPutColumns(scope, t.sql.createMany, true, ops, numbers),
+			newPutColumns(scope, s.sql.updateMany, false, ops, numbers),
+			newPutColumns(scope, s.sql.createMany, true, ops, numbers),
 		} {
 			if len(c.numbers) > 0 {
 				puts = append(puts, c)
@@ -105,7 +108,7 @@ func (t *table) putSome(ctx context.Context, ops []storage.PutOp, numbers []int,
 		}
 		return keys
 	}
-	_, err := do(ctx, t, operation{name: "put many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
+	_, err := do(ctx, s, operation{name: "put many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		var batch pgx.Batch
 		for _, c := range puts {
 			c.queue(&batch)
@@ -235,8 +238,9 @@ func (f *finder) find(row [][]byte) (int, error) {
 	return i, nil
 }
 
-// DeleteMany implements storage.BatchDeleter.
-func (t *table) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
+// DeleteMany implements storage.BatchDeleter, with one statement for each scope
+// that the keys are of, all in one round trip and one transaction.
+func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -251,7 +255,7 @@ func (t *table) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error
 		}
 		return keys
 	}
-	return do(ctx, t, operation{name: "delete many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) ([]error, error) {
+	return do(ctx, s, operation{name: "delete many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) ([]error, error) {
 		results := make([]error, len(ops))
 		for i := range results {
 			results[i] = storage.ErrNotFound
@@ -263,7 +267,7 @@ func (t *table) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error
 			for i, number := range numbers {
 				*ids[i], *revisions[i] = toText(ops[number].Key.ExternalID), toBigint(ops[number].Expect)
 			}
-			batch.Queue(t.sql.deleteMany, scopeID(scope), ids, revisions).
+			batch.Queue(s.sql.deleteMany, scopeID(scope), ids, revisions).
 				Query(func(rows pgx.Rows) error {
 					at := finder{ids: ids}
 					var deleted bool

@@ -62,18 +62,18 @@ const grace = 100 * time.Millisecond
 //
 // The statement function may so outlive the call: it shares no memory with it
 // but what nobody changes.
-func do[T any](ctx context.Context, t *table, op operation, statement func(context.Context, *pgx.Conn) (T, error)) (T, error) {
+func do[T any](ctx context.Context, s *Store, op operation, statement func(context.Context, *pgx.Conn) (T, error)) (T, error) {
 	var none T
-	if err := t.begin(); err != nil {
+	if err := s.begin(); err != nil {
 		return none, err
 	}
-	timeout := t.opts.ReadTimeout
+	timeout := s.opts.ReadTimeout
 	if op.write {
-		timeout = t.opts.WriteTimeout
+		timeout = s.opts.WriteTimeout
 	}
-	conn, leave, err := t.enter(ctx, op, timeout)
+	conn, leave, err := s.enter(ctx, op, timeout)
 	if err != nil {
-		t.calls.Done()
+		s.calls.Done()
 		return none, op.failed(err)
 	}
 	type answer struct {
@@ -81,7 +81,7 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 		err   error
 	}
 	run := func() answer {
-		defer t.calls.Done()
+		defer s.calls.Done()
 		defer func() {
 			if conn != nil {
 				conn.Release()
@@ -98,8 +98,8 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 			case resends < maxResends && mayResend(err, op.write) && ctx.Err() == nil:
 				resends++
 				conn.Release()
-				if conn, err = t.connect(ctx); err != nil {
-					return answer{err: op.failed(notConnected(t.pool, err))}
+				if conn, err = s.connect(ctx); err != nil {
+					return answer{err: op.failed(notConnected(s.pool, err))}
 				}
 			case !op.write && attempt < maxReads && collided(err):
 				if attempt > 1 {
@@ -115,7 +115,7 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 		return a.value, a.err
 	}
 	answers := make(chan answer, 1)
-	go func() { answers <- run() }()
+	s.start(func() { answers <- run() })
 	select {
 	case a := <-answers:
 		return a.value, a.err
@@ -135,13 +135,35 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 		return a.value, a.err
 	default:
 		if op.write {
-			returned := t.left.add(op.all())
+			returned := s.left.add(op.all())
 			go func() {
 				<-answers
 				returned()
 			}()
 		}
 		return none, op.failed(abandoned(ctx.Err(), op.write))
+	}
+}
+
+// start runs a call on a goroutine: one that an earlier call has left idle, if there is
+// one. Its stack has grown for the driver by then, which takes a new one some 15 us.
+func (s *Store) start(call func()) {
+	select {
+	case s.idle <- call:
+	default:
+		go s.serve(call)
+	}
+}
+
+// serve runs a call, and further ones until the store is closed.
+func (s *Store) serve(call func()) {
+	for {
+		call()
+		select {
+		case call = <-s.idle:
+		case <-s.closing.Done():
+			return
+		}
 	}
 }
 
@@ -152,16 +174,16 @@ func do[T any](ctx context.Context, t *table, op operation, statement func(conte
 // go on. leave is to be called when the statement has ended.
 //
 // Its errors mean that nothing was sent.
-func (t *table) enter(ctx context.Context, op operation, timeout time.Duration) (conn *pgxpool.Conn, leave func(), err error) {
+func (s *Store) enter(ctx context.Context, op operation, timeout time.Duration) (conn *pgxpool.Conn, leave func(), err error) {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	defer context.AfterFunc(t.closing, cancel)()
+	defer context.AfterFunc(s.closing, cancel)()
 	leave = func() {}
 	if op.write {
-		leave, err = t.queue(bounded, op)
+		leave, err = s.queue(bounded, op)
 	}
 	if err == nil {
-		if conn, err = t.connect(bounded); err == nil && ctx.Err() == nil {
+		if conn, err = s.connect(bounded); err == nil && ctx.Err() == nil {
 			return conn, leave, nil
 		}
 		leave()
@@ -172,22 +194,22 @@ func (t *table) enter(ctx context.Context, op operation, timeout time.Duration) 
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err()
-	case t.closing.Err() != nil:
+	case s.closing.Err() != nil:
 		err = storage.ErrClosed
 	default:
-		err = notConnected(t.pool, err)
+		err = notConnected(s.pool, err)
 	}
 	return nil, nil, err
 }
 
 // queue waits for a write's turn.
-func (t *table) queue(ctx context.Context, op operation) (leave func(), err error) {
-	if !t.left.wait(ctx, op) {
+func (s *Store) queue(ctx context.Context, op operation) (leave func(), err error) {
+	if !s.left.wait(ctx, op) {
 		return nil, &failure{storage.ErrUnavailable, "another write of the record did not end within the timeout", nil}
 	}
 	select {
-	case t.writing <- struct{}{}:
-		return func() { <-t.writing }, nil
+	case s.writing <- struct{}{}:
+		return func() { <-s.writing }, nil
 	case <-ctx.Done():
 		return nil, &failure{storage.ErrUnavailable, "other writes did not end within the timeout", nil}
 	}
@@ -265,14 +287,14 @@ func (l *leftKeys) first(op operation) *leftKey {
 // connect takes a connection from the pool that is not known to be dead: one that
 // the server closed while it was idle takes what is written to it, and a write
 // would be of unknown outcome.
-func (t *table) connect(ctx context.Context) (*pgxpool.Conn, error) {
-	for range t.conns + 1 {
-		conn, err := t.pool.Acquire(ctx)
+func (s *Store) connect(ctx context.Context) (*pgxpool.Conn, error) {
+	for range s.conns + 1 {
+		conn, err := s.pool.Acquire(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if quiet(conn.Conn().PgConn().Conn()) || conn.Ping(ctx) == nil {
-			if err := unfit(conn.Conn(), t.mode); err != nil {
+			if err := unfit(conn.Conn(), s.mode); err != nil {
 				conn.Release()
 				return nil, err
 			}

@@ -3,9 +3,12 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
@@ -13,8 +16,8 @@ import (
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
-// inTheWay returns what a conflict tells of the record, or nil.
-func inTheWay(t *testing.T, err error) *storage.Record {
+// currentOf returns the record that a conflict carries, or nil.
+func currentOf(t *testing.T, err error) *storage.Record {
 	require.ErrorIs(t, err, storage.ErrConflict)
 	var c *storage.ConflictError
 	if !errors.As(err, &c) {
@@ -23,7 +26,7 @@ func inTheWay(t *testing.T, err error) *storage.Record {
 	return c.Current
 }
 
-// TestConflictTells: a conflict carries the record that is in the way, whatever the
+// TestConflictTells: a conflict carries the conflicting record, whatever the
 // protocol.
 func TestConflictTells(t *testing.T) {
 	ctx := context.Background()
@@ -36,26 +39,20 @@ func TestConflictTells(t *testing.T) {
 		rec.Revision = rev
 
 		_, err = store.Put(ctx, rec, 0)
-		require.Equal(t, &rec, inTheWay(t, err), "%s: create", mode)
+		require.Equal(t, &rec, currentOf(t, err), "%s: create", mode)
 		_, err = store.Put(ctx, rec, rev+1)
-		require.Equal(t, &rec, inTheWay(t, err), "%s: update", mode)
-		require.Equal(t, &rec, inTheWay(t, store.Delete(ctx, rec.Key, rev+1)), "%s: delete", mode)
-
-		rec.Key, rec.Data = testKey("large"), make([]byte, 1<<20+1)
-		_, err = store.Put(ctx, rec, 0)
-		require.NoError(t, err, mode)
-		_, err = store.Put(ctx, rec, 0)
-		require.Nil(t, inTheWay(t, err), "%s: above 1 MiB", mode)
+		require.Equal(t, &rec, currentOf(t, err), "%s: update", mode)
+		require.Equal(t, &rec, currentOf(t, store.Delete(ctx, rec.Key, rev+1)), "%s: delete", mode)
 
 		_, err = store.Put(ctx, storage.Record{Key: testKey("absent")}, rev)
-		require.Nil(t, inTheWay(t, err), "%s: update of an absent one", mode)
+		require.Nil(t, currentOf(t, err), "%s: update of an absent one", mode)
 		require.ErrorIs(t, store.Delete(ctx, testKey("absent"), rev), storage.ErrNotFound, mode)
 	}
 }
 
 // TestConflictWhileWaiting: a write that had to wait for another one, and then
-// conflicts, does not tell the record as it was before that: who goes on with it
-// would conflict again.
+// conflicts, tells the record as it is after that: a caller who went on with that of
+// before would conflict again.
 func TestConflictWhileWaiting(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
@@ -81,13 +78,120 @@ func TestConflictWhileWaiting(t *testing.T) {
 		go func() { failed <- write(rec) }()
 		waiting(t, pool, opts.Schema)
 		require.NoError(t, tx.Commit(ctx))
-		require.Nil(t, inTheWay(t, <-failed), name)
-
-		// Update reads again, and goes on with what is there.
-		_, err = storage.Update(ctx, store, rec.Key, func(old storage.Record) (storage.Record, error) {
-			require.Equal(t, "after", string(old.Data), name)
-			return old, nil
-		})
+		current := currentOf(t, <-failed)
+		require.NotNil(t, current, name)
+		require.Equal(t, "after", string(current.Data), name)
+		_, err = store.Put(ctx, *current, current.Revision)
 		require.NoError(t, err, name)
 	}
+}
+
+// meanwhile is a tracer that calls a function before the next read is sent.
+type meanwhile struct{ before func() }
+
+func (m *meanwhile) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if before := m.before; before != nil && strings.HasPrefix(data.SQL, "\nSELECT") {
+		m.before = nil
+		before()
+	}
+	return ctx
+}
+
+func (m *meanwhile) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// TestConflictThatMoves: what happens to the record between a swap that did nothing
+// and the read that tells the conflict.
+func TestConflictThatMoves(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	other, pool := newStoreAt(t, dsn, opts, nil)
+	var m meanwhile
+	store, _ := newStoreAt(t, withParameters(dsn, "application_name="+opts.Schema), opts, func(cfg *pgxpool.Config) { cfg.ConnConfig.Tracer = &m })
+
+	put := func(ctx context.Context, key storage.Key, expect storage.Revision) error {
+		_, err := store.Put(ctx, storage.Record{Key: key, Data: []byte("refused")}, expect)
+		return err
+	}
+	create := func(ctx context.Context, key storage.Key, _ storage.Revision) error { return put(ctx, key, 0) }
+	remove := func(ctx context.Context, key storage.Key, expect storage.Revision) error {
+		return store.Delete(ctx, key, expect)
+	}
+	change := func(key storage.Key) {
+		_, err := storage.Update(context.Background(), other, key, func(storage.Record) (storage.Record, error) {
+			return storage.Record{Data: []byte("moved")}, nil
+		})
+		require.NoError(t, err)
+	}
+	vanish := func(key storage.Key) {
+		_, err := storage.Update(context.Background(), other, key, func(old storage.Record) (storage.Record, error) { return old, storage.ErrDelete })
+		require.NoError(t, err)
+	}
+	terminate := func(storage.Key) {
+		_, err := pool.Exec(context.Background(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = $1", opts.Schema)
+		require.NoError(t, err)
+	}
+	expected := storage.Revision(1 << 61) // which the record does not have, unless it is given to it
+	give := func(key storage.Key) {
+		_, err := pool.Exec(context.Background(), "UPDATE "+opts.Schema+".records SET revision = $1 WHERE external_id = $2", int64(expected), key.ExternalID)
+		require.NoError(t, err)
+	}
+	for _, tt := range []struct {
+		name   string
+		absent bool // before
+		write  func(context.Context, storage.Key, storage.Revision) error
+		before func(storage.Key)
+		err    error
+		data   string // of the record that the conflict tells, and that is stored
+	}{
+		{"update, changed", false, put, change, storage.ErrConflict, "moved"},
+		{"update, deleted", false, put, vanish, storage.ErrConflict, ""},
+		{"update, given the expected revision", false, put, give, storage.ErrConflict, "stored"},
+		{"update, session ended", false, put, terminate, storage.ErrConflict, "stored"},
+		{"update of none, created", true, put, change, storage.ErrConflict, "moved"},
+		{"create, changed", false, create, change, storage.ErrConflict, "moved"},
+		{"create, deleted", false, create, vanish, storage.ErrConflict, ""},
+		{"create, session ended", false, create, terminate, storage.ErrConflict, "stored"},
+		{"delete, changed", false, remove, change, storage.ErrConflict, "moved"},
+		{"delete, deleted", false, remove, vanish, storage.ErrNotFound, ""},
+		{"delete, given the expected revision", false, remove, give, storage.ErrConflict, "stored"},
+		{"delete, session ended", false, remove, terminate, storage.ErrConflict, "stored"},
+		{"delete of none, created", true, remove, change, storage.ErrConflict, "moved"},
+		{"delete of none, session ended", true, remove, terminate, storage.ErrNotFound, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			key := testKey(tt.name)
+			if !tt.absent {
+				_, err := other.Put(context.Background(), storage.Record{Key: key, Data: []byte("stored")}, 0)
+				require.NoError(t, err)
+			}
+			m.before = func() { tt.before(key) }
+			err := tt.write(context.Background(), key, expected)
+			require.Nil(t, m.before, "it read the record")
+			require.ErrorIs(t, err, tt.err)
+			stored, getErr := other.Get(context.Background(), key)
+			if tt.data == "" {
+				require.ErrorIs(t, getErr, storage.ErrNotFound)
+				var c *storage.ConflictError
+				require.False(t, errors.As(err, &c), "it tells no record")
+				return
+			}
+			require.NoError(t, getErr)
+			require.Equal(t, tt.data, string(stored.Data))
+			require.Equal(t, &stored, currentOf(t, err))
+		})
+	}
+	t.Run("context ended", func(t *testing.T) {
+		for name, write := range map[string]func(context.Context, storage.Key, storage.Revision) error{"put": put, "delete": remove} {
+			ctx, cancel := context.WithCancel(context.Background())
+			unlock := func() {}
+			m.before = func() {
+				unlock = lock(t, pool, opts.Schema, true) // so that the read cannot end before its caller has left
+				cancel()
+			}
+			err := write(ctx, testKey("absent"), expected)
+			unlock()
+			require.ErrorIs(t, err, context.Canceled, name)
+			require.NotErrorIs(t, err, storage.ErrUnknownOutcome, "%s: the swap did nothing", name)
+		}
+	})
 }

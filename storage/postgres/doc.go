@@ -6,27 +6,34 @@
 //	...
 //	store, err := postgres.New(ctx, pool, nil)
 //
-// Records are rows of one table in an SQL schema of the caller's choice. Their
-// data is bytea, byte for byte as it was put: jsonb would reorder members, spell
-// numbers in another way and refuse \u0000. The table is private to this
-// package, and the view below is for everybody.
+// Records are rows of one table in an SQL schema of the caller's choice. Their data is
+// bytea, byte for byte as it was put: jsonb would reorder members, spell numbers in
+// another way and refuse \u0000. The table is private to this package; the view
+// resources shows the documents as jsonb. docs/stores.md describes how to deploy the
+// store: standbys, PgBouncer, settings, the view and repairs by SQL.
 //
 // # Guarantees
 //
-// Every method is one statement and one round trip, once the connection has
-// prepared the statement and as long as there are no more than 16 MiB of data;
-// each statement is a transaction. Put and Delete compare the revision in the
-// statement that writes, so they are right at every isolation level; at REPEATABLE
-// READ and SERIALIZABLE the server's serialization failures are conflicts of the
-// contract.
+// Each method is one statement, one round trip and one transaction, once the
+// connection has prepared the statement. There are three exceptions:
 //
-// GetMany and PutMany take up to MaxBatch keys in one round trip: one statement
-// for the reads, one for the updates and one for the creates of a scope, in one
-// transaction. A batch that the server rolls back to resolve a deadlock is a
-// conflict for each of its operations. More than 16 MiB of data are written in
-// several round trips. A page ends early when it holds 16 MiB, and the server
-// sends no more than that. A page with a record that is larger than its share of
-// them, 16 MiB by the limit, takes two statements.
+//   - Put and Delete run a second statement if the first one swaps nothing: they read
+//     the record of the key. The conflict carries that record (Current of
+//     storage.ConflictError). If the key is absent by then, Put returns
+//     storage.ErrConflict alone, and Delete storage.ErrNotFound.
+//   - GetMany, PutMany and DeleteMany take up to MaxBatch keys in one round trip and
+//     one transaction, with one statement for each scope, or two if PutMany both
+//     updates and creates. PutMany takes a round trip for each 16 MiB of data. The
+//     conflicts of batches carry no record.
+//   - A page of List ends early when it holds 16 MiB of data, and the server sends no
+//     more than that. If a record exceeds 16 MiB divided by the limit, List runs a
+//     second statement.
+//
+// The statement that writes compares the revision, so writes are right at every
+// isolation level. At REPEATABLE READ and SERIALIZABLE a serialization failure of a
+// write is storage.ErrConflict; a read that fails so is tried again for some 0.2 s. A
+// batch that the server rolls back to resolve a deadlock is a conflict for each of its
+// operations.
 //
 // The first revision of a row is a random number of 62 bits, and an update adds
 // a random number of up to 30 bits, one for all updates of a statement, and so of
@@ -34,31 +41,18 @@
 // had before only by chance, about 1 in 2^62 for each; and a write could get the
 // revision of one that was lost in a failover, with a probability of about 2^-30.
 //
-// A conflict of Put or Delete carries the record that is in the way (Current of
-// storage.ConflictError), by the same statement, unless that came while the
-// statement ran or has more than 1 MiB of data; those of PutMany and DeleteMany do not.
-//
 // A write is sent again only if the server has certainly not begun with it: the
 // connection had ended, or the server had ended the session as idle (57P05). A read
-// whose connection is lost is sent again on another one. A read that fails with a
-// serialization error is retried for some 0.2 s. So the restart of a server fails no
-// call but those that are under way, and those that come before it is up.
+// whose connection is lost is sent again on another one. So the restart of a server
+// fails no call but those that are under way, and those that come before it is up.
 //
-// # One round trip for a change
+// Put has committed before it returns: with the server's defaults (fsync and
+// synchronous_commit on) what was acknowledged survives a crash of the server. It
+// survives the loss of the server only with a synchronous standby.
 //
-// A change begins with the record, and so would take two statements: a read and a
-// swap. The store remembers records that it has lately read or written, 16 MiB of them
-// unless Options.Remember says otherwise, and storage.Update and the batches of
-// package resource begin with those. The swap fails unless that is still the stored
-// record, so what a write does and returns is the same; Get, GetMany and List always
-// ask the server. Package recent does it, and says what it means for personal
-// data.
-//
-// If another process has changed the record, the conflict carries it, and the change
-// is two statements, as if nothing had been remembered; if another has deleted it, or
-// it has more than 1 MiB of data, they are three. A batch reads again what was changed
-// elsewhere: a round trip more. Writes of such a record then read it first, until it
-// was not changed elsewhere again.
+// The store remembers no records, so storage.Update takes two statements, a read and a
+// swap. With package recent in front, recent.New(store, 16<<20), a change of a record
+// that the process has lately read or written takes one.
 //
 // # Contexts and connections
 //
@@ -78,32 +72,6 @@
 // pool with two or more: reads go on while writes wait, for locks or for a standby.
 // Close waits for the statements that are under way, and ends the calls that wait to
 // send one. The pool belongs to the caller, who closes it after the store.
-//
-// # Durability
-//
-// Put has committed before it returns: with the server's defaults (fsync and
-// synchronous_commit on) what was acknowledged survives a crash of the server.
-// It survives the loss of the server only with a synchronous standby: set
-//
-//	synchronous_commit = on
-//	synchronous_standby_names = 'ANY 1 (standby1, standby2)'
-//
-// and fail over to the standby that has received the most. With asynchronous
-// standbys a failover loses what was acknowledged in the moments before it.
-//
-// Even so, an administrator can break it: cancelling a backend that waits for
-// its standby (pg_cancel_backend, and statement_timeout, which does the same)
-// gives up the wait, and the commit is acknowledged without the standby. Do not
-// set statement_timeout for the store's user to less than a failover takes; the
-// store's own timeouts close the connection, and report ErrUnknownOutcome.
-//
-// Get must see what was acknowledged, so it must go to the primary. A DSN that
-// names several hosts needs target_session_attrs:
-//
-//	postgres://user@a,b,c/db?target_session_attrs=read-write
-//
-// A standby that is written to by mistake gives storage.ErrUnavailable; one
-// that is only read from is stale, and nobody notices.
 //
 // # Errors
 //
@@ -126,18 +94,9 @@
 //     for the sake of another transaction (40001, 40P01). For a read that is
 //     ErrUnavailable, when it happens again and again.
 //   - None of these: prepared statements do not work on this connection (26000,
-//     42P05; see PgBouncer), the driver cannot read what the server sent, the tables are missing (run Migrate), a privilege is
-//     (42501), or the server refused the statement for another reason.
-//
-// # PgBouncer
-//
-// In transaction mode, PgBouncer before 1.21 does not know the statements that
-// pgx prepares, and calls fail by chance. The DSN must say
-//
-//	default_query_exec_mode=exec
-//
-// which costs some 20 % of a call, as data then travels as hex. Session mode
-// needs nothing.
+//     42P05: PgBouncer in transaction mode needs default_query_exec_mode=exec), the
+//     driver cannot read what the server sent, the tables are missing (run Migrate), a
+//     privilege is (42501), or the server refused the statement for another reason.
 //
 // # Settings of the server, database, role and DSN
 //
@@ -149,48 +108,9 @@
 // default_query_exec_mode=simple_protocol. It sends a value of each type, too, and
 // returns an error unless the same comes back.
 //
-// Some settings the store leaves to the administrator: synchronous_commit=off loses
-// acknowledged writes in a crash of the server; default_transaction_read_only refuses
-// every write (25006); session_replication_role=replica turns off the trigger below.
-//
-// # The view for people with SQL
-//
-// The view resources has the columns of the key (platform, business, schema_id,
-// external_id), scope, revision, id, created_at, updated_at, and data as jsonb. A
-// document that jsonb refuses, such as one with \u0000 or with 1e200000, is
-// NULL there and hides no other. jsonb shows numbers in full: the fourteen
-// characters of {"n":1e131071} come out as 131,072 digits.
-//
-//	SELECT external_id, data ->> 'email' FROM resourcekit.resources
-//	WHERE scope = resourcekit.scope('platform', 'business', 'schema_id')
-//
-// The scope is what the table is indexed by: the first 16 bytes of the SHA-256 of
-// the platform, the business and the schema id, three UUIDs. The function computes
-// it, and a query that names the three columns in its place reads the whole table.
-//
-// A repair is an UPDATE of the table. It need not think of the revision: where it is
-// left as it was, a trigger gives the row another one, so that no program and no client
-// that has seen it before writes over the repair. That is a second update of the row,
-// which "SET revision = revision + 1" spares, and RETURNING shows the revision before.
-// A repair needs the privilege to update the revision, and fails without. The trigger
-// does not see a row that is deleted and inserted again, or updates of a session with
-// session_replication_role = replica: these have to give another revision themselves.
-//
-// Reading a field parses the document, so a search needs an expression index,
-// and a query with the same expression:
-//
-//	CREATE INDEX records_email ON resourcekit.records
-//		(scope, left(resourcekit.data_jsonb(data) ->> 'email', 320));
-//
-//	SELECT external_id FROM resourcekit.resources
-//	WHERE scope = resourcekit.scope('platform', 'business', 'schema_id')
-//		AND left(data ->> 'email', 320) = 'alice@example.com';
-//
-// The left is for safety: an entry of an index holds some 2700 bytes, and a
-// longer value would make the write fail. The index has its price: every update
-// parses the document and writes to both indexes, whereas without it nine of
-// ten updates touch no index at all (heap-only tuples, for which the table has
-// fillfactor 80).
+// Two settings are the administrator's decision: synchronous_commit=off loses
+// acknowledged writes in a crash of the server, and default_transaction_read_only
+// refuses every write (25006).
 //
 // # Which servers
 //

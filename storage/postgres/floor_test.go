@@ -24,6 +24,7 @@ import (
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/postgres/pgtest"
+	"example.com/resourcekit/storage/recent"
 )
 
 var floorSize = flag.Int("floorsize", 10_000, "records in the tables of BenchmarkFloor")
@@ -95,21 +96,19 @@ func document(n int) []byte {
 // disturbs the other. Each turn is many operations; the metrics are medians of
 // the turns, and the ratio is that of the medians.
 //
-// An upsert is an Update, and a batch is what one of a Collection does, on a store
-// with all records remembered; on one that remembers none, so that it reads first;
-// on one where all that it remembers was changed by others since; and on two that
-// change the same records in turns, which they learn. What two statements cost at least
-// is shown beside the second: the floor's after a bare SELECT of the same row (two-us,
-// and two-ratio to the floor).
+// An upsert is an Update, and a batch an UpdateMany: on the store itself, so that they
+// read first, and with package recent in front: with all records remembered; with all
+// remembered as they never were; and on two stores that change the same records in
+// turns, which they learn. What two statements cost at least is shown beside the
+// first: the floor's after a bare SELECT of the same row (two-us, and two-ratio to the
+// floor).
 func BenchmarkFloor(b *testing.B) {
 	ctx := context.Background()
 	dsn := pgtest.DSN(b)
 	opts := postgres.Options{Schema: pgtest.Schema(b, dsn)}
 	store, pool := newStoreAt(b, dsn, opts, nil)
-	opts.Remember = -1
-	reading, _ := newStoreAt(b, dsn, opts, nil)
-	opts.Remember = 0
-	another, _ := newStoreAt(b, dsn, opts, nil)
+	second, _ := newStoreAt(b, dsn, opts, nil)
+	remembering, another := recent.New(store, 16<<20), recent.New(second, 16<<20)
 	describe(b, pool)
 	ids := make([]string, *floorSize)
 	ops := make([]storage.PutOp, len(ids))
@@ -133,7 +132,7 @@ func BenchmarkFloor(b *testing.B) {
 	pick := func() int { return next() * 104_729 % len(ids) }
 
 	// Each contender begins with the records as they are: others have changed them.
-	remember := func(stores []recaller) {
+	remember := func(stores []storage.Store) {
 		for _, store := range slices.Concat(stores, stores) { // at the second sight they are taken to be its own
 			for part := range slices.Chunk(ops, postgres.MaxBatch) {
 				_, err := storage.GetMany(ctx, store, keysOf(part))
@@ -143,7 +142,7 @@ func BenchmarkFloor(b *testing.B) {
 	}
 
 	// single lets the stores change one record after the other, of the first n.
-	single := func(name string, n int, two func(), stores ...recaller) {
+	single := func(name string, n int, two func(), stores ...storage.Store) {
 		b.Run(name, func(b *testing.B) {
 			remember(stores)
 			turn, id := 0, ""
@@ -160,13 +159,13 @@ func BenchmarkFloor(b *testing.B) {
 			})
 		})
 	}
-	single("single", len(ids), nil, store)
-	single("single-read-first", len(ids), func() { require.NoError(b, f.readAndPut(ids[pick()], patch())) }, reading)
-	single("single-outdated", len(ids), nil, outdated{store})
-	single("single-in-turns", min(500, len(ids)), nil, store, another)
+	single("single", len(ids), func() { require.NoError(b, f.readAndPut(ids[pick()], patch())) }, store)
+	single("single-remembered", len(ids), nil, remembering)
+	single("single-outdated", len(ids), nil, outdated{remembering})
+	single("single-in-turns", min(500, len(ids)), nil, remembering, another)
 
 	// batch lets the stores change one of n batches after the other.
-	batch := func(name string, n int, stores ...recaller) {
+	batch := func(name string, n int, stores ...storage.Store) {
 		const size = 1000
 		key := testKey("") // to make its ids takes longer than to use them
 		var part []string
@@ -197,7 +196,14 @@ func BenchmarkFloor(b *testing.B) {
 						keys[i].ExternalID = id
 					}
 				}
-				changeMany(b, stores[turn%len(stores)], keys, changed)
+				results, err := storage.UpdateMany(ctx, stores[turn%len(stores)], keys, func(_ int, rec storage.Record) (storage.Record, error) {
+					rec.Data = changed()
+					return rec, nil
+				})
+				require.NoError(b, err)
+				for _, r := range results {
+					require.NoError(b, r.Err)
+				}
 				turn++
 			})
 		})
@@ -207,56 +213,16 @@ func BenchmarkFloor(b *testing.B) {
 	// the system and takes it again.
 	heap := make([]byte, 64<<20)
 	batch("batch1000", len(ids), store)
-	batch("batch1000-read-first", len(ids), reading)
-	batch("batch1000-outdated", len(ids), outdated{store})
-	batch("batch1000-in-turns", 1, store, another)
+	batch("batch1000-remembered", len(ids), remembering)
+	batch("batch1000-outdated", len(ids), outdated{remembering})
+	batch("batch1000-in-turns", 1, remembering, another)
 	runtime.KeepAlive(heap)
 	batch("batch1000-small-heap", len(ids), store)
-	batch("batch1000-small-heap-read-first", len(ids), reading)
-}
-
-type recaller interface {
-	storage.BatchStore
-	storage.Recaller
-}
-
-// changeMany changes records in the way of a batch of package resource: it begins with
-// what is remembered, reads the others, puts all, and again those that conflicted.
-func changeMany(b *testing.B, store recaller, keys []storage.Key, data func() []byte) {
-	ctx := context.Background()
-	ops := make([]storage.PutOp, 0, len(keys))
-	unknown := make([]storage.Key, 0, len(keys))
-	for _, key := range keys {
-		if rec, ok := store.Recall(key); ok {
-			ops = append(ops, storage.PutOp{Record: rec, Expect: rec.Revision})
-		} else {
-			unknown = append(unknown, key)
-		}
-	}
-	for len(ops)+len(unknown) > 0 {
-		records, err := storage.GetMany(ctx, store, unknown)
-		require.NoError(b, err)
-		for _, rec := range records {
-			ops = append(ops, storage.PutOp{Record: rec, Expect: rec.Revision})
-		}
-		for i := range ops {
-			ops[i].Record.Data = data()
-		}
-		results, err := storage.PutMany(ctx, store, ops)
-		require.NoError(b, err)
-		unknown = unknown[:0]
-		for i, r := range results {
-			if r.Err != nil {
-				require.ErrorIs(b, r.Err, storage.ErrConflict)
-				unknown = append(unknown, ops[i].Record.Key)
-			}
-		}
-		ops = ops[:0]
-	}
+	batch("batch1000-small-heap-remembered", len(ids), remembering)
 }
 
 // outdated recalls revisions that never were.
-type outdated struct{ *postgres.Store }
+type outdated struct{ *recent.Store }
 
 func (o outdated) Recall(key storage.Key) (storage.Record, bool) {
 	rec, ok := o.Store.Recall(key)
@@ -296,7 +262,7 @@ func compareTurns(b *testing.B, size int, two, floor, store func()) {
 // BenchmarkHotKey has 16 writers on one record for a while, in turns: a loop
 // without any courtesy (get, put, and on a conflict at once again), the
 // storage.Update loop, and resource.Collection, which queues in front of it, also
-// on a store that remembers nothing.
+// with package recent in front of the store.
 func BenchmarkHotKey(b *testing.B) {
 	const writers, turn = 16, 500 * time.Millisecond
 	ctx := context.Background()
@@ -304,12 +270,10 @@ func BenchmarkHotKey(b *testing.B) {
 	opts := postgres.Options{Schema: pgtest.Schema(b, dsn)}
 	enough := func(cfg *pgxpool.Config) { cfg.MaxConns = writers }
 	store, pool := newStoreAt(b, dsn, opts, enough)
-	opts.Remember = -1
-	reading, _ := newStoreAt(b, dsn, opts, enough)
 	describe(b, pool)
 	customers, err := resource.NewCollection(schema.Customers(), store, nil)
 	require.NoError(b, err)
-	readFirst, err := resource.NewCollection(schema.Customers(), reading, nil)
+	remembering, err := resource.NewCollection(schema.Customers(), recent.New(store, 16<<20), nil)
 	require.NoError(b, err)
 	tenant := storage.TenantOf("acme", "main")
 	createIn := func(c *resource.Collection, n int) error {
@@ -351,7 +315,7 @@ func BenchmarkHotKey(b *testing.B) {
 			return err
 		}},
 		{"collection", func(n int) error { return createIn(customers, n) }},
-		{"collection-read-first", func(n int) error { return createIn(readFirst, n) }},
+		{"collection-remembering", func(n int) error { return createIn(remembering, n) }},
 	}
 	done := make([]int, len(contenders))
 	spent := make([]time.Duration, len(contenders))

@@ -20,16 +20,10 @@ import (
 // version is that of the tables which this package works with.
 const version = 3
 
-// What makes tables of version 2 of none, and of version 3 of those.
-var (
-	//go:embed schema.sql
-	schemaSQL string
-	//go:embed trigger.sql
-	triggerSQL string
-)
-
-// errNotMigrated is the error for tables that are not there, or older.
-var errNotMigrated = errors.New("the tables are missing or not of this version: run Migrate")
+// schemaSQL makes them.
+//
+//go:embed schema.sql
+var schemaSQL string
 
 // DDL returns the statements that Migrate runs, for those who have a tool for
 // that: they are to be run as one transaction, and do no harm when they are
@@ -39,17 +33,13 @@ func DDL(opts *Options) string {
 	if opts != nil && opts.Schema != "" {
 		schema = opts.Schema
 	}
-	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + inSchema(schema, schemaSQL+"\n"+triggerSQL)
+	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + inSchema(schema, schemaSQL)
 }
 
-// Migrate makes the schema, the tables and the view for stores with these
-// options, or brings them to the version that this package works with. It does
-// nothing when they have it, and then needs no privilege but to read. Any
-// number of programs may call it at the same time. opts may be nil.
-//
-// It never touches tables of a newer version: an error says so. Where others use the
-// tables meanwhile, it waits for a lock for 2 seconds at most, as those that come
-// after it have to wait as well, and then gives storage.ErrUnavailable.
+// Migrate makes the schema, the tables and the view for stores with these options.
+// It does nothing when they are there, and then needs no privilege but to read. It
+// returns an error for tables of another version, and leaves them alone. Any number
+// of programs may call it at the same time. opts may be nil.
 func Migrate(ctx context.Context, pool *pgxpool.Pool, opts *Options) error {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -77,15 +67,12 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 		if err := found.check(); err != nil || found.version == version {
 			return err
 		}
-		ddl := inSchema(schema, schemaSQL+"\n"+triggerSQL)
-		switch {
-		case found.version == 2: // no more than it takes, for the sake of the locks
-			ddl = inSchema(schema, triggerSQL)
-		case !found.schema: // not needed otherwise, and would need a privilege
+		ddl := inSchema(schema, schemaSQL)
+		if !found.schema { // to make one needs a privilege
 			ddl = DDL(&Options{Schema: schema})
 		}
 		// Statements that are sent together are one transaction.
-		if _, err = pool.Exec(ctx, "SET LOCAL lock_timeout = '2s';\n"+ddl); err == nil {
+		if _, err = pool.Exec(ctx, ddl); err == nil {
 			return nil
 		}
 		if attempt == migrateAttempts || !raced(err) {
@@ -114,7 +101,7 @@ func raced(err error) bool {
 type installation struct {
 	first   string // schema that names are looked up in
 	schema  bool
-	version int // 0 when there are no tables
+	version int // of the tables; 0 when there are none
 }
 
 // check returns an error if this package cannot work with it and never will.
@@ -122,11 +109,8 @@ func (found installation) check() error {
 	if found.first != "pg_catalog" {
 		return errors.New("the search_path has another schema before pg_catalog, which can change what statements mean: leave pg_catalog out of it, or put it first")
 	}
-	if found.version == 1 {
-		return errors.New("the tables have version 1, from before the first release: make them anew")
-	}
-	if found.version > version {
-		return fmt.Errorf("the tables have version %d, and this program works with %d: update the program", found.version, version)
+	if found.version != 0 && found.version != version {
+		return fmt.Errorf("the tables have version %d, and this program supports only version %d", found.version, version)
 	}
 	return nil
 }

@@ -2,15 +2,19 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/resourcekit/storage"
-	"example.com/resourcekit/storage/recent"
 )
 
 var (
@@ -18,7 +22,6 @@ var (
 	_ storage.BatchStore   = (*Store)(nil)
 	_ storage.BatchDeleter = (*Store)(nil)
 	_ storage.Limiter      = (*Store)(nil)
-	_ storage.Recaller     = (*Store)(nil)
 )
 
 // The limits of the store.
@@ -50,17 +53,11 @@ type Options struct {
 	// ReadTimeout is the same for reads, which give storage.ErrUnavailable;
 	// 10 seconds when 0.
 	ReadTimeout time.Duration
-
-	// Remember is how many bytes of records the store remembers, counted as by
-	// recent.New: 16 MiB when 0, and none when it is below 0. A change of a record
-	// that it remembers, and that nobody else has changed, takes one round trip.
-	Remember int
 }
 
 const (
 	defaultSchema  = "resourcekit"
 	defaultTimeout = 10 * time.Second
-	defaultMemory  = 16 << 20
 )
 
 // withDefaults returns the options with nothing left open, or ErrInvalid.
@@ -78,9 +75,6 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.ReadTimeout == 0 {
 		opts.ReadTimeout = defaultTimeout
 	}
-	if opts.Remember == 0 {
-		opts.Remember = defaultMemory
-	}
 	switch {
 	case len(opts.Schema) > 63: // PostgreSQL cuts longer names, and takes two for one
 		return opts, fmt.Errorf("%w: the schema name is longer than 63 bytes", storage.ErrInvalid)
@@ -96,7 +90,21 @@ func (o *Options) withDefaults() (Options, error) {
 // safe for concurrent use, and so are any number of stores, in any number of
 // processes, on one table.
 type Store struct {
-	recent *recent.Store // in front of the table
+	pool  *pgxpool.Pool
+	conns int // that the pool has at most
+	mode  pgx.QueryExecMode
+	text  bool // in this mode results come as text
+	sql   statements
+	opts  Options
+
+	left    leftKeys
+	writing chan struct{} // a place for each write that may have a connection
+	idle    chan func()   // to goroutines that wait for calls; no more than were once busy together
+
+	mu      sync.Mutex
+	closing context.Context // ends when the store is closed
+	close   context.CancelFunc
+	calls   sync.WaitGroup // under way, those whose caller has left included
 }
 
 // New returns a store on the tables that [Migrate] made. The pool stays the
@@ -115,66 +123,89 @@ func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error)
 	if pool == nil {
 		return nil, fmt.Errorf("%w: New without a pool", storage.ErrInvalid)
 	}
-	t := newTable(pool, o)
-	if err := t.check(ctx); err != nil {
+	s := newStore(pool, o)
+	if err := s.check(ctx); err != nil {
 		return nil, &storage.OpError{Op: "open", Err: err}
 	}
-	return &Store{recent: recent.New(t, o.Remember)}, nil
+	return s, nil
 }
 
-// Get implements storage.Store, with one statement.
-func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	return s.recent.Get(ctx, key)
+func newStore(pool *pgxpool.Pool, opts Options) *Store {
+	cfg := pool.Config()
+	mode := cfg.ConnConfig.DefaultQueryExecMode
+	s := &Store{
+		pool: pool, conns: int(cfg.MaxConns), mode: mode, text: mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol,
+		opts: opts, writing: make(chan struct{}, max(1, cfg.MaxConns-1)), idle: make(chan func()),
+	}
+	s.sql = newStatements(opts.Schema, s.text)
+	s.left.keys = make(map[storage.Key]*leftKey)
+	s.closing, s.close = context.WithCancel(context.Background())
+	return s
 }
 
-// Put implements storage.Store, with one statement. A conflict mostly carries the
-// record that was in the way: not where that came while the statement ran, or has
-// more than 1 MiB of data.
-func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	return s.recent.Put(ctx, rec, expect)
+// check returns an error unless the store can work with the database.
+func (s *Store) check(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, s.opts.ReadTimeout)
+	defer cancel()
+	found, err := installed(bounded, s.pool, s.opts.Schema)
+	if err != nil {
+		return migrateFailed(ctx, err)
+	}
+	if err := found.check(); err != nil {
+		return err
+	}
+	if found.version == 0 {
+		return errors.New("the tables are missing: run Migrate")
+	}
+	if err := s.echo(bounded); err != nil {
+		return migrateFailed(ctx, err)
+	}
+	return nil
 }
 
-// Delete implements storage.Store, with one statement. Its conflicts are as Put's.
-func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	return s.recent.Delete(ctx, key, expect)
+// echo sends a value of each type and returns an error unless the same comes back:
+// a store that cannot read its own writes must not take any.
+func (s *Store) echo(ctx context.Context) error {
+	sent := storage.Record{
+		Key: storage.Key{ExternalID: `é\'"{,}`}, Revision: math.MaxInt64, ID: [16]byte{1, 0xff},
+		UpdatedAt: time.Date(2001, 2, 3, 4, 5, 6, 789e6, time.UTC), Data: []byte("\\x00\x00\xff'"),
+	}
+	var got storage.Record
+	row := s.newRow(&got.Key.ExternalID)
+	err := s.pool.QueryRow(ctx, s.sql.echo, sent.Key.ExternalID, toBigint(sent.Revision), toUUID(sent.ID),
+		toTimestamptz(sent.CreatedAt), toTimestamptz(sent.UpdatedAt), sent.Data).Scan(row.columns...)
+	if err != nil {
+		return err
+	}
+	if row.fill(&got); !reflect.DeepEqual(sent, got) {
+		return &failure{nil, "the server returns other values than it was sent: a setting of the session changes them", nil}
+	}
+	return nil
 }
-
-// List implements storage.Store, with one statement; with two if the page has a
-// record that is larger than its share of 16 MiB. A page ends early when it
-// holds 16 MiB of data.
-func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	return s.recent.List(ctx, scope, after, limit)
-}
-
-// GetMany implements storage.BatchStore, with one statement for each scope that
-// the keys are of, all in one round trip.
-func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-	return s.recent.GetMany(ctx, keys)
-}
-
-// PutMany implements storage.BatchStore. The updates of a scope are one
-// statement, and its creates another; all are one round trip and one
-// transaction. Only a batch with more than 16 MiB of data takes several.
-func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	return s.recent.PutMany(ctx, ops)
-}
-
-// DeleteMany implements storage.BatchDeleter, with one statement for each scope
-// that the keys are of, all in one round trip and one transaction.
-func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	return s.recent.DeleteMany(ctx, ops)
-}
-
-// Recall implements storage.Recaller: it asks nobody.
-func (s *Store) Recall(key storage.Key) (storage.Record, bool) { return s.recent.Recall(key) }
-
-// Stats returns counts of what the store remembers.
-func (s *Store) Stats() recent.Stats { return s.recent.Stats() }
 
 // Limits implements storage.Limiter.
-func (s *Store) Limits() storage.Limits { return s.recent.Limits() }
+func (s *Store) Limits() storage.Limits {
+	return storage.Limits{MaxData: MaxData, MaxBatch: MaxBatch}
+}
 
 // Close implements storage.Store. It waits for the statements under way, those
 // whose callers have left included, which takes no longer than their timeouts.
 // Calls that wait to send a statement get storage.ErrClosed. The pool stays open.
-func (s *Store) Close() error { return s.recent.Close() }
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.close()
+	s.mu.Unlock()
+	s.calls.Wait()
+	return nil
+}
+
+// begin counts a call in, unless the store is closed. calls.Done counts it out.
+func (s *Store) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Err() != nil {
+		return storage.ErrClosed
+	}
+	s.calls.Add(1)
+	return nil
+}

@@ -13,6 +13,7 @@ import (
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/postgres/pgtest"
+	"example.com/resourcekit/storage/recent"
 	"example.com/resourcekit/storage/storagetest"
 )
 
@@ -29,12 +30,17 @@ func TestStoreSerializable(t *testing.T) {
 	storagetest.RunDurable(t, durable(pgtest.DSN, "default_transaction_isolation=serializable&"+fast))
 }
 
-// TestStoreWithoutMemory runs the suite on a store that remembers nothing, so that
-// each write reads first.
-func TestStoreWithoutMemory(t *testing.T) {
+// TestStoreRemembering runs the suite with package recent in front of the store, of
+// each of two stores on the same records, and of one whose answers get lost.
+func TestStoreRemembering(t *testing.T) {
 	d := durable(pgtest.DSN, fast)
+	d.Block = nil // a write that waits remembers nothing
 	d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
-		return openWith(ctx, place, wrap, postgres.Options{Remember: -1})
+		store, err := open(ctx, place, wrap)
+		if err != nil {
+			return nil, err
+		}
+		return recent.New(store, 1<<20), nil
 	}
 	d.Open = func(ctx context.Context, place string) (storage.Store, error) { return d.OpenConn(ctx, place, nil) }
 	storagetest.RunDurable(t, d)
@@ -104,12 +110,7 @@ func (s pooledStore) Close() error {
 }
 
 func open(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
-	return openWith(ctx, place, wrap, postgres.Options{})
-}
-
-func openWith(ctx context.Context, place string, wrap func(net.Conn) net.Conn, opts postgres.Options) (storage.Store, error) {
 	schema, dsn, _ := strings.Cut(place, " ")
-	opts.Schema = schema
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, err
@@ -128,7 +129,7 @@ func openWith(ctx context.Context, place string, wrap func(net.Conn) net.Conn, o
 	if err != nil {
 		return nil, err
 	}
-	store, err := postgres.New(ctx, pool, &opts)
+	store, err := postgres.New(ctx, pool, &postgres.Options{Schema: schema})
 	if err != nil {
 		pool.Close()
 		return nil, err

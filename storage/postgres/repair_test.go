@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,28 +12,24 @@ import (
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
-// version2 makes tables of version 2 of those in the schema $.
-const version2 = "DROP TRIGGER next_revision ON $.records; DROP FUNCTION $.next_revision; DELETE FROM $.schema_version; INSERT INTO $.schema_version VALUES (2)"
-
 // TestRepairBySQL: a row that an UPDATE changes, and leaves its revision as it was,
-// gets another one, so that no program writes over the repair: neither one that
-// remembers the row nor one that has just read it. So it is on tables that were made
-// by the version before, and in a schema that was renamed.
+// gets another one, so that no program that has seen the row before writes over the
+// repair. So it is in a session that turns ordinary triggers off, and in a schema that
+// was renamed.
 func TestRepairBySQL(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	for _, tt := range []struct {
 		name    string
+		session string // parameters
 		prepare func(t *testing.T, run func(sql string), opts *postgres.Options)
 	}{
-		{"new tables", func(*testing.T, func(string), *postgres.Options) {}},
-		{"tables of version 2", func(t *testing.T, run func(string), opts *postgres.Options) {
-			run(version2)
-			pool := newPool(t, dsn)
-			_, err := postgres.New(ctx, pool, opts)
-			require.ErrorContains(t, err, "run Migrate")
-			require.NoError(t, postgres.Migrate(ctx, pool, opts))
+		{"an ordinary session", "", func(*testing.T, func(string), *postgres.Options) {}},
+		{"replica", "session_replication_role=replica", func(*testing.T, func(string), *postgres.Options) {}},
+		{"replica, DDL run again", "session_replication_role=replica", func(t *testing.T, _ func(string), opts *postgres.Options) {
+			_, err := newPool(t, dsn).Exec(ctx, postgres.DDL(opts))
+			require.NoError(t, err)
 		}},
-		{"a renamed schema", func(t *testing.T, run func(string), opts *postgres.Options) {
+		{"a renamed schema", "", func(t *testing.T, run func(string), opts *postgres.Options) {
 			run(`ALTER SCHEMA $ RENAME TO "$ NEW"`)
 			t.Cleanup(func() { run(`DROP SCHEMA "$ NEW" CASCADE`) })
 			run("CREATE SCHEMA $; CREATE TABLE $.records (scope uuid, external_id text, revision bigint)") // which nobody asks for
@@ -44,7 +39,7 @@ func TestRepairBySQL(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			schema := pgtest.Schema(t, dsn)
 			opts := postgres.Options{Schema: schema}
-			pool := newPool(t, dsn)
+			pool := newPool(t, withParameters(dsn, tt.session))
 			require.NoError(t, postgres.Migrate(ctx, pool, &opts))
 			tt.prepare(t, func(sql string) { mustExec(t, pool, schema, sql) }, &opts)
 			run := func(sql string) { mustExec(t, pool, `"`+opts.Schema+`"`, sql) }
@@ -70,7 +65,7 @@ func TestRepairBySQL(t *testing.T) {
 					rec.Key.ExternalID = "other"
 				}
 				_, err = store.Put(ctx, rec, rec.Revision)
-				current := inTheWay(t, err)
+				current := currentOf(t, err)
 				require.NotNil(t, current, repair)
 				require.Equal(t, "repaired", string(current.Data), repair)
 				require.Greater(t, current.Revision, rec.Revision, repair)
@@ -123,38 +118,4 @@ func TestRepairWithoutPrivileges(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, rev, rec.Revision)
 	require.Equal(t, "a", string(rec.Data))
-}
-
-// TestMigrateBesideOthers: from version 2 on, Migrate waits for nobody who reads, and
-// not long for who writes; then nothing has happened.
-func TestMigrateBesideOthers(t *testing.T) {
-	ctx, dsn := context.Background(), pgtest.DSN(t)
-	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
-	store, pool := newStoreAt(t, dsn, opts, nil)
-	_, err := store.Put(ctx, storage.Record{Key: testKey("key"), Data: []byte("{}")}, 0)
-	require.NoError(t, err)
-	for name, other := range map[string]struct {
-		does  string
-		fails bool
-	}{
-		"reads":  {"SELECT FROM $.records; SELECT FROM $.resources", false},
-		"writes": {"UPDATE $.records SET data = 'x'", true},
-	} {
-		mustExec(t, pool, opts.Schema, version2)
-		tx, err := pool.Begin(ctx)
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = tx.Rollback(ctx) })
-		_, err = tx.Exec(ctx, strings.ReplaceAll(other.does, "$", opts.Schema))
-		require.NoError(t, err)
-		bounded, cancel := context.WithTimeout(ctx, 20*time.Second)
-		err = postgres.Migrate(bounded, pool, &opts)
-		cancel()
-		require.NoError(t, tx.Rollback(ctx))
-		if !other.fails {
-			require.NoError(t, err, name)
-			continue
-		}
-		require.ErrorIs(t, err, storage.ErrUnavailable, name)
-		require.NoError(t, postgres.Migrate(ctx, pool, &opts), name)
-	}
 }

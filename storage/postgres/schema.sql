@@ -39,3 +39,32 @@ CREATE OR REPLACE VIEW schema.resources AS
 SELECT scope, platform, business, schema_id, external_id, revision, id, created_at, updated_at,
 	schema.data_jsonb(data) AS data
 FROM schema.records;
+
+-- The store gives a row another revision with each update. If an UPDATE by SQL leaves
+-- the revision as it was, this trigger changes it: clients that have seen the row
+-- before must not take it for the same. A trigger BEFORE
+-- UPDATE would have to lock each row of the store's updates.
+CREATE OR REPLACE FUNCTION schema.next_revision() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+	changed bigint;
+BEGIN
+	EXECUTE pg_catalog.format('UPDATE %s
+		SET revision = revision + 1 + pg_catalog.floor(pg_catalog.random() * 1073741824)::bigint
+		WHERE scope = $1 AND external_id = $2', TG_RELID::pg_catalog.regclass)
+	USING NEW.scope, NEW.external_id;
+	GET DIAGNOSTICS changed = ROW_COUNT;
+	IF changed <> 1 THEN
+		RAISE EXCEPTION 'an UPDATE of a record must change its revision as well';
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER next_revision AFTER UPDATE ON schema.records
+FOR EACH ROW WHEN (NEW.revision = OLD.revision) EXECUTE FUNCTION schema.next_revision();
+
+-- Also for sessions with session_replication_role = replica.
+ALTER TABLE schema.records ENABLE ALWAYS TRIGGER next_revision;
+
+INSERT INTO schema.schema_version (version) VALUES (3) ON CONFLICT DO NOTHING;

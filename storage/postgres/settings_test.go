@@ -46,7 +46,7 @@ func works(t *testing.T, store storage.Store, what string) {
 		require.Equal(t, rec, got[0], what)
 
 		_, err = store.Put(ctx, rec, rec.Revision+1)
-		require.Equal(t, &rec, inTheWay(t, err), what)
+		require.Equal(t, &rec, currentOf(t, err), what)
 		rec.UpdatedAt = time.Date(2024, 2, 1, 3, 4, 5, 6e6, time.UTC) // day and month in either order
 		rec.Revision, err = store.Put(ctx, rec, rec.Revision)
 		require.NoError(t, err, what)
@@ -54,7 +54,7 @@ func works(t *testing.T, store storage.Store, what string) {
 		require.NoError(t, err, what)
 		require.Equal(t, []storage.Record{rec}, page.Records, what)
 		_, err = store.Put(ctx, rec, 0)
-		require.Equal(t, &rec, inTheWay(t, err), what)
+		require.Equal(t, &rec, currentOf(t, err), what)
 		require.NoError(t, store.Delete(ctx, rec.Key, rec.Revision), what)
 		rec.Key.ExternalID, rec.Data = "large", make([]byte, 17<<10) // more than its share of a page
 		large := []storage.PutOp{{Record: rec}}

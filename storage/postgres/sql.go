@@ -73,39 +73,21 @@ FROM (
 ) AS q
 ORDER BY external_id`
 
+	// Whether these three did anything tells the number of rows.
 	createSQL = `
-WITH swapped AS (
-	INSERT INTO schema.records
-	(scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, data)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-	ON CONFLICT DO NOTHING
-	RETURNING revision
-)` + inTheWaySQL
+INSERT INTO schema.records
+(scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, data)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT DO NOTHING`
 
 	updateSQL = `
-WITH swapped AS (
-	UPDATE schema.records
-	SET revision = $4, updated_at = $5, data = $6
-	WHERE scope = $1 AND external_id = $2 AND revision = $3
-	RETURNING revision
-)` + inTheWaySQL
+UPDATE schema.records
+SET revision = $4, updated_at = $5, data = $6
+WHERE scope = $1 AND external_id = $2 AND revision = $3`
 
 	deleteSQL = `
-WITH swapped AS (
-	DELETE FROM schema.records
-	WHERE scope = $1 AND external_id = $2 AND revision = $3
-	RETURNING revision
-)` + inTheWaySQL
-
-	// What a swap of one record answers: no row if it was done; else one row, the
-	// record in its way, or NULLs where there is none. Data above 1 MiB is left out. It
-	// sees the table as it was before the swap, and looks at it only if that did
-	// nothing.
-	inTheWaySQL = `
-SELECT r.revision, r.id, [r.created_at], [r.updated_at], [CASE WHEN octet_length(r.data) <= 1048576 THEN r.data END]
-FROM (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM swapped)) AS not_done
-LEFT JOIN schema.records AS r
-	ON r.scope = $1 AND r.external_id = $2`
+DELETE FROM schema.records
+WHERE scope = $1 AND external_id = $2 AND revision = $3`
 
 	getManySQL = `
 SELECT r.external_id, r.revision, r.id, [r.created_at], [r.updated_at], [r.data]

@@ -81,7 +81,7 @@ func TestScope(t *testing.T) {
 	require.Equal(t, []int{8, 8, 0}, []int{rows, scopes, wrong})
 }
 
-// TestExpressionIndex runs the example of the package documentation.
+// TestExpressionIndex runs the example of docs/stores.md.
 func TestExpressionIndex(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}

@@ -6,101 +6,67 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"example.com/resourcekit/storage"
 )
 
-// Put implements storage.Store.
-func (t *table) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+// Put implements storage.Store, with one statement. A conflict takes a second one,
+// which reads the record of the key for storage.ConflictError.
+func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
 	if err := storage.CheckKey(ctx, rec.Key); err != nil {
 		return 0, err
 	}
 	if len(rec.Data) > MaxData {
 		return 0, storage.ErrTooLarge
 	}
-	next := storage.FirstRevision()
-	if expect != 0 {
+	key, scope, updated, data := rec.Key, scopeID(rec.Key.Scope()), toTimestamptz(rec.UpdatedAt), toBytea(rec.Data)
+	var next storage.Revision
+	var err error
+	// The data comes last: the driver's buffer need not grow after it.
+	if expect == 0 {
+		next = storage.FirstRevision()
+		err = s.swap(ctx, "put", key, s.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
+			toUUID(key.Tenant.Platform), toUUID(key.Tenant.Business), toUUID(key.Schema), data)
+	} else {
 		next = storage.NextRevision(expect)
+		err = s.swap(ctx, "put", key, s.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
 	}
-	op := operation{name: "put", key: rec.Key, write: true}
-	w, err := do(ctx, t, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
-		key := rec.Key
-		scope, updated, data := scopeID(key.Scope()), toTimestamptz(rec.UpdatedAt), toBytea(rec.Data)
-		// The data comes last: the driver's buffer need not grow after it.
-		if expect == 0 {
-			return t.swap(ctx, conn, key, t.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
-				toUUID(key.Tenant.Platform), toUUID(key.Tenant.Business), toUUID(key.Schema), data)
-		}
-		return t.swap(ctx, conn, key, t.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
-	})
-	switch {
-	case err != nil:
-		return 0, err
-	case w.done:
+	switch err {
+	case nil:
 		return next, nil
+	case storage.ErrNotFound: // it was deleted after the swap had failed
+		err = storage.ErrConflict
 	}
-	return 0, w.conflict(expect)
+	return 0, err
 }
 
-// Delete implements storage.Store.
-func (t *table) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
+// Delete implements storage.Store, with one statement. A second one, which reads the
+// record of the key, tells a conflict from an absent key.
+func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
 	if err := storage.CheckDelete(ctx, key, expect); err != nil {
 		return err
 	}
-	op := operation{name: "delete", key: key, write: true}
-	w, err := do(ctx, t, op, func(ctx context.Context, conn *pgx.Conn) (swapped, error) {
-		return t.swap(ctx, conn, key, t.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
+	return s.swap(ctx, "delete", key, s.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
+}
+
+// swap runs a statement that swaps one record. If it swaps none, swap reads the
+// record and returns it as the conflict, or ErrNotFound. It is certain by then that
+// nothing was written, so an error of the read is one without effect.
+func (s *Store) swap(ctx context.Context, name string, key storage.Key, sql string, args ...any) error {
+	op := operation{name: name, key: key, write: true}
+	tag, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (pgconn.CommandTag, error) {
+		return conn.Exec(ctx, sql, args...)
 	})
-	switch {
-	case err != nil:
+	if err != nil || tag.RowsAffected() == 1 {
 		return err
-	case w.done:
-		return nil
-	case w.inTheWay == nil:
-		return storage.ErrNotFound
 	}
-	return w.conflict(expect)
-}
-
-// swapped is what became of a swap.
-type swapped struct {
-	done     bool
-	inTheWay *storage.Record // if it was not done, and there is one
-}
-
-// swap runs a statement that swaps one record.
-func (t *table) swap(ctx context.Context, conn *pgx.Conn, key storage.Key, sql string, args ...any) (swapped, error) {
-	rows, err := conn.Query(ctx, sql, args...)
+	current, err := s.read(ctx, name, key)
 	if err != nil {
-		return swapped{}, err
+		return err
 	}
-	defer rows.Close()
-	if !rows.Next() {
-		return swapped{done: true}, rows.Err()
-	}
-	var inTheWay *storage.Record
-	if rows.RawValues()[0] != nil {
-		row := t.newRow()
-		if err := rows.Scan(row.columns...); err != nil {
-			return swapped{}, err
-		}
-		inTheWay = &storage.Record{Key: key}
-		row.fill(inTheWay)
-	}
-	rows.Close()
-	return swapped{inTheWay: inTheWay}, rows.Err()
-}
-
-// conflict returns the error of a swap that was not done. If what is in its way had
-// the expected revision, that was when the statement began, and somebody changed it
-// before the statement came to it: what it is now, nobody knows. And data that is
-// large would be a burden to those who do not want it.
-func (w swapped) conflict(expect storage.Revision) error {
-	if w.inTheWay == nil || w.inTheWay.Revision == expect || w.inTheWay.Data == nil {
-		return storage.ErrConflict
-	}
-	return &storage.ConflictError{Current: w.inTheWay}
+	return &storage.ConflictError{Current: &current}
 }
 
 // toBigint returns the revision as the database knows it, or 0, which no row

@@ -20,7 +20,7 @@ func TestGrace(t *testing.T) {
 	defer pool.Close()
 	opts, err := (*Options)(nil).withDefaults()
 	require.NoError(t, err)
-	s := newTable(pool, opts)
+	s := newStore(pool, opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	got, err := do(ctx, s, operation{name: "put", write: true}, func(context.Context, *pgx.Conn) (int, error) {
 		cancel()
@@ -46,7 +46,7 @@ func TestEcho(t *testing.T) {
 		opts, err := (&Options{Schema: pgtest.Schema(t, pgtest.DSN(t))}).withDefaults()
 		require.NoError(t, err)
 		require.NoError(t, Migrate(ctx, pool, &opts))
-		s := newTable(pool, opts)
+		s := newStore(pool, opts)
 		require.NoError(t, s.check(ctx), setting)
 		s.text, s.sql = false, newStatements(opts.Schema, false)
 		require.Error(t, s.check(ctx), setting)
