@@ -223,7 +223,7 @@ func (c *Collection) checkBatch(op Op, tenant storage.Tenant, size int, invalid 
 	switch {
 	case err != nil:
 	case size > c.maxBatch:
-		err = fmt.Errorf("%w: found %d, want at most %d", ErrBatchSize, size, c.maxBatch)
+		err = fmt.Errorf("%w: found %d, expected at most %d", ErrBatchSize, size, c.maxBatch)
 	default:
 		err = invalid
 	}

@@ -528,10 +528,10 @@ func TestCreateMessages(t *testing.T) {
 	_, err := c.Create(ctx, tenant, []byte(`{"emial":"marker","customerId":"c-1","phone":["marker"],"createdAt":"marker","firstName":null,"emailOptOut":"marker"}`), nil)
 	assert.EqualError(t, err, `schema: invalid document: `+
 		`/emial: unknown field, did you mean "email"?; `+
-		`/phone: want string, found array; `+
-		`/createdAt: want a date-time as RFC 3339 has it, such as 2006-01-02T15:04:05Z; `+
+		`/phone: expected string, found array; `+
+		`/createdAt: expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z; `+
 		`/firstName: required, cannot be null; `+
-		`/emailOptOut: want boolean, found string`)
+		`/emailOptOut: expected boolean, found string`)
 	assert.Len(t, violations(err), 5)
 	assert.Equal(t, old, stored(t, store, customerKey("c-1")))
 }

@@ -125,7 +125,7 @@ func ExampleCollection_PatchBatch() {
 	fmt.Println("updated:", res.Updated, "failed:", res.Failed)
 	// Output:
 	// 0 updated [/phone] []
-	// 1 schema: invalid document: /phone: want string, found number
+	// 1 schema: invalid document: /phone: expected string, found number
 	// 2 updated [] [/phone]
 	// 3 resource: patch: record not found
 	// updated: 2 failed: 2

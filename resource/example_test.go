@@ -52,8 +52,8 @@ func ExampleCollection_Create_validationError() {
 	}
 	// Output:
 	// /fristName (unknown_field): unknown field, did you mean "firstName"?
-	// /emailOptOut (type): want boolean, found string
-	// /createdAt (format): want a date-time as RFC 3339 has it, such as 2006-01-02T15:04:05Z
+	// /emailOptOut (type): expected boolean, found string
+	// /createdAt (format): expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z
 	// /firstName (required): required, but missing
 	// /lastName (required): required, but missing
 }

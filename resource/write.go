@@ -169,7 +169,7 @@ func (op *writeOp) check(old *storage.Record, field string) error {
 // document returns the document of a record, nil if the record is absent.
 func document(rec *storage.Record) ([]byte, error) {
 	if rec.Revision != 0 && len(rec.Data) == 0 {
-		return nil, &schema.CorruptError{Err: errors.New("want object, found nothing")}
+		return nil, &schema.CorruptError{Err: errors.New("expected object, found nothing")}
 	}
 	return rec.Data, nil
 }

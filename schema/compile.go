@@ -148,7 +148,7 @@ func Compile(def Definition) (*Schema, error) {
 		c.mistake("", "the id is missing")
 	}
 	if !isName(def.Name) {
-		c.mistake("", "want a name of letters, digits, '_' and '-'")
+		c.mistake("", "expected a name of letters, digits, '_' and '-'")
 	}
 	root := c.object(def.Fields, place{depth: 1})
 	id := c.externalID(root, def.ExternalID)
@@ -202,7 +202,7 @@ func (c *compiler) externalID(root *object, name string) *field {
 	case i < 0:
 		c.mistake("", "the external id field %q is not declared", name)
 	case root.fields[i].typ != String || !root.fields[i].required:
-		c.mistake(pointerTo("", name), "want a required string as the external id")
+		c.mistake(pointerTo("", name), "expected a required string as the external id")
 	default:
 		root.fields[i].externalID = true
 		root.fields[i].accepts = 0
@@ -215,14 +215,14 @@ func (c *compiler) externalID(root *object, name string) *field {
 func (c *compiler) object(fields []Field, p place) *object {
 	o := &object{fields: make([]field, 0, min(len(fields), maxFields))}
 	if p.depth > strictjson.MaxDepth {
-		c.mistake(p.pointer, "want at most %d levels", strictjson.MaxDepth)
+		c.mistake(p.pointer, "expected at most %d levels", strictjson.MaxDepth)
 		return o
 	}
 	names := make(map[string]bool, min(len(fields), maxFields))
 	for i := range fields {
 		if c.count++; c.count > maxFields {
 			if c.count == maxFields+1 {
-				c.mistake("", "want at most %d fields in all", maxFields)
+				c.mistake("", "expected at most %d fields in all", maxFields)
 			}
 			return o
 		}
@@ -289,7 +289,7 @@ func (c *compiler) field(decl *Field, p place) field {
 	switch {
 	case decl.Format == "":
 	case decl.Type != String:
-		c.mistake(p.pointer, "want no format on type %v", decl.Type)
+		c.mistake(p.pointer, "expected no format on type %v", decl.Type)
 	case decl.Format == DateTime:
 		f.dateTime = true
 	default:
@@ -301,10 +301,10 @@ func (c *compiler) field(decl *Field, p place) field {
 		c.mistake(p.pointer, "the PII mark %q is not known", decl.PII)
 	}
 	if decl.Type != Object && len(decl.Fields) > 0 {
-		c.mistake(p.pointer, "want no fields on type %v", decl.Type)
+		c.mistake(p.pointer, "expected no fields on type %v", decl.Type)
 	}
 	if decl.Type != Array && decl.Items != nil {
-		c.mistake(p.pointer, "want no items on type %v", decl.Type)
+		c.mistake(p.pointer, "expected no items on type %v", decl.Type)
 	}
 	inside := p
 	inside.depth++
@@ -332,14 +332,14 @@ func (c *compiler) field(decl *Field, p place) field {
 
 func (c *compiler) items(decl *Field, p place) *field {
 	if c.count++; c.count > maxFields || p.depth > strictjson.MaxDepth {
-		c.mistake(p.pointer, "want at most %d levels and %d fields in all", strictjson.MaxDepth, maxFields)
+		c.mistake(p.pointer, "expected at most %d levels and %d fields in all", strictjson.MaxDepth, maxFields)
 		return &field{}
 	}
 	if decl.Name != "" {
-		c.mistake(p.pointer, "want no name on items")
+		c.mistake(p.pointer, "expected no name on items")
 	}
 	if decl.Required {
-		c.mistake(p.pointer, "want no required mark on items")
+		c.mistake(p.pointer, "expected no required mark on items")
 	}
 	f := c.field(decl, p)
 	f.required = false
@@ -351,7 +351,7 @@ func (c *compiler) enum(decl *Field, f *field, p place) *enum {
 		return nil
 	}
 	if decl.Type == Object || decl.Type == Array {
-		c.mistake(p.pointer, "want no enum on type %v", decl.Type)
+		c.mistake(p.pointer, "expected no enum on type %v", decl.Type)
 		return nil
 	}
 	if len(decl.Enum) == 0 {
@@ -391,14 +391,14 @@ func wantOneOf(values []string) string {
 	for i, v := range values {
 		if len(text)+len(v) > maxList {
 			text += "…"
-			return "want one of " + strconv.Itoa(len(values)) + " values: " + text
+			return "expected one of " + strconv.Itoa(len(values)) + " values: " + text
 		}
 		text += v
 		if i < len(values)-1 {
 			text += ", "
 		}
 	}
-	return "want one of " + text
+	return "expected one of " + text
 }
 
 func (c *compiler) defaultOf(decl *Field, f *field, p place) *strictjson.Doc {
@@ -406,11 +406,11 @@ func (c *compiler) defaultOf(decl *Field, f *field, p place) *strictjson.Doc {
 		return nil
 	}
 	if p.items {
-		c.mistake(p.pointer, "want no default inside items: an array is stored as it was sent")
+		c.mistake(p.pointer, "expected no default inside items: an array is stored as it was sent")
 		return nil
 	}
 	if decl.Required {
-		c.mistake(p.pointer, "want no default on a required field")
+		c.mistake(p.pointer, "expected no default on a required field")
 		return nil
 	}
 	raw, err := c.value(decl.Default, f, p)
@@ -464,7 +464,7 @@ func rawValue(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case string:
 		if !utf8.ValidString(v) {
-			return nil, errors.New("want valid UTF-8")
+			return nil, errors.New("expected valid UTF-8")
 		}
 		return strictjson.AppendQuoted(nil, v), nil
 	case bool:
@@ -475,7 +475,7 @@ func rawValue(v any) ([]byte, error) {
 		return strconv.AppendInt(nil, v, 10), nil
 	case float64:
 		if math.IsInf(v, 0) || math.IsNaN(v) {
-			return nil, errors.New("want a finite number")
+			return nil, errors.New("expected a finite number")
 		}
 		return json.Marshal(v)
 	case json.Number:
@@ -495,7 +495,7 @@ func rawValue(v any) ([]byte, error) {
 	case reflect.Float64:
 		return rawValue(v.Float())
 	}
-	return nil, fmt.Errorf("a value of Go type %T; want a string, a bool, an integer, a float64, json.Number or json.RawMessage", v)
+	return nil, fmt.Errorf("a value of Go type %T; expected a string, a bool, an integer, a float64, json.Number or json.RawMessage", v)
 }
 
 // decoded returns the value of a valid JSON string.

@@ -38,51 +38,51 @@ func TestCompileMistakes(t *testing.T) {
 		want string // of the first mistake
 	}{
 		{"definition/no-id", Definition{Name: "a", ExternalID: "id", Fields: definition().Fields}, "the id is missing"},
-		{"definition/no-name", Definition{ID: uuid.New(), ExternalID: "id", Fields: definition().Fields}, "want a name of letters"},
-		{"definition/bad-name", Definition{ID: uuid.New(), Name: "a b", ExternalID: "id", Fields: definition().Fields}, "want a name of letters"},
+		{"definition/no-name", Definition{ID: uuid.New(), ExternalID: "id", Fields: definition().Fields}, "expected a name of letters"},
+		{"definition/bad-name", Definition{ID: uuid.New(), Name: "a b", ExternalID: "id", Fields: definition().Fields}, "expected a name of letters"},
 		{"external-id/none", Definition{ID: uuid.New(), Name: "a", Fields: definition().Fields}, "the name of the external id field is missing"},
 		{"external-id/not-declared", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: definition().Fields}, `the external id field "x" is not declared`},
-		{"external-id/not-required", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: []Field{{Name: "x", Type: String}}}, "/x: want a required string"},
-		{"external-id/not-a-string", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: []Field{{Name: "x", Type: Integer, Required: true}}}, "/x: want a required string"},
+		{"external-id/not-required", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: []Field{{Name: "x", Type: String}}}, "/x: expected a required string"},
+		{"external-id/not-a-string", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: []Field{{Name: "x", Type: Integer, Required: true}}}, "/x: expected a required string"},
 		{"name/empty", with(Field{Type: String}), "/: the name is empty"},
 		{"name/not-utf8", with(Field{Name: "a\xff", Type: String}), "/a\xff: the name is not valid UTF-8"},
 		{"name/twice", with(Field{Name: "id", Type: String}), "/id: the name is declared twice"},
 		{"type/missing", with(Field{Name: "x"}), "/x: the type is missing"},
 		{"type/beyond", with(Field{Name: "x", Type: Array + 1}), "/x: the type is missing"},
 		{"format/unknown", with(Field{Name: "x", Type: String, Format: "date"}), `/x: the format "date" is not known`},
-		{"format/on-number", with(Field{Name: "x", Type: Number, Format: DateTime}), "/x: want no format on type number"},
+		{"format/on-number", with(Field{Name: "x", Type: Number, Format: DateTime}), "/x: expected no format on type number"},
 		{"pii/unknown", with(Field{Name: "x", Type: String, PII: "email"}), `/x: the PII mark "email" is not known`},
-		{"fields/on-string", with(Field{Name: "x", Type: String, Fields: sub}), "/x: want no fields on type string"},
-		{"items/on-object", with(Field{Name: "x", Type: Object, Items: &Field{Type: String}}), "/x: want no items on type object"},
-		{"items/name", with(Field{Name: "x", Type: Array, Items: &Field{Name: "y", Type: String}}), "/x/items: want no name on items"},
-		{"items/required", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Required: true}}), "/x/items: want no required mark on items"},
+		{"fields/on-string", with(Field{Name: "x", Type: String, Fields: sub}), "/x: expected no fields on type string"},
+		{"items/on-object", with(Field{Name: "x", Type: Object, Items: &Field{Type: String}}), "/x: expected no items on type object"},
+		{"items/name", with(Field{Name: "x", Type: Array, Items: &Field{Name: "y", Type: String}}), "/x/items: expected no name on items"},
+		{"items/required", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Required: true}}), "/x/items: expected no required mark on items"},
 		{"items/no-type", with(Field{Name: "x", Type: Array, Items: &Field{}}), "/x/items: the type is missing"},
 		{"items/field", with(Field{Name: "a/b", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "~"}}}}), "/a~1b/items/~0: the type is missing"},
 		{"enum/empty", with(Field{Name: "x", Type: String, Enum: []any{}}), "/x: the enum allows no value"},
-		{"enum/on-object", with(Field{Name: "x", Type: Object, Enum: []any{1}}), "/x: want no enum on type object"},
-		{"enum/wrong-kind", with(Field{Name: "x", Type: String, Enum: []any{"a", 1}}), "/x: value 1 of the enum: want string, found number"},
+		{"enum/on-object", with(Field{Name: "x", Type: Object, Enum: []any{1}}), "/x: expected no enum on type object"},
+		{"enum/wrong-kind", with(Field{Name: "x", Type: String, Enum: []any{"a", 1}}), "/x: value 1 of the enum: expected string, found number"},
 		{"enum/twice", with(Field{Name: "x", Type: String, Enum: []any{"a", json.RawMessage(`"\u0061"`)}}), "/x: value 1 of the enum stands there twice"},
-		{"enum/not-the-format", with(Field{Name: "x", Type: String, Format: DateTime, Enum: []any{"today"}}), "/x: value 0 of the enum: want a date-time"},
-		{"enum/go-type", with(Field{Name: "x", Type: Number, Enum: []any{float32(1)}}), "/x: value 0 of the enum: a value of Go type float32; want a string, a bool"},
-		{"default/wrong-kind", with(Field{Name: "x", Type: Boolean, Default: "true"}), "/x: the default: want boolean, found string"},
-		{"default/fraction", with(Field{Name: "x", Type: Integer, Default: 1.5}), "/x: the default: want integer"},
-		{"default/null", with(Field{Name: "x", Type: String, Default: json.RawMessage("null")}), "/x: the default: want string, found null"},
-		{"default/not-in-enum", with(Field{Name: "x", Type: String, Enum: []any{"a"}, Default: "b"}), `/x: the default: want one of "a"`},
-		{"default/required", with(Field{Name: "x", Type: String, Required: true, Default: "b"}), "/x: want no default on a required field"},
-		{"default/in-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "y", Type: String, Default: "a"}}}}), "/x/items/y: want no default inside items"},
-		{"default/of-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Default: "a"}}), "/x/items: want no default inside items"},
+		{"enum/not-the-format", with(Field{Name: "x", Type: String, Format: DateTime, Enum: []any{"today"}}), "/x: value 0 of the enum: expected a date-time"},
+		{"enum/go-type", with(Field{Name: "x", Type: Number, Enum: []any{float32(1)}}), "/x: value 0 of the enum: a value of Go type float32; expected a string, a bool"},
+		{"default/wrong-kind", with(Field{Name: "x", Type: Boolean, Default: "true"}), "/x: the default: expected boolean, found string"},
+		{"default/fraction", with(Field{Name: "x", Type: Integer, Default: 1.5}), "/x: the default: expected integer"},
+		{"default/null", with(Field{Name: "x", Type: String, Default: json.RawMessage("null")}), "/x: the default: expected string, found null"},
+		{"default/not-in-enum", with(Field{Name: "x", Type: String, Enum: []any{"a"}, Default: "b"}), `/x: the default: expected one of "a"`},
+		{"default/required", with(Field{Name: "x", Type: String, Required: true, Default: "b"}), "/x: expected no default on a required field"},
+		{"default/in-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "y", Type: String, Default: "a"}}}}), "/x/items/y: expected no default inside items"},
+		{"default/of-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Default: "a"}}), "/x/items: expected no default inside items"},
 		{"default/syntax", with(Field{Name: "x", Type: Number, Default: json.Number("1,5")}), "/x: the default: not strict JSON"},
 		{"default/raw-syntax", with(Field{Name: "x", Type: Object, Default: json.RawMessage(`{"a":1,"a":2}`)}), "/x: the default: not strict JSON"},
-		{"default/not-utf8", with(Field{Name: "x", Type: String, Default: "\xff"}), "/x: the default: want valid UTF-8"},
-		{"default/not-finite", with(Field{Name: "x", Type: Number, Default: math.Inf(1)}), "/x: the default: want a finite number"},
+		{"default/not-utf8", with(Field{Name: "x", Type: String, Default: "\xff"}), "/x: the default: expected valid UTF-8"},
+		{"default/not-finite", with(Field{Name: "x", Type: Number, Default: math.Inf(1)}), "/x: the default: expected a finite number"},
 		{"default/incomplete-object", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"d":true}`)}), "/x: the default: /s: required, but missing"},
 		{"default/unknown-field", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"s":"a","d":true,"y":1}`)}), "/x: the default: /y: unknown field"},
 		{"default/without-inner-default", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"s":"a"}`)}), "/x: the default: a field that has a default itself is absent"},
 		{"default/incomplete-item", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: sub[:1]}, Default: json.RawMessage(`[{}]`)}), "/x: the default: /0/s: required, but missing"},
-		{"limits/levels", with(deep(64)), strings.Repeat("/x", 64) + ": want at most 64 levels"},
-		{"limits/items-cycle", with(cyclic), "want at most 64 levels"},
-		{"limits/fields-cycle", with(wide...), "want at most 64 levels"},
-		{"limits/fields", with(many...), "want at most 10000 fields"},
+		{"limits/levels", with(deep(64)), strings.Repeat("/x", 64) + ": expected at most 64 levels"},
+		{"limits/items-cycle", with(cyclic), "expected at most 64 levels"},
+		{"limits/fields-cycle", with(wide...), "expected at most 64 levels"},
+		{"limits/fields", with(many...), "expected at most 10000 fields"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,9 +178,9 @@ func TestFind(t *testing.T) {
 }
 
 func TestWantOneOf(t *testing.T) {
-	assert.Equal(t, `want one of "a"`, wantOneOf([]string{`"a"`}))
-	assert.Equal(t, `want one of "a", "b"`, wantOneOf([]string{`"a"`, `"b"`}))
-	assert.Equal(t, `want one of 2 values: "a", …`, wantOneOf([]string{`"a"`, strings.Repeat("b", 200)}))
+	assert.Equal(t, `expected one of "a"`, wantOneOf([]string{`"a"`}))
+	assert.Equal(t, `expected one of "a", "b"`, wantOneOf([]string{`"a"`, `"b"`}))
+	assert.Equal(t, `expected one of 2 values: "a", …`, wantOneOf([]string{`"a"`, strings.Repeat("b", 200)}))
 }
 
 // TestOwnTypes: the values of a declaration may be constants of the program's own

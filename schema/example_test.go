@@ -25,8 +25,8 @@ func Example_allViolationsAtOnce() {
 		}
 	}
 	// Output:
-	// /email       type      want string, found number
-	// /createdAt   format    want a date-time as RFC 3339 has it, such as 2006-01-02T15:04:05Z
+	// /email       type      expected string, found number
+	// /createdAt   format    expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z
 	// /firstName   required  required, cannot be null
 	// /lastName    required  required, but missing
 }
@@ -97,8 +97,8 @@ func ExampleCompile() {
 	}
 	// Output:
 	// true
-	// /lines/items/quantity: want no default inside items: an array is stored as it was sent
-	// /discount: the default: want number, found string
+	// /lines/items/quantity: expected no default inside items: an array is stored as it was sent
+	// /discount: the default: expected number, found string
 }
 
 func ExampleSchema_Show() {

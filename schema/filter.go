@@ -55,7 +55,7 @@ func (e *FilterError) Error() string {
 // conditions.
 func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
 	if len(conditions) > maxConditions {
-		return nil, &FilterError{[]Violation{{"", CodeType, "want at most 100 conditions"}}}
+		return nil, &FilterError{[]Violation{{"", CodeType, "expected at most 100 conditions"}}}
 	}
 	f := &Filter{conditions: make([]condition, len(conditions))}
 	var wrong []Violation
@@ -157,7 +157,7 @@ func (s *Schema) condition(e Equals) (condition, *Violation) {
 	}
 	switch f.typ {
 	case Object, Array:
-		return c, &Violation{Pointer(pointer), CodeType, "want a field of type string, boolean, number or integer, found " + f.typ.String()}
+		return c, &Violation{Pointer(pointer), CodeType, "expected a field of type string, boolean, number or integer, found " + f.typ.String()}
 	}
 	if e.Value == nil {
 		return c, nil

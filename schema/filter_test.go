@@ -126,16 +126,16 @@ func TestFilterErrors(t *testing.T) {
 		{"behind a string", Equals{"/city/x", marker}, "/city/x: unknown field"},
 		{"inside an open object", Equals{"/open/x", marker}, "/open/x: unknown field"},
 		{"inside an array", Equals{"/tags/0", marker}, "/tags/0: unknown field"},
-		{"object", Equals{"shipTo", json.RawMessage(`{}`)}, "/shipTo: want a field of type string, boolean, number or integer, found object"},
-		{"array", Equals{"tags", nil}, "/tags: want a field of type string, boolean, number or integer, found array"},
-		{"number for a string", Equals{"city", 7}, "/city: want string, found number"},
-		{"string for a boolean", Equals{"vip", marker}, "/vip: want boolean, found string"},
-		{"fraction for an integer", Equals{"age", json.Number("1.5")}, "/age: want integer"},
-		{"none of the enum", Equals{"tier", marker}, "/tier: want one of"},
-		{"no date-time", Equals{"since", marker}, "/since: want a date-time"},
+		{"object", Equals{"shipTo", json.RawMessage(`{}`)}, "/shipTo: expected a field of type string, boolean, number or integer, found object"},
+		{"array", Equals{"tags", nil}, "/tags: expected a field of type string, boolean, number or integer, found array"},
+		{"number for a string", Equals{"city", 7}, "/city: expected string, found number"},
+		{"string for a boolean", Equals{"vip", marker}, "/vip: expected boolean, found string"},
+		{"fraction for an integer", Equals{"age", json.Number("1.5")}, "/age: expected integer"},
+		{"none of the enum", Equals{"tier", marker}, "/tier: expected one of"},
+		{"no date-time", Equals{"since", marker}, "/since: expected a date-time"},
 		{"null", Equals{"city", json.RawMessage("null")}, "/city: "},
 		{"no JSON", Equals{"city", json.RawMessage(`"` + marker)}, "/city: not strict JSON"},
-		{"infinity", Equals{"score", math.Inf(1)}, "/score: want a finite number"},
+		{"infinity", Equals{"score", math.Inf(1)}, "/score: expected a finite number"},
 		{"a Go type", Equals{"city", []string{marker}}, "/city: a value of Go type []string"},
 		{"long name", Equals{strings.Repeat("é", 200), 1}, "…: unknown field"},
 		{"name with markup", Equals{"<script>", 1}, `/\u003cscript\u003e: unknown field`},
@@ -148,7 +148,7 @@ func TestFilterErrors(t *testing.T) {
 			require.ErrorAs(t, err, &e)
 			require.Len(t, e.Violations, 1)
 			assert.Contains(t, err.Error(), tt.want)
-			assert.Equal(t, 1, strings.Count(err.Error(), ": want")+strings.Count(err.Error(), ": unknown")+strings.Count(err.Error(), ": a value")+strings.Count(err.Error(), ": not strict JSON"), "%v", err)
+			assert.Equal(t, 1, strings.Count(err.Error(), ": expected")+strings.Count(err.Error(), ": unknown")+strings.Count(err.Error(), ": a value")+strings.Count(err.Error(), ": not strict JSON"), "%v", err)
 			assert.True(t, strings.HasPrefix(err.Error(), "schema: invalid filter: "))
 			assert.NotContains(t, err.Error(), marker)
 			assert.Less(t, len(err.Error()), 600)

@@ -236,7 +236,7 @@ func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (Code, string) 
 	}
 	code, message := judgeExternalID(text, j.opts.ExternalID)
 	if code == "" && j.insert && !isVisible(text) {
-		return CodeExternalID, "want at least one visible character: blanks and the like name nobody"
+		return CodeExternalID, "expected at least one visible character"
 	}
 	return code, message
 }
@@ -248,9 +248,9 @@ func (f *field) judge(kind strictjson.Kind, text []byte) (Code, string) {
 	case !f.isKind(kind):
 		return CodeType, f.wantKind(kind)
 	case f.typ == Integer && !isIntegral(text):
-		return CodeType, "want integer, found number with a fraction"
+		return CodeType, "expected integer, found number with a fraction"
 	case f.dateTime && !isDateTime(text):
-		return CodeFormat, "want a date-time as RFC 3339 has it, such as 2006-01-02T15:04:05Z"
+		return CodeFormat, "expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z"
 	case f.enum != nil && !f.enum.has(text):
 		return CodeEnum, f.enum.want
 	}
@@ -262,11 +262,11 @@ func (f *field) judge(kind strictjson.Kind, text []byte) (Code, string) {
 func judgeExternalID(id []byte, expected string) (Code, string) {
 	switch {
 	case len(id) == 0:
-		return CodeExternalID, "want a string that is not empty"
+		return CodeExternalID, "expected a string that is not empty"
 	case len(id) > maxExternalID:
-		return CodeExternalID, "want at most 512 bytes, found more"
+		return CodeExternalID, "expected at most 512 bytes, found more"
 	case bytes.IndexByte(id, 0) >= 0:
-		return CodeExternalID, "want a string without NUL"
+		return CodeExternalID, "expected a string without NUL"
 	case expected != "" && string(id) != expected:
 		return CodeExternalID, "an external id never changes, found another one"
 	}
@@ -275,7 +275,7 @@ func judgeExternalID(id []byte, expected string) (Code, string) {
 
 // wantKind returns the message for a value of another kind.
 func (f *field) wantKind(found strictjson.Kind) string {
-	return "want " + f.typ.String() + ", found " + found.String()
+	return "expected " + f.typ.String() + ", found " + found.String()
 }
 
 // open applies the null policies to an object that declares no fields.
@@ -287,7 +287,7 @@ func (j *judge) open(node uint32) {
 			if j.opts.Nulls == IgnoreNulls {
 				j.omit(c)
 			} else {
-				j.reportMember(c, CodeNull, "want a value, found null")
+				j.reportMember(c, CodeNull, "expected a value, found null")
 			}
 		case strictjson.Object:
 			omitted := j.omitted

@@ -88,7 +88,7 @@ func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
 		return err
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
-		return &ValidationError{Violations: []Violation{{"", CodeType, "want object, found " + kind.String()}}}
+		return &ValidationError{Violations: []Violation{{"", CodeType, "expected object, found " + kind.String()}}}
 	}
 	return nil
 }
@@ -387,7 +387,7 @@ func (s *Schema) parseStored(d *strictjson.Doc, src []byte) error {
 		return &CorruptError{Err: err}
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
-		return &CorruptError{Err: errors.New("want object, found " + kind.String())}
+		return &CorruptError{Err: errors.New("expected object, found " + kind.String())}
 	}
 	return nil
 }

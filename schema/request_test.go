@@ -320,14 +320,14 @@ func TestNoValueInErrors(t *testing.T) {
 func TestMessages(t *testing.T) {
 	s := nested(t)
 	for _, tt := range []struct{ name, request, want string }{
-		{"type", `{"name":1}`, "/name: want string, found number"},
-		{"fraction", `{"size":1.5}`, "/size: want integer, found number with a fraction"},
-		{"integer", `{"size":"1"}`, "/size: want integer, found string"},
-		{"enum", `{"tier":"x"}`, `/tier: want one of "gold", "silver", "é"`},
+		{"type", `{"name":1}`, "/name: expected string, found number"},
+		{"fraction", `{"size":1.5}`, "/size: expected integer, found number with a fraction"},
+		{"integer", `{"size":"1"}`, "/size: expected integer, found string"},
+		{"enum", `{"tier":"x"}`, `/tier: expected one of "gold", "silver", "é"`},
 		{"near-miss", `{"adress":{}}`, `/adress: unknown field, did you mean "address"?`},
 		{"no-near-miss", `{"qqqqqqqq":{}}`, `/qqqqqqqq: unknown field`},
 		{"near-miss-in-items", `{"lines":[{"sku":"s","qty":1,"partNo":1,"Note":"a"}]}`, `/lines/0/partNo: unknown field; /lines/0/Note: unknown field, did you mean "note"?`},
-		{"whole", `[]`, `want object, found array`},
+		{"whole", `[]`, `expected object, found array`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := write(s, have, tt.request, nil)

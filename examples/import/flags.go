@@ -122,19 +122,19 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		wrong bool
 		text  string
 	}{
-		{c.store == "", "-store: want " + openstore.Usage},
-		{c.tenant == "", "-tenant: want the name of a tenant"},
-		{schemas[c.schema] == nil, "-schema: want customers, locations or transactions"},
-		{!conflictKnown, "-onconflict: want upsert or reject"},
-		{!nullsKnown, "-nulls: want delete, reject or ignore"},
-		{c.batch < 1 || c.batch > resource.DefaultMaxBatch, fmt.Sprintf("-batch: want 1 to %d", resource.DefaultMaxBatch)},
-		{c.errors < 0, "-errors: want 0 or more"},
-		{c.from.Documents > 0 && c.positionFile != "", "-from and -position-file: want one of them"},
-		{c.dryRun && c.positionFile != "", "-dry-run and -position-file: want one of them, for nothing would be done up to the position"},
-		{c.path == "-" && c.positionFile != "", "-position-file: standard input cannot be read again; want a file"},
-		{flags.NArg() != 1, fmt.Sprintf("found %d arguments, want one file; flags come before it", flags.NArg())},
-		{!slices.Contains([]string{"ndjson", "csv"}, c.format), "-format: want ndjson or csv; the file's name does not say it"},
-		{len(comma) > 1, "-comma: want one ASCII character, or the word tab"},
+		{c.store == "", "-store: expected " + openstore.Usage},
+		{c.tenant == "", "-tenant: expected the name of a tenant"},
+		{schemas[c.schema] == nil, "-schema: expected customers, locations or transactions"},
+		{!conflictKnown, "-onconflict: expected upsert or reject"},
+		{!nullsKnown, "-nulls: expected delete, reject or ignore"},
+		{c.batch < 1 || c.batch > resource.DefaultMaxBatch, fmt.Sprintf("-batch: expected 1 to %d", resource.DefaultMaxBatch)},
+		{c.errors < 0, "-errors: expected 0 or more"},
+		{c.from.Documents > 0 && c.positionFile != "", "-from and -position-file: expected one of them"},
+		{c.dryRun && c.positionFile != "", "-dry-run and -position-file: expected one of them, for nothing would be done up to the position"},
+		{c.path == "-" && c.positionFile != "", "-position-file: standard input cannot be read again; expected a file"},
+		{flags.NArg() != 1, fmt.Sprintf("found %d arguments, expected one file; flags come before it", flags.NArg())},
+		{!slices.Contains([]string{"ndjson", "csv"}, c.format), "-format: expected ndjson or csv; the file's name does not say it"},
+		{len(comma) > 1, "-comma: expected one ASCII character, or the word tab"},
 		{c.format != "csv" && (comma != "" || len(c.columns) > 0), "-comma and -map: they are for CSV"},
 	} {
 		if row.wrong {

@@ -145,7 +145,7 @@ func TestInputs(t *testing.T) {
 		{name: "empty file", file: "x.ndjson", text: "", summary: "0 created, 0 updated, 0 unchanged, 0 failed"},
 		{name: "blank lines alone", file: "x.ndjson", text: "\n\r\n  \t\n", summary: "0 created, 0 updated, 0 unchanged, 0 failed"},
 		{name: "bad lines", file: "x.ndjson", text: "\n" + ada + "\n\nnonsense\n" + `{"customerId":"z","email":7}` + "\n" + bob, code: 3, summary: "2 created, 0 updated, 0 unchanged, 2 failed",
-			lines: []string{"line 4: not strict JSON at byte 0: ", "line 5: invalid document: /email: want string, found number; /firstName: "}, want: map[string]string{"a": adaDoc, "b": bobDoc}},
+			lines: []string{"line 4: not strict JSON at byte 0: ", "line 5: invalid document: /email: expected string, found number; /firstName: "}, want: map[string]string{"a": adaDoc, "b": bobDoc}},
 		{name: "batches keep count of lines", file: "x.ndjson", text: "\n" + ada + "\n\nnonsense\n" + `{"customerId":"z","email":7}` + "\n" + bob, args: "-batch 1", code: 3, summary: "2 created, 0 updated, 0 unchanged, 2 failed",
 			lines: []string{"line 4: ", "line 5: "}, want: map[string]string{"a": adaDoc, "b": bobDoc}},
 		{name: "byte order mark and CRLF", file: "x.ndjson", text: "\ufeff" + ada + "\r\n\r\n" + bob + "\r\n", summary: "2 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"a": adaDoc, "b": bobDoc}},
@@ -181,7 +181,7 @@ func TestInputs(t *testing.T) {
 		{name: "csv digits of a string field are text", file: "x.csv", text: header + "1,2,true," + date + "\n", summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"1": `{"customerId":"1","firstName":"2","lastName":"true",` + optOuts}},
 		{name: "csv not UTF-8", file: "x.csv", text: header + "a,\xff,\xfe," + date + "\n", code: 3, summary: "0 created, 0 updated, 0 unchanged, 1 failed", lines: []string{"line 2: /firstName: expected UTF-8; /lastName: expected UTF-8"}},
 		{name: "csv locations", file: "x.csv", args: "-schema locations", text: "zipCode,locationId,name,address,city,state\n02134,l,n,a,c,s\n", summary: "1 created, 0 updated, 0 unchanged, 0 failed", want: map[string]string{"l": `{"zipCode":"02134","locationId":"l","name":"n","address":"a","city":"c","state":"s"}`}},
-		{name: "csv blank ids", file: "x.csv", text: header + " ,Ada,Love," + date + "\n" + adaRow + "\u00a0,Bob,Hope," + date + "\n", code: 3, summary: "1 created, 0 updated, 0 unchanged, 2 failed", lines: []string{"line 2: invalid document: /customerId: want at least one visible", "line 4: invalid document: /customerId: want at least one visible"}, want: map[string]string{"a": adaDoc}},
+		{name: "csv blank ids", file: "x.csv", text: header + " ,Ada,Love," + date + "\n" + adaRow + "\u00a0,Bob,Hope," + date + "\n", code: 3, summary: "1 created, 0 updated, 0 unchanged, 2 failed", lines: []string{"line 2: invalid document: /customerId: expected at least one visible", "line 4: invalid document: /customerId: expected at least one visible"}, want: map[string]string{"a": adaDoc}},
 		{name: "csv header alone", file: "x.csv", text: header, summary: "0 created, 0 updated, 0 unchanged, 0 failed"},
 		{name: "csv unknown column ignored", file: "x.csv", args: "-ignore-unknown", text: "x," + header + "9," + adaRow, summary: "1 created, 0 updated, 0 unchanged, 0 failed", lines: []string{"import: left out, as they are not fields: columns 1\n"}, want: map[string]string{"a": adaDoc}},
 		{name: "csv of Excel", file: "x.csv", text: "sep=;\r\n" + strings.ReplaceAll(strings.TrimSpace(header)+",emailOptOut,,\r\na,Ada,L,"+date+",FALSE,,\r\nb,Bob,B,"+date+",,,\r\n", ",", ";"), summary: "2 created, 0 updated, 0 unchanged, 0 failed",
@@ -269,7 +269,7 @@ func TestReason(t *testing.T) {
 	for want, err := range map[string]error{
 		"data too large": batch(storage.ErrTooLarge),
 		"a resource with this customerId exists already":      &resource.ExistsError{Field: "customerId"},
-		"corrupt stored document: want object, found nothing": batch(&schema.CorruptError{Err: errors.New("want object, found nothing")}),
+		"corrupt stored document: expected object, found nothing": batch(&schema.CorruptError{Err: errors.New("expected object, found nothing")}),
 	} {
 		assert.Equal(t, want, reason(err))
 	}
@@ -286,28 +286,28 @@ func TestFlags(t *testing.T) {
 		want string
 	}{
 		{"unknown flag", with("-x", file), 2, "-x"},
-		{"no store", []string{"-tenant", "acme", file}, 2, "-store: want memory, sqlite:PATH"},
-		{"unknown store", []string{"-store", "tape", "-tenant", "acme", file}, 2, "-store: want memory, sqlite:PATH"},
+		{"no store", []string{"-tenant", "acme", file}, 2, "-store: expected memory, sqlite:PATH"},
+		{"unknown store", []string{"-store", "tape", "-tenant", "acme", file}, 2, "-store: expected memory, sqlite:PATH"},
 		{"no database there", []string{"-store", "postgres://u:secret@127.0.0.1:1/db", "-tenant", "acme", file}, 1, "-store: "},
 		{"no such folder", []string{"-store", "sqlite:" + filepath.Join(folder, "none", "x.db"), "-tenant", "acme", file}, 1, "-store: "},
 		{"no tenant", []string{"-store", "memory", file}, 2, "-tenant: want"},
-		{"unknown schema", with("-schema", "orders", file), 2, "-schema: want customers, locations or transactions"},
-		{"unknown format", with("-format", "xml", file), 2, "-format: want ndjson or csv"},
-		{"format not known", with("-"), 2, "-format: want ndjson or csv"},
+		{"unknown schema", with("-schema", "orders", file), 2, "-schema: expected customers, locations or transactions"},
+		{"unknown format", with("-format", "xml", file), 2, "-format: expected ndjson or csv"},
+		{"format not known", with("-"), 2, "-format: expected ndjson or csv"},
 		{"negative position", with("-from", "-1", file), 2, "flag -from"},
 		{"two positions", with("-from", "1", "-position-file", filepath.Join(folder, "p"), file), 2, "-from and -position-file: want one"},
 		{"position of a dry run", with("-dry-run", "-position-file", filepath.Join(folder, "p"), file), 2, "-dry-run and -position-file: want one"},
 		{"position of standard input", with("-format", "ndjson", "-position-file", filepath.Join(folder, "p"), "-"), 2, "-position-file: standard input cannot be read again"},
-		{"unknown policy for conflicts", with("-onconflict", "merge", file), 2, "-onconflict: want upsert or reject"},
-		{"unknown policy for nulls", with("-nulls", "keep", file), 2, "-nulls: want delete, reject or ignore"},
-		{"separator of two characters", with("-format", "csv", "-comma", ";;", file), 2, "-comma: want one ASCII character"},
-		{"separator that is no ASCII", with("-format", "csv", "-comma", "\u00a6", file), 2, "-comma: want one ASCII character"},
+		{"unknown policy for conflicts", with("-onconflict", "merge", file), 2, "-onconflict: expected upsert or reject"},
+		{"unknown policy for nulls", with("-nulls", "keep", file), 2, "-nulls: expected delete, reject or ignore"},
+		{"separator of two characters", with("-format", "csv", "-comma", ";;", file), 2, "-comma: expected one ASCII character"},
+		{"separator that is no ASCII", with("-format", "csv", "-comma", "\u00a6", file), 2, "-comma: expected one ASCII character"},
 		{"separator that cannot be", with("-format", "csv", "-comma", "\"", file), 1, "-comma: "},
 		{"separator of NDJSON", with("-comma", ";", file), 2, "-comma and -map: they are for CSV"},
 		{"no field to map to", with("-map", "x=", file), 2, "flag -map: expected COLUMN=FIELD"},
 		{"column mapped twice", with("-map", "x=email", "-map", "x=phone", file), 2, "flag -map: the column is mapped already"},
-		{"no batch", with("-batch", "0", file), 2, "-batch: want 1 to 1000"},
-		{"large batch", with("-batch", "1001", file), 2, "-batch: want 1 to 1000"},
+		{"no batch", with("-batch", "0", file), 2, "-batch: expected 1 to 1000"},
+		{"large batch", with("-batch", "1001", file), 2, "-batch: expected 1 to 1000"},
 		{"negative errors", with("-errors", "-1", file), 2, "-errors: want"},
 		{"no file", with(), 2, "found 0 arguments"},
 		{"flags behind the file", with(file, "-dry-run"), 2, "flags come before it"},
@@ -751,7 +751,7 @@ func TestRejects(t *testing.T) {
 	p, err := openPosition(file("position"), cfg, "the SQLite file "+file("x.db"))
 	require.NoError(t, err)
 	p.Position, p.Counts.Created, p.Counts.Failed = ingest.Position{Documents: 2}, 1, 1
-	first := "#rejected line 2: not strict JSON at byte 0: want a value\nbad 1\n"
+	first := "#rejected line 2: not strict JSON at byte 0: expected a value\nbad 1\n"
 	p.Rejected = int64(len(first))
 	put("rejects.ndjson", first+"#rejected line 4: and of this nobody knows\nba")
 	require.NoError(t, p.save())

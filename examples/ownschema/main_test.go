@@ -5,5 +5,5 @@ func Example() {
 	// Output:
 	// created {"orderId":"o-1","total":99.90,"shipTo":{"city":"London","zip":"N1"},"lines":[{"sku":"a","count":2}],"state":"open"}
 	// updated {"orderId":"o-1","total":99.90,"shipTo":{"city":"London"},"lines":[{"sku":"a","count":2}],"state":"paid"}
-	// schema: invalid document: /state: want one of "open", "paid"; /total: want number, found string; /lines/0/count: want integer, found number with a fraction; /lines/0/sku: required, but missing
+	// schema: invalid document: /state: expected one of "open", "paid"; /total: expected number, found string; /lines/0/count: expected integer, found number with a fraction; /lines/0/sku: required, but missing
 }

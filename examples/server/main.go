@@ -149,7 +149,7 @@ func parseTenants(list string) (tenants, error) {
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
 		if name == "" {
-			return t, errors.New("-tenants: want names separated by commas")
+			return t, errors.New("-tenants: expected names separated by commas")
 		}
 		t.names = append(t.names, name)
 		t.ids[name] = openstore.Tenant(name)

@@ -267,8 +267,8 @@ func TestFlagErrors(t *testing.T) {
 	}{
 		{"unknown flag", []string{"-port", "1"}, "-port"},
 		{"argument", []string{"serve"}, `unexpected argument "serve"`},
-		{"unknown store", []string{"-store", "tape"}, `-store: want memory`},
-		{"memory takes no path", []string{"-store", "memory:x"}, `-store: want memory`},
+		{"unknown store", []string{"-store", "tape"}, `-store: expected memory`},
+		{"memory takes no path", []string{"-store", "memory:x"}, `-store: expected memory`},
 		{"no SQLite file", []string{"-store", "sqlite:"}, `-store: `},
 		{"no such folder", []string{"-store", "sqlite:" + filepath.Join(t.TempDir(), "none", "x.db")}, `-store: `},
 		{"no URL of a database", []string{"-store", "postgres://u:secret@[::1/db"}, `-store: not the URL`},
@@ -473,7 +473,7 @@ func TestBinary(t *testing.T) {
 	assert.Contains(t, text, "-tenants")
 	code, text = exit("-store", "tape")
 	assert.Equal(t, 1, code)
-	assert.Equal(t, "server: -store: want memory, sqlite:PATH or postgres://USER@HOST/DATABASE\n", text)
+	assert.Equal(t, "server: -store: expected memory, sqlite:PATH or postgres://USER@HOST/DATABASE\n", text)
 	code, text = exit("-port", "1")
 	assert.NotEqual(t, 0, code)
 	assert.Contains(t, text, "-port")

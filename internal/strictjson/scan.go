@@ -66,7 +66,7 @@ func (d *Doc) Parse(src []byte, depth int) error {
 		}
 		if i, why = d.parse(i, min(depth, maxDepth)); why == "" && i < len(src) {
 			if i = d.skipBlanks(i); i < len(src) {
-				why = "want nothing behind the value"
+				why = "unexpected data after top-level value"
 			}
 		}
 	}
@@ -98,7 +98,7 @@ element: // src[i] is the first byte of a value without a name
 
 value: // src[i] is the first byte of the value of n
 	if i >= len(src) {
-		why = "unexpected end, want a value"
+		why = "unexpected end, expected a value"
 		goto failInValue
 	}
 	n.Start, n.Mark = uint32(i), 0
@@ -161,7 +161,7 @@ value: // src[i] is the first byte of the value of n
 
 	case 't':
 		if len(src)-i < 4 || string(src[i:i+4]) != "true" {
-			why = "want a value"
+			why = "expected a value"
 			goto failInValue
 		}
 		n.Kind = True
@@ -169,7 +169,7 @@ value: // src[i] is the first byte of the value of n
 
 	case 'f':
 		if len(src)-i < 5 || string(src[i:i+5]) != "false" {
-			why = "want a value"
+			why = "expected a value"
 			goto failInValue
 		}
 		n.Kind = False
@@ -177,14 +177,14 @@ value: // src[i] is the first byte of the value of n
 
 	case 'n':
 		if len(src)-i < 4 || string(src[i:i+4]) != "null" {
-			why = "want a value"
+			why = "expected a value"
 			goto failInValue
 		}
 		n.Kind = Null
 		i += 4
 
 	default:
-		why = "want a value"
+		why = "expected a value"
 		goto failInValue
 	}
 	n.End, n.Next, n.Len = uint32(i), uint32(len(d.Nodes)), 0
@@ -202,7 +202,7 @@ closed: // a value ended before src[i]
 		i = d.skipBlanks(i)
 	}
 	if i >= len(src) {
-		why = "unexpected end, want ',' or the end of the " + containerName(cur.array)
+		why = "unexpected end, expected ',' or the end of the " + containerName(cur.array)
 		goto fail
 	}
 	switch b := src[i]; {
@@ -218,15 +218,15 @@ closed: // a value ended before src[i]
 	case b == '}' && !cur.array, b == ']' && cur.array:
 		goto closing
 	case cur.array:
-		why = "want ',' or ']' behind an element"
+		why = "expected ',' or ']' after array element"
 	default:
-		why = "want ',' or '}' behind a member"
+		why = "expected ',' or '}' after object member"
 	}
 	goto fail
 
 member: // src[i] is the first byte of a member's name
 	if i >= len(src) || src[i] != '"' {
-		why = "want a member name in quotes"
+		why = "expected a member name in quotes"
 		goto fail
 	}
 quotedName: // src[i] is the quote before a member's name
@@ -267,7 +267,7 @@ quotedName: // src[i] is the quote before a member's name
 		i = d.skipBlanks(i)
 	}
 	if i >= len(src) || src[i] != ':' {
-		why = "want ':' behind a member name"
+		why = "expected ':' after member name"
 		goto fail
 	}
 	i++
@@ -422,7 +422,7 @@ const (
 
 var reasons = [...]string{
 	cutOff:           "unexpected end inside a string",
-	controlCharacter: "control character inside a string, want it escaped",
+	controlCharacter: "unescaped control character in a string",
 	badUTF8:          "invalid UTF-8",
 	badEscape:        "invalid escape",
 	loneSurrogate:    "surrogate escape without its other half",
@@ -608,12 +608,12 @@ func scanNumber(src []byte, i int) (int, string) {
 	case i < len(src) && src[i] >= '1' && src[i] <= '9':
 		i = scanDigits(src, i+1)
 	default:
-		return i, "want a digit in a number"
+		return i, "expected a digit in a number"
 	}
 	if i < len(src) && src[i] == '.' {
 		end := scanDigits(src, i+1)
 		if end == i+1 {
-			return end, "want a digit behind the decimal point"
+			return end, "expected a digit after the decimal point"
 		}
 		i = end
 	}
@@ -624,7 +624,7 @@ func scanNumber(src []byte, i int) (int, string) {
 		}
 		end := scanDigits(src, i)
 		if end == i {
-			return end, "want a digit in an exponent"
+			return end, "expected a digit in an exponent"
 		}
 		i = end
 	}

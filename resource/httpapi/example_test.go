@@ -182,7 +182,7 @@ func ExampleProblemOf() {
 	// 404 resource not found
 	// 400 a resource with this customerId exists already
 	// 400 the data is not valid
-	//     /lastName: want string, found number
+	//     /lastName: expected string, found number
 	//     /createdAt: required, but missing
 	// 503 temporarily unavailable
 	// 500 internal error

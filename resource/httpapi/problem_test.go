@@ -27,7 +27,7 @@ const (
 
 func TestProblemOf(t *testing.T) {
 	violation := func(pointer string) schema.Violation {
-		return schema.Violation{Pointer: schema.Pointer(pointer), Code: schema.CodeType, Message: "want string, found number"}
+		return schema.Violation{Pointer: schema.Pointer(pointer), Code: schema.CodeType, Message: "expected string, found number"}
 	}
 	for _, tc := range []struct {
 		name string
@@ -37,15 +37,15 @@ func TestProblemOf(t *testing.T) {
 		{"problem", &httpapi.Problem{Status: 418, Message: "m", Errors: []string{"e"}, RetryAfter: 7, Header: http.Header{"Allow": {"GET"}}}, httpapi.Problem{Status: 418, Message: "m", Errors: []string{"e"}, RetryAfter: 7, Header: http.Header{"Allow": {"GET"}}}},
 		{
 			"violations", &schema.ValidationError{Violations: []schema.Violation{violation("/a"), violation("")}},
-			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: want string, found number", "data: want string, found number"}},
+			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: expected string, found number", "data: expected string, found number"}},
 		},
 		{
 			"more violations", &schema.ValidationError{Violations: []schema.Violation{violation("/a")}, More: 12},
-			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: want string, found number", "and 12 more"}},
+			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: expected string, found number", "and 12 more"}},
 		},
 		{
 			"filter", &schema.FilterError{Violations: []schema.Violation{violation("/a"), violation("")}},
-			httpapi.Problem{Status: 400, Message: "the filter is not valid", Errors: []string{"/a: want string, found number", "filter: want string, found number"}},
+			httpapi.Problem{Status: 400, Message: "the filter is not valid", Errors: []string{"/a: expected string, found number", "filter: expected string, found number"}},
 		},
 		{"precondition", &resource.PreconditionError{Key: storage.Key{ExternalID: marker}, Current: 7}, httpapi.Problem{Status: 412, Message: demanded}},
 		{"precondition, absent", &resource.PreconditionError{Key: storage.Key{ExternalID: marker}}, httpapi.Problem{Status: 412, Message: demanded}},

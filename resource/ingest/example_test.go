@@ -29,7 +29,7 @@ func Example() {
 	}
 	// Output:
 	// created: 1 updated: 1 failed: 1 <nil>
-	// line 2: schema: invalid document: /email: want string, found number; /firstName: required, but missing; /lastName: required, but missing; /createdAt: required, but missing
+	// line 2: schema: invalid document: /email: expected string, found number; /firstName: required, but missing; /lastName: required, but missing; /createdAt: required, but missing
 }
 
 // A file from a spreadsheet: semicolons, columns with names of its own, and a dry run

@@ -90,9 +90,9 @@ func (o Opt[T]) MarshalJSON() ([]byte, error) {
 	return nil, errUnset
 }
 
-var errNoNumber = errors.New("typed: an Opt is set to an empty json.Number: want Null, or a number")
+var errNoNumber = errors.New("typed: an Opt is set to an empty json.Number: expected Null, or a number")
 
-var errNil = errors.New("typed: an Opt is set to a nil value, which would delete the field: want Null, or a value")
+var errNil = errors.New("typed: an Opt is set to a nil value, which would delete the field: expected Null, or a value")
 
 var errUnset = errors.New("typed: an Opt that is not set needs the option omitzero, or it would delete the field")
 

@@ -190,7 +190,7 @@ func TestSetNothing(t *testing.T) {
 		"nested":       struct{ L []typed.Opt[[]string] }{[]typed.Opt[[]string]{typed.Set([]string(nil))}},
 	} {
 		text, err := typed.Encode(document)
-		assert.ErrorContains(t, err, "want Null", name)
+		assert.ErrorContains(t, err, "expected Null", name)
 		assert.Nil(t, text, name)
 	}
 	text, err := typed.Encode(struct {

@@ -23,7 +23,7 @@ import (
 const Usage = "memory, sqlite:PATH or postgres://USER@HOST/DATABASE"
 
 // ErrName is returned for a name that Open does not know.
-var ErrName = errors.New("want " + Usage)
+var ErrName = errors.New("expected " + Usage)
 
 // An Opened is a store, with what has to be said and closed beside it.
 type Opened struct {
