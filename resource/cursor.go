@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
 
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -48,21 +47,28 @@ func decodeCursor(cursor string, scope storage.Scope, sum [cursorSum]byte) (afte
 	if cursor == "" {
 		return "", nil
 	}
-	refuse := func(how string) (string, error) { return "", fmt.Errorf("resource: %w: it is %s", ErrCursor, how) }
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(b) <= 1+cursorSum || base64.RawURLEncoding.EncodeToString(b) != cursor {
-		return refuse("damaged")
+		return "", cursorError("malformed cursor")
 	}
 	if b[0] != cursorFormat {
-		return refuse("of another version of this service; begin the list again")
+		return "", cursorError("invalid cursor: it is of another version of this service; begin the list again")
 	}
 	if [cursorSum]byte(b[1:]) != sum {
-		return refuse("of another list: it is good for the same tenant, schema and filter alone")
+		return "", cursorError("invalid cursor: it is of another list; expected one of the same tenant, schema and filter")
 	}
 	after = string(b[1+cursorSum:])
 	key := storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: after}
 	if key.Validate() != nil {
-		return refuse("damaged")
+		return "", cursorError("malformed cursor")
 	}
 	return after, nil
 }
+
+// A cursorError is an ErrCursor that says what is wrong.
+type cursorError string
+
+func (e cursorError) Error() string { return "resource: " + string(e) }
+
+// Is makes the error match [ErrCursor].
+func (e cursorError) Is(target error) bool { return target == ErrCursor }
