@@ -15,7 +15,7 @@ import (
 // TestFaultyIsAStore runs the suite through faults that the contract allows.
 func TestFaultyIsAStore(t *testing.T) {
 	Run(t, func(t *testing.T) storage.Store {
-		return Faulty(memory.New(), RandomPlan(1, Faults{
+		return Faulty(memory.New(), RandomPlan(1, Rates{
 			Conflict: 0.1, ShortPage: 0.5, Delay: 0.02, MaxDelay: 50 * time.Microsecond,
 		}))
 	})
@@ -28,7 +28,7 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 	for seed := range uint64(5) {
 		r := watch(c, func(e *env) {
 			e.open = func() storage.Store {
-				return Faulty(memory.New(), RandomPlan(seed, Faults{Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03}))
+				return Faulty(memory.New(), RandomPlan(seed, Rates{Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03}))
 			}
 		})
 		if r.failed() {
@@ -42,7 +42,7 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 			e.open = func() storage.Store {
 				m := &mutant{Store: memory.New()}
 				lostUpdate(m)
-				return Faulty(m, RandomPlan(seed, Faults{Unknown: 0.02}))
+				return Faulty(m, RandomPlan(seed, Rates{Unknown: 0.02}))
 			}
 		}).failed()
 	}
@@ -160,7 +160,7 @@ func TestFaultyDelayAndPages(t *testing.T) {
 }
 
 func TestRandomPlanDependsOnSeedAlone(t *testing.T) {
-	faults := Faults{Conflict: 0.3, Unavailable: 0.2, Unknown: 0.3, ShortPage: 0.5, Delay: 0.5, MaxDelay: time.Second}
+	faults := Rates{Conflict: 0.3, Unavailable: 0.2, Unknown: 0.3, ShortPage: 0.5, Delay: 0.5, MaxDelay: time.Second}
 	a, b, other := RandomPlan(1, faults), RandomPlan(1, faults), RandomPlan(2, faults)
 	differs := false
 	for n := range 200 {
