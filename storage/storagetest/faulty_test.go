@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/memory"
 )
 
@@ -33,6 +34,19 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 		})
 		if r.failed() {
 			t.Errorf("seed %d: %s", seed, r.text())
+		}
+	}
+	// The same where writes that wait go together.
+	for seed := range uint64(5) {
+		r := watch(c, func(e *env) {
+			e.open = func() storage.Store {
+				return coalesce.New(Faulty(memory.New(), RandomPlan(seed, Rates{
+					Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03, Delay: 0.2, MaxDelay: time.Millisecond,
+				})).(coalesce.Batcher))
+			}
+		})
+		if r.failed() {
+			t.Errorf("together, seed %d: %s", seed, r.text())
 		}
 	}
 	// Unknown outcomes are no excuse: the mutant is still caught.
