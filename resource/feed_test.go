@@ -121,7 +121,7 @@ func TestFeedOfBatches(t *testing.T) {
 // in it.
 func TestFeedOrder(t *testing.T) {
 	const keys, rounds = 5, 30
-	store := storagetest.Faulty(yielding(), storagetest.RandomPlan(3, storagetest.Faults{Conflict: 0.05}))
+	store := storagetest.Faulty(yielding(), storagetest.RandomPlan(3, storagetest.Rates{Conflict: 0.05}))
 	c, events := feeding(t, schema.Customers(), store, &resource.FeedOptions{Buffer: 1 << 20})
 	changes := make([]int, 16)
 	atOnce(len(changes), func(w int) {

@@ -64,7 +64,7 @@ func TestList(t *testing.T) {
 	for _, short := range []bool{false, true} {
 		s := storage.Store(store)
 		if short {
-			s = storagetest.Faulty(store, storagetest.RandomPlan(1, storagetest.Faults{ShortPage: 0.8}))
+			s = storagetest.Faulty(store, storagetest.RandomPlan(1, storagetest.Rates{ShortPage: 0.8}))
 		}
 		c := open(t, schema.Customers(), s, fixed)
 		fillUp(t, c, tenant, 250)

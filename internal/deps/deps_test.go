@@ -40,6 +40,7 @@ var rules = map[string][]string{
 	"storage":             {uuid},
 	"storage/memory":      {"storage", btree, uuid},
 	"storage/recent":      {"storage"},
+	"storage/coalesce":    {"storage"},
 	"storage/storagetest": {"storage", "testing", testify, porcupine, uuid},
 	"resource":            {"merge", "schema", "storage", gjson, uuid, internal},
 	"resource/ingest":     {"resource", "schema", "storage"},

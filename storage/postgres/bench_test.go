@@ -4,7 +4,10 @@ import (
 	"flag"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/storagetest"
 )
@@ -32,4 +35,12 @@ func BenchmarkGrowth(b *testing.B) {
 		store, _ := newStore(b, postgres.Options{}, nil)
 		return store
 	}, 1_000, 100_000)
+}
+
+// BenchmarkWriters is what package coalesce is for: 64 writers, and a pool of 4.
+func BenchmarkWriters(b *testing.B) {
+	storagetest.BenchWriters(b, func(b *testing.B) storage.Store {
+		store, _ := newStore(b, postgres.Options{Remember: -1}, func(cfg *pgxpool.Config) { cfg.MaxConns = 4 })
+		return store
+	}, func(store storage.Store) storage.Store { return coalesce.New(store.(*postgres.Store)) })
 }

@@ -54,7 +54,6 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"hash/maphash"
 	"strings"
 	"sync"
 	"time"
@@ -95,16 +94,7 @@ type remembered struct {
 
 // An instant is how much was remembered and deleted before it: what a call finds says
 // nothing of what came after the call began.
-type instant struct {
-	remembered uint64
-	deleted    [256]uint32 // by a hash of the key
-}
-
-var seed = maphash.MakeSeed()
-
-func (t *instant) deletes(key storage.Key) *uint32 {
-	return &t.deleted[maphash.Comparable(seed, key)%uint64(len(t.deleted))]
-}
+type instant struct{ remembered, deleted uint64 }
 
 // overhead is what a record takes beside its data and its external id, in bytes: the
 // record, its place in the order, and its key in a map with free room.
@@ -205,16 +195,18 @@ func (s *Store) makeRoom(n int) {
 }
 
 // remember remembers a record as the store below had it at some time since the call
-// began, unless that is known not to be the last of it.
-func (s *Store) remember(rec storage.Record, own bool, began *instant) {
+// began, unless it may have been deleted since. A delete of another key counts as well
+// for a record that is new here: it is not remembered this time, which does no harm.
+func (s *Store) remember(rec storage.Record, own bool, began instant) {
 	size := sizeOf(&rec)
-	if size > s.max || *s.now.deletes(rec.Key) != *began.deletes(rec.Key) {
+	r, ok := s.records[rec.Key]
+	if size > s.max || !ok && s.now.deleted != began.deleted {
 		s.forget(rec.Key)
 		return
 	}
 	s.now.remembered++
 	shared := false
-	if r, ok := s.records[rec.Key]; ok {
+	if ok {
 		shared = r.shared && !(r.own && r.Revision == rec.Revision)
 		if more := size - sizeOf(&r.Record); s.stats.Bytes+more <= s.max {
 			s.stats.Bytes += more
@@ -226,7 +218,7 @@ func (s *Store) remember(rec storage.Record, own bool, began *instant) {
 	}
 	s.makeRoom(size)
 	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID) // it may be a piece of a request's body
-	r := &remembered{Record: rec, at: s.now.remembered, own: own, shared: shared}
+	r = &remembered{Record: rec, at: s.now.remembered, own: own, shared: shared}
 	s.records[rec.Key] = r
 	if s.hand == nil {
 		r.place = s.order.PushBack(r)
@@ -238,13 +230,13 @@ func (s *Store) remember(rec storage.Record, own bool, began *instant) {
 }
 
 // newer reports whether something was remembered of the key since the call began.
-func (s *Store) newer(key storage.Key, began *instant) bool {
+func (s *Store) newer(key storage.Key, began instant) bool {
 	r, ok := s.records[key]
 	return ok && r.at > began.remembered
 }
 
 // read notes what a read found, which is nothing if the revision is 0.
-func (s *Store) read(rec storage.Record, began *instant) {
+func (s *Store) read(rec storage.Record, began instant) {
 	switch {
 	case s.newer(rec.Key, began):
 	case rec.Revision == 0:
@@ -255,7 +247,7 @@ func (s *Store) read(rec storage.Record, began *instant) {
 }
 
 // put notes what became of a Put.
-func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began *instant) {
+func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began instant) {
 	was, ok := s.records[rec.Key]
 	switch {
 	case err != nil:
@@ -284,7 +276,7 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 // deleted notes what became of a Delete.
 func (s *Store) deleted(key storage.Key, expect storage.Revision, err error) {
 	if s.failed(key, expect, err); err == nil || gone(err) {
-		*s.now.deletes(key)++
+		s.now.deleted++
 		s.forget(key)
 	}
 }
@@ -313,9 +305,9 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
-		s.read(rec, &began)
+		s.read(rec, began)
 	} else if errors.Is(err, storage.ErrNotFound) {
-		s.read(storage.Record{Key: key}, &began)
+		s.read(storage.Record{Key: key}, began)
 	}
 	return rec, err
 }
@@ -326,7 +318,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revi
 	rev, err := s.store.Put(ctx, rec, expect)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(rec, expect, rev, err, &began)
+	s.put(rec, expect, rev, err, began)
 	return rev, err
 }
 
@@ -352,7 +344,7 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, rec := range records {
-		s.read(rec, &began)
+		s.read(rec, began)
 	}
 	return records, err
 }
@@ -364,7 +356,7 @@ func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.Put
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, r := range results {
-		s.put(ops[i].Record, ops[i].Expect, r.Revision, r.Err, &began)
+		s.put(ops[i].Record, ops[i].Expect, r.Revision, r.Err, began)
 	}
 	return results, err
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/sqlite"
 	"example.com/resourcekit/storage/storagetest"
 )
@@ -30,6 +31,11 @@ func BenchmarkStore(b *testing.B) {
 // BenchmarkGrowth sets 100,000 records against 1,000.
 func BenchmarkGrowth(b *testing.B) {
 	storagetest.BenchGrowth(b, newStore, 1_000, 100_000)
+}
+
+// BenchmarkWriters shows what package coalesce adds to the writer of the store: nothing.
+func BenchmarkWriters(b *testing.B) {
+	storagetest.BenchWriters(b, newStore, func(store storage.Store) storage.Store { return coalesce.New(store.(*sqlite.Store)) })
 }
 
 func newStore(b *testing.B) storage.Store {

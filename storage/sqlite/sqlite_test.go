@@ -42,5 +42,3 @@ func block(t *testing.T, path string) (release func()) {
 }
 
 func TestStore(t *testing.T) { storagetest.RunDurable(t, durable()) }
-
-func TestMutants(t *testing.T) { storagetest.RunDurableMutants(t, durable()) }

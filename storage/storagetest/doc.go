@@ -31,6 +31,4 @@
 // A failure names the sentence of the contract that was broken. The cases with
 // many goroutines find races by trying, so run them under -race and more than
 // once; the case of random operations prints the seed it was run with.
-// [RunMutants] and [RunDurableMutants] show on a store that the cases find what
-// they are there to find.
 package storagetest

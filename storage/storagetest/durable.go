@@ -53,31 +53,6 @@ func RunDurable(t *testing.T, d Durable) {
 	runCases(t, append(cases(), d.cases()...), d.prepare(t.Name()))
 }
 
-// RunDurableMutants is RunMutants for what RunDurable checks.
-func RunDurableMutants(t *testing.T, d Durable) {
-	t.Helper()
-	for _, m := range durableMutants {
-		if m.applies(d) {
-			t.Run(m.name, func(t *testing.T) {
-				wrong := m.make(d)
-				writeIfChild(t, wrong)
-				prepare := wrong.prepare(t.Name())
-				runMutant(t, append(cases(), wrong.cases()...), m.caught, func(e *env) { prepare(t, e) })
-			})
-		}
-	}
-	RunMutants(t, d.newStore)
-}
-
-// newStore opens a store at a new place.
-func (d Durable) newStore(t *testing.T) storage.Store {
-	store, err := d.Open(context.Background(), d.New(t))
-	if err != nil {
-		t.Fatalf("open: %v", err)
-	}
-	return store
-}
-
 // cases returns the cases that are not those of every store.
 func (d Durable) cases() []testCase {
 	all := slices.Clone(durableCases)

@@ -40,9 +40,9 @@ type Fault struct {
 // as call the store.
 type Plan func(Op) Fault
 
-// Faults are the chances of faults in a RandomPlan, each from 0 to 1, and how
+// Rates are the chances of faults in a RandomPlan, each from 0 to 1, and how
 // large they are.
-type Faults struct {
+type Rates struct {
 	Conflict    float64 // spurious, of a put or delete
 	Unavailable float64 // of any call
 	Unknown     float64 // of a put or delete, every other one applied
@@ -54,23 +54,23 @@ type Faults struct {
 // RandomPlan returns a plan of random faults in which the seed and the number
 // of the call decide alone: a program with one goroutine meets the same faults
 // each time.
-func RandomPlan(seed uint64, faults Faults) Plan {
+func RandomPlan(seed uint64, rates Rates) Plan {
 	return func(op Op) Fault {
 		random := newRand(seed ^ uint64(op.N)*0x9E3779B97F4A7C15)
 		hit := func(chance float64) bool { return random.Float64() < chance }
 		var f Fault
-		if hit(faults.Delay) && faults.MaxDelay > 0 {
-			f.Delay = time.Duration(random.Int64N(int64(faults.MaxDelay))) + 1
+		if hit(rates.Delay) && rates.MaxDelay > 0 {
+			f.Delay = time.Duration(random.Int64N(int64(rates.MaxDelay))) + 1
 		}
 		write := op.Name == "put" || op.Name == "delete"
 		switch {
-		case hit(faults.Unavailable):
+		case hit(rates.Unavailable):
 			f.Err = storage.ErrUnavailable
-		case write && hit(faults.Conflict):
+		case write && hit(rates.Conflict):
 			f.Err = storage.ErrConflict
-		case write && hit(faults.Unknown):
+		case write && hit(rates.Unknown):
 			f.Err, f.Applied = storage.ErrUnknownOutcome, hit(0.5)
-		case op.Name == "list" && hit(faults.ShortPage):
+		case op.Name == "list" && hit(rates.ShortPage):
 			f.MaxPage = 1 + random.IntN(3)
 		}
 		return f

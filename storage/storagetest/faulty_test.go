@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/memory"
 )
 
 // TestFaultyIsAStore runs the suite through faults that the contract allows.
 func TestFaultyIsAStore(t *testing.T) {
 	Run(t, func(t *testing.T) storage.Store {
-		return Faulty(memory.New(), RandomPlan(1, Faults{
+		return Faulty(memory.New(), RandomPlan(1, Rates{
 			Conflict: 0.1, ShortPage: 0.5, Delay: 0.02, MaxDelay: 50 * time.Microsecond,
 		}))
 	})
@@ -28,11 +29,24 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 	for seed := range uint64(5) {
 		r := watch(c, func(e *env) {
 			e.open = func() storage.Store {
-				return Faulty(memory.New(), RandomPlan(seed, Faults{Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03}))
+				return Faulty(memory.New(), RandomPlan(seed, Rates{Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03}))
 			}
 		})
 		if r.failed() {
 			t.Errorf("seed %d: %s", seed, r.text())
+		}
+	}
+	// The same where writes that wait go together.
+	for seed := range uint64(5) {
+		r := watch(c, func(e *env) {
+			e.open = func() storage.Store {
+				return coalesce.New(Faulty(memory.New(), RandomPlan(seed, Rates{
+					Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03, Delay: 0.2, MaxDelay: time.Millisecond,
+				})).(coalesce.Batcher))
+			}
+		})
+		if r.failed() {
+			t.Errorf("together, seed %d: %s", seed, r.text())
 		}
 	}
 	// Unknown outcomes are no excuse: the mutant is still caught.
@@ -42,7 +56,7 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 			e.open = func() storage.Store {
 				m := &mutant{Store: memory.New()}
 				lostUpdate(m)
-				return Faulty(m, RandomPlan(seed, Faults{Unknown: 0.02}))
+				return Faulty(m, RandomPlan(seed, Rates{Unknown: 0.02}))
 			}
 		}).failed()
 	}
@@ -160,7 +174,7 @@ func TestFaultyDelayAndPages(t *testing.T) {
 }
 
 func TestRandomPlanDependsOnSeedAlone(t *testing.T) {
-	faults := Faults{Conflict: 0.3, Unavailable: 0.2, Unknown: 0.3, ShortPage: 0.5, Delay: 0.5, MaxDelay: time.Second}
+	faults := Rates{Conflict: 0.3, Unavailable: 0.2, Unknown: 0.3, ShortPage: 0.5, Delay: 0.5, MaxDelay: time.Second}
 	a, b, other := RandomPlan(1, faults), RandomPlan(1, faults), RandomPlan(2, faults)
 	differs := false
 	for n := range 200 {

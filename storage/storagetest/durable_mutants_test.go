@@ -6,26 +6,27 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"testing"
 
 	"example.com/resourcekit/storage"
 )
 
 // durableMutants are places and stores with one mistake each, like mutants.
 var durableMutants = []struct {
-	name    string
-	caught  []string
-	applies func(Durable) bool
-	make    func(Durable) Durable
+	name   string
+	caught []string
+	served bool // it needs two handles, a held-up write or a network: TestServedMutants
+	make   func(Durable) Durable
 }{
 	{"forgets a record when it is opened",
-		[]string{"durable/reopen", "durable/kill"}, always, opened(func(store storage.Store) storage.Store {
+		[]string{"durable/reopen", "durable/kill"}, false, opened(func(store storage.Store) storage.Store {
 			if rec, ok := firstOf(store); ok {
 				_ = remove(store, rec.Key, rec.Revision)
 			}
 			return store
 		})},
 	{"cuts data when it is opened",
-		[]string{"durable/reopen", "durable/kill"}, always, opened(func(store storage.Store) storage.Store {
+		[]string{"durable/reopen", "durable/kill"}, false, opened(func(store storage.Store) storage.Store {
 			if rec, ok := firstOf(store); ok && len(rec.Data) > 0 {
 				rec.Data = rec.Data[:len(rec.Data)-1]
 				_, _ = put(store, rec, rec.Revision)
@@ -33,15 +34,15 @@ var durableMutants = []struct {
 			return store
 		})},
 	{"counts revisions from one when it is opened",
-		[]string{"durable/revisions"}, always, opened(func(store storage.Store) storage.Store {
+		[]string{"durable/revisions"}, false, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
 			reusedRevision(m)
 			return m
 		})},
 	{"keeps what it read",
-		[]string{"peer/sees-writes", "peer/race/linearizable"}, func(d Durable) bool { return !d.OneHandle }, opened(caching)},
+		[]string{"peer/sees-writes", "peer/race/linearizable"}, true, opened(caching)},
 	{"waits for a write whatever its context says",
-		[]string{"blocked/context"}, func(d Durable) bool { return d.Block != nil }, opened(func(store storage.Store) storage.Store {
+		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
 			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
 				if err := ctx.Err(); err != nil {
@@ -53,7 +54,7 @@ var durableMutants = []struct {
 			return m
 		})},
 	{"goes on with a write that it said had no effect",
-		[]string{"blocked/context"}, func(d Durable) bool { return d.Block != nil }, opened(func(store storage.Store) storage.Store {
+		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
 			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
 				var rev storage.Revision
@@ -73,11 +74,11 @@ var durableMutants = []struct {
 			return m
 		})},
 	{"goes on with a batch of deletes that it said had no effect",
-		[]string{"blocked/context"}, func(d Durable) bool { return d.Block != nil }, opened(func(store storage.Store) storage.Store {
+		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			return lateDeleter{store}
 		})},
 	{"repeats a write whose outcome is unknown",
-		[]string{"network/lost-answer"}, func(d Durable) bool { return d.OpenConn != nil }, func(d Durable) Durable {
+		[]string{"network/lost-answer"}, true, func(d Durable) Durable {
 			open := d.OpenConn
 			d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
 				store, err := open(ctx, place, wrap)
@@ -94,7 +95,7 @@ var durableMutants = []struct {
 			return d
 		}},
 	{"takes a lost answer for a write that was not applied",
-		[]string{"network/lost-answer"}, func(d Durable) bool { return d.OpenConn != nil }, func(d Durable) Durable {
+		[]string{"network/lost-answer"}, true, func(d Durable) Durable {
 			open := d.OpenConn
 			d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
 				store, err := open(ctx, place, wrap)
@@ -110,6 +111,37 @@ var durableMutants = []struct {
 			}
 			return d
 		}},
+}
+
+// RunDurableMutants is runMutants for what RunDurable checks, for journal_test.go.
+func RunDurableMutants(t *testing.T, d Durable) {
+	t.Helper()
+	runDurableMutants(t, d, false)
+	runMutants(t, d.newStore)
+}
+
+func runDurableMutants(t *testing.T, d Durable, served bool) {
+	t.Helper()
+	for _, m := range durableMutants {
+		if m.served != served {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			wrong := m.make(d)
+			writeIfChild(t, wrong)
+			prepare := wrong.prepare(t.Name())
+			runMutant(t, append(cases(), wrong.cases()...), m.caught, func(e *env) { prepare(t, e) })
+		})
+	}
+}
+
+// newStore opens a store at a new place.
+func (d Durable) newStore(t *testing.T) storage.Store {
+	store, err := d.Open(context.Background(), d.New(t))
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	return store
 }
 
 // lateDeleter is wrong in DeleteMany alone.
@@ -131,8 +163,6 @@ func (l lateDeleter) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]
 		return nil, ctx.Err()
 	}
 }
-
-func always(Durable) bool { return true }
 
 // opened replaces the stores that are opened.
 func opened(change func(storage.Store) storage.Store) func(Durable) Durable {

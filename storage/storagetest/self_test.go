@@ -1,0 +1,64 @@
+package storagetest
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
+)
+
+func TestMutants(t *testing.T) {
+	runMutants(t, func(*testing.T) storage.Store { return memory.New() })
+}
+
+// TestRecorder is the other half: a right store passes under the recorder too.
+func TestRecorder(t *testing.T) {
+	for _, c := range cases() {
+		r := watch(c, func(e *env) {
+			e.open = func() storage.Store { return &mutant{Store: memory.New()} }
+		})
+		if r.failed() {
+			t.Errorf("%s: %s", c.name, r.text())
+		}
+	}
+}
+
+// impatient shortens the wait for a store that hangs, in tests of some that do.
+func impatient(t *testing.T) {
+	patience := promptly
+	promptly = 100 * time.Millisecond
+	t.Cleanup(func() { promptly = patience })
+}
+
+// TestHanging: a store that waits for ever, whatever its context says, fails and
+// does not hang the suite.
+func TestHanging(t *testing.T) {
+	impatient(t)
+	for _, c := range blockedCases {
+		var writes sync.RWMutex
+		d := Durable{
+			New: func(*testing.T) string { return "" },
+			Open: func(context.Context, string) (storage.Store, error) {
+				m := &mutant{Store: memory.New()}
+				m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+					writes.RLock()
+					defer writes.RUnlock()
+					return m.Store.Put(context.WithoutCancel(ctx), rec, expect)
+				}
+				return m, nil
+			},
+			Block: func(*testing.T, string) (release func()) {
+				writes.Lock()
+				return writes.Unlock
+			},
+		}
+		r := watch(c, func(e *env) { d.prepare("")(t, e) })
+		require.Contains(t, r.text(), c.contract)
+		require.Contains(t, r.text(), "still under way")
+	}
+}
