@@ -268,7 +268,7 @@ func TestReason(t *testing.T) {
 	batch := func(err error) error { return &resource.OpError{Op: resource.OpCreateBatch, Err: err} }
 	for want, err := range map[string]error{
 		"data too large": batch(storage.ErrTooLarge),
-		"a resource with this customerId exists already":      &resource.ExistsError{Field: "customerId"},
+		"a resource with this customerId exists already":          &resource.ExistsError{Field: "customerId"},
 		"corrupt stored document: expected object, found nothing": batch(&schema.CorruptError{Err: errors.New("expected object, found nothing")}),
 	} {
 		assert.Equal(t, want, reason(err))
@@ -295,8 +295,8 @@ func TestFlags(t *testing.T) {
 		{"unknown format", with("-format", "xml", file), 2, "-format: expected ndjson or csv"},
 		{"format not known", with("-"), 2, "-format: expected ndjson or csv"},
 		{"negative position", with("-from", "-1", file), 2, "flag -from"},
-		{"two positions", with("-from", "1", "-position-file", filepath.Join(folder, "p"), file), 2, "-from and -position-file: want one"},
-		{"position of a dry run", with("-dry-run", "-position-file", filepath.Join(folder, "p"), file), 2, "-dry-run and -position-file: want one"},
+		{"two positions", with("-from", "1", "-position-file", filepath.Join(folder, "p"), file), 2, "-from and -position-file: expected one"},
+		{"position of a dry run", with("-dry-run", "-position-file", filepath.Join(folder, "p"), file), 2, "-dry-run and -position-file: expected one"},
 		{"position of standard input", with("-format", "ndjson", "-position-file", filepath.Join(folder, "p"), "-"), 2, "-position-file: standard input cannot be read again"},
 		{"unknown policy for conflicts", with("-onconflict", "merge", file), 2, "-onconflict: expected upsert or reject"},
 		{"unknown policy for nulls", with("-nulls", "keep", file), 2, "-nulls: expected delete, reject or ignore"},

@@ -273,9 +273,9 @@ func TestFlagErrors(t *testing.T) {
 		{"no such folder", []string{"-store", "sqlite:" + filepath.Join(t.TempDir(), "none", "x.db")}, `-store: `},
 		{"no URL of a database", []string{"-store", "postgres://u:secret@[::1/db"}, `-store: not the URL`},
 		{"no database there", []string{"-store", "postgres://u:secret@127.0.0.1:1/db"}, `-store: `},
-		{"no tenants", []string{"-tenants", ""}, "-tenants: want names"},
-		{"empty tenant", []string{"-tenants", "a,,b"}, "-tenants: want names"},
-		{"blank tenant", []string{"-tenants", "a, ,b"}, "-tenants: want names"},
+		{"no tenants", []string{"-tenants", ""}, "-tenants: expected names"},
+		{"empty tenant", []string{"-tenants", "a,,b"}, "-tenants: expected names"},
+		{"blank tenant", []string{"-tenants", "a, ,b"}, "-tenants: expected names"},
 		{"no address", []string{"-addr", "nowhere"}, "nowhere"},
 		{"address taken", []string{"-addr", taken.Addr().String()}, "address already in use"},
 	} {

@@ -40,7 +40,7 @@ func BenchmarkGrowth(b *testing.B) {
 // BenchmarkWriters is what package coalesce is for: 64 writers, and a pool of 4.
 func BenchmarkWriters(b *testing.B) {
 	storagetest.BenchWriters(b, func(b *testing.B) storage.Store {
-		store, _ := newStore(b, postgres.Options{Remember: -1}, func(cfg *pgxpool.Config) { cfg.MaxConns = 4 })
+		store, _ := newStore(b, postgres.Options{}, func(cfg *pgxpool.Config) { cfg.MaxConns = 4 })
 		return store
 	}, func(store storage.Store) storage.Store { return coalesce.New(store.(*postgres.Store)) })
 }
