@@ -31,10 +31,9 @@ type object struct {
 
 	anyRequired bool // here or at any depth below, arrays included
 
-	// Of the root, whose documents are read with the names of its fields.
-	names     *strictjson.Names
-	defaulted uint64 // which of them have a default, as bits
-	nested    uint64 // and in the values of which declared objects may stand
+	names     *strictjson.Names // of the fields, in their order; nil if they are too many
+	defaulted uint64            // which of them have a default, as bits
+	nested    uint64            // and in the values of which declared objects may stand
 }
 
 // A field is the compiled form of Field.
@@ -73,25 +72,27 @@ func (f *field) is(d *strictjson.Doc, c uint32) bool {
 	return f.hash == n.Hash && n.Escapes&strictjson.InName == 0 && string(d.Src[n.NameStart:n.NameEnd]) == f.name
 }
 
-// know makes o a root.
-func (o *object) know() {
-	names := make([]string, len(o.fields))
+// know makes the names with which documents are read.
+func (o *object) know() *strictjson.Names {
+	names, inner := make([]string, len(o.fields)), make([]*strictjson.Names, len(o.fields))
 	for i := range o.fields {
-		names[i] = o.fields[i].name
-		if o.fields[i].def != nil {
+		f := &o.fields[i]
+		names[i] = f.name
+		if f.def != nil {
 			o.defaulted |= 1 << (i & 63)
 		}
-		if o.fields[i].nested {
+		if f.nested {
 			o.nested |= 1 << (i & 63)
 		}
+		if f.items != nil {
+			f = f.items
+		}
+		if f.object != nil {
+			inner[i] = f.object.know()
+		}
 	}
-	o.names = strictjson.NewNames(names)
-}
-
-// knows reports whether the object at node of d was read with the names of o: then
-// Node.Known of its members says which fields they are.
-func (o *object) knows(d *strictjson.Doc, node uint32) bool {
-	return d.Names != nil && d.Names == o.names && node == 0
+	o.names = strictjson.NewNames(names, inner)
+	return o.names
 }
 
 // find returns the field with the name of member c of d, or nil.

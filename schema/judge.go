@@ -103,7 +103,7 @@ func (s *storedObject) object(j *judge, c uint32) uint32 {
 // complete and null is a value.
 func (j *judge) object(o *object, node, stored uint32, whole bool) {
 	d := j.doc
-	seen, filled, next, known := 0, 0, &o.fields[0], o.knows(d, node)
+	seen, filled, next, known := 0, 0, &o.fields[0], d.ReadByNames(node)
 	before := storedObject{node: stored}
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
 		f := next

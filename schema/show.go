@@ -50,7 +50,7 @@ type view struct {
 // look sets hidden and unfilled, and marks the members to hide.
 func (v *view) look(root *object, d *strictjson.Doc) {
 	v.doc, v.hidden, v.unfilled = d, 0, false
-	if root.knows(d, 0) && d.Has()&root.nested == 0 { // nothing is undeclared
+	if d.Names != nil && d.Has()&root.nested == 0 { // nothing is undeclared
 		v.unfilled = root.defaulted&^d.Has() != 0
 		return
 	}
@@ -65,7 +65,7 @@ func (v *view) complete(root *object, d *strictjson.Doc) bool {
 
 func (v *view) object(o *object, node uint32) {
 	d := v.doc
-	filled, next, known := 0, &o.fields[0], o.knows(d, node)
+	filled, next, known := 0, &o.fields[0], d.ReadByNames(node)
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
 		f := next
 		if known {

@@ -44,7 +44,9 @@ func (m *merger) object(dst []byte, t, p uint32) []byte {
 	targets, patches := m.target.Nodes, m.patch.Nodes
 	known := t == 0 && p == 0 && m.target.SameNames(m.patch)
 	var index strictjson.Index
-	if !known {
+	if known {
+		m.patch.Number()
+	} else {
 		index.Init(m.patch, p)
 	}
 	left := patches[p].Len // members of the patch that no member of the target has met yet

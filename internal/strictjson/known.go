@@ -7,16 +7,20 @@ import (
 	"slices"
 )
 
-// Names are the names that the members of a document mostly have, in their order. A
-// document with no others, and without blanks between the tokens at its top level, is
-// read in some two thirds of the time: the length of a name is known before it is read,
-// and that no name comes twice costs a bit. A nil *Names has none.
+// Names are the names that the members of a document mostly have, in their order.
+// A document with no others, and without blanks between its tokens, is read in some
+// two thirds of the time: the length of a name is known before the text is looked at,
+// and that no name comes twice costs a bit. A nil *Names knows none.
 type Names struct{ list []knownName }
 
 const (
 	maxNames = 64 // the bits of a word
 	maxName  = nameText - len(`"":`)
 	nameText = 24
+
+	// How many names a member is compared with: Parse is quicker where the order is
+	// another one and the names are many.
+	maxTries = 16
 )
 
 // A knownName is the beginning of a member, `"name":`, as words in memory order.
@@ -24,28 +28,33 @@ type knownName struct {
 	text, mask [nameText / 8]uint64
 	size       uint32 // of the text
 	hash       uint32
+	inner      *Names // of an object that is the value, or of those in an array that is; nil if any may come
 }
 
-// NewNames returns the names, or nil if there are more than 64 or none, or one of them
-// is longer than 21 bytes or needs an escape.
-func NewNames(names []string) *Names {
+// NewNames returns nil if the names are more than 64 or one of them is longer than
+// 21 bytes or needs an escape. If inner is not nil, inner[i] are the names in values of
+// names[i].
+func NewNames(names []string, inner []*Names) *Names {
 	if len(names) == 0 || len(names) > maxNames {
 		return nil
 	}
 	n := new(Names)
-	for _, name := range names {
+	for i, name := range names {
 		member := append(AppendQuoted(nil, name), ':')
 		if len(name) > maxName || len(member) != len(name)+len(`"":`) {
 			return nil
 		}
 		var text, mask [nameText]byte
 		copy(text[:], member)
-		for i := range member {
-			mask[i] = 0xFF
+		for b := range member {
+			mask[b] = 0xFF
 		}
 		k := knownName{size: uint32(len(member)), hash: HashName(name)}
-		for i := range k.text {
-			k.text[i], k.mask[i] = load(text[:], 8*i), load(mask[:], 8*i)
+		if inner != nil {
+			k.inner = inner[i]
+		}
+		for w := range k.text {
+			k.text[w], k.mask[w] = load(text[:], 8*w), load(mask[:], 8*w)
 		}
 		n.list = append(n.list, k)
 	}
@@ -78,49 +87,64 @@ var OnQuick func(src []byte)
 // quick reads src, and returns false if it has to be read by Parse: it never says
 // that a text is wrong.
 func (d *Doc) quick(src []byte, depth int, names *Names) bool {
-	if len(src) < 2 || src[0] != '{' || src[1] != '"' || uint64(len(src)) > math.MaxUint32 || depth < 1 {
+	if len(src) == 0 || src[0] != '{' || uint64(len(src)) > math.MaxUint32 {
 		return false
 	}
-	src, list := src[:len(src):len(src)], names.list
-	d.Src, d.Blanks, d.Names, d.Nodes, d.table = src, false, names, d.Nodes[:0], d.table[:0]
-	if cap(d.Nodes) < len(list)+1 {
-		d.Nodes = slices.Grow(d.Nodes, len(list)+1)
+	d.Src, d.Blanks, d.Names, d.Nodes, d.table, d.seen = src[:len(src):len(src)], false, names, d.Nodes[:0], d.table[:0], 0
+	if d.object(0, min(depth, maxDepth), names) != len(src) {
+		return false
 	}
-	nodes := d.Nodes[:cap(d.Nodes)]
+	if OnQuick != nil {
+		OnQuick(src)
+	}
+	return true
+}
+
+// object reads the object that begins at src[i], and returns the offset after it, or 0
+// if the text has to be read by Parse. The node has no name.
+func (d *Doc) object(i, depth int, names *Names) int {
+	src, list := d.Src[:len(d.Src):len(d.Src)], names.list
+	if depth < 1 {
+		return 0
+	}
 	var (
-		n     = 1 // the next node
-		count = 0 // members
-		seen  uint64
-		k     = 0 // the name to try first
-		i     = 1 // the next byte
+		at   = len(d.Nodes) // the object's node
+		n    = at + 1       // the next node
+		seen uint64
+		k    = 0 // the name to try first
 	)
+	d.Nodes = slices.Grow(d.Nodes, len(list)+1)
+	nodes := d.Nodes[:cap(d.Nodes)]
+	nodes[at] = Node{Start: uint32(i), Kind: Object}
+	if i++; i < len(src) && src[i] == '}' {
+		goto done
+	}
 	for {
 		if i > len(src)-nameText {
 			if k = shortRest(list, k, src[i:]); k < 0 {
-				return false
+				return 0
 			}
 		} else if text := (*[nameText]byte)(src[i:]); !list[k].begins(text) {
-			for first := k; ; {
+			for tries := 1; ; tries++ {
+				if tries == maxTries {
+					return 0
+				}
 				if k++; k == len(list) {
 					k = 0
 				}
 				if list[k].begins(text) {
 					break
 				}
-				if k == first {
-					return false
-				}
 			}
 		}
 		name := &list[k]
 		if seen>>(k&63)&1 != 0 {
-			return false
+			return 0
 		}
 		seen |= 1 << (k & 63)
-		d.by[k&63] = uint32(n)
 		value := i + int(name.size)
 		if value >= len(src) {
-			return false
+			return 0
 		}
 		kind, escapes := String, Escapes(0)
 		end := value + 1
@@ -136,7 +160,7 @@ func (d *Doc) quick(src []byte, depth int, names *Names) bool {
 			if end >= len(src) || src[end] != '"' {
 				var state int
 				if end, state = scanString(src, end); state > escaped {
-					return false
+					return 0
 				}
 				if state == escaped {
 					escapes = InValue
@@ -146,29 +170,28 @@ func (d *Doc) quick(src []byte, depth int, names *Names) bool {
 		case 't':
 			kind = True
 			if end = value + 4; end > len(src) || string(src[value:end]) != "true" {
-				return false
+				return 0
 			}
 		case 'f':
 			kind = False
 			if end = value + 5; end > len(src) || string(src[value:end]) != "false" {
-				return false
+				return 0
 			}
 		case 'n':
 			kind = Null
 			if end = value + 4; end > len(src) || string(src[value:end]) != "null" {
-				return false
+				return 0
 			}
 		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 			kind = Number
 			var why string
 			if end, why = scanNumber(src, value); why != "" {
-				return false
+				return 0
 			}
 		case '{', '[':
 			d.Nodes = nodes[:n]
-			var why string
-			if end, why = d.parse(value, min(depth, maxDepth)-1); why != "" {
-				return false
+			if end = d.container(value, depth-1, name.inner); end == 0 {
+				return 0
 			}
 			node := &d.Nodes[n]
 			node.NameStart, node.NameEnd, node.Hash, node.Known = uint32(i+1), uint32(value-2), name.hash, uint8(k+1)
@@ -177,10 +200,10 @@ func (d *Doc) quick(src []byte, depth int, names *Names) bool {
 			nodes = d.Nodes[:cap(d.Nodes)]
 			goto next
 		default:
-			return false
+			return 0
 		}
 		if n >= len(nodes) {
-			return false // not reached: there is room for all names
+			return 0 // not reached: there is room for all names
 		}
 		{
 			node := &nodes[n]
@@ -191,27 +214,77 @@ func (d *Doc) quick(src []byte, depth int, names *Names) bool {
 			node.Hash, node.Kind, node.Known, node.Escapes, node.Mark = name.hash, kind, uint8(k+1), escapes, 0
 		}
 	next:
-		count++
 		if end >= len(src) {
-			return false
+			return 0
 		}
+		i = end
 		if src[end] != ',' {
-			if src[end] != '}' || end+1 != len(src) {
-				return false
+			if src[end] != '}' {
+				return 0
 			}
 			break
 		}
-		i = end + 1
+		i++
 		if k++; k == len(list) {
 			k = 0
 		}
 	}
-	nodes[0] = Node{End: uint32(len(src)), Next: uint32(n), Len: uint32(count), Kind: Object}
-	d.Nodes, d.seen = nodes[:n], seen
-	if OnQuick != nil {
-		OnQuick(src)
+done:
+	object := &nodes[at]
+	object.End, object.Next, object.Len = uint32(i+1), uint32(n), uint32(bits.OnesCount64(seen))
+	d.Nodes, d.seen = nodes[:n], seen // in the end that of Nodes[0]
+	return i + 1
+}
+
+// container reads the object or array that begins at src[i] as object does: an object
+// with these names, an array of such, or of any kind if they are nil.
+func (d *Doc) container(i, depth int, names *Names) int {
+	switch {
+	case names == nil:
+		end, why := d.parse(i, depth)
+		if why != "" {
+			return 0
+		}
+		return end
+	case d.Src[i] == '{':
+		return d.object(i, depth, names)
 	}
-	return true
+	return d.array(i, depth, names)
+}
+
+// array reads the array that begins at src[i] as object does; names are those of the
+// objects in it.
+func (d *Doc) array(i, depth int, names *Names) int {
+	if depth < 1 {
+		return 0
+	}
+	src, at, count, start := d.Src, len(d.Nodes), 0, i
+	d.push()
+	if i++; i < len(src) && src[i] == ']' {
+		goto done
+	}
+	for {
+		if i < len(src) && src[i] == '{' {
+			if i = d.object(i, depth-1, names); i == 0 {
+				return 0
+			}
+		} else if end, why := d.parse(i, depth-1); why == "" {
+			i = end
+		} else {
+			return 0
+		}
+		count++
+		if i >= len(src) || src[i] != ',' && src[i] != ']' {
+			return 0
+		}
+		if src[i] == ']' {
+			break
+		}
+		i++
+	}
+done:
+	d.Nodes[at] = Node{Start: uint32(start), End: uint32(i + 1), Next: uint32(len(d.Nodes)), Len: uint32(count), Kind: Array}
+	return i + 1
 }
 
 // shortRest returns the name that rest begins with, or -1, for a rest that is shorter
@@ -292,7 +365,7 @@ func (l *Learner) learn(d *Doc) {
 	if len(list) > maxNames { // those of this document that were not known
 		list = slices.DeleteFunc(list, func(s string) bool { return slices.Contains(l.list, s) })
 	}
-	if names := NewNames(list); names != nil {
+	if names := NewNames(list, nil); names != nil {
 		l.list, l.names = list, names
 	}
 }

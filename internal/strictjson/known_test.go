@@ -1,7 +1,6 @@
 package strictjson
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var knownNames = NewNames([]string{"id", "name", "", "a", "b", "größe", "exactly-21-bytes-long", "tags"})
+var knownNames = NewNames([]string{"id", "name", "", "a", "b", "größe", "exactly-21-bytes-long", "tags", "o"},
+	slices.Concat(make([]*Names, 8), []*Names{NewNames([]string{"x", "y", "list"}, []*Names{2: NewNames([]string{"z"}, nil)})}))
+
+var manyNames = func() *Names {
+	list := make([]string, maxNames)
+	for i := range list {
+		list[i] = fmt.Sprintf("n%02d", i)
+	}
+	return NewNames(list, nil)
+}()
 
 // knownTests: quick says whether the fast way takes the text.
 var knownTests = []struct {
@@ -25,7 +33,23 @@ var knownTests = []struct {
 	{`{"exactly-21-bytes-long":1}`, true},
 	{`{"a":{"x":[1,{"y":null}],"z": 2},"b":[[],{}],"id":"i"}`, true},
 	{`{"a":1}`, true},
-	{`{}`, false},
+	{`{}`, true},
+	{`{"o":{"x":{},"y":[],"list":[{"z":[1]},{},{"z":2},[{"z":3}],null,"\n"]},"id":"1"}`, true},
+	{`{"o":[{"x":1},{"y":{"free":1}}],"id":"1"}`, true},
+	{`{"o":{},"tags":[]}`, true},
+	{`{"o":[]}`, true},
+	{`{"o":{"x":[ 1 ]}}`, true},
+	{`{"o":{"free":1}}`, false},
+	{`{"o":{"x":1,"x":2}}`, false},
+	{`{"o":{"x": 1}}`, false},
+	{`{"o":{ }}`, false},
+	{`{"o":[ ]}`, false},
+	{`{"o":[1 ]}`, false},
+	{`{"o":[1,]}`, false},
+	{`{"o":{"x":1,}}`, false},
+	{`{"o":{"x":1}`, false},
+	{`{"o":{"x":1}]`, false},
+	{`{"o":[{"x":1}}`, false},
 	{`{ "a":1}`, false},
 	{`{"a": 1}`, false},
 	{`{"a":1 }`, false},
@@ -61,6 +85,9 @@ func TestParseKnown(t *testing.T) {
 			sameAsParse(t, []byte(tt.text[:i]), MaxDepth)
 		}
 	}
+	var d Doc
+	assert.True(t, d.quick([]byte(`{"n15":1,"n00":2}`), MaxDepth, manyNames))
+	assert.False(t, d.quick([]byte(`{"n00":1,"n17":{}}`+strings.Repeat(" ", nameText)), MaxDepth, manyNames), "it looks far for no name")
 	for depth := range 4 {
 		sameAsParse(t, []byte(`{"a":[[1]]}`), depth)
 	}
@@ -83,15 +110,19 @@ func sameAsParse(t *testing.T, text []byte, depth int) {
 		require.Equal(t, wantErr, parse(&got), "%s: %s", name, text)
 		if wantErr == nil {
 			var has uint64
+			if got.Names != nil {
+				has = got.Has()
+				got.Number()
+				require.Equal(t, has, got.Has())
+				has = 0
+			}
 			for c := uint32(1); got.Names != nil && c < got.Nodes[0].Next; c = got.Nodes[c].Next {
-				known := got.Nodes[c].Known
-				require.Equal(t, string(got.RawName(c)), names(got.Names)[known-1], "%s: %s", name, text)
-				require.Equal(t, c, got.Named(known))
-				has |= 1 << (known - 1)
-				got.Nodes[c].Known = 0
+				require.Equal(t, c, got.Named(got.Nodes[c].Known))
+				has |= 1 << (got.Nodes[c].Known - 1)
 			}
 			if got.Names != nil {
 				require.Equal(t, has, got.Has())
+				hasNames(t, &got, 0, got.Names)
 			}
 			require.Equal(t, want.Nodes, got.Nodes, "%s: %s", name, text)
 			require.Equal(t, want.Blanks, got.Blanks, "%s: %s", name, text)
@@ -100,15 +131,22 @@ func sameAsParse(t *testing.T, text []byte, depth int) {
 	}
 }
 
-// names returns the names in n.
-func names(n *Names) (list []string) {
-	for _, k := range n.list {
-		text := binary.LittleEndian.AppendUint64(nil, k.text[0])
-		text = binary.LittleEndian.AppendUint64(text, k.text[1])
-		text = binary.LittleEndian.AppendUint64(text, k.text[2])
-		list = append(list, string(text[1:k.size-2]))
+// hasNames: the members of value i, and of objects in it, have these names, or, if they
+// are nil, are not known. It takes their numbers out.
+func hasNames(t *testing.T, d *Doc, i uint32, names *Names) {
+	for c := i + 1; c < d.Nodes[i].Next; c = d.Nodes[c].Next {
+		inner := names
+		switch known := &d.Nodes[c].Known; {
+		case d.Nodes[i].Kind == Array && d.Nodes[c].Kind == Array:
+			inner = nil
+		case d.Nodes[i].Kind == Array || names == nil:
+			require.Zero(t, *known)
+		default:
+			require.Equal(t, d.Nodes[c].Hash, names.list[*known-1].hash)
+			inner, *known = names.list[*known-1].inner, 0
+		}
+		hasNames(t, d, c, inner)
 	}
-	return list
 }
 
 func FuzzParseKnown(f *testing.F) {
@@ -119,12 +157,12 @@ func FuzzParseKnown(f *testing.F) {
 }
 
 func TestNewNames(t *testing.T) {
-	assert.Nil(t, NewNames(nil))
-	assert.Nil(t, NewNames(make([]string, 65)))
-	assert.Nil(t, NewNames([]string{strings.Repeat("x", 22)}))
-	assert.Nil(t, NewNames([]string{`"`}))
-	assert.Nil(t, NewNames([]string{"\n"}))
-	assert.NotNil(t, NewNames([]string{"/", "~", "<", "é", ""}))
+	assert.Nil(t, NewNames(nil, nil))
+	assert.Nil(t, NewNames(make([]string, 65), nil))
+	assert.Nil(t, NewNames([]string{strings.Repeat("x", 22)}, nil))
+	assert.Nil(t, NewNames([]string{`"`}, nil))
+	assert.Nil(t, NewNames([]string{"\n"}, nil))
+	assert.NotNil(t, NewNames([]string{"/", "~", "<", "é", ""}, nil))
 }
 
 // TestLearner: it knows a kind of document after one, and stops trying documents that

@@ -80,7 +80,7 @@ type Doc struct {
 	Names  *Names // not nil if it was read by ParseKnown's fast way: the names of all members of Nodes[0]
 
 	seen uint64           // if there are Names: which of them have a member, as bits
-	by   [maxNames]uint32 // and which
+	by   [maxNames]uint32 // and which, after Number
 
 	stack   []frame // of Parse, by level; kept, because clearing it would cost more than reading a small text
 	table   []slot  // the slots of all indexes made since Parse
@@ -121,19 +121,25 @@ const NodeSize = 32
 // Load makes d what ParseKnown made of src before: nodes, blanks and names are what
 // it left in d. d keeps src, and copies the nodes.
 func (d *Doc) Load(src []byte, nodes []Node, blanks bool, names *Names) {
-	d.Src, d.Nodes, d.Blanks, d.Names, d.seen, d.table = src, append(d.Nodes[:0], nodes...), blanks, names, 0, d.table[:0]
+	d.Src, d.Nodes, d.Blanks, d.Names, d.table = src, append(d.Nodes[:0], nodes...), blanks, names, d.table[:0]
 	if names != nil {
-		for c := uint32(1); c < nodes[0].Next; c = nodes[c].Next {
-			d.note(nodes[c].Known-1, c)
-		}
+		d.Number()
 	}
 }
 
-// note notes that member c has the name of this number.
-func (d *Doc) note(number uint8, c uint32) {
-	d.seen |= 1 << (number & (maxNames - 1))
-	d.by[number&(maxNames-1)] = c
+// Number makes Named find the members of a document with Names.
+func (d *Doc) Number() {
+	d.seen = 0
+	for c := uint32(1); c < d.Nodes[0].Next; c = d.Nodes[c].Next {
+		number := (d.Nodes[c].Known - 1) & (maxNames - 1)
+		d.seen |= 1 << number
+		d.by[number] = c
+	}
 }
+
+// ReadByNames reports whether the object at node i was read with Names that hold all of
+// its members: then Node.Known says which they are. Without members it is false.
+func (d *Doc) ReadByNames(i uint32) bool { return d.Nodes[i].Len > 0 && d.Nodes[i+1].Known != 0 }
 
 // SameNames reports whether both documents were read with the same names.
 func (d *Doc) SameNames(e *Doc) bool { return d.Names != nil && d.Names == e.Names }
@@ -141,7 +147,7 @@ func (d *Doc) SameNames(e *Doc) bool { return d.Names != nil && d.Names == e.Nam
 // Has returns which of its Names the document has, as bits.
 func (d *Doc) Has() uint64 { return d.seen }
 
-// Named returns the member of Nodes[0] with this Node.Known, or 0.
+// Named returns the member of Nodes[0] with this Node.Known, or 0. Call Number first.
 func (d *Doc) Named(known uint8) uint32 {
 	number := (known - 1) & (maxNames - 1)
 	if d.seen>>number&1 == 0 {
