@@ -169,7 +169,7 @@ func contentType(h http.Header, types ...string) (string, error) {
 		}
 		return "", p
 	}
-	for _, encoding := range h.Values("Content-Encoding") {
+	for _, encoding := range h["Content-Encoding"] {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			return "", &Problem{
 				Status:  http.StatusUnsupportedMediaType,
@@ -178,7 +178,7 @@ func contentType(h http.Header, types ...string) (string, error) {
 			}
 		}
 	}
-	values := h.Values("Content-Type")
+	values := h["Content-Type"]
 	switch {
 	case len(values) == 0 || len(values) == 1 && values[0] == typeJSON: // the usual case
 		return typeJSON, nil

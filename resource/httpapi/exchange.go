@@ -70,7 +70,7 @@ func (a *API) exchange(w http.ResponseWriter, r *http.Request) *exchange {
 			x.writeBy = now.Add(server.WriteTimeout)
 		}
 	}
-	x.in, x.work = hold{room: &a.in, cut: x.cut}, hold{room: &a.work}
+	x.in.room, x.work.room = &a.in, &a.work
 	return x
 }
 
@@ -81,6 +81,13 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 func (x *exchange) done() {
 	x.in.force(0)
 	x.work.force(0)
+}
+
+// waits says that the exchange waits for its client until the func that it returns is
+// called.
+func (x *exchange) waits() (done func()) {
+	x.in.cut = x.cut
+	return x.in.waits()
 }
 
 // cut makes the read or the write that waits for the client fail. A writer without
@@ -121,7 +128,7 @@ func (x *exchange) Read(p []byte) (n int, err error) {
 		x.due = x.received + pieceBytes
 	}
 	if large {
-		defer x.in.waits()()
+		defer x.waits()()
 	}
 	n, err = x.r.Body.Read(p)
 	if x.received += int64(n); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -197,6 +204,6 @@ func (x *exchange) Write(b []byte) (n int, err error) {
 
 func (x *exchange) send(piece []byte) (int, error) {
 	_ = x.controller.SetWriteDeadline(x.deadline(x.writeBy))
-	defer x.in.waits()()
+	defer x.waits()()
 	return x.ResponseWriter.Write(piece)
 }

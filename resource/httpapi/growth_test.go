@@ -92,27 +92,28 @@ func TestGrowth(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newService(t, nil)
 			s.put(t, acme, `{"customerId":"g-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}`)
-			cost := func(n int) (allocated, allocations uint64) {
+			cost := func(n int, enough uint64) (allocated, allocations uint64) {
 				m := tc.request(n)
 				a := s.direct(t, m)
 				require.Equal(t, tc.status, a.status, "%.300s", a.body)
-				return s.leastOf(t, m)
+				return s.leastOf(t, m, enough)
 			}
-			small, allocations := cost(tc.size)
-			large, allocations2 := cost(2 * tc.size)
+			small, allocations := cost(tc.size, math.MaxUint64)
+			limit := 5*small/2 + 32<<10
+			large, allocations2 := cost(2*tc.size, limit)
 			t.Logf("%d and %d bytes, %d and %d allocations", small, large, allocations, allocations2)
-			assert.Less(t, large, 5*small/2+32<<10)
+			assert.LessOrEqual(t, large, limit)
 			assert.Less(t, allocations2, 5*allocations/2+100)
 		})
 	}
 }
 
-// leastOf returns what the handler allocates at least for a message: the race
-// detector empties pools at random.
-func (s *service) leastOf(t *testing.T, m message) (allocated, allocations uint64) {
+// leastOf returns what the handler allocates at least for a message. The race detector
+// empties pools at random, so it tries again while that is more than enough.
+func (s *service) leastOf(t *testing.T, m message, enough uint64) (allocated, allocations uint64) {
 	t.Helper()
 	allocated, allocations = math.MaxUint64, math.MaxUint64
-	for range 5 {
+	for try := 0; try < 5 || try < 50 && allocated > enough; try++ {
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(m.bytes())))
 		require.NoError(t, err)
 		w := httptest.NewRecorder()
@@ -136,14 +137,15 @@ func TestGrowthOfPages(t *testing.T) {
 	}
 	filter := strings.Repeat("&filter[lastName]="+url.QueryEscape(""), 50)
 	for _, more := range []string{"", filter, filter + filter} {
-		cost := func(n int) uint64 {
+		cost := func(n int, enough uint64) uint64 {
 			m := list("?limit=" + strconv.Itoa(n) + more)
 			require.Len(t, parseList(t, s.direct(t, m)).Data.Results, n)
-			allocated, _ := s.leastOf(t, m)
+			allocated, _ := s.leastOf(t, m, enough)
 			return allocated
 		}
-		small, large := cost(500), cost(1000)
+		small := cost(500, math.MaxUint64)
+		large := cost(1000, 5*small/2)
 		t.Logf("%d and %d bytes", small, large)
-		assert.Less(t, large, 5*small/2)
+		assert.LessOrEqual(t, large, 5*small/2)
 	}
 }

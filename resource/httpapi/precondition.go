@@ -147,9 +147,9 @@ func (l *tagList) noneMatch() resource.Condition {
 // maxTags is how many entity tags one field may have.
 const maxTags = 100
 
-// parseTags returns the value of a field, nil if there is none.
+// parseTags returns the value of a field, nil if there is none. name is canonical.
 func parseTags(h http.Header, name string) (*tagList, error) {
-	lines := h.Values(name)
+	lines := h[name]
 	if len(lines) == 0 {
 		return nil, nil
 	}

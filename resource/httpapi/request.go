@@ -125,7 +125,7 @@ func ReadList(r *http.Request, s *schema.Schema, also ...string) (resource.ListO
 // preconditions returns those of a write.
 func preconditions(r *http.Request, required bool) (resource.Condition, error) {
 	condition, err := ParsePreconditions(r)
-	if err == nil && required && len(r.Header.Values("If-Match")) == 0 && len(r.Header.Values("If-None-Match")) == 0 {
+	if err == nil && required && len(r.Header["If-Match"]) == 0 && len(r.Header["If-None-Match"]) == 0 {
 		err = &Problem{
 			Status:  http.StatusPreconditionRequired,
 			Message: "this write needs a precondition: send the header If-Match with the ETag of the resource, or If-None-Match: * to create one",

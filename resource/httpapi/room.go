@@ -28,6 +28,7 @@ type room struct {
 // A hold is the bytes that one exchange has in a room.
 type hold struct {
 	room  *room
+	used  bool   // it may hold something; only its exchange looks at this
 	bytes int64  // guarded by room.mu
 	cut   func() // makes the read or the write that waits for the client fail
 }
@@ -107,6 +108,7 @@ func (r *room) watch() { r.relief = time.AfterFunc(patience/5, r.relieve) }
 
 // try makes h hold so many bytes if there is room for what is new of them now.
 func (h *hold) try(bytes int64) bool {
+	h.used = true
 	h.room.mu.Lock()
 	defer h.room.mu.Unlock()
 	ok := bytes <= h.bytes || h.room.fits(bytes-h.bytes)
@@ -116,8 +118,12 @@ func (h *hold) try(bytes int64) bool {
 	return ok
 }
 
-// force makes h hold so many bytes, whether there is room or not.
+// force makes h hold so many bytes, whether there is room or not. For a small request,
+// which holds nothing anyway, it takes no lock.
 func (h *hold) force(bytes int64) {
+	if h.used = h.used || bytes > 0; !h.used {
+		return
+	}
 	h.room.mu.Lock()
 	defer h.room.mu.Unlock()
 	h.room.set(h, bytes)
@@ -126,6 +132,7 @@ func (h *hold) force(bytes int64) {
 // wait makes h, which holds nothing, hold so many bytes as soon as there is room.
 // The error is that of ctx, or errBusy when there was none for so long.
 func (h *hold) wait(ctx context.Context, bytes int64, most time.Duration) error {
+	h.used = true
 	r := h.room
 	r.mu.Lock()
 	if r.waiting == 0 && r.fits(bytes) {
