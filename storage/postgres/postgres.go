@@ -190,7 +190,8 @@ func (s *Store) Limits() storage.Limits {
 
 // Close implements storage.Store. It waits for the statements under way, those
 // whose callers have left included, which takes no longer than their timeouts.
-// Calls that wait to send a statement get storage.ErrClosed. The pool stays open.
+// Calls that wait to send a statement get storage.ErrClosed. The goroutines of the
+// store end, and the pool stays open.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.close()
