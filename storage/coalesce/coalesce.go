@@ -10,31 +10,21 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// The bounds of a call to the store, and of how many there are.
 const (
-	maxWrites = 256
-	maxBytes  = 1 << 20
-	slots     = 2 // calls at the same time, not counting those that take longer than patience
-	patience  = 100 * time.Millisecond
+	maxWrites    = 256                    // in a call
+	maxBytes     = 1 << 20                // of data in a call, unless its first write has more
+	slots        = 2                      // calls at the same time, but for those beyond patience
+	patience     = 100 * time.Millisecond // after that a call loses its slot
+	grace        = 100 * time.Millisecond // for an outcome that is on its way when the context ends
+	maxOvertaken = 8                      // later calls that end first: one of its keys holds a call up
+	maxApart     = 1000                   // keys that are remembered for having held a call up
 )
 
-// grace is for how long a write whose context has ended waits for an outcome that is
-// on its way.
-const grace = 100 * time.Millisecond
-
-// A call that so many later ones have overtaken was held up by one of its keys. Of
-// such keys at most maxApart are remembered.
-const (
-	maxOvertaken = 8
-	maxApart     = 1000
-)
-
-var (
-	_ storage.BatchStore   = (*Store)(nil)
-	_ storage.BatchDeleter = (*Store)(nil)
-	_ storage.Limiter      = (*Store)(nil)
-	_ storage.Recaller     = (*Store)(nil)
-)
+var _ interface {
+	Batcher
+	storage.Limiter
+	storage.Recaller
+} = (*Store)(nil)
 
 // Store is a storage.Store that sends writes which wait for the one below together.
 // Make it with New; it is safe for concurrent use.
@@ -42,14 +32,13 @@ type Store struct {
 	store    Batcher
 	patience time.Duration
 
-	mu     sync.Mutex // for all that follows
-	closed bool
-	free   int                      // slots
-	ready  []*write                 // they wait for a slot only; no two of one key
-	lines  map[storage.Key][]*write // the keys of writes that are ready or sent, and what waits for these
-	sent   map[*call]struct{}
-	last   uint64                   // number of a call
-	apart  map[storage.Key]struct{} // keys whose next write goes by itself
+	mu           sync.Mutex // for all that follows
+	closed       bool
+	free         int                      // slots
+	ready        []*write                 // they wait for a slot only; no two of one key
+	lines        map[storage.Key][]*write // the keys of writes that are ready or sent, and what waits for these
+	apart        map[storage.Key]struct{} // keys whose next write goes by itself
+	begun, ended int                      // calls
 }
 
 // Batcher is a store that takes batches of puts and of deletes.
@@ -64,10 +53,9 @@ type write struct {
 	op     storage.PutOp // of a delete only the key and the revision count
 	remove bool
 	state  state // under the Store's lock
-
-	rev  storage.Revision
-	err  error
-	done chan struct{}
+	rev    storage.Revision
+	err    error
+	done   chan struct{}
 }
 
 type state int
@@ -83,11 +71,10 @@ func (w *write) key() storage.Key { return w.op.Record.Key }
 
 // call is one call to the store: two, if it has puts and deletes.
 type call struct {
-	writes    []*write
-	number    uint64
-	overtaken int // by how many calls with a higher number
-	slot      bool
-	patience  *time.Timer // takes the slot away
+	writes   []*write
+	begun    int // it is the last one of so many
+	slot     bool
+	patience *time.Timer // takes the slot away
 }
 
 // New returns a Store in front of the given one, which it then owns: Close closes
@@ -99,7 +86,6 @@ func New(store Batcher) *Store {
 	return &Store{
 		store: store, patience: patience, free: slots,
 		lines: make(map[storage.Key][]*write),
-		sent:  make(map[*call]struct{}),
 		apart: make(map[storage.Key]struct{}),
 	}
 }
@@ -112,34 +98,26 @@ func (s *Store) GoString() string { return s.String() }
 
 // Put implements storage.Store, see the package comment.
 func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	w := &write{ctx: ctx, op: storage.PutOp{Record: rec, Expect: expect}, done: make(chan struct{})}
-	err := storage.CheckKey(ctx, rec.Key)
-	if err == nil {
-		err = s.do(w)
-	}
-	if err != nil {
-		return 0, err
-	}
-	return w.rev, nil
+	return s.do(&write{ctx: ctx, op: storage.PutOp{Record: rec, Expect: expect}}, storage.CheckKey(ctx, rec.Key))
 }
 
 // Delete implements storage.Store, see the package comment.
 func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := storage.CheckDelete(ctx, key, expect); err != nil {
-		return err
-	}
-	return s.do(&write{
-		ctx: ctx, op: storage.PutOp{Record: storage.Record{Key: key}, Expect: expect}, remove: true, done: make(chan struct{}),
-	})
+	op := storage.PutOp{Record: storage.Record{Key: key}, Expect: expect}
+	_, err := s.do(&write{ctx: ctx, op: op, remove: true}, storage.CheckDelete(ctx, key, expect))
+	return err
 }
 
-// do has the write sent and waits for its outcome, which w has if the error is not one
-// of the wait.
-func (s *Store) do(w *write) error {
+// do has the write sent and waits for its outcome, unless the check failed.
+func (s *Store) do(w *write, check error) (storage.Revision, error) {
+	if check != nil {
+		return 0, check
+	}
+	w.done = make(chan struct{})
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return storage.ErrClosed
+		return 0, storage.ErrClosed
 	}
 	if line, taken := s.lines[w.key()]; taken {
 		s.lines[w.key()] = append(line, w)
@@ -152,30 +130,27 @@ func (s *Store) do(w *write) error {
 
 	select {
 	case <-w.done:
-		return w.err
+		return w.rev, w.err
 	case <-w.ctx.Done():
 	}
-	ended := w.ctx.Err()
 	s.mu.Lock()
 	was := w.state
 	if was == waiting {
 		w.state, w.op.Record.Data = left, nil
 	}
 	s.mu.Unlock()
+	var late <-chan time.Time // never for a write of its own: the store knows its context
 	switch was {
 	case waiting:
-		return ended
-	case alone: // the store knows the context, and says more
-		<-w.done
-		return w.err
+		return 0, w.ctx.Err()
+	case together:
+		late = time.After(grace)
 	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
 	select {
 	case <-w.done:
-		return w.err
-	case <-timer.C:
-		return fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, ended)
+		return w.rev, w.err
+	case <-late:
+		return 0, fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, w.ctx.Err())
 	}
 }
 
@@ -229,9 +204,8 @@ func (s *Store) send() {
 }
 
 func (s *Store) start(c *call) {
-	s.last++
-	c.number = s.last
-	s.sent[c] = struct{}{}
+	s.begun++
+	c.begun = s.begun
 	for _, w := range c.writes {
 		if w.state = together; len(c.writes) == 1 {
 			w.state = alone
@@ -251,19 +225,15 @@ func (s *Store) run(c *call) {
 	c.patience.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sent, c)
-	for other := range s.sent {
-		if other.number < c.number {
-			other.overtaken++
-		}
-	}
+	s.ended++
+	heldUp := s.ended > c.begun+maxOvertaken // so at least maxOvertaken of these began later
 	for _, w := range c.writes {
 		if len(s.apart) == maxApart {
 			clear(s.apart)
 		}
 		delete(s.apart, w.key())
 		sure := w.err == nil || errors.Is(w.err, storage.ErrConflict) || errors.Is(w.err, storage.ErrNotFound)
-		if !sure || c.overtaken >= maxOvertaken {
+		if !sure || heldUp {
 			s.apart[w.key()] = struct{}{}
 		}
 		if !sure && w.state == together && !errors.Is(w.err, storage.ErrUnknownOutcome) {
@@ -304,18 +274,13 @@ func (s *Store) write(writes []*write) {
 			puts = append(puts, w.op)
 		}
 	}
-	// Keys are valid and distinct, and the context is not done: no other errors.
-	results, err := storage.PutMany(context.Background(), s.store, puts)
-	errs, deleteErr := storage.DeleteMany(context.Background(), s.store, deletes)
+	// The keys are valid and distinct: there is no error in place of the results.
+	results, _ := storage.PutMany(context.Background(), s.store, puts)
+	errs, _ := storage.DeleteMany(context.Background(), s.store, deletes)
 	for _, w := range writes {
-		switch {
-		case w.remove && deleteErr != nil:
-			w.err = deleteErr
-		case w.remove:
+		if w.remove {
 			w.err, errs = errs[0], errs[1:]
-		case err != nil:
-			w.err = err
-		default:
+		} else {
 			w.rev, w.err, results = results[0].Revision, results[0].Err, results[1:]
 		}
 	}
@@ -338,45 +303,4 @@ func (s *Store) Close() error {
 	clear(s.lines)
 	s.mu.Unlock()
 	return s.store.Close()
-}
-
-// Get implements storage.Store.
-func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	return s.store.Get(ctx, key)
-}
-
-// List implements storage.Store.
-func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	return s.store.List(ctx, scope, after, limit)
-}
-
-// GetMany implements storage.BatchStore.
-func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-	return s.store.GetMany(ctx, keys)
-}
-
-// PutMany implements storage.BatchStore.
-func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	return s.store.PutMany(ctx, ops)
-}
-
-// DeleteMany implements storage.BatchDeleter.
-func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	return s.store.DeleteMany(ctx, ops)
-}
-
-// Recall implements storage.Recaller: what the store below recalls, if it does.
-func (s *Store) Recall(key storage.Key) (storage.Record, bool) {
-	if r, ok := s.store.(storage.Recaller); ok {
-		return r.Recall(key)
-	}
-	return storage.Record{}, false
-}
-
-// Limits implements storage.Limiter: those of the store below.
-func (s *Store) Limits() storage.Limits {
-	if l, ok := s.store.(storage.Limiter); ok {
-		return l.Limits()
-	}
-	return storage.Limits{}
 }

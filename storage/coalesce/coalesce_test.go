@@ -41,7 +41,7 @@ func TestStore(t *testing.T) {
 		"that remembers records": func() coalesce.Batcher { return recent.New(memory.New(), 1<<20) },
 		"conflicts and delays": func() coalesce.Batcher {
 			return storagetest.Faulty(memory.New(), storagetest.RandomPlan(1, storagetest.Rates{
-				Conflict: 0.1, Delay: 0.1, MaxDelay: time.Millisecond,
+				Conflict: 0.1, Delay: 0.02, MaxDelay: 200 * time.Microsecond,
 			})).(coalesce.Batcher)
 		},
 	} {

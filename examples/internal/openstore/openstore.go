@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/memory"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/sqlite"
@@ -106,7 +107,8 @@ func openPostgres(ctx context.Context, url string, existing bool) (*Opened, erro
 		return nil, err
 	}
 	conn := config.ConnConfig
-	return &Opened{Store: store, pool: pool, Place: fmt.Sprintf("the PostgreSQL database %s on %s", conn.Database, conn.Host)}, nil
+	// Requests of many clients then share commits.
+	return &Opened{Store: coalesce.New(store), pool: pool, Place: fmt.Sprintf("the PostgreSQL database %s on %s", conn.Database, conn.Host)}, nil
 }
 
 // openTable makes the table, which a service would rather do once, when it is
