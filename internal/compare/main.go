@@ -16,7 +16,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	flags := flag.NewFlagSet("compare", flag.ExitOnError)
-	rounds := flags.Int("rounds", 21, "how often each contender is timed")
+	rounds := flags.Int("rounds", 15, "how often each contender is timed")
 	short := flags.Bool("short", false, "shorter and fewer rounds: rough numbers")
 	large := flags.Bool("large", false, "also measure stores of 1,000,000 resources, which takes a minute more")
 	_ = flags.Parse(os.Args[1:]) // it exits on errors

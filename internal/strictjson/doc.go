@@ -25,6 +25,12 @@
 // keeps its text, and a string its escapes.
 //
 // Parsing is linear in the input, does not recurse, and allocates nothing once a Doc
-// has grown to the size of its documents. [Doc.ParseKnown] reads documents of known
-// names faster, and leaves the same nodes.
+// has grown to the size of its documents.
+//
+// # Known names
+//
+// Most documents have no other names than a schema declares, or the documents before
+// had. [Doc.ParseKnown] and [Learner] read such a document faster, by its [Names], and
+// leave the same nodes. Node.Known also says which name a member has, so that no name
+// is compared again. Everything else, with all errors, comes from Parse.
 package strictjson

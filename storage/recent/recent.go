@@ -1,10 +1,9 @@
 // Package recent remembers the records that a process has lately read or written, so
 // that the next write of one of them takes one round trip to the database and not two.
 // Package storage and package resource make use of it by themselves
-// (storage.Recaller). The store of storage/postgres does so unless it is told not
-// to; this package is for other stores whose database is a round trip away:
+// (storage.Recaller). It goes in front of a store whose database is a round trip away:
 //
-//	store := recent.New(mystore.New(), 16<<20)
+//	store := recent.New(database, 16<<20)
 //
 // It is no cache of reads: Get, GetMany and List always ask the store below, and see
 // what every other process wrote. Only a write may begin with a remembered record,
@@ -25,9 +24,9 @@
 // It pays where the store is a round trip away, and mostly the same process writes
 // a record again: one instance of a service, or several, each with its own share
 // of the records. Where another instance has changed a record in between, a write
-// is a conflict first. If that carries the record in the way (storage.ConflictError),
-// the write takes the usual two statements all the same, and otherwise three; a batch
-// reads again what was changed. From then on writes of that record read it first, until
+// is a conflict first, and takes three statements, or two if the conflict carries the record
+// in the way without a statement of its own (storage.ConflictError). A batch reads again
+// what was changed. From then on writes of that record read it first, until
 // a read finds it as this process left it: instances that write the same records in
 // turns lose little. A record that is not remembered costs the usual two. A write
 // that changes nothing is worked out twice, from memory and from the stored record; one

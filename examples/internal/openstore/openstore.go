@@ -107,8 +107,7 @@ func openPostgres(ctx context.Context, url string, existing bool) (*Opened, erro
 		return nil, err
 	}
 	conn := config.ConnConfig
-	// Requests of many clients then share commits.
-	return &Opened{Store: coalesce.New(store), pool: pool, Place: fmt.Sprintf("the PostgreSQL database %s on %s", conn.Database, conn.Host)}, nil
+	return &Opened{Store: store, pool: pool, Place: fmt.Sprintf("the PostgreSQL database %s on %s", conn.Database, conn.Host)}, nil
 }
 
 // openTable makes the table, which a service would rather do once, when it is
@@ -126,5 +125,9 @@ func openTable(ctx context.Context, pool *pgxpool.Pool, existing bool) (storage.
 	} else if err := postgres.Migrate(ctx, pool, nil); err != nil {
 		return nil, err
 	}
-	return postgres.New(ctx, pool, nil)
+	store, err := postgres.New(ctx, pool, nil)
+	if err != nil {
+		return nil, err
+	}
+	return coalesce.New(store), nil // requests of many clients share round trips and commits
 }
