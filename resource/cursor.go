@@ -17,7 +17,7 @@ var ErrCursor = errors.New("invalid cursor")
 // external id after which the next page begins, in base64url without padding (RFC 4648,
 // section 5).
 //
-// The hash finds mistakes and is no protection: a forged cursor gets a page that begins
+// The hash finds mistakes but does not protect: a forged cursor gets a page that begins
 // at another place, of the tenant of the call.
 const (
 	cursorFormat = 1

@@ -90,7 +90,7 @@ func TestPrinted(t *testing.T) {
 	assert.Contains(t, string(text), `"Outcome":"created"`)
 	assert.Contains(t, string(text), `"Patch":{"customerId":`)
 	_, err = json.Marshal(resource.Event{})
-	assert.ErrorContains(t, err, "Outcome(0) is no outcome")
+	assert.ErrorContains(t, err, "Outcome(0) is not an outcome")
 	// An encoder that meets an error inside of something else looks at its fields.
 	for _, err := range []error{exists, failed, gone, &storage.ConflictError{Current: &storage.Record{Key: customerKey(marker), Data: []byte(marker)}}} {
 		text, jsonErr := json.Marshal(struct{ Err error }{err})

@@ -36,7 +36,7 @@ func (o Outcome) String() string {
 // outcome.
 func (o Outcome) MarshalText() ([]byte, error) {
 	if o < Created || o > Deleted {
-		return nil, fmt.Errorf("resource: %v is no outcome", o)
+		return nil, fmt.Errorf("resource: %v is not an outcome", o)
 	}
 	return []byte(o.String()), nil
 }

@@ -12,8 +12,8 @@ type Recaller interface {
 
 	// Recall returns the record of the key exactly as Get would have returned it at
 	// some time (the revision, which is never 0, belongs to everything else in it),
-	// and true; or false if it knows none, which it always may. It asks nobody: the
-	// record may have been changed or deleted since. Its Data is read-only.
+	// and true; or false if it has none, which is always allowed. It asks no database:
+	// the record may have been changed or deleted since. Its Data is read-only.
 	Recall(key Key) (Record, bool)
 }
 

@@ -23,7 +23,7 @@ type display interface {
 }
 
 // newDisplay returns a bar on a terminal, and plain lines elsewhere. size is that
-// of the input, 0 when nobody knows.
+// of the input, 0 if unknown.
 func newDisplay(w io.Writer, size int64) display {
 	if file, ok := w.(*os.File); ok && isatty.IsTerminal(file.Fd()) {
 		return newBar(w, size)
@@ -70,7 +70,7 @@ func newBar(w io.Writer, size int64) *bar {
 	if size == 0 {
 		template = `{{string . "documents"}} documents {{cycle . "|" "/" "-" "\\" }} {{etime . }}`
 	}
-	// That it is a terminal has to be said before the writer, which is no file.
+	// That it is a terminal has to be said before the writer, which is not a file.
 	b.pb.Set(pb.Terminal, true).Set(pb.Color, false).SetTemplate(template).SetMaxWidth(100).SetWriter(b)
 	if width, err := termutil.TerminalWidth(); err != nil || width == 0 {
 		b.pb.SetWidth(80) // a terminal that does not say would get nothing to see

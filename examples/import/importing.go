@@ -237,7 +237,7 @@ func reason(err error) string {
 	return text
 }
 
-// open returns the file of a path, and its size in bytes or 0 when nobody knows.
+// open returns the file of a path, and its size in bytes or 0 if unknown.
 func open(path string, stdin io.Reader) (io.ReadCloser, int64, error) {
 	file, isFile := stdin.(*os.File)
 	if path != "-" {

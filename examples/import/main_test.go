@@ -440,7 +440,7 @@ func TestPositionFile(t *testing.T) {
 	assert.Equal(t, "12 created, 0 updated, 8 unchanged, 0 failed", got.summary(), "the same file by another path")
 
 	for text, want := range map[string]string{
-		"": "is no position file", "12": "is no position file", `{"position":"-1"}`: "is no position file", `{"position":"12"}`: "is no position file",
+		"": "is not a position file", "12": "is not a position file", `{"position":"-1"}`: "is not a position file", `{"position":"12"}`: "is not a position file",
 		position(t, "12", "y.ndjson", "y.db"): "is the position of another import: of y.ndjson, into the customers of acme in the SQLite file y.db, with -format ndjson",
 
 		strings.Replace(mine, "acme", "globex", 1):                 "another import",

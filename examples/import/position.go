@@ -76,7 +76,7 @@ func openPosition(path string, c config, store string) (*positionFile, error) {
 	}
 	found := positionFile{path: path}
 	if err := json.Unmarshal(text, &found); err != nil || found.Rejected < 0 || found.Import == (identity{}) {
-		return nil, fmt.Errorf("%s is no position file", path)
+		return nil, fmt.Errorf("%s is not a position file", path)
 	}
 	if is := found.Import; is != p.Import {
 		return nil, fmt.Errorf("%s is the position of another import: of %s, into the %s of %s in %s, with %s",

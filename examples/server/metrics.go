@@ -40,7 +40,7 @@ func newMetrics(feed *resource.Feed) *metrics {
 			Name: "resourcekit_failed_writes_total", Help: "Writes that failed, items of batches one by one, by the class of their error. Dry runs do not count.",
 		}, []string{"schema", "class"}),
 		attempts: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "resourcekit_attempts", Help: "How often a single write was tried: 1 unless somebody else was faster, or a remembered record did not do.",
+			Name: "resourcekit_attempts", Help: "How often a single write was tried: 1 unless another writer was faster, or a remembered record did not do.",
 			Buckets: []float64{1, 2, 3, 5, 10, 20, 50, 100, 256},
 		}),
 	}

@@ -66,7 +66,7 @@ func newService(store storage.Store, tenants tenants, log *slog.Logger, events b
 func (s *service) close(ctx context.Context) error {
 	err := s.feed.Close(ctx)
 	if n := s.feed.Dropped(); n > 0 {
-		s.log.Warn("changes nobody was told of", "dropped", n)
+		s.log.Warn("changes dropped before the feed told them", "dropped", n)
 	}
 	return err
 }
@@ -141,14 +141,14 @@ func route(api, metrics, health http.Handler) http.Handler {
 // healthTimeout is how long the store may take to answer.
 const healthTimeout = 2 * time.Second
 
-// health answers 200 if the store does: it is asked for a record that nobody has.
+// health answers 200 if the store does: it is asked for a record that does not exist.
 func health(store storage.Store) http.Handler {
-	nobody := storage.Key{Tenant: storage.TenantOf("healthz", "healthz"), Schema: schema.Customers().ID(), ExternalID: "healthz"}
+	absent := storage.Key{Tenant: storage.TenantOf("healthz", "healthz"), Schema: schema.Customers().ID(), ExternalID: "healthz"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 		defer cancel()
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if _, err := store.Get(ctx, nobody); err != nil && !errors.Is(err, storage.ErrNotFound) {
+		if _, err := store.Get(ctx, absent); err != nil && !errors.Is(err, storage.ErrNotFound) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			_, _ = io.WriteString(w, "the store does not answer\n")
 			return

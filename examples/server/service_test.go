@@ -247,7 +247,7 @@ func TestClose(t *testing.T) {
 	assert.Equal(t, 200, status)
 	assert.Contains(t, s.ours(t), "resourcekit_feed_dropped_total 1", "the feed is closed")
 	require.NoError(t, s.close(context.Background()))
-	assert.Contains(t, log.String(), "level=WARN msg=\"changes nobody was told of\" dropped=1\n")
+	assert.Contains(t, log.String(), "level=WARN msg=\"changes dropped before the feed told them\" dropped=1\n")
 }
 
 // TestMetricsOfCalls: calls that the API does not make.

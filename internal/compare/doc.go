@@ -27,7 +27,7 @@
 // same in every run.
 //
 // A budget is what the median of six runs is to stay in. One that is missed is
-// printed and is no failure: the exit status is 0.
+// printed and is not a failure: the exit status is 0.
 // Nothing here is a timed test.
 //
 // # Who takes part, and what they leave out

@@ -68,7 +68,7 @@ func compare(out io.Writer, p pace, large bool) error {
 	if err := growth(out, p); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%.0f s. A row over its budget is no failure: timings on a busy machine prove nothing alone.\n", time.Since(start).Seconds())
+	fmt.Fprintf(out, "\n%.0f s. A row over its budget is not a failure: timings on a busy machine prove nothing alone.\n", time.Since(start).Seconds())
 	return nil
 }
 

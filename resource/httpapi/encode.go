@@ -163,7 +163,7 @@ func (b *body) write(w http.ResponseWriter, status int, tag string) {
 		h["Etag"] = values[3:]
 	}
 	w.WriteHeader(status)
-	// An error means that the client is gone, and there is nobody to tell. The writer of
+	// An error means that the client is gone, and no answer can reach it. The writer of
 	// an HTTP/2 stream that was reset may even be reading the text still.
 	if _, err := w.Write(b.text); err == nil && cap(b.text) <= maxPooled {
 		bodies.Put(b)

@@ -103,7 +103,7 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 		err = ErrUnknownTenant
 	}
 	if err == nil {
-		// A tenant without its ids is nobody's, whoever forgot to say so.
+		// A tenant without its ids belongs to no principal, even one that may act for all.
 		if err = tenant.Validate(); err != nil {
 			err = fmt.Errorf("%w: %w", ErrUnknownTenant, err)
 		}

@@ -136,7 +136,7 @@ func options(actions []action) operation {
 	}
 }
 
-// handle serves a path by its actions; without any it is no route at all.
+// handle serves a path by its actions; without any it is not a route.
 func (a *API) handle(actions []action) http.HandlerFunc {
 	other := &Problem{Status: http.StatusNotFound, Message: "no such route"}
 	if len(actions) > 0 {

@@ -18,7 +18,7 @@ type Column struct {
 	// is near. It is looked for in the first 100 columns that are not a field.
 	Field string
 	// Name is the column's name if there is a Field. Otherwise it is "": the first
-	// row of a text without a header is somebody's data.
+	// row of a text without a header is a record.
 	Name string
 }
 

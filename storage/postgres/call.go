@@ -61,7 +61,7 @@ const grace = 100 * time.Millisecond
 // that waits for its standby, which leaves it applied on the primary alone.
 //
 // The statement function may so outlive the call: it shares no memory with it
-// but what nobody changes.
+// but values that nothing changes.
 func do[T any](ctx context.Context, s *Store, op operation, statement func(context.Context, *pgx.Conn) (T, error)) (T, error) {
 	var none T
 	if err := s.begin(); err != nil {
@@ -217,7 +217,7 @@ func (s *Store) queue(ctx context.Context, op operation) (leave func(), err erro
 
 // leftKeys are the keys of write statements that run on without their callers.
 //
-// It is no lock: writes that compete for a key, each with what it has read, had
+// It is not a lock: writes that compete for a key, each with what it has read, had
 // better not queue for it. The one that has just won would be the first with a
 // fresh read again, and the others would lose for ever.
 type leftKeys struct {

@@ -1,52 +1,52 @@
-// Package recent remembers the records that a process has lately read or written, so
-// that the next write of one of them takes one round trip to the database and not two.
-// Package storage and package resource make use of it by themselves
-// (storage.Recaller). It goes in front of a store whose database is a round trip away:
+// Package recent remembers the records that a process has lately read or written. The
+// next write of such a record takes one round trip to the database, not two. It goes in
+// front of a store whose database is a round trip away:
 //
 //	store := recent.New(database, 16<<20)
 //
-// It is no cache of reads: Get, GetMany and List always ask the store below, and see
-// what every other process wrote. Only a write may begin with a remembered record,
-// and its compare-and-swap fails unless that is still the stored one; so what a
-// write does and what it returns is the same as without this package. A write that
-// would change nothing, or that is refused, is decided by the stored record. (There is
-// one difference: a write that changes the remembered record, and would change nothing
-// of the stored one, fails if the store takes no writes at that time.)
+// It is not a cache of reads. Get, GetMany and List always ask the store below, and see
+// what other processes wrote. Only a write may begin with a remembered record
+// (storage.Recaller), and its compare-and-swap fails unless that record is still the
+// stored one. A write that would change nothing, or that is refused, is decided by the
+// stored record. So a write does and returns the same as without this package, with one
+// exception: if it changes the remembered record, and would change nothing of the stored
+// one, it fails while the store takes no writes.
 //
-// This rests on the revision: whatever changes a record must give it a new one, as
-// every storage.Store does. Where a database can also be edited by other means, it
-// must see to that: a row that is repaired with its revision left as it was, is
-// overwritten by the next write of a process that remembers it. (storage/postgres
-// has a trigger for it.)
+// All this rests on the revision: whatever changes a record must change its revision, as
+// every storage.Store does. Repairs by SQL must do so, too. Otherwise the next write of a
+// process that remembers the record overwrites the repair. The table of storage/postgres
+// has a trigger for it.
 //
 // # When it pays
 //
-// It pays where the store is a round trip away, and mostly the same process writes
-// a record again: one instance of a service, or several, each with its own share
-// of the records. Where another instance has changed a record in between, a write
-// is a conflict first, and takes three statements, or two if the conflict carries the record
-// in the way without a statement of its own (storage.ConflictError). A batch reads again
-// what was changed. From then on writes of that record read it first, until
-// a read finds it as this process left it: instances that write the same records in
-// turns lose little. A record that is not remembered costs the usual two. A write
-// that changes nothing is worked out twice, from memory and from the stored record; one
-// in a batch of other writes adds a round trip to the batch. [Store.Stats] tells how it
-// goes; docs/stores.md has figures.
+// It pays if mostly the same process writes a record again: one instance of a service, or
+// several, each with its own share of the records.
+//
+//   - A remembered record takes one statement, and another record two, as without this
+//     package.
+//   - If another process has changed the record in between, the write is a conflict
+//     first. It takes two statements if the conflict carries the stored record at no
+//     cost (storage.ConflictError), and otherwise three. A batch reads the records of
+//     its conflicts again. Later writes of the record read it first, until a read finds
+//     it as this process left it.
+//   - A write that changes nothing is computed twice, for the remembered record and for
+//     the stored one. In a batch of other writes it adds a round trip.
+//
+// [Store.Stats] counts these cases; docs/stores.md has figures.
 //
 // # Where to put it
 //
-// Make one for a database and share it among all collections of the process, and
-// let nothing be around it: a wrapper that is no storage.Recaller hides
-// what it remembers, and writes then take two round trips again, without an error.
-// Wrappers that count or log what reaches the database belong below.
+// Make one Store for a database, share it among all collections of the process, and put
+// no wrapper in front of it. A wrapper that is not a storage.Recaller hides the
+// remembered records: writes then take two round trips, without an error. Wrappers that
+// count or log the calls to the database belong below.
 //
 // # Personal data
 //
-// Records stay in the memory of the process until others take their place;
-// nothing expires by time. One that this process deletes is forgotten when Delete
-// returns (after storage.ErrUnknownOutcome a read may bring it back, until the delete
-// has been applied). One that another process deletes stays until it is read, written
-// or displaced.
+// Records stay in the memory of the process until others displace them; nothing expires
+// by time. A record that this process deletes is forgotten when Delete returns. After
+// storage.ErrUnknownOutcome a read may bring it back, until the delete has been applied. A
+// record that another process deletes stays until it is read, written or displaced.
 package recent
 
 import (
@@ -260,7 +260,7 @@ func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error,
 		rec.ID, rec.CreatedAt = was.ID, was.CreatedAt // whatever was given
 	case s.newer(rec.Key, began):
 		return
-	case expect != 0: // nobody knows these two
+	case expect != 0: // the stored ID and creation time are unknown
 		s.forget(rec.Key)
 		return
 	}

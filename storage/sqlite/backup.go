@@ -80,7 +80,7 @@ func (s *Store) backUp(ctx context.Context, path string) (err error) {
 		return err
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
-		_ = os.Remove(path) // an error says that there is no backup
+		_ = os.Remove(path) // after an error there is no backup
 		return err
 	}
 	return nil
@@ -108,7 +108,7 @@ func newWorkplace(parent string) (w *workplace, temp *os.File, err error) {
 		_ = os.RemoveAll(dir)
 		return nil, nil, err
 	}
-	// SQLite would create the copy readable by everybody. It takes an empty file,
+	// SQLite would create the copy readable by every user. It takes an empty file,
 	// with the permissions that this has.
 	if temp, err = os.OpenFile(w.copy, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		w.remove()

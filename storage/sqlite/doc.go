@@ -30,7 +30,7 @@
 // -wal and -shm at the end; the first holds acknowledged writes. The last Close
 // brings them into the file and removes both. After a crash they stay, and
 // belong to the file: copy, move and restore the three together, and only
-// while nobody has them open. For a copy while the store is in use there is
+// while no process has them open. For a copy while the store is in use there is
 // Store.Backup. Before a backup is put in the place of a file, remove that
 // file's -wal and -shm: SQLite would write what is in the old log into the
 // backup. Open refuses a -wal whose file is missing or empty, which SQLite would

@@ -110,7 +110,7 @@ func (f *fileFailure) Error() string {
 
 func (f *fileFailure) Unwrap() error { return f.err }
 
-// fileFailed is for what the file system refused: there is no store, or no backup.
+// fileFailed is the error of an Open or a Backup that the file system refused.
 func fileFailed(what string, err error) error {
 	return fmt.Errorf("%w: %w", storage.ErrUnavailable, &fileFailure{what, err})
 }

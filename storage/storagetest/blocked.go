@@ -49,7 +49,7 @@ func (e *env) hold(place string) (release func()) {
 }
 
 // attempt is a write that may be under way, and what it leaves when it is
-// applied: nil is no record.
+// applied: nil means no record.
 type attempt struct {
 	name  string
 	key   storage.Key

@@ -61,7 +61,7 @@ func (e *env) fatalf(format string, args ...any) {
 // maxSpurious is how often in a row a conflict may be spurious.
 const maxSpurious = 100
 
-// settled calls op until its error is no conflict: for calls that must not end
+// settled calls op until its error is not a conflict: for calls that must not end
 // in one. A conflict that stays is returned.
 func settled(op func() error) (err error) {
 	for range maxSpurious {

@@ -84,7 +84,7 @@ func RandomPlan(seed uint64, rates Rates) Plan {
 //
 // The result is a storage.BatchStore, a storage.BatchDeleter and a
 // storage.Limiter whatever the store is: a batch asks the plan for each of its
-// keys, and hands those without a fault on as one batch. It is no storage.Recaller:
+// keys, and hands those without a fault on as one batch. It is not a storage.Recaller:
 // put it below one.
 func Faulty(store storage.Store, plan Plan) storage.Store {
 	return &faulty{store: store, plan: plan}

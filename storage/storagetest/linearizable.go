@@ -61,7 +61,7 @@ type outcome struct {
 }
 
 // register is the state of one key. Absent has revision 0. After a write of
-// unknown outcome nobody knows the revision yet.
+// unknown outcome the revision is not known yet.
 type register struct {
 	revision storage.Revision
 	data     string

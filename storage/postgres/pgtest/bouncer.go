@@ -34,7 +34,7 @@ func lookBouncer() string {
 	if path, err := exec.LookPath("pgbouncer"); err == nil {
 		return path
 	}
-	const debian = "/usr/sbin/pgbouncer" // not in everybody's PATH
+	const debian = "/usr/sbin/pgbouncer" // often not in PATH
 	if _, err := os.Stat(debian); err == nil {
 		return debian
 	}
