@@ -17,7 +17,7 @@ type writeOp struct {
 	key       storage.Key
 	request   schema.Request // of a create or patch
 	delete    bool
-	mayCreate bool
+	mayCreate bool // if false, an absent resource is ErrNotFound
 	mayChange bool // if false, an existing resource is ErrExists
 	condition Condition
 	dryRun    bool

@@ -46,7 +46,7 @@ type field struct {
 	required   bool
 	externalID bool
 	pii        bool
-	dateTime   bool
+	format     Format
 	accepts    uint // kinds, as bits, of values that need no further judging
 	nested     bool // values may contain declared objects
 	enum       *enum
@@ -292,7 +292,7 @@ func (c *compiler) field(decl *Field, p place) field {
 	case decl.Type != String:
 		c.mistake(p.pointer, "expected no format on type %v", decl.Type)
 	case decl.Format == DateTime:
-		f.dateTime = true
+		f.format = decl.Format
 	default:
 		c.mistake(p.pointer, "the format %q is not known", decl.Format)
 	}
@@ -324,7 +324,7 @@ func (c *compiler) field(decl *Field, p place) field {
 		return f // an enum or default cannot be judged by a field that is wrong
 	}
 	f.enum = c.enum(decl, &f, p)
-	if f.enum == nil && !f.dateTime {
+	if f.enum == nil && f.format == "" {
 		f.accepts = acceptable[f.typ]
 	}
 	f.def = c.defaultOf(decl, &f, p)

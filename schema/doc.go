@@ -28,13 +28,13 @@
 //
 //   - absent: there is no member of that name. A member that is null is not absent.
 //   - null: the JSON value. As a member of an object it deletes the field (RFC 7396,
-//     section 2). Inside an array it is a value, and of the wrong type for every
-//     declared element and every declared field of an element.
-//   - declared: named by the schema. An object field that declares no fields is open:
-//     each member in it counts as declared, optional and of any type. So does an
-//     element of an array field that declares no items.
-//   - unknown: a field of a request that is not declared, at any depth at which fields
-//     are declared.
+//     section 2). Inside an array a null is a value and deletes nothing; no declared
+//     type accepts it there.
+//   - declared: named by the schema. An object field without declared fields is
+//     open: it may have any members. An array field without declared items may have
+//     any elements.
+//   - unknown: a field of a request that the schema does not declare. Open objects have
+//     no unknown fields.
 //   - undeclared: a field of a stored document that the schema does not declare. It is
 //     kept, it is not shown, and a null deletes it.
 //   - violation: one mistake of a request, with the JSON Pointer (RFC 6901) of its
@@ -48,9 +48,9 @@
 // or boolean that equals the stored one is not judged again. So a stored document that
 // a later schema made invalid can still be updated in its other parts.
 //
-// Required fields are judged on the merged document, and only what the update
-// introduces counts: all of them on an insert, those of an object that the update
-// creates, and those that it would delete. With [ReadOptions].RequireComplete the
+// A required field must be in the merged document. It is judged on an insert, in an
+// object that the update creates, and if the update would delete it. A required field
+// that was missing before is not a violation. With [ReadOptions].RequireComplete the
 // request itself must have them, whatever is stored.
 //
 // An external id has 1 to 512 bytes without NUL. On an insert it needs at least one

@@ -60,7 +60,7 @@ func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
 	f := &Filter{conditions: make([]condition, len(conditions))}
 	var wrong []Violation
 	for i, e := range conditions {
-		c, violation := s.condition(e)
+		c, violation := s.compileCondition(e)
 		if violation != nil {
 			wrong = append(wrong, *violation)
 		}
@@ -128,7 +128,7 @@ func namesOf(field string) []string {
 	return names
 }
 
-func (s *Schema) condition(e Equals) (condition, *Violation) {
+func (s *Schema) compileCondition(e Equals) (condition, *Violation) {
 	var c condition
 	names := namesOf(e.Field)
 	pointer := []byte{}
@@ -220,6 +220,8 @@ func (f *Filter) holds(d *strictjson.Doc) bool {
 	return true
 }
 
+// holds judges one condition; an absent field counts as its default. Whatever this
+// depends on must be in Filter.Sum, which is a part of cursors.
 func (c *condition) holds(d *strictjson.Doc) bool {
 	node := uint32(0)
 	for _, f := range c.path {

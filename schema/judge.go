@@ -249,7 +249,7 @@ func (f *field) judge(kind strictjson.Kind, text []byte) (Code, string) {
 		return CodeType, f.wantKind(kind)
 	case f.typ == Integer && !isIntegral(text):
 		return CodeType, "expected integer, found number with a fraction"
-	case f.dateTime && !isDateTime(text):
+	case f.format == DateTime && !isDateTime(text):
 		return CodeFormat, "expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z"
 	case f.enum != nil && !f.enum.has(text):
 		return CodeEnum, f.enum.want

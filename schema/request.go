@@ -29,7 +29,7 @@ const (
 // values under every policy, and a null on an unknown field is an unknown field.
 type Nulls int
 
-// The policies for nulls.
+// The policies for nulls. They are applied in judge.go: see each use of opts.Nulls.
 const (
 	// DeleteNulls makes null delete the field (RFC 7396, section 2). It is a violation
 	// if the field is required, and has no effect if the field is absent. A null also

@@ -11,7 +11,8 @@
 // [Store] is the interface; package memory implements it, and storage/sqlite and
 // storage/postgres are durable. Programs change records by [Update], and many at once by
 // [UpdateMany]; they read many by [GetMany]. Package storagetest tests every sentence of
-// the contract: a store is done when it passes storagetest.Run.
+// the contract: a store is done when it passes storagetest.Run. To write one, begin with
+// storage/storagetest/journal_test.go.
 //
 // # Terms
 //
@@ -38,9 +39,9 @@
 //   - Get, Put and Delete on one key are linearizable.
 //   - A revision is never given twice to one key, not even after the record was deleted
 //     and created again. So a writer that read a record which was deleted since cannot
-//     bring it back. The stores of this module make revisions with [NextRevision], so
-//     even the revision of an acknowledged write that was lost, for instance when a
-//     backup was restored, comes back only with a probability of about 2^-30.
+//     bring it back. To restore a backup loses acknowledged writes, and their
+//     revisions could be given again. The stores of this module use [NextRevision],
+//     which makes that improbable (about 2^-30).
 //   - Data comes back byte for byte. A store never looks at it.
 //   - No byte slice ever changes: the caller of Put must not change Data afterwards, and
 //     neither must any reader. So no store has to copy.

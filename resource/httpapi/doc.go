@@ -77,9 +77,9 @@
 // Content that was changed and changed back has another tag. A tag that the service has
 // not made matches nothing, and a weak tag never matches an If-Match: some proxies change
 // the tags of answers that they compress. If no tag of an If-Match can ever match, the
-// 412 says so and why. Writes are refused for that before the resource is looked for.
-// Otherwise a resource that does not exist is a 404, whatever is demanded of it; for a
-// POST, which would create it, an If-Match is a 412.
+// write is a 412 at once, and the message says why. Otherwise PATCH and DELETE of a
+// resource that does not exist are a 404, with or without preconditions, and a POST with
+// If-Match is a 412.
 //
 // [Options].RequirePrecondition refuses writes without either field. Lists have no tag
 // and ignore both fields. The tag does not change with the edition of the schema or with
@@ -150,8 +150,8 @@
 //	}
 //
 // A [http.ServeMux] in front of the API redirects paths with empty segments or with "."
-// and "..", and with single routes it does not find the id "/" (%2F alone). These ids
-// are reached by the parameter externalId. All others are answered alike.
+// and "..". If single routes are mounted, it does not find the id "/" (%2F alone). Use the
+// parameter externalId for these ids. All others are answered alike.
 //
 // Answers have neither Cache-Control nor Vary. A service that lets caches keep them must
 // name in Vary what its hooks look at, at least reach-tenant-id.

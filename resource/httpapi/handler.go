@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -104,10 +105,8 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	if prefix == "/" {
 		a.prefix = nil
 	}
-	switch a.opts.Nulls {
-	case schema.DeleteNulls, schema.RejectNulls, schema.IgnoreNulls:
-	default:
-		return nil, errors.New("httpapi: Options.Nulls is none of the policies")
+	if err := (&schema.ReadOptions{Nulls: a.opts.Nulls}).Validate(); err != nil {
+		return nil, fmt.Errorf("httpapi: Options.Nulls: %w", err)
 	}
 	for _, c := range collections {
 		if c == nil {

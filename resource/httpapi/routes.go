@@ -63,6 +63,8 @@ type endpoint struct {
 // batches: no resource is reached by it, in whatever spelling.
 const batchSegment = "batch"
 
+// newEndpoint has the methods of one path. A new path also needs API.Routes, and
+// API.ServeHTTP in handler.go.
 func newEndpoint(a *API, c *resource.Collection, name, path string) *endpoint {
 	e := &endpoint{api: a, collection: c, name: name, path: path, onePath: path + "/{" + pathValue + "}"}
 	all := []action{

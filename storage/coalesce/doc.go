@@ -31,9 +31,11 @@
 //
 // A record that another session has locked holds up the writes that share its call,
 // until the store gives up. It does not hold up others: after 100 ms the next call no
-// longer waits for that one. Writes of the same key wait until it has ended. A key
-// goes by itself the next time if its call was overtaken by eight later ones, failed,
-// or had no known outcome, and again with others once a call of its own went well.
+// longer waits for that one. Writes of the same key wait until it has ended.
+//
+// After a bad call its keys are written alone. A call is bad if it failed, had no known
+// outcome, or was overtaken by eight later calls. Once a write alone has succeeded, the
+// key goes with others again.
 //
 // To free the writes that share the call takes the store: a PutMany that skips locked
 // rows (SKIP LOCKED) and reports storage.ErrUnavailable for them. This package would

@@ -8,9 +8,9 @@
 // what other processes wrote. Only a write may begin with a remembered record
 // (storage.Recaller), and its compare-and-swap fails unless that record is still the
 // stored one. A write that would change nothing, or that is refused, is decided by the
-// stored record. So a write does and returns the same as without this package, with one
-// exception: if it changes the remembered record, and would change nothing of the stored
-// one, it fails while the store takes no writes.
+// stored record. So a write does and returns the same as without this package. There is
+// one exception: a write that would change the remembered record, but not the stored one.
+// It fails while the store takes no writes.
 //
 // All this rests on the revision: whatever changes a record must change its revision, as
 // every storage.Store does. Repairs by SQL must do so, too. Otherwise the next write of a
@@ -27,8 +27,8 @@
 //   - If another process has changed the record in between, the write is a conflict
 //     first. It takes two statements if the conflict carries the stored record at no
 //     cost (storage.ConflictError), and otherwise three. A batch reads the records of
-//     its conflicts again. Later writes of the record read it first, until a read finds
-//     it as this process left it.
+//     its conflicts again. After such a conflict each write reads the record first,
+//     until a read shows that no other process has changed it since.
 //   - A write that changes nothing is computed twice, for the remembered record and for
 //     the stored one. In a batch of other writes it adds a round trip.
 //

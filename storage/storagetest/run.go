@@ -44,7 +44,9 @@ func (e *env) mustBeEmpty(store storage.Store) {
 	}
 }
 
-// testCase is one thing that a store must do.
+// testCase is one thing that a store must do. A new one is a row in the list of its
+// topic; a new list goes into cases and, if it makes sense for two stores on the same
+// records, into Durable.cases. Give it a mutant that it catches (mutants_test.go).
 type testCase struct {
 	name     string
 	contract string // the sentence that a failure breaks
