@@ -212,20 +212,23 @@ func keepNodes(nodes []strictjson.Node) []strictjson.Node {
 	if len(nodes) > shared/8 {
 		return slices.Clone(nodes)
 	}
-	room := rooms.Get().(*[]strictjson.Node)
-	if cap(*room)-len(*room) < len(nodes) {
-		*room = make([]strictjson.Node, 0, shared)
+	room.Lock()
+	defer room.Unlock()
+	from := len(room.nodes)
+	if cap(room.nodes)-from < len(nodes) {
+		room.nodes, from = make([]strictjson.Node, 0, shared), 0
 	}
-	from := len(*room)
-	*room = append(*room, nodes...)
-	kept := (*room)[from:len(*room):len(*room)]
-	rooms.Put(room)
-	return kept
+	room.nodes = append(room.nodes, nodes...)
+	return room.nodes[from:len(room.nodes):len(room.nodes)]
 }
 
-// rooms hold the nodes of requests from their beginning on. One that is full is
-// dropped, and lives on as long as one of its requests.
-var rooms = sync.Pool{New: func() any { return new([]strictjson.Node) }}
+// room holds the nodes of requests from its beginning on. One that is full lives on as
+// long as one of its requests. It is not in a pool, which forgets rooms that are
+// almost empty.
+var room struct {
+	sync.Mutex
+	nodes []strictjson.Node
+}
 
 // A Document is what a request without violations makes of a stored document.
 type Document struct {
