@@ -171,6 +171,10 @@ func (r *Request) Shrink() {
 	if r.doc == nil {
 		return
 	}
+	if r.marked { // by an Apply or Check before
+		r.doc.Unmark()
+		r.marked = false
+	}
 	if len(r.doc.Nodes)*strictjson.NodeSize <= maxShrunk*len(r.src)+alwaysAllowed {
 		r.nodes, r.blanks, r.names = keepNodes(r.doc.Nodes), r.doc.Blanks, r.doc.Names
 	}
@@ -209,20 +213,22 @@ func keepNodes(nodes []strictjson.Node) []strictjson.Node {
 	if len(nodes) > shared/8 {
 		return slices.Clone(nodes)
 	}
-	room := rooms.Get().(*[]strictjson.Node)
-	if cap(*room)-len(*room) < len(nodes) {
-		*room = make([]strictjson.Node, 0, shared)
+	room.Lock()
+	defer room.Unlock()
+	from := len(room.nodes)
+	if cap(room.nodes)-from < len(nodes) {
+		room.nodes, from = make([]strictjson.Node, 0, shared), 0
 	}
-	from := len(*room)
-	*room = append(*room, nodes...)
-	kept := (*room)[from:len(*room):len(*room)]
-	rooms.Put(room)
-	return kept
+	room.nodes = append(room.nodes, nodes...)
+	return room.nodes[from:len(room.nodes):len(room.nodes)]
 }
 
-// rooms hold the nodes of requests. A full one leaves the pool, and lives as long as one
-// of its requests.
-var rooms = sync.Pool{New: func() any { return new([]strictjson.Node) }}
+// room holds the nodes of requests, from its beginning on. A full one lives as long as one
+// of its requests. It is not in a pool, which forgets rooms that are almost empty.
+var room struct {
+	sync.Mutex
+	nodes []strictjson.Node
+}
 
 // A Document is what a request without violations makes of a stored document.
 type Document struct {
@@ -243,6 +249,9 @@ type Document struct {
 // Check returns the error of Apply(nil), which judges the request as an insert, without
 // making a document.
 func (r *Request) Check() error {
+	if r.schema == nil {
+		return errors.New("schema: Check of a request that was not read")
+	}
 	d, err := r.load()
 	defer r.unload(d)
 	if err != nil {

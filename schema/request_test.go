@@ -430,3 +430,36 @@ func TestApplyKeepsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestShrinkAfterApply: a request that was applied, checked and shrunk still has every
+// member.
+func TestShrinkAfterApply(t *testing.T) {
+	s := MustCompile(Definition{ID: Customers().ID(), Name: "things", ExternalID: "id", Fields: []Field{
+		{Name: "id", Type: String, Required: true}, {Name: "a", Type: String}, {Name: "d", Type: Integer, Default: 7},
+	}})
+	for _, tt := range []struct{ request, first, second, want string }{
+		{`{"id":"1","a":"new"}`, `{"id":"1","a":"old","d":7}`, `{"d":7}`, `{"d":7,"id":"1","a":"new"}`},
+		{`{"id":"1","d":null}`, `{"id":"1","d":7}`, `{"id":"1","d":8}`, `{"id":"1","d":7}`},
+	} {
+		r, err := s.Read([]byte(tt.request), nil)
+		require.NoError(t, err)
+		_, err = r.Apply([]byte(tt.first))
+		require.NoError(t, err)
+		require.NoError(t, r.Check())
+		r.Shrink()
+		d, err := r.Apply([]byte(tt.second))
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, string(d.Stored))
+		assert.True(t, d.Changed)
+		r.Close()
+	}
+}
+
+func TestZeroRequest(t *testing.T) {
+	var r Request
+	_, err := r.Apply(nil)
+	assert.Error(t, err)
+	assert.Error(t, r.Check())
+	r.Shrink()
+	r.Close()
+}

@@ -198,8 +198,19 @@ func (x *exchange) Write(b []byte) (n int, err error) {
 			return n, err
 		}
 	}
+	err = x.flush()
 	_ = x.controller.SetWriteDeadline(x.writeBy)
-	return n, nil
+	return n, err
+}
+
+// flush sends what net/http has kept of the last piece, while that has a deadline. A
+// writer that cannot flush sends it later.
+func (x *exchange) flush() error {
+	defer x.waits()()
+	if err := x.controller.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
 }
 
 func (x *exchange) send(piece []byte) (int, error) {

@@ -38,7 +38,7 @@ type Options struct {
 	MaxInFlight int64
 	// StallTimeout is how long a client may take to send or to receive 64 KiB, or
 	// what is left; 10 seconds when 0 or less. Then its connection is closed, after a
-	// 408 if it was sending. The server's own ReadTimeout and WriteTimeout end an
+	// 408 if it was sending. Answers of up to 4 KiB are sent by the server afterwards. The server's own ReadTimeout and WriteTimeout end an
 	// exchange earlier; with a writer without deadlines (see http.ResponseController)
 	// only they do.
 	StallTimeout time.Duration

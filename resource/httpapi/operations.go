@@ -45,10 +45,13 @@ func (e *endpoint) list(x *exchange, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		WriteList(x, page, &opts, &e.api.opts.Shape)
+		if x.lacks > 0 {
+			return nil // nothing was written, and this is called again
+		}
 		for _, damaged := range page.Damaged {
 			e.api.tell(r, damaged)
 		}
-		WriteList(x, page, &opts, &e.api.opts.Shape)
 		return nil
 	})
 }

@@ -169,6 +169,7 @@ func (h *hold) wait(ctx context.Context, bytes int64, most time.Duration) error 
 	default:
 		c.hold = nil
 		r.waiting--
+		r.admit() // those after it may need less room
 		return err
 	}
 }

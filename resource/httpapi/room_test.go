@@ -1,9 +1,22 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -109,3 +122,102 @@ func TestRelief(t *testing.T) {
 	require.NoError(t, h.wait(context.Background(), 200, time.Minute))
 	assert.Equal(t, []int{2}, cut, "the one that has waited for longest")
 }
+
+// TestRoomLeft: when the first in a line leaves, the next one gets the room that there is.
+func TestRoomLeft(t *testing.T) {
+	r := &room{max: 1000 * smallBytes}
+	(&hold{room: r}).force(500 * smallBytes)
+	ctx, cancel := context.WithCancel(context.Background())
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- (&hold{room: r}).wait(ctx, 300*smallBytes, time.Minute) }() // does not fit
+	r.inLine(t, 1)
+	go func() { second <- (&hold{room: r}).wait(context.Background(), 240*smallBytes, 10*time.Second) }()
+	r.inLine(t, 2)
+	cancel()
+	assert.ErrorIs(t, <-first, context.Canceled)
+	assert.NoError(t, <-second)
+}
+
+// TestStalledTail: a client that reads all but the end of an answer, which net/http keeps
+// and sends last, is cut as well.
+func TestStalledTail(t *testing.T) {
+	for _, tail := range []int{1000, 8000} {
+		a := &API{stall: 100 * time.Millisecond}
+		a.in.max, a.work.max = DefaultMaxInFlight, DefaultMaxInFlight
+		ended := make(chan error, 1)
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			x := a.exchange(w, r)
+			defer x.done()
+			_, err := x.Write(make([]byte, 64<<10+tail))
+			ended <- err
+		}))
+		client, conn := net.Pipe() // without buffers of the system
+		server.Listener = &oneConn{conn: conn, closed: make(chan struct{})}
+		server.Start()
+		_, err := client.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+		require.NoError(t, err)
+		res, err := http.ReadResponse(bufio.NewReaderSize(client, 16), nil)
+		require.NoError(t, err)
+		_, err = io.CopyN(io.Discard, res.Body, 64<<10)
+		require.NoError(t, err)
+		select {
+		case err := <-ended:
+			assert.ErrorIs(t, err, os.ErrDeadlineExceeded, "%d bytes left", tail)
+		case <-time.After(10 * time.Second):
+			t.Error("the client was not cut")
+		}
+		client.Close()
+		server.Close()
+	}
+}
+
+// TestDamagedIsToldOnce: also if a list has to be read twice, since there was no room for
+// an answer larger than expected.
+func TestDamagedIsToldOnce(t *testing.T) {
+	ctx, store := context.Background(), memory.New()
+	c, err := resource.NewCollection(schema.Customers(), store, nil)
+	require.NoError(t, err)
+	tenant, told := storage.TenantOf("p", "b"), 0
+	a, err := NewAPI(Hooks{
+		Authenticate:  func(*http.Request) (Principal, error) { return Principal{Unconfined: true}, nil },
+		ResolveTenant: func(context.Context, Principal, string) (storage.Tenant, error) { return tenant, nil },
+	}, &Options{MaxInFlight: 1 << 20, OnError: func(*http.Request, int, error) { told++ }}, c)
+	require.NoError(t, err)
+	_, err = c.Create(ctx, tenant, []byte(`{"customerId":"c-1","firstName":"`+strings.Repeat("x", 300<<10)+`","lastName":"L","createdAt":"2024-01-02T03:04:05Z"}`), nil)
+	require.NoError(t, err)
+	damaged := storage.Record{Key: storage.Key{Tenant: tenant, Schema: schema.Customers().ID(), ExternalID: "c-2"}, Data: []byte("[]")}
+	_, err = store.Put(ctx, damaged, 0)
+	require.NoError(t, err)
+
+	full := &hold{room: &a.in}
+	full.force(900 << 10)
+	go func() {
+		time.Sleep(50 * time.Millisecond) // the first reading has found no room by then
+		full.force(0)
+	}()
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, httptest.NewRequest("GET", "/api/resources/customers?limit=2", nil))
+	assert.Equal(t, 200, w.Code)
+	assert.Greater(t, w.Body.Len(), 300<<10)
+	assert.Equal(t, 1, told)
+}
+
+// oneConn is a listener with one connection.
+type oneConn struct {
+	conn   net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if conn := l.conn; conn != nil {
+		l.conn = nil
+		return conn, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *oneConn) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
+
+func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
