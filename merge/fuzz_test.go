@@ -7,28 +7,9 @@ import (
 	"reflect"
 	"testing"
 
+	"example.com/resourcekit/internal/rfc7396"
 	"example.com/resourcekit/merge"
 )
-
-// mergePatch is the pseudo-code of RFC 7396, section 2, word for word.
-func mergePatch(target, patch any) any {
-	p, ok := patch.(map[string]any)
-	if !ok {
-		return patch
-	}
-	t, ok := target.(map[string]any)
-	if !ok {
-		t = map[string]any{}
-	}
-	for name, value := range p {
-		if value == nil {
-			delete(t, name)
-		} else {
-			t[name] = mergePatch(t[name], value)
-		}
-	}
-	return t
-}
 
 func decode(t *testing.T, text []byte) any {
 	t.Helper()
@@ -78,7 +59,7 @@ func FuzzPatch(f *testing.F) {
 		if len(target) > 0 {
 			old = decode(t, target)
 		}
-		if want := mergePatch(old, decode(t, patch)); !reflect.DeepEqual(want, decode(t, got)) {
+		if want := rfc7396.MergePatch(old, decode(t, patch)); !reflect.DeepEqual(want, decode(t, got)) {
 			t.Fatalf("Patch(%q, %q) = %q, want %v", target, patch, got, want)
 		}
 		var compact bytes.Buffer

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/resourcekit/internal/rfc7396"
 	"example.com/resourcekit/merge"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
@@ -139,7 +140,7 @@ func FuzzCreate(f *testing.F) {
 		if old.Revision != 0 && len(old.Data) > 0 {
 			oldDoc = decode(t, old.Data)
 		}
-		merged := mergePatch(copyOf(oldDoc), stripped(fields, decode(t, request), opts, false)).(map[string]any)
+		merged := rfc7396.MergePatch(copyOf(oldDoc), stripped(fields, decode(t, request), opts, false)).(map[string]any)
 		filled := copyOf(merged).(map[string]any)
 		fill(fields, filled)
 		got := decode(t, rec.Data)
@@ -195,26 +196,6 @@ func decode(t *testing.T, text []byte) any {
 	var v any
 	require.NoError(t, dec.Decode(&v), "%q", text)
 	return v
-}
-
-// mergePatch is the pseudo-code of RFC 7396, section 2, word for word.
-func mergePatch(target, patch any) any {
-	p, ok := patch.(map[string]any)
-	if !ok {
-		return patch
-	}
-	t, ok := target.(map[string]any)
-	if !ok {
-		t = map[string]any{}
-	}
-	for name, value := range p {
-		if value == nil {
-			delete(t, name)
-		} else {
-			t[name] = mergePatch(t[name], value)
-		}
-	}
-	return t
 }
 
 func copyOf(v any) any {

@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 
+	"example.com/resourcekit/internal/rfc7396"
 	"example.com/resourcekit/merge"
 )
 
@@ -90,26 +91,7 @@ func mapMerge(target, patch []byte) ([]byte, error) {
 	if err := json.Unmarshal(patch, &p); err != nil {
 		return nil, err
 	}
-	return json.Marshal(mergeMaps(t, p))
-}
-
-func mergeMaps(target, patch any) any {
-	p, ok := patch.(map[string]any)
-	if !ok {
-		return patch
-	}
-	t, ok := target.(map[string]any)
-	if !ok {
-		t = map[string]any{}
-	}
-	for name, value := range p {
-		if value == nil {
-			delete(t, name)
-		} else {
-			t[name] = mergeMaps(t[name], value)
-		}
-	}
-	return t
+	return json.Marshal(rfc7396.MergePatch(t, p))
 }
 
 // sjsonMerge sets or deletes one member of the patch after the other. It is no
