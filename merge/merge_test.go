@@ -263,7 +263,7 @@ func TestPatchWide(t *testing.T) {
 	}
 }
 
-// TestAppendIntoItsOwnInputsNeighbour appends behind the inputs in one array,
+// TestAppendIntoItsOwnInputsNeighbour appends after the inputs in one array,
 // which is allowed: only the spare capacity must not overlap them.
 func TestAppendBehindInputs(t *testing.T) {
 	buf := []byte(`{"a":1}{"b":2}`)

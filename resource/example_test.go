@@ -93,10 +93,10 @@ func ExampleExistsError() {
 		var exists *resource.ExistsError
 		if errors.As(err, &exists) {
 			fmt.Println(err)
-			fmt.Println("in the way:", exists.Key.ExternalID)
+			fmt.Println("exists:", exists.Key.ExternalID)
 		}
 	}
 	// Output:
 	// resource: a resource with this customerId exists already
-	// in the way: c-1
+	// exists: c-1
 }

@@ -80,7 +80,7 @@ func lines(t *testing.T, err error) []string {
 	return out
 }
 
-// define compiles fields behind a required string field id.
+// define compiles fields after a required string field id.
 func define(t testing.TB, fields ...Field) *Schema {
 	t.Helper()
 	s, err := Compile(definition(fields...))

@@ -310,7 +310,7 @@ func TestFlags(t *testing.T) {
 		{"large batch", with("-batch", "1001", file), 2, "-batch: expected 1 to 1000"},
 		{"negative errors", with("-errors", "-1", file), 2, "-errors: expected"},
 		{"no file", with(), 2, "found 0 arguments"},
-		{"flags behind the file", with(file, "-dry-run"), 2, "flags come before it"},
+		{"flags after the file", with(file, "-dry-run"), 2, "flags come before it"},
 		{"no such file", with(filepath.Join(folder, "none.ndjson")), 1, "no such file"},
 		{"a folder", with("-format", "csv", folder), 1, "is a folder"},
 		{"position file in no folder", with("-position-file", filepath.Join(folder, "none", "p"), file), 1, "-position-file: "},
@@ -326,7 +326,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// failing is an input that fails behind its text.
+// failing is an input that fails after its text.
 type failing struct{ text *strings.Reader }
 
 func (f failing) Read(p []byte) (int, error) {

@@ -124,7 +124,7 @@ func request(t *testing.T, args []string) *http.Request {
 	header := http.Header{}
 	for i := 1; i < len(args); i++ {
 		switch args[i] {
-		case "-sw": // silent; what to write behind the answer
+		case "-sw": // silent; what to write after the answer
 			i++
 		case "-H":
 			i++

@@ -324,7 +324,7 @@ func violations(whole string, list []schema.Violation) (lines []string) {
 }
 
 // overHTTP sends requests to a server. What HTTP has no word for goes to the
-// collection behind it: batches, imports, dry runs, and some policies.
+// collection under it: batches, imports, dry runs, and some policies.
 type overHTTP struct {
 	library
 	t      testing.TB

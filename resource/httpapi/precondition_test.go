@@ -312,7 +312,7 @@ func (i *interfering) interfere() {
 }
 
 // TestPreconditionsAreHeldAgain: when somebody else was faster between the look
-// and the write, the preconditions are held against what is there now.
+// and the write, the preconditions are compared with the stored record.
 func TestPreconditionsAreHeldAgain(t *testing.T) {
 	ctx := context.Background()
 	full := func(phone string) []byte {

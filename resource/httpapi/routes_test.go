@@ -149,7 +149,7 @@ func TestMountedRoutes(t *testing.T) {
 	}
 }
 
-// A served answer also has the path value of the request behind it.
+// A served answer also has the path value of its request.
 type served struct {
 	answer
 	values string

@@ -393,7 +393,7 @@ type answer struct {
 }
 
 // exchange sends the message over a connection of its own and returns the
-// answer, which has been held against the contract.
+// answer, which has been compared with the contract.
 func (s *server) exchange(t testing.TB, m message) answer {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.addr)

@@ -29,7 +29,7 @@ func key(id string) storage.Key {
 	}
 }
 
-// batching is memory with batches, whose conflicts do not say what is in the way.
+// batching is memory with batches, whose conflicts do not carry the stored record.
 func batching() storage.Store {
 	return storagetest.Faulty(memory.New(), func(storagetest.Op) storagetest.Fault { return storagetest.Fault{} })
 }
@@ -55,7 +55,7 @@ type counted struct {
 	storage.Store
 	calls []string
 	err   error // of the next put
-	tells bool  // what is in the way of a put or a delete
+	tells bool  // a conflict carries the stored record
 }
 
 func (c *counted) Get(ctx context.Context, k storage.Key) (storage.Record, error) {
@@ -344,7 +344,7 @@ func TestForgets(t *testing.T) {
 }
 
 // TestOthersAreNoReason: a delete of another key makes a call forget nothing. What it
-// would have remembered anew is remembered the next time.
+// would have remembered again is remembered the next time.
 func TestOthersAreNoReason(t *testing.T) {
 	below := held{memory.New(), make(chan struct{}), make(chan struct{})}
 	_, err := below.Store.Put(ctx, storage.Record{Key: key("k")}, 0)
@@ -589,7 +589,7 @@ func TestInTurns(t *testing.T) {
 	assert.True(t, ok)
 }
 
-// TestForeignRecord: what a conflict says is in the way is not remembered under
+// TestForeignRecord: a record that a conflict carries is not remembered under
 // another key.
 func TestForeignRecord(t *testing.T) {
 	foreign := storage.Record{Key: key("other"), Revision: 1}

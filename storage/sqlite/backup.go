@@ -17,7 +17,7 @@ import (
 // acknowledged before the call are in it, and each later one is in it or not.
 // Revisions are the same.
 //
-// Reads and writes go on meanwhile; the -wal file cannot be used anew before
+// Reads and writes go on meanwhile; the -wal file cannot be used again before
 // the end. Backups of one store run one after the other. There is never a half
 // written file at the path: the copy is complete and synced before it gets its
 // name. Until then it is in a directory beside the path, whose name begins with

@@ -60,7 +60,7 @@
 // the store is closed.
 //
 // The -wal file grows to some 32 MiB before it is brought into the file and used
-// anew. Reads that overlap keep it from being used anew; once it has 64 MiB the
+// again. Reads that overlap prevent that; once the file has 64 MiB the
 // writer waits for those that are under way, and lets neither reads nor writes
 // begin until it has emptied the log. It cannot hold back a Backup, nor the reads
 // of other processes: as long as these last, the -wal file grows with every write.

@@ -62,7 +62,7 @@ type Store struct {
 	busyTimeout time.Duration
 
 	writer  *writer
-	readers chan *conn    // nil stands for one that has to be opened anew
+	readers chan *conn    // nil stands for one that has to be opened again
 	backup  chan struct{} // holds a token while no Backup runs
 
 	closing   chan struct{} // closed when Close begins

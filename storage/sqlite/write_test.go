@@ -866,7 +866,7 @@ func TestNothingIsLeft(t *testing.T) {
 }
 
 // TestLogUnderReads: reads that leave no gap would keep the log from ever being
-// used anew.
+// used again.
 func TestLogUnderReads(t *testing.T) {
 	const limit, records, size = 1 << 20, 40, 100_000 // four times the limit in all
 	s := testStore(t, nil)

@@ -138,7 +138,7 @@ func (w *writer) run() {
 	}
 }
 
-// trim empties a log that has become large. SQLite uses it anew only after a
+// trim empties a log that has become large. SQLite uses it again only after a
 // moment in which no reader needs what is in it, and where reads overlap there is
 // none: empty makes one. The reads of another process and a Backup it cannot hold
 // back; then trim tries again when the log has grown by maxLog once more.

@@ -32,7 +32,7 @@ type Durable struct {
 	// under "blocked".
 	Block func(t *testing.T, place string) (release func())
 
-	// OpenConn, if not nil, is Open for a store behind a network: every
+	// OpenConn, if not nil, is Open for a store on a network: every
 	// connection that the store makes goes through wrap. The connections must
 	// not be encrypted. It adds the cases under "network".
 	OpenConn func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error)

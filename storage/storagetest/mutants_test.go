@@ -258,7 +258,7 @@ var mutants = []struct {
 				return err
 			}
 		}},
-	{"reads behind the last write",
+	{"reads older than the last write",
 		[]string{"race/linearizable", "model/random"}, staleReads},
 	{"errors that tell the external id",
 		[]string{"tenant/errors"}, func(m *mutant) {

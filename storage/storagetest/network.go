@@ -85,7 +85,7 @@ func (c *breakingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// openNetwork opens two stores on the same records: one behind a network that
+// openNetwork opens two stores on the same records: one on a network that
 // breaks, and one to look from beside it. The connections of the first have
 // each done what they will do, so that a driver has nothing left to prepare.
 func (e *env) openNetwork() (broken, beside storage.Store, n *network) {
