@@ -1,6 +1,7 @@
-// Package storage defines the contract of record stores: five calls on opaque bytes
-// with a compare-and-swap at the centre, and the loop that changes records by it. JSON,
-// schemas and merging are in the packages above, so every store behaves the same.
+// Package storage defines the contract of record stores: opaque bytes under keys, written
+// by compare-and-swap, found by key or by entry, with a log of changes; and the loop that
+// changes records by it. JSON, schemas and merging are in the packages above, so every
+// store behaves the same.
 //
 //	key := storage.Key{Tenant: storage.TenantOf("my-platform", "acme"), Schema: id, ExternalID: "c-1"}
 //	rec, err := storage.Update(ctx, store, key, func(old storage.Record) (storage.Record, error) {
@@ -9,10 +10,12 @@
 //	})
 //
 // [Store] is the interface; package memory implements it, and storage/sqlite and
-// storage/postgres are durable. Programs change records by [Update], and many at once by
-// [UpdateMany]; they read many by [GetMany]. Package storagetest tests every sentence of
-// the contract: a store is done when it passes storagetest.Run. To write one, begin with
-// storage/storagetest/journal_test.go.
+// storage/postgres are durable. Programs change records by [Update], or by [UpdateWith]
+// and [UpdateMany] where records have entries or changes are logged.
+//
+// To write a store, begin with the five methods of [Basic] and [Complete]. Package
+// storagetest tests every sentence of the contract: a store is done when it passes
+// storagetest.Run. storage/storagetest/journal_test.go is a small one.
 //
 // # Terms
 //
@@ -23,35 +26,52 @@
 //   - A [Record] is a key, a revision, an ID, two times and the data.
 //   - A [Revision] names one stored state of one key. Absent means that there is no
 //     record; it is written as revision 0.
+//   - An [Entry] is a value by which a record is found, in an index of its scope.
+//   - A [Change] is a write in the log, and a [Cursor] a place in the log.
 //   - A conflict is a write that was not applied because the key did not have the
 //     expected revision.
 //
 // # Writing
 //
-// Put and Delete name the revision that they expect, and fail with [ErrConflict] when
-// the key has another. There is no unconditional write and no transaction. [Update] is
-// the one loop of read, change and swap. It takes no lock, and two writers that change
-// different things both keep their change. A store that remembers records ([Recaller],
-// package recent) saves Update the read.
+// A [Write] names the revision that it expects, and fails with [ErrConflict] when the key
+// has another. There is no unconditional write and no transaction. [Update] is the one
+// loop of read, change and swap. It takes no lock, and two writers that change different
+// things both keep their change.
+//
+// The writer makes the new revision, by [NextRevision]. So when the answer to a write is
+// lost, a read tells whether it was applied, and Update finds out by itself.
+//
+// # Finding
+//
+// The layer above gives each write the entries of its record: the values of indexed
+// fields, encoded so that the order of bytes is the order of values. They are written
+// with the record or not at all. A store keeps them beside the record and never returns
+// them; [Store.Lookup] finds records by them, in order. SetEntries gives a record entries
+// that it should have had from the start, as when an index is new.
+//
+// # The log
+//
+// A write with a [Note] is logged, in the same atomic write. [Store.Changes] reads the
+// log: of all, of a scope or of one key. A reader that goes on from the cursor of the page
+// before gets every change, and the changes of one key in their order. A cursor is
+// checked: after a restore from a backup, or when Trim has removed what comes after it,
+// the answer is [ErrExpired] and not a gap.
 //
 // # Guarantees of every store
 //
-//   - Get, Put and Delete on one key are linearizable.
-//   - A revision is never given twice to one key, not even after the record was deleted
-//     and created again. So a writer that read a record which was deleted since cannot
-//     bring it back. To restore a backup loses acknowledged writes, and their
-//     revisions could be given again. The stores of this module use [NextRevision],
-//     which makes that improbable (about 2^-30).
+//   - Get and Write on one key are linearizable.
+//   - A record, its entries and its change in the log are written together or not at all.
 //   - Data comes back byte for byte. A store never looks at it.
-//   - No byte slice ever changes: the caller of Put must not change Data afterwards, and
-//     neither must any reader. So no store has to copy.
+//   - No byte slice ever changes: a caller must not change Data, the value of an entry or
+//     the documents of a note after the write, and neither must any reader. So no store
+//     has to copy.
 //   - A record of another tenant answers exactly as an absent one. The text of an error
 //     has neither external ids nor data, which may be personal.
 //   - A call whose context is done already has no effect and returns the context's error.
 //
 // # Limits
 //
-// External ids have at most [MaxExternalID] bytes, pages at most [MaxPage] records.
-// Every store accepts data of at least 1 MiB; a store with an upper limit implements
-// [Limiter].
+// External ids have at most [MaxExternalID] bytes, pages at most [MaxPage] records, one
+// call at most [MaxBatch] keys, a record at most [MaxEntries] entries of at most
+// [MaxValue] bytes. Every store accepts data of at least 1 MiB.
 package storage

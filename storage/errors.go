@@ -16,12 +16,20 @@ var (
 	// *ConflictError matches it.
 	ErrConflict = errors.New("revision conflict")
 
+	// ErrNotUnique: not applied, because another record has a unique entry of the write.
+	// The error is a *NotUniqueError.
+	ErrNotUnique = errors.New("value is taken")
+
 	// ErrUnavailable: certainly not applied. Another attempt may succeed later.
 	ErrUnavailable = errors.New("store unavailable")
 
 	// ErrUnknownOutcome: a write that may have been applied, or may still be. Never
 	// repeat it in silence: that could undo another write in between.
 	ErrUnknownOutcome = errors.New("outcome of the write is unknown")
+
+	// ErrEnded comes with ErrUnknownOutcome, in one error, when the write is not running
+	// any more: a read tells whether it was applied.
+	ErrEnded = errors.New("the write has ended")
 
 	// ErrTooLarge: the data is larger than the store's limit.
 	ErrTooLarge = errors.New("data too large")
@@ -30,7 +38,14 @@ var (
 	// argument.
 	ErrInvalid = errors.New("invalid argument")
 
-	// ErrDuplicateKey: two operations of one batch name the same key.
+	// ErrUnsupported: the store lacks what the call needs. Its Limits say so.
+	ErrUnsupported = errors.New("not supported by the store")
+
+	// ErrExpired: the log does not reach back to the cursor, or is not the one that the
+	// cursor is of. Read all records anew, and go on from the end of the log.
+	ErrExpired = errors.New("cursor has expired")
+
+	// ErrDuplicateKey: two keys of one call are equal.
 	ErrDuplicateKey = errors.New("key occurs twice in the batch")
 
 	// ErrClosed: the store has been closed.
@@ -67,10 +82,23 @@ func (e *ConflictError) MarshalText() ([]byte, error) { return []byte(e.Error())
 // Is makes the error match ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
+// NotUniqueError is an ErrNotUnique. It never tells which record has the value.
+type NotUniqueError struct {
+	Index uint32 // of the entry
+}
+
+// Error returns the number of the index, without the value.
+func (e *NotUniqueError) Error() string {
+	return fmt.Sprintf("%v: entry of index %d", ErrNotUnique, e.Index)
+}
+
+// Is makes the error match ErrNotUnique.
+func (e *NotUniqueError) Is(target error) bool { return target == ErrNotUnique }
+
 // OpError says which operation failed, on which key, and why. Its text has no key:
 // external ids may be personal data, and texts of errors end up in logs.
 type OpError struct {
-	Op  string // "get", "put", "delete", "list", "update", ...
+	Op  string // "get", "write", "list", "lookup", "update", ...
 	Key Key    // ExternalID is "" when the operation has no single key
 	Err error
 }
@@ -94,8 +122,8 @@ func opError(op string, key Key, err error) error {
 	return &OpError{Op: op, Key: key, Err: err}
 }
 
-// errResults is the error for a BatchStore that returned too few or too many results, so
-// that they cannot be matched with the operations.
+// errResults is the error for a store that returned too few or too many results, so that
+// they cannot be matched with the keys.
 var errResults = errors.New("the store returned a wrong number of results")
 
 func invalid(what string) error { return fmt.Errorf("%w: %s", ErrInvalid, what) }

@@ -11,48 +11,48 @@ import (
 )
 
 // Revision names one stored state of one key. Compare revisions for equality alone: a
-// greater one is not a later one. 0 means absent; no record has it. A store never gives
-// a revision to one key twice, not even after delete and create.
+// greater one is not a later one. 0 means absent; no record has it. The writer makes it,
+// with [NextRevision].
 type Revision uint64
 
-// FirstRevision returns a revision for a new record, for implementations: a random
-// number between 1 and 2^62, from which [NextRevision] goes on. A sequence would be
-// shared by all writers, and would tell one tenant how much the others write. A key that
-// is deleted and created again gets a revision that it had before with a probability of
-// about 2^-62 for each that it had.
-func FirstRevision() Revision { return Revision(1 + rand.Uint64N(1<<62)) }
-
-// NextRevision returns the revision for an update of a record with the revision old, for
-// implementations: old and a random step between 1 and 2^30.
+// NextRevision returns a revision for a write that expects old: of an absent key (old is
+// 0) a random number between 1 and 2^62, of any other old and a random step between 1 and
+// 2^30.
 //
-// It is greater, so no revision comes twice. It is random because a store may lose
-// writes, when a backup is restored or a server fails over to a copy that lags. With
-// steps of 1 the next write would get the revision of the lost one, and a client that
-// had seen the lost state would overwrite the new one unseen.
+// So no revision of a record comes twice, and a writer whose answer was lost recognises
+// its own write. The steps are random because a store may lose writes, when a backup is
+// restored or a server fails over to a copy that lags. With steps of 1 the next write
+// would get the revision of the lost one, and a client that had seen the lost state would
+// overwrite the new one unseen. The first revision is random so that a key which is
+// deleted and created again does not get a revision that it had before (the probability
+// is about 2^-62 for each that it had), and so that no tenant learns how much others
+// write.
 //
-// A record can have 2^32 updates before a revision is greater than an int64.
-func NextRevision(old Revision) Revision { return old + 1 + Revision(rand.Uint64N(1<<30)) }
+// A record can have 2^32 updates before a revision is greater than an int64, which
+// [Store.Write] refuses.
+func NextRevision(old Revision) Revision {
+	if old == 0 {
+		return Revision(1 + rand.Uint64N(1<<62))
+	}
+	return old + 1 + Revision(rand.Uint64N(1<<30))
+}
 
 // Record is the stored state of a key.
 type Record struct {
 	Key Key
 
-	// Revision is set by the store. Put ignores it: the expected revision is a
-	// parameter.
+	// Revision is new with each write: see [NextRevision].
 	Revision Revision
 
-	// ID and CreatedAt are made by the layer above when it creates the record. The Put
-	// that creates a record stores them; a Put over a record ignores them. Stores do not
-	// check that they are set.
-	//
-	// UpdatedAt is set by the layer above with each Put. A store keeps the instant of a
+	// ID and CreatedAt are set when the record is created; a later write keeps the
+	// stored ones. UpdatedAt is set with each write. A store keeps the instant of a
 	// time, truncated to the millisecond, and returns it in UTC. The years 1 to 9999
 	// must survive, the zero Time among them.
 	ID                   uuid.UUID
 	CreatedAt, UpdatedAt time.Time
 
-	// Data is returned byte for byte as it was put; nil and empty are the same. It is
-	// read-only from the Put on, for the caller too.
+	// Data is returned byte for byte as it was written; nil and empty are the same. It
+	// is read-only from the write on, for the caller too.
 	Data []byte
 }
 
@@ -68,26 +68,13 @@ func (r Record) GoString() string { return r.String() }
 // LogValue is String, for log/slog.
 func (r Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// Page is one page of a List.
-type Page struct {
-	// Records are in strictly ascending byte order of their external ids. There may be
-	// fewer than the limit, even none, and still a Next. The slice is the caller's; the
-	// Data in it is read-only.
-	Records []Record
-
-	// Next is the cursor of the next page, "" at the end.
-	Next string
-}
-
-// MaxPage is the largest number of records in a page. A larger limit of List counts as
-// this.
-const MaxPage = 1000
-
-// Store keeps records. All methods are safe for concurrent use.
+// Store keeps records, finds them by their keys and entries, and keeps a log of changes.
+// All methods are safe for concurrent use.
 //
 // Every method starts with the same checks: it returns the error of a context that is
-// done, [ErrInvalid] for a key, scope, cursor or limit that is not valid, and
-// [ErrClosed] after Close (except Close itself). If several apply, any of them may come.
+// done, [ErrInvalid] for an argument that is not valid, and [ErrClosed] after Close
+// (except Close itself). If several apply, any of them may come. [CheckKey], [CheckKeys],
+// [CheckWrites], [CheckRange] and [CheckChanges] make these checks for implementations.
 //
 // An error that matches [ErrUnavailable], or that is a context's error alone, means that
 // the call had no effect. An error that matches [ErrUnknownOutcome] means that a write
@@ -95,89 +82,96 @@ const MaxPage = 1000
 // the error matches the context's too. Reads never return ErrUnknownOutcome. A store may
 // wrap errors in an [*OpError]: test with errors.Is.
 //
-// storagetest.Run tests implementations.
+// A store that lacks entries or the log says so in its [Limits], and returns
+// [ErrUnsupported] where they are needed. [Complete] makes a Store of the few methods of
+// a [Basic] one. storagetest.Run tests implementations.
+//
+// A wrapper implements every method. One that embeds a Store and overrides one method
+// is bypassed by all others.
 type Store interface {
 	// Get returns the record of the key, or ErrNotFound. It sees every write that was
 	// acknowledged before Get began.
 	Get(ctx context.Context, key Key) (Record, error)
 
-	// Put stores the record if the revision of its key is expect, and returns the new
-	// revision; expect 0 demands that the key is absent. A Put over a record keeps the
-	// stored ID and CreatedAt.
-	//
-	// Otherwise it changes nothing and returns ErrConflict; a [*ConflictError] may carry
-	// the stored record. A conflict may be spurious: a store that cannot tell may return
-	// it although the revision was right, but never if the write was applied.
-	// ErrTooLarge is for data above the store's limit.
-	//
-	// The write is atomic, and as durable as the store promises before Put returns. The
-	// store may keep rec.Data without a copy.
-	Put(ctx context.Context, rec Record, expect Revision) (Revision, error)
+	// GetMany returns one record per key, in the order of the keys; an absent one has
+	// its Key and Revision 0. Each record by itself is as from Get; together they are
+	// not a snapshot. The keys are distinct and at most MaxBatch. The slice is the
+	// caller's.
+	GetMany(ctx context.Context, keys []Key) ([]Record, error)
 
-	// Delete removes the record of the key if its revision is expect. Otherwise it
-	// changes nothing, and returns ErrNotFound when the key is absent, ErrConflict when
-	// the revision is another (as for Put, it may be spurious), or ErrInvalid for
-	// expect 0, which would mean "absent".
-	Delete(ctx context.Context, key Key, expect Revision) error
-
-	// List returns records of the scope whose external ids are greater than after, in
-	// ascending byte order; after "" starts at the first. The record named by after need
-	// not exist. limit is at least 1; above MaxPage it counts as MaxPage.
+	// Write makes writes, each by itself: one may fail while the others are applied.
+	// The keys are distinct and at most MaxBatch. It returns nil if every write was
+	// applied, otherwise one error per write, in their order; nil means applied.
 	//
-	// A walk from page to page until Next is "" returns every record that exists during
-	// the whole walk exactly once, and no record twice. It is not a snapshot: each record
-	// is a committed state of some instant of the call, and records that come or go
-	// meanwhile may be in it or not.
-	List(ctx context.Context, scope Scope, after string, limit int) (Page, error)
+	//   - ErrConflict: not applied, because the key does not have the expected revision;
+	//     a [*ConflictError] may carry the stored record. A conflict may be spurious: a
+	//     store that cannot tell may return it although the revision was right, but
+	//     never if the write was applied.
+	//   - ErrNotUnique: not applied. The error is a [*NotUniqueError].
+	//   - ErrTooLarge: not applied, because the data is above the store's limit.
+	//
+	// Each write is atomic, with its entries and its change in the log, and as durable
+	// as the store promises before Write returns. The store may keep Data and the values
+	// of entries without a copy; the slice of writes stays the caller's.
+	//
+	// An error in place of the errors is of each write: unless it matches
+	// ErrUnknownOutcome, none was applied.
+	Write(ctx context.Context, writes []Write) ([]error, error)
+
+	// List returns records of the scope in the byte order of their external ids, or
+	// backwards. The bounds From and To of the range must be nil.
+	//
+	// A walk from page to page until Page.Next is zero returns every record that exists
+	// during the whole walk exactly once, and no record twice. It is not a snapshot:
+	// each record is a committed state of some instant of the call, and records that
+	// come or go meanwhile may be in it or not.
+	List(ctx context.Context, scope Scope, r Range) (Page, error)
+
+	// Lookup returns records of the scope that have an entry of the index within the
+	// bounds, in the byte order of (value, external id), or backwards. Page.Values has
+	// the value of each. A record and its entries are those of one instant.
+	//
+	// A walk returns every record that exists, and whose entry does not move, during
+	// the whole walk exactly once. One whose entry moves may come at both places or at
+	// none.
+	Lookup(ctx context.Context, scope Scope, index uint32, r Range) (Page, error)
+
+	// SetEntries gives a record other entries, if its revision is expect. The revision,
+	// the times and the data stay, and nothing is logged. Errors are those of Write.
+	// A Write of the same record at the same time, or right after, may get a spurious
+	// ErrConflict.
+	SetEntries(ctx context.Context, key Key, expect Revision, entries []Entry) error
+
+	// Changes returns logged changes in the order of the log. That order is one in which
+	// they were applied: of the changes of one key it is the order of their revisions.
+	// No change is ever left out: a change that appears in the log never has a place
+	// before a cursor that was returned already.
+	//
+	// The error is ErrExpired for a cursor that is older than what Trim left, or that is
+	// not of this log: the store was restored from a backup.
+	Changes(ctx context.Context, q ChangeQuery) (ChangePage, error)
+
+	// Redact removes from the log what it knows of a key: Actor, Reason, Before and
+	// After of its changes become empty, and a keyed hash takes the place of its
+	// external id. Positions, revisions and times stay. A key without changes is no
+	// error.
+	Redact(ctx context.Context, key Key) error
+
+	// Trim removes changes from the start of the log up to the first one that was made
+	// at or after the given time.
+	Trim(ctx context.Context, before time.Time) error
+
+	// Limits returns the bounds of the store. They never change.
+	Limits() Limits
 
 	// Close releases the store's resources. Calls after the first do nothing and return
 	// nil. Other calls that are under way either finish or return ErrClosed.
 	Close() error
 }
 
-// CheckKey returns the error of a context that is done, or [ErrInvalid] if the key is not
-// valid: the check that Get and Put start with, for implementations.
-func CheckKey(ctx context.Context, key Key) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return key.Validate()
-}
-
-// CheckDelete returns the error of [CheckKey], or [ErrInvalid] if expect is 0: the check
-// that Delete starts with, for implementations.
-func CheckDelete(ctx context.Context, key Key, expect Revision) error {
-	if err := CheckKey(ctx, key); err != nil {
-		return err
-	}
-	return checkExpect(expect)
-}
-
-// checkExpect returns ErrInvalid for a delete that expects revision 0.
-func checkExpect(expect Revision) error {
-	if expect == 0 {
-		return invalid("delete expects revision 0, which means absent")
-	}
-	return nil
-}
-
-// CheckList returns limit, at most MaxPage: the check that List starts with, for
-// implementations. The error is that of a context that is done, or [ErrInvalid] if the
-// scope is not valid, after is neither "" nor a valid external id, or limit is below 1.
-func CheckList(ctx context.Context, scope Scope, after string, limit int) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	if err := scope.Validate(); err != nil {
-		return 0, err
-	}
-	if after != "" {
-		if err := checkExternalID(after); err != nil {
-			return 0, err
-		}
-	}
-	if limit < 1 {
-		return 0, invalid("the limit of a list is below 1")
-	}
-	return min(limit, MaxPage), nil
+// Limits are the bounds of a store. In each field the zero value means no limit.
+type Limits struct {
+	MaxData   int  // bytes of Data; a write of more is ErrTooLarge. At least 1 MiB
+	NoEntries bool // Lookup, SetEntries and writes with entries are ErrUnsupported
+	NoLog     bool // Changes, Redact, Trim and writes with a note are ErrUnsupported
 }

@@ -20,16 +20,17 @@ const (
 	maxPause    = 20 * time.Millisecond
 )
 
-// Update changes the record of a key, and returns it as it was put, with its new
-// revision: it reads the record, calls fn to make the new one, and puts that if no other
+// Update changes the record of a key, and returns it as it was written, with its new
+// revision: it reads the record, calls fn to make the new one, and writes that if no other
 // write came in between; otherwise it starts again with the newer record. It takes no
 // lock: any number of Updates of one key can run at the same time, in any number of
 // processes, and no change is lost.
 //
 // fn gets the record, or one with only Key set and Revision 0 if the key is absent. The
-// record that it returns is put, except that Revision is ignored, an unset Key is filled
-// in, and an existing record keeps its ID and CreatedAt. fn may be called several times,
-// and only its last result counts. It must not change old.Data: Data must be a new slice.
+// record that it returns is written, except that Revision is ignored, an unset Key is
+// filled in, and an existing record keeps its ID and CreatedAt. fn may be called several
+// times, and only its last result counts. It must not change old.Data: Data must be a new
+// slice. The record is written without entries and without a note; [UpdateWith] has them.
 //
 //   - If fn returns [ErrNoChange], nothing is written, and Update returns the record
 //     that fn got and no error. Revision 0 then means that the key is absent.
@@ -40,17 +41,34 @@ const (
 //
 // All other errors are an [*OpError]. Conflicts are retried, after a random pause from
 // the third on; after 256 attempts the error matches [ErrAttempts] and [ErrConflict].
-// Every other error of the store is returned at once, [ErrUnavailable] and
-// [ErrUnknownOutcome] among them: the caller decides whether to try again, after an
-// unknown outcome with a fresh read. A context that ends during a pause returns its
-// error. [ErrInvalid] is for a key that is not valid, and for a record of fn with
-// another key.
+// Every other error of the store is returned at once, [ErrUnavailable] among them: the
+// caller decides whether to try again. A context that ends during a pause returns its
+// error. [ErrInvalid] is for a key that is not valid, and for a record of fn with another
+// key.
+//
+// When the answer to a write is lost, Update reads the record, unless the context has
+// ended. If it has the revision that was written, Update succeeded. If it has the one
+// from before, and the store says that the write has ended ([ErrEnded]), the error is
+// ErrUnavailable. Otherwise it is [ErrUnknownOutcome].
 //
 // If the store is a [Recaller], the first call of fn may get a record that is out of
-// date. Its result counts only if it leads to a swap that succeeds, or that fails with
+// date. Its result counts only if it leads to a write that succeeds, or that fails with
 // ErrUnavailable or ErrUnknownOutcome. Otherwise Update reads the record and calls fn
 // again.
 func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
+	return UpdateWith(ctx, store, key, func(old Record) (Write, error) {
+		rec, err := fn(old)
+		if err == ErrDelete {
+			return Write{Delete: true}, nil
+		}
+		return Write{Record: rec}, err
+	})
+}
+
+// UpdateWith is [Update] for records with entries, and for changes that are logged: fn
+// returns the whole write. Expect is ignored. A Write with Delete takes the place of
+// ErrDelete; for an absent key it writes nothing.
+func UpdateWith(ctx context.Context, store Store, key Key, fn func(old Record) (Write, error)) (Record, error) {
 	rec, err := update(ctx, store, key, fn)
 	if err != nil {
 		return Record{}, err
@@ -58,9 +76,9 @@ func Update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 	return rec, nil
 }
 
-// update is Update, which returns a record with an error too: the one that fn got last,
-// or the zero Record if there is none or it was recalled.
-func update(ctx context.Context, store Store, key Key, fn func(old Record) (Record, error)) (Record, error) {
+// update is UpdateWith, which returns a record with an error too: the one that fn got
+// last, or the zero Record if there is none or it was recalled.
+func update(ctx context.Context, store Store, key Key, fn func(old Record) (Write, error)) (Record, error) {
 	if err := key.Validate(); err != nil {
 		return Record{}, updateError(key, err)
 	}
@@ -70,25 +88,30 @@ func update(ctx context.Context, store Store, key Key, fn func(old Record) (Reco
 		old, err = getOrAbsent(ctx, store, key)
 	}
 	for attempt := 1; err == nil; attempt++ {
-		next, fnErr := fn(old)
-		op := swapOf(key, old, next, fnErr)
-		if op.done {
+		w, fnErr := fn(old)
+		next, done := swapOf(key, old, w, fnErr)
+		if done {
 			if !recalled {
-				return op.result, op.err
+				return old, next.err
 			}
-			recalled = false // only a swap can show that it is the stored record
+			recalled = false // only a write can show that it is the stored record
 			old, err = getOrAbsent(ctx, store, key)
 			continue
 		}
-		rec, swapErr := op.run(ctx, store)
+		swapErr := next.outcome(write(ctx, store, next.Write))
+		if errors.Is(swapErr, ErrUnknownOutcome) && ctx.Err() == nil {
+			if rec, err := getOrAbsent(ctx, store, key); err == nil {
+				swapErr = next.settle(rec, swapErr)
+			}
+		}
 		seen := old
 		if recalled {
 			seen = Record{}
 		}
 		switch {
 		case swapErr == nil:
-			return rec, nil
-		case settled(swapErr, recalled):
+			return next.result(old), nil
+		case final(swapErr, recalled):
 			return seen, updateError(key, swapErr)
 		case attempt == maxAttempts:
 			return seen, updateError(key, fmt.Errorf("%w: %w", ErrAttempts, swapErr))
@@ -110,41 +133,34 @@ type UpdateResult struct {
 // updateRounds is how often UpdateMany tries conflicting keys as a batch.
 const updateRounds = 3
 
-// UpdateMany is [Update] for many keys in few round trips. fn is called with the
+// UpdateMany is [UpdateWith] for many keys in few round trips. fn is called with the
 // position of a key and its record. It returns one result per key, in the order of the
 // keys. The keys are independent: one may fail while the others are changed.
 //
-// A store that takes batches is asked twice, or as often as its limits demand: for all
-// records, and to swap all that changed. (Deletes go one by one to a store that is not a
-// [BatchDeleter].) Only records that another process changed in between are read and
-// written again; after three rounds each of them is updated by itself. Any other store
-// is asked key by key.
+// The store is asked twice for each [MaxBatch] keys: for all records, and to write all
+// that change. Only records that another process changed in between are read and written
+// again; after three rounds each of them is updated by itself.
 //
 // An error in place of the results means that nothing was written: a key is not valid
 // ([ErrInvalid]) or comes twice ([ErrDuplicateKey]), or the context was done already.
 //
 // Two batches with common keys cost the least if both are sorted by key.
-func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old Record) (Record, error)) ([]UpdateResult, error) {
-	if key, err := checkBatch(len(keys), func(i int) *Key { return &keys[i] }); err != nil {
-		return nil, &OpError{Op: "update many", Key: key, Err: err}
-	}
-	if err := ctx.Err(); err != nil {
+func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old Record) (Write, error)) ([]UpdateResult, error) {
+	if err := checkMany(ctx, len(keys), func(i int) *Key { return &keys[i] }); err != nil {
 		return nil, &OpError{Op: "update many", Err: err}
 	}
-	left := make([]int, len(keys)) // positions of the keys that are not settled
-	for i := range left {
-		left[i] = i
-	}
 	u := updates{store: store, keys: keys, fn: fn}
-	if _, ok := store.(BatchStore); !ok {
-		u.results = make([]UpdateResult, len(keys))
-	} else {
+	for first := 0; first < len(keys); first += MaxBatch {
+		left := make([]int, min(MaxBatch, len(keys)-first)) // positions of the keys that are not settled
+		for i := range left {
+			left[i] = first + i
+		}
 		for round := 0; round < updateRounds && len(left) > 0; round++ {
 			left = u.round(ctx, left, round == 0)
 		}
-	}
-	for _, i := range left {
-		u.results[i].Record, u.results[i].Err = update(ctx, store, keys[i], func(old Record) (Record, error) { return fn(i, old) })
+		for _, i := range left {
+			u.results[i].Record, u.results[i].Err = update(ctx, store, keys[i], func(old Record) (Write, error) { return fn(i, old) })
+		}
 	}
 	return u.results, nil
 }
@@ -153,15 +169,15 @@ func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old
 type updates struct {
 	store   Store
 	keys    []Key
-	fn      func(i int, old Record) (Record, error)
+	fn      func(i int, old Record) (Write, error)
 	results []UpdateResult // made after the first read, which takes as much memory
 }
 
-// round reads the records at the positions, swaps those that change, and returns the
+// round reads the records at the positions, writes those that change, and returns the
 // positions that are not settled then, in their order.
 func (u *updates) round(ctx context.Context, positions []int, first bool) (left []int) {
 	records, recalled, err := u.read(ctx, positions, first)
-	if first {
+	if u.results == nil {
 		u.results = make([]UpdateResult, len(u.keys))
 	}
 	if err != nil {
@@ -171,59 +187,35 @@ func (u *updates) round(ctx context.Context, positions []int, first bool) (left 
 		return nil
 	}
 	var (
-		puts             []PutOp
-		deletes          []DeleteOp
-		putting, deleted []int // indexes in positions
-		ops              = make([]swap, len(positions))
-		again            = make([]bool, len(positions))
+		writes  []Write
+		writing []int // indexes in positions
+		again   = make([]bool, len(positions))
 	)
 	for n, i := range positions {
-		next, err := u.fn(i, records[n])
-		op := swapOf(u.keys[i], records[n], next, err)
-		ops[n] = op
-		switch {
-		case op.done:
-			again[n] = recalled[n] // only a swap can show that the record is the stored one
-			u.results[i] = UpdateResult{op.result, op.err}
-		case op.delete:
-			deletes, deleted = append(deletes, DeleteOp{Key: u.keys[i], Expect: op.expect}), append(deleted, n)
-		default:
-			if puts == nil { // most often there is one for each key
-				puts, putting = make([]PutOp, 0, len(positions)-n), make([]int, 0, len(positions)-n)
-			}
-			puts, putting = append(puts, PutOp{Record: op.result, Expect: op.expect}), append(putting, n)
+		w, err := u.fn(i, records[n])
+		next, done := swapOf(u.keys[i], records[n], w, err)
+		if done {
+			again[n] = recalled[n] // only a write can show that the record is the stored one
+			u.results[i] = UpdateResult{records[n], next.err}
+			continue
 		}
-	}
-	settle := func(n int, rec Record, err error) {
-		i := positions[n]
-		again[n] = !settled(err, recalled[n])
-		switch {
-		case err == nil:
-		case recalled[n]:
-			rec = Record{}
-		default:
-			rec = records[n]
+		if writes == nil { // most often there is one for each key
+			writes, writing = make([]Write, 0, len(positions)-n), make([]int, 0, len(positions)-n)
 		}
-		u.results[i] = UpdateResult{rec, updateError(u.keys[i], err)}
+		writes, writing = append(writes, next.Write), append(writing, n)
 	}
-	if len(puts) > 0 {
-		results, err := PutMany(ctx, u.store, puts)
-		for k, n := range putting {
-			rec, swapErr := ops[n].result, err
-			if err == nil {
-				rec.Revision, swapErr = results[k].Revision, results[k].Err
+	if len(writes) > 0 {
+		for k, err := range u.write(ctx, writes) {
+			n, w := writing[k], swap{Write: writes[k]}
+			again[n] = !final(err, recalled[n])
+			rec := records[n]
+			switch {
+			case err == nil:
+				rec = w.result(rec)
+			case recalled[n]:
+				rec = Record{}
 			}
-			settle(n, rec, swapErr)
-		}
-	}
-	if len(deletes) > 0 {
-		errs, err := DeleteMany(ctx, u.store, deletes)
-		for k, n := range deleted {
-			swapErr := err
-			if err == nil {
-				swapErr = gone(errs[k])
-			}
-			settle(n, ops[n].result, swapErr)
+			u.results[positions[n]] = UpdateResult{rec, updateError(u.keys[positions[n]], err)}
 		}
 	}
 	for n, i := range positions {
@@ -234,16 +226,48 @@ func (u *updates) round(ctx context.Context, positions []int, first bool) (left 
 	return left
 }
 
+// write makes the writes and returns one error for each. It reads the records of those
+// whose answer was lost.
+func (u *updates) write(ctx context.Context, writes []Write) []error {
+	errs, err := u.store.Write(ctx, writes)
+	if err == nil && errs != nil && len(errs) != len(writes) {
+		err = fmt.Errorf("%w: %w", ErrUnknownOutcome, errResults)
+	}
+	if err != nil || errs == nil {
+		errs = make([]error, len(writes))
+		for i := range errs {
+			errs[i] = err
+		}
+	}
+	var (
+		lost   []int
+		unsure []Key
+	)
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		errs[i] = (&swap{Write: writes[i]}).outcome(err)
+		if errors.Is(errs[i], ErrUnknownOutcome) {
+			lost, unsure = append(lost, i), append(unsure, writes[i].Record.Key)
+		}
+	}
+	if len(lost) > 0 && ctx.Err() == nil {
+		if records, err := u.store.GetMany(ctx, unsure); err == nil && len(records) == len(lost) {
+			for k, i := range lost {
+				errs[i] = (&swap{Write: writes[i]}).settle(records[k], errs[i])
+			}
+		}
+	}
+	return errs
+}
+
 // read returns the records at the positions, and which of them were recalled. In the
 // first round it does not read records that the store recalls.
 func (u *updates) read(ctx context.Context, positions []int, first bool) (records []Record, recalled []bool, err error) {
 	recalled = make([]bool, len(positions))
-	if _, ok := u.store.(Recaller); !ok && first {
-		records, err = GetMany(ctx, u.store, u.keys)
-		return records, recalled, err
-	}
-	records = make([]Record, len(positions))
 	keys, places := make([]Key, 0, len(positions)), make([]int, 0, len(positions))
+	records = make([]Record, len(positions))
 	for n, i := range positions {
 		if first {
 			records[n], recalled[n] = recall(u.store, u.keys[i])
@@ -252,76 +276,100 @@ func (u *updates) read(ctx context.Context, positions []int, first bool) (record
 			keys, places = append(keys, u.keys[i]), append(places, n)
 		}
 	}
-	read, err := GetMany(ctx, u.store, keys)
+	if len(keys) == 0 {
+		return records, recalled, nil
+	}
+	read, err := u.store.GetMany(ctx, keys)
+	if err == nil && len(read) != len(keys) {
+		err = errResults
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(read) == len(records) {
+		return read, recalled, nil
+	}
 	for k := range read {
 		records[places[k]] = read[k]
 	}
-	return records, recalled, err
+	return records, recalled, nil
 }
 
 func updateError(key Key, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &OpError{Op: "update", Key: key, Err: err}
+	return opError("update", key, err)
 }
 
 // A swap is the consequence of what fn returned.
 type swap struct {
-	expect Revision // of the record that fn got
-	delete bool
-	result Record // the record to put; without a put, the one that fn got
-	done   bool   // there is nothing to swap: result and err are the outcome
-	err    error
+	Write
+	err error // of an update that is done
 }
 
-// swapOf returns the swap for a record and the result of fn.
-func swapOf(key Key, old, next Record, err error) swap {
+// swapOf returns the swap for a record and the result of fn, or that the update is done.
+func swapOf(key Key, old Record, w Write, err error) (_ swap, done bool) {
 	switch {
-	case err == ErrNoChange, err == ErrDelete && old.Revision == 0:
-		return swap{result: old, done: true}
-	case err == ErrDelete:
-		return swap{expect: old.Revision, delete: true, result: old}
+	case err == ErrNoChange, err == nil && w.Delete && old.Revision == 0:
+		return swap{}, true
 	case err != nil:
-		return swap{result: old, done: true, err: err}
-	case next.Key == Key{}:
-		next.Key = key
-	case next.Key != key:
-		return swap{result: old, done: true, err: updateError(key, invalid("the record to put has another key"))}
+		return swap{err: err}, true
+	case w.Record.Key == Key{}:
+		w.Record.Key = key
+	case w.Record.Key != key:
+		return swap{err: updateError(key, invalid("the record to write has another key"))}, true
 	}
 	if old.Revision != 0 {
-		next.ID, next.CreatedAt = old.ID, old.CreatedAt
+		w.Record.ID, w.Record.CreatedAt = old.ID, old.CreatedAt
 	}
-	return swap{expect: old.Revision, result: next}
+	w.Expect, w.Record.Revision = old.Revision, NextRevision(old.Revision)
+	return swap{Write: w}, false
 }
 
-// run makes the swap, and returns the record as it was put, or as it was deleted.
-func (s *swap) run(ctx context.Context, store Store) (rec Record, err error) {
-	rec = s.result
-	if s.delete {
-		err = gone(store.Delete(ctx, rec.Key, s.expect))
-	} else {
-		rec.Revision, err = store.Put(ctx, rec, s.expect)
+// result returns the record as it was written, or old as it was deleted.
+func (s *swap) result(old Record) Record {
+	if s.Delete {
+		return old
 	}
-	if err != nil {
-		rec = Record{}
-	}
-	return rec, err
+	return s.Record
 }
 
-// gone returns the error of a delete. An absent record is a conflict like any other: fn
-// decides again.
-func gone(err error) error {
-	if errors.Is(err, ErrNotFound) {
-		return ErrConflict
+// outcome returns the error of a write: none if the conflicting record is the one that
+// was written, by an attempt whose answer the store has lost.
+func (s *swap) outcome(err error) error {
+	if err == nil || s.Delete {
+		return err
+	}
+	var c *ConflictError
+	if errors.As(err, &c) && c.Current != nil && c.Current.Revision == s.Record.Revision {
+		return nil
 	}
 	return err
 }
 
-// settled reports whether a swap that ended with err is the end of an update. A conflict
-// is not. If the swap was of a recalled record, neither is an error that the store might
+// settle returns the error of a write whose outcome is unknown, given a record that was
+// read after it.
+func (s *swap) settle(rec Record, err error) error {
+	switch {
+	case !s.Delete && rec.Revision == s.Record.Revision:
+		return nil
+	case rec.Revision == s.Expect && errors.Is(err, ErrEnded):
+		return &lostError{err}
+	}
+	return err
+}
+
+// lostError is an ErrUnavailable: a write whose answer was lost and that was not applied.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string        { return ErrUnavailable.Error() + ": " + e.cause.Error() }
+func (e *lostError) Is(target error) bool { return target == ErrUnavailable }
+
+// final reports whether a write that ended with err is the end of an update. A conflict
+// is not. If the write was of a recalled record, neither is an error that the store might
 // not return for the stored one.
-func settled(err error, recalled bool) bool {
+func final(err error, recalled bool) bool {
 	if err == nil || errors.Is(err, ErrUnknownOutcome) || errors.Is(err, ErrUnavailable) {
 		return true
 	}
@@ -364,7 +412,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // getOrAbsent is Get, which returns an absent record as one of revision 0.
-func getOrAbsent(ctx context.Context, store Store, key Key) (Record, error) {
+func getOrAbsent(ctx context.Context, store interface {
+	Get(context.Context, Key) (Record, error)
+}, key Key) (Record, error) {
 	rec, err := store.Get(ctx, key)
 	if errors.Is(err, ErrNotFound) {
 		return Record{Key: key}, nil

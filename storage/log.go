@@ -1,0 +1,97 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// ChangeQuery says which changes a call of [Store.Changes] returns.
+type ChangeQuery struct {
+	// Scope and ExternalID choose the changes of one scope, or of one key. The zero
+	// Scope, without ExternalID, chooses all.
+	Scope      Scope
+	ExternalID string
+
+	// After is where the page begins: the Next of a page, or the Cursor of a change. The
+	// zero Cursor is the start of what the log has.
+	After Cursor
+
+	// End asks for no changes but for the cursor at the end of the log: a reader that
+	// begins there gets all changes made from now on. Take it before reading the
+	// records that these changes apply to.
+	End bool
+
+	Limit int // changes; at least 1, and above MaxPage it counts as MaxPage
+}
+
+// Cursor is a place in the log of a store. Any query may go on from a cursor of any
+// other query of the same store. Keep it to yourself: a position tells how much all
+// tenants write.
+type Cursor struct {
+	Position int64    // of a change; positions ascend, with gaps
+	Revision Revision // the new revision of that change, which shows that it is still the same
+}
+
+// Change is one write in the log.
+type Change struct {
+	Cursor Cursor // with the revision that the write gave; of a delete it names the change alone
+
+	Key      Key       // if Redacted, with a keyed hash in place of the external id
+	ID       uuid.UUID // of the record
+	Before   Revision  // 0: the write created the record
+	Deleted  bool
+	Redacted bool
+	Note     Note
+}
+
+// ChangePage is one page of the log.
+type ChangePage struct {
+	Changes []Change // in the order of the log; the slice is the caller's, the bytes are read-only
+
+	// Next is the cursor after the page. It moves on also when no change was chosen.
+	Next Cursor
+
+	// More reports that there are further changes now. Without it, ask again later.
+	More bool
+
+	// Held is how long the store has been holding changes back, because a transaction
+	// is open that may still add one before them. Nothing is lost by that.
+	Held time.Duration
+}
+
+// CheckChanges returns q with a limit of at most MaxPage: the check that Changes starts
+// with, for implementations. The error is that of a context that is done, or
+// [ErrInvalid].
+func CheckChanges(ctx context.Context, q ChangeQuery) (ChangeQuery, error) {
+	if err := ctx.Err(); err != nil {
+		return q, err
+	}
+	if q.Scope != (Scope{}) || q.ExternalID != "" {
+		if err := q.Scope.Validate(); err != nil {
+			return q, err
+		}
+	}
+	if q.ExternalID != "" {
+		if err := checkExternalID(q.ExternalID); err != nil {
+			return q, err
+		}
+	}
+	switch {
+	case q.Limit < 1 && !q.End:
+		return q, invalid("the limit of a query is below 1")
+	case q.After.Position < 0 || (q.After.Position == 0) != (q.After.Revision == 0):
+		return q, invalid("the cursor is not one of a log")
+	}
+	q.Limit = min(q.Limit, MaxPage)
+	return q, nil
+}
+
+// Match reports whether the query chooses changes of this key.
+func (q ChangeQuery) Match(key Key) bool {
+	if q.Scope == (Scope{}) {
+		return true
+	}
+	return key.Scope() == q.Scope && (q.ExternalID == "" || key.ExternalID == q.ExternalID)
+}
