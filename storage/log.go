@@ -2,6 +2,9 @@ package storage
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/google/uuid"
@@ -94,4 +97,15 @@ func (q ChangeQuery) Match(key Key) bool {
 		return true
 	}
 	return key.Scope() == q.Scope && (q.ExternalID == "" || key.ExternalID == q.ExternalID)
+}
+
+// RedactedID returns what Redact puts in the place of the external id of a key, for
+// implementations: the same for one key and secret, and no hint at the id for a reader
+// without the secret.
+func RedactedID(secret []byte, key Key) string {
+	mac := hmac.New(sha256.New, secret)
+	sum := key.Scope().Sum()
+	mac.Write(sum[:])
+	mac.Write([]byte(key.ExternalID))
+	return "redacted-" + hex.EncodeToString(mac.Sum(nil)[:16])
 }
