@@ -3,11 +3,12 @@
 //
 //	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
 //
-// A [Store] has no limit on data. Updates of existing records wait neither for each
-// other nor for pages: a record is an immutable value, and an update swaps a pointer to
-// it. Only a record that comes or goes locks the index of its scope, for a moment; the
-// first record of a scope locks the store. A page shares the index while it collects
-// pointers to at most storage.MaxPage records, and copies the records afterwards.
+// A [Store] has no limits. Updates of existing records wait neither for each other nor for
+// pages: a record is an immutable value, and an update swaps a pointer to it. Only a
+// record that comes or goes, or that moves in an index of values, locks the indexes of its
+// scope, for a moment; the first record of a scope locks the store, and a logged write the
+// log. A page shares the indexes while it collects pointers to at most storage.MaxPage
+// records.
 //
 // # Caveats
 //
@@ -15,5 +16,6 @@
 //     keeps the whole buffer in memory.
 //   - A scope that was used once keeps a few hundred bytes after its last record is
 //     deleted; one that shrinks gives memory back only when it is empty.
+//   - The log grows until Trim.
 //   - Other processes do not see the records.
 package memory

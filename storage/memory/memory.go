@@ -2,8 +2,9 @@ package memory
 
 import (
 	"context"
-	"strings"
+	"crypto/rand"
 	"sync"
+	"time"
 
 	"example.com/resourcekit/storage"
 )
@@ -12,16 +13,20 @@ var _ storage.Store = (*Store)(nil)
 
 // Store is a storage.Store in memory. Make it with [New]. It is safe for concurrent use.
 //
-// It has no limit on data. Its conflicts are never spurious, and always carry the
-// current record if there is one.
+// It has no limits. Its conflicts always carry the current record if there is one. They
+// are spurious only beside a SetEntries of the same record.
 type Store struct {
 	mu     sync.RWMutex
 	scopes map[storage.Scope]*index // nil once closed
+	log    changeLog
+	secret [32]byte // of redacted ids
 }
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{scopes: make(map[storage.Scope]*index)}
+	s := &Store{scopes: make(map[storage.Scope]*index)}
+	_, _ = rand.Read(s.secret[:]) // never fails
+	return s
 }
 
 // Get implements storage.Store. It allocates nothing.
@@ -42,51 +47,86 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	return rec.public(key), nil
 }
 
-// Put implements storage.Store. Over an existing record it allocates the new
-// record and nothing else.
-func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := storage.CheckKey(ctx, rec.Key); err != nil {
-		return 0, err
+// GetMany implements storage.Store.
+func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	if err := storage.CheckKeys(ctx, keys); err != nil {
+		return nil, err
 	}
-	if expect == 0 {
-		return s.create(rec)
+	records := make([]storage.Record, len(keys))
+	for i, key := range keys {
+		ix, err := s.index(key.Scope())
+		if err != nil {
+			return nil, err
+		}
+		records[i].Key = key
+		if e := ix.lookup(key.ExternalID); e != nil {
+			if rec := e.load(); rec != nil {
+				key.ExternalID = e.id
+				records[i] = rec.public(key)
+			}
+		}
 	}
-	ix, err := s.index(rec.Key.Scope())
+	return records, s.open()
+}
+
+// Write implements storage.Store. Over an existing record it allocates the new record and
+// nothing else, if its entries stay.
+func (s *Store) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if err := storage.CheckWrites(ctx, writes); err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	var errs []error
+	for i := range writes {
+		if err := s.write(&writes[i]); err != nil {
+			if errs == nil {
+				errs = make([]error, len(writes))
+			}
+			errs[i] = err
+		}
+	}
+	return errs, nil
+}
+
+func (s *Store) write(w *storage.Write) error {
+	key := w.Record.Key
+	if w.Expect == 0 {
+		ix, err := s.indexForWrite(key.Scope())
+		if err != nil {
+			return err
+		}
+		return ix.create(w, &s.log)
+	}
+	ix, err := s.index(key.Scope())
 	if err != nil {
-		return 0, err
+		return err
 	}
-	e := ix.lookup(rec.Key.ExternalID)
+	e := ix.lookup(key.ExternalID)
 	old := e.load()
-	if old == nil || old.rev != expect {
-		return 0, conflict(rec.Key, old)
+	if old == nil || old.rev != w.Expect {
+		return conflict(key, old)
 	}
-	next := newRecord(&rec, storage.NextRevision(old.rev))
-	next.uuid, next.created = old.uuid, old.created
-	if !e.rec.CompareAndSwap(old, next) {
-		return 0, conflict(rec.Key, e.load())
+	if w.Delete {
+		return ix.replace(e, old, nil, w, &s.log)
 	}
-	return next.rev, nil
+	next := newRecord(&w.Record)
+	next.uuid, next.created, next.places = old.uuid, old.created, old.places
+	if !old.places.equal(w.Entries) {
+		next.places = newPlaces(w.Entries)
+		return ix.replace(e, old, next, w, &s.log)
+	}
+	if !s.log.swap(e, old, next, w) {
+		return conflict(key, e.load())
+	}
+	return nil
 }
 
-// create is Put for a key that must be absent.
-func (s *Store) create(rec storage.Record) (storage.Revision, error) {
-	ix, err := s.indexForWrite(rec.Key.Scope())
-	if err != nil {
-		return 0, err
-	}
-	// The id may be a piece of a request's body, which the index would keep
-	// alive for as long as the record lives.
-	rec.Key.ExternalID = strings.Clone(rec.Key.ExternalID)
-	next := newRecord(&rec, storage.FirstRevision())
-	if current := ix.add(rec.Key.ExternalID, next); current != nil {
-		return 0, conflict(rec.Key, current)
-	}
-	return next.rev, nil
-}
-
-// Delete implements storage.Store.
-func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := storage.CheckDelete(ctx, key, expect); err != nil {
+// SetEntries implements storage.Store.
+func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+	w := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
+	if err := storage.CheckWrites(ctx, []storage.Write{w}); err != nil {
 		return err
 	}
 	ix, err := s.index(key.Scope())
@@ -95,25 +135,17 @@ func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revi
 	}
 	e := ix.lookup(key.ExternalID)
 	old := e.load()
-	if old == nil {
-		return storage.ErrNotFound
-	}
-	if old.rev != expect {
+	if old == nil || old.rev != expect {
 		return conflict(key, old)
 	}
-	// First nil, then unlink: in the other order an update that has found the entry
-	// could swap a record into it after the unlink, and be acknowledged for a record
-	// that no reader finds.
-	if !e.rec.CompareAndSwap(old, nil) {
-		return conflict(key, e.load())
-	}
-	ix.unlink(e, e.id)
-	return nil
+	next := *old
+	next.places = newPlaces(entries)
+	return ix.replace(e, old, &next, &w, &s.log)
 }
 
 // List implements storage.Store.
-func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	limit, err := storage.CheckList(ctx, scope, after, limit)
+func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	r, err := storage.CheckRange(ctx, scope, 0, r)
 	if err != nil {
 		return storage.Page{}, err
 	}
@@ -121,7 +153,69 @@ func (s *Store) List(ctx context.Context, scope storage.Scope, after string, lim
 	if err != nil || ix == nil {
 		return storage.Page{}, err
 	}
-	return ix.page(after, limit), nil
+	return ix.list(r), nil
+}
+
+// Lookup implements storage.Store.
+func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
+	r, err := storage.CheckRange(ctx, scope, index, r)
+	if err != nil {
+		return storage.Page{}, err
+	}
+	ix, err := s.index(scope)
+	if err != nil || ix == nil {
+		return storage.Page{}, err
+	}
+	return ix.page(index, r), nil
+}
+
+// Changes implements storage.Store. A page looks at some 10,000 changes.
+func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	q, err := storage.CheckChanges(ctx, q)
+	if err == nil {
+		err = s.open()
+	}
+	if err != nil {
+		return storage.ChangePage{}, err
+	}
+	return s.log.page(q)
+}
+
+// Redact implements storage.Store.
+func (s *Store) Redact(ctx context.Context, key storage.Key) error {
+	if err := storage.CheckKey(ctx, key); err != nil {
+		return err
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	s.log.redact(s.secret[:], key)
+	return nil
+}
+
+// Trim implements storage.Store.
+func (s *Store) Trim(ctx context.Context, before time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	s.log.trim(before)
+	return nil
+}
+
+// Limits implements storage.Store. There are none.
+func (s *Store) Limits() storage.Limits { return storage.Limits{} }
+
+// open returns ErrClosed for a closed store.
+func (s *Store) open() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.scopes == nil {
+		return storage.ErrClosed
+	}
+	return nil
 }
 
 // Close implements storage.Store. The records are gone afterwards.
