@@ -316,7 +316,7 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 		}
 		defer unlock()
 	}
-	results, err := storage.UpdateMany(ctx, b.c.store, keys, func(i int, old storage.Record) (storage.Record, error) {
+	results, err := storage.UpdateMany(ctx, b.c.store, keys, func(i int, old storage.Record) (storage.Write, error) {
 		return b.fold(&groups[i], old)
 	})
 	if err != nil {
@@ -347,9 +347,8 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 const maxFolded = 64 << 20
 
 // fold applies the items of a group to a record, each to the state after the one before,
-// and sets their results in b.items. It returns the record to put, or storage.ErrNoChange
-// or storage.ErrDelete.
-func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
+// and sets their results in b.items. It returns the write, or storage.ErrNoChange.
+func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 	current, size := old, 0
 	g.keeping, g.outcome = len(g.items), Unchanged
 	if b.c.feed != nil {
@@ -385,13 +384,13 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Record, error) {
 	}
 	switch {
 	case b.dryRun, current.Revision == old.Revision:
-		return old, storage.ErrNoChange
+		return storage.Write{}, storage.ErrNoChange
 	case current.Revision == 0:
 		g.outcome = Deleted
-		return old, storage.ErrDelete
+		return storage.Write{Delete: true}, nil
 	}
 	g.outcome = Updated
-	return current, nil
+	return storage.Write{Record: current}, nil
 }
 
 // settle sets the revision of the record in the results of a group. A state that was

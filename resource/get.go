@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"example.com/resourcekit/storage"
 )
@@ -43,8 +44,7 @@ func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID 
 // GetBatch returns the tenant's resources with these external ids, in the order of the
 // ids: nil for a resource that does not exist, and for an id that is not valid. An id
 // may come several times. Each resource is as of an instant of the call; together they
-// are not a snapshot. A store that takes batches (storage.BatchStore) is asked once, or
-// as often as its limits demand.
+// are not a snapshot. The store is asked once for each storage.MaxBatch (1000) of them.
 //
 // The error is [storage.ErrInvalid] when the tenant is not valid, [ErrBatchSize] for more
 // ids than Options.MaxBatch, or one of the store. If stored documents are damaged,
@@ -73,9 +73,13 @@ func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, extern
 			keys = append(keys, key)
 		}
 	}
-	records, err := storage.GetMany(ctx, c.store, keys)
-	if err != nil {
-		return nil, 0, opError(op, c.key(tenant, ""), err)
+	var records []storage.Record
+	for some := range slices.Chunk(keys, storage.MaxBatch) {
+		part, err := c.store.GetMany(ctx, some)
+		if err != nil {
+			return nil, 0, opError(op, c.key(tenant, ""), err)
+		}
+		records = append(records, part...)
 	}
 	read := make([]*Resource, len(records))
 	var damaged []error

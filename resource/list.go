@@ -195,11 +195,11 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 		if l.filter == nil {
 			read = min(read, l.limit-len(page.Resources))
 		}
-		found, err := l.c.store.List(ctx, l.scope, l.after, read)
+		found, err := l.c.store.List(ctx, l.scope, storage.Range{After: storage.Position{ExternalID: l.after}, Limit: read})
 		if err != nil {
 			return nil, l.fail(err)
 		}
-		l.after = found.Next
+		l.after = found.Next.ExternalID
 		seen := 0 // bytes
 		full := false
 		for i, rec := range found.Records {

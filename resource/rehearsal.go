@@ -2,7 +2,7 @@ package resource
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"example.com/resourcekit/storage"
 )
@@ -59,10 +59,7 @@ type overlay struct {
 	bytes   int64 // of records
 }
 
-var (
-	_ storage.BatchStore = (*overlay)(nil)
-	_ storage.Limiter    = (*overlay)(nil)
-)
+var _ storage.Store = (*overlay)(nil)
 
 // overlayRecord is the memory that a record takes in an overlay beside its data and
 // external id, in bytes: keys and records in a map with free room.
@@ -86,7 +83,7 @@ func (o *overlay) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Re
 		}
 		records[i] = rec
 	}
-	stored, err := storage.GetMany(ctx, o.store, others)
+	stored, err := o.store.GetMany(ctx, others)
 	if err != nil {
 		return nil, err
 	}
@@ -96,47 +93,50 @@ func (o *overlay) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Re
 	return records, nil
 }
 
-func (o *overlay) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if most := o.Limits().MaxData; most > 0 && len(rec.Data) > most {
-		return 0, storage.ErrTooLarge
+func (o *overlay) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	var errs []error
+	for i := range writes {
+		rec := &writes[i].Record
+		if most := o.Limits().MaxData; most > 0 && len(rec.Data) > most {
+			if errs == nil {
+				errs = make([]error, len(writes))
+			}
+			errs[i] = storage.ErrTooLarge
+			continue
+		}
+		before, ok := o.records[rec.Key]
+		if !ok {
+			o.bytes += overlayRecord + int64(len(rec.Key.ExternalID))
+		}
+		o.bytes += int64(len(rec.Data) - len(before.Data))
+		o.records[rec.Key] = *rec
 	}
-	rec.Revision = storage.FirstRevision()
-	if expect != 0 {
-		rec.Revision = storage.NextRevision(expect)
-	}
-	before, ok := o.records[rec.Key]
-	if !ok {
-		o.bytes += overlayRecord + int64(len(rec.Key.ExternalID))
-	}
-	o.bytes += int64(len(rec.Data) - len(before.Data))
-	o.records[rec.Key] = rec
-	return rec.Revision, ctx.Err()
-}
-
-func (o *overlay) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	results := make([]storage.PutResult, len(ops))
-	for i, op := range ops {
-		results[i].Revision, results[i].Err = o.Put(ctx, op.Record, op.Expect)
-	}
-	return results, nil
+	return errs, ctx.Err()
 }
 
 // Limits returns the limits of the store, so that the overlay refuses the same writes.
-func (o *overlay) Limits() storage.Limits {
-	if store, ok := o.store.(storage.Limiter); ok {
-		return store.Limits()
-	}
-	return storage.Limits{}
-}
+func (o *overlay) Limits() storage.Limits { return o.store.Limits() }
 
 // The rest of a store is not needed by creates.
 
-func (o *overlay) Delete(context.Context, storage.Key, storage.Revision) error {
-	return errors.ErrUnsupported
+func (o *overlay) List(context.Context, storage.Scope, storage.Range) (storage.Page, error) {
+	return storage.Page{}, storage.ErrUnsupported
 }
 
-func (o *overlay) List(context.Context, storage.Scope, string, int) (storage.Page, error) {
-	return storage.Page{}, errors.ErrUnsupported
+func (o *overlay) Lookup(context.Context, storage.Scope, uint32, storage.Range) (storage.Page, error) {
+	return storage.Page{}, storage.ErrUnsupported
 }
+
+func (o *overlay) SetEntries(context.Context, storage.Key, storage.Revision, []storage.Entry) error {
+	return storage.ErrUnsupported
+}
+
+func (o *overlay) Changes(context.Context, storage.ChangeQuery) (storage.ChangePage, error) {
+	return storage.ChangePage{}, storage.ErrUnsupported
+}
+
+func (o *overlay) Redact(context.Context, storage.Key) error { return storage.ErrUnsupported }
+
+func (o *overlay) Trim(context.Context, time.Time) error { return storage.ErrUnsupported }
 
 func (o *overlay) Close() error { return nil }
