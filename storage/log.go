@@ -53,7 +53,8 @@ type Change struct {
 type ChangePage struct {
 	Changes []Change // in the order of the log; the slice is the caller's, the bytes are read-only
 
-	// Next is the cursor after the page. It moves on also when no change was chosen.
+	// Next is the cursor after the page. It moves on also when no change was chosen, and
+	// is never the zero Cursor, not even for an empty log.
 	Next Cursor
 
 	// More reports that there are further changes now. Without it, ask again later.

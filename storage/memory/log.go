@@ -11,7 +11,7 @@ import (
 type changeLog struct {
 	mu      sync.Mutex
 	changes []storage.Change
-	floor   storage.Cursor // of the last change that Trim removed
+	floor   storage.Cursor // of the last change that Trim removed, or where the log began
 }
 
 // swap swaps the record of an entry, and logs the change if the write has a note: under
@@ -62,6 +62,7 @@ func (l *changeLog) page(q storage.ChangeQuery) (storage.ChangePage, error) {
 		return storage.ChangePage{Next: l.end()}, nil
 	}
 	first := 0 // of the changes to look at
+	page := storage.ChangePage{Next: l.floor}
 	if q.After != (storage.Cursor{}) {
 		first = int(q.After.Position - l.floor.Position)
 		switch {
@@ -70,8 +71,8 @@ func (l *changeLog) page(q storage.ChangeQuery) (storage.ChangePage, error) {
 			first > 0 && q.After != l.changes[first-1].Cursor:
 			return storage.ChangePage{}, storage.ErrExpired
 		}
+		page.Next = q.After
 	}
-	page := storage.ChangePage{Next: q.After}
 	last := min(len(l.changes), first+maxScan)
 	for i := first; i < last && len(page.Changes) < q.Limit; i++ {
 		c := l.changes[i]

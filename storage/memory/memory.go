@@ -26,6 +26,7 @@ type Store struct {
 func New() *Store {
 	s := &Store{scopes: make(map[storage.Scope]*index)}
 	_, _ = rand.Read(s.secret[:]) // never fails
+	s.log.floor = storage.Cursor{Position: 1, Revision: storage.NextRevision(0)}
 	return s
 }
 
