@@ -13,11 +13,11 @@ import (
 const (
 	maxWrites    = 256                    // in a call
 	maxBytes     = 1 << 20                // of data in a call, unless its first write has more
-	slots        = 2                      // calls at the same time, but for those beyond patience
+	slots        = 2                      // calls at the same time, beside those that lost their slot
 	patience     = 100 * time.Millisecond // after that a call loses its slot
 	grace        = 100 * time.Millisecond // for an outcome that is on its way when the context ends
-	maxOvertaken = 8                      // later calls that end first: one of its keys holds a call up
-	maxApart     = 1000                   // keys that are remembered for having held a call up
+	maxOvertaken = 8                      // later calls that end first, before a call counts as bad
+	maxApart     = 1000                   // keys of bad calls that are remembered
 )
 
 var _ storage.Recaller = (*Store)(nil)
@@ -106,7 +106,10 @@ func (s *Store) Write(ctx context.Context, writes []storage.Write) ([]error, err
 	if err := s.add(w); err != nil {
 		return nil, err
 	}
-	return s.wait(w)
+	if err := s.wait(w); err != nil {
+		return []error{err}, nil
+	}
+	return nil, nil
 }
 
 // add puts the write in the line of its key, or sends it.
@@ -127,48 +130,39 @@ func (s *Store) add(w *write) error {
 }
 
 // wait returns the outcome of the write, or that its context has ended.
-func (s *Store) wait(w *write) ([]error, error) {
+func (s *Store) wait(w *write) error {
 	select {
 	case <-w.done:
-		return w.outcome()
+		return w.err
 	case <-w.ctx.Done():
 	}
 	var late <-chan time.Time // never for a write that goes alone: the store knows its context
 	switch s.leave(w) {
 	case waiting:
-		return nil, w.ctx.Err()
+		return w.ctx.Err()
 	case together:
 		late = time.After(grace)
 	}
 	select {
 	case <-w.done:
-		return w.outcome()
+		return w.err
 	case <-late:
-		return nil, fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, w.ctx.Err())
+		return fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, w.ctx.Err())
 	}
 }
 
-// leave returns the state of the write, which will not be sent if it was waiting.
+// leave returns the state of the write. One that was waiting is not sent any more.
 func (s *Store) leave(w *write) state {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := w.state
 	if was == waiting {
-		w.Write = storage.Write{Record: storage.Record{Key: w.key()}}
-		w.state = left
+		w.state, w.Write = left, storage.Write{Record: storage.Record{Key: w.key()}}
 	}
 	return was
 }
 
-// outcome returns w.err as Store.Write does.
-func (w *write) outcome() ([]error, error) {
-	if w.err == nil {
-		return nil, nil
-	}
-	return []error{w.err}, nil
-}
-
-// What follows is called with the lock held, but for run and write.
+// The methods below are called with the lock held, except run, write and Close.
 
 // admit lets a write go that is the first in the line of its key.
 func (s *Store) admit(w *write) {
@@ -193,7 +187,7 @@ func (s *Store) advance(key storage.Key) {
 	s.admit(line[0])
 }
 
-// send makes calls of what is ready, as long as there are slots.
+// send makes calls of the writes that are ready, as long as there are slots.
 func (s *Store) send() {
 	for s.free > 0 && len(s.ready) > 0 {
 		c, size := &call{slot: true}, 0
@@ -240,14 +234,14 @@ func (s *Store) run(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended++
-	heldUp := s.ended > c.begun+maxOvertaken // so at least maxOvertaken of these began later
+	overtaken := s.ended > c.begun+maxOvertaken // so at least maxOvertaken of the calls that have ended began later
 	for _, w := range c.writes {
 		if len(s.apart) == maxApart {
 			clear(s.apart)
 		}
 		delete(s.apart, w.key())
 		sure := w.err == nil || errors.Is(w.err, storage.ErrConflict) || errors.Is(w.err, storage.ErrNotUnique)
-		if !sure || heldUp {
+		if !sure || overtaken {
 			s.apart[w.key()] = struct{}{}
 		}
 		if !sure && w.state == together && !errors.Is(w.err, storage.ErrUnknownOutcome) {

@@ -153,7 +153,7 @@ func (s *Store) begin() instant {
 	return s.now
 }
 
-// What follows is called with the lock held.
+// The methods from here to put are called with the lock held.
 
 // forget removes the record of the key, if it is remembered.
 func (s *Store) forget(key storage.Key) {
