@@ -107,7 +107,7 @@ func TestEditions(t *testing.T) {
 	require.NoError(t, err)
 	_, err = before.Create(ctx, tenant, []byte(`{"id":"1","b":"z"}`), nil)
 	wants(schema.CodeUnknownField)(err)
-	res, err := before.Create(ctx, tenant, []byte(`{"id":"1","b":"z"}`), &resource.CreateOptions{UnknownFields: schema.IgnoreUnknown})
+	res, err := before.Create(ctx, tenant, []byte(`{"id":"1","b":"z"}`), &resource.WriteOptions{UnknownFields: schema.IgnoreUnknown})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"/b"}, res.Dropped)
 	res2, err := both.Get(ctx, tenant, "1")

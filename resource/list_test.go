@@ -47,7 +47,7 @@ func pages(t testing.TB, c *resource.Collection, opts resource.ListOptions) (ids
 func idsOf(list []*resource.Resource) []string {
 	ids := []string{}
 	for _, r := range list {
-		ids = append(ids, r.ExternalID())
+		ids = append(ids, r.Key().ExternalID)
 	}
 	return ids
 }
@@ -74,7 +74,7 @@ func TestList(t *testing.T) {
 				got := pages(t, c, resource.ListOptions{Limit: limit})
 				assert.Equal(t, numbered(0, 250, 1), slices.Concat(got...))
 				if limit == 0 {
-					limit = resource.DefaultLimit
+					limit = 100
 				}
 				for _, page := range got {
 					assert.LessOrEqual(t, len(page), limit)
@@ -255,7 +255,7 @@ func TestCursor(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, numbered(8, 10, 1), idsOf(page.Resources))
 	for _, r := range page.Resources {
-		assert.Equal(t, tenant, r.Tenant())
+		assert.Equal(t, tenant, r.Key().Tenant)
 	}
 	// A cursor outlives the resource that it names.
 	for i := range 3 {
@@ -281,7 +281,7 @@ func TestAll(t *testing.T) {
 		n := 0
 		for r, err := range again {
 			require.NoError(t, err)
-			assert.Equal(t, fmt.Sprintf("c-%06d", n), r.ExternalID())
+			assert.Equal(t, fmt.Sprintf("c-%06d", n), r.Key().ExternalID)
 			if n++; n == 10 {
 				break
 			}
@@ -357,7 +357,7 @@ func FuzzCursor(f *testing.F) {
 		}
 		require.Subset(t, numbered(0, 5, 1), idsOf(page.Resources))
 		for _, r := range page.Resources {
-			require.Equal(t, tenant, r.Tenant())
+			require.Equal(t, tenant, r.Key().Tenant)
 		}
 	})
 }

@@ -552,7 +552,7 @@ func (w *world) observe(a answer, o options) answer {
 
 type option func(*world, *options)
 
-func reject(_ *world, o *options)        { o.onConflict = resource.Reject }
+func reject(_ *world, o *options)        { o.reject = true }
 func ignoreUnknown(_ *world, o *options) { o.unknown = schema.IgnoreUnknown }
 func complete(_ *world, o *options)      { o.complete = true }
 func ifAbsent(_ *world, o *options)      { o.ifAbsent = true }

@@ -180,14 +180,14 @@ func TestReadPatchQuery(t *testing.T) {
 		switch want {
 		case "":
 			require.NoError(t, err, query)
-			assert.Equal(t, resource.PatchOptions{}, got, query)
+			assert.Equal(t, resource.WriteOptions{}, got, query)
 		case "ignore":
 			require.NoError(t, err, query)
-			assert.Equal(t, resource.PatchOptions{UnknownFields: schema.IgnoreUnknown}, got, query)
+			assert.Equal(t, resource.WriteOptions{UnknownFields: schema.IgnoreUnknown}, got, query)
 		default:
 			require.Error(t, err, query)
 			assert.Equal(t, []string{want}, httpapi.ProblemOf(err).Errors, query)
-			assert.Equal(t, resource.PatchOptions{}, got, query)
+			assert.Equal(t, resource.WriteOptions{}, got, query)
 		}
 	}
 	r := httptest.NewRequest("PATCH", "/anything", nil)

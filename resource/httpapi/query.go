@@ -24,37 +24,37 @@ const (
 )
 
 // createQuery returns the policies that the query of a POST asks for.
-func createQuery(r *http.Request) (resource.CreateOptions, error) {
+func createQuery(r *http.Request) (resource.WriteOptions, error) {
 	q, err := parseQuery(r)
 	if err != nil {
-		return resource.CreateOptions{}, err
+		return resource.WriteOptions{}, err
 	}
 	q.nearMisses(onConflict, ignoreUnknownFields)
-	var opts resource.CreateOptions
+	var opts resource.WriteOptions
 	switch value, given := q.one(onConflict); {
 	case !given || value == "upsert":
 	case value == "reject":
-		opts.OnConflict = resource.Reject
+		opts.RejectExisting = true
 	default:
 		q.note(`onconflict: expected "upsert" or "reject", in lower case`)
 	}
 	opts.UnknownFields = q.unknownFields()
 	if err := q.err(); err != nil {
-		return resource.CreateOptions{}, err
+		return resource.WriteOptions{}, err
 	}
 	return opts, nil
 }
 
 // patchQuery returns the policy that the query of a PATCH asks for.
-func patchQuery(r *http.Request, also []string) (resource.PatchOptions, error) {
+func patchQuery(r *http.Request, also []string) (resource.WriteOptions, error) {
 	q, err := parseQuery(r)
 	if err != nil {
-		return resource.PatchOptions{}, err
+		return resource.WriteOptions{}, err
 	}
 	q.known(slices.Concat([]string{ignoreUnknownFields}, idParameter(r), also))
-	opts := resource.PatchOptions{UnknownFields: q.unknownFields()}
+	opts := resource.WriteOptions{UnknownFields: q.unknownFields()}
 	if err := q.err(); err != nil {
-		return resource.PatchOptions{}, err
+		return resource.WriteOptions{}, err
 	}
 	return opts, nil
 }
