@@ -89,7 +89,6 @@ var errorClasses = []struct {
 	{isA(storage.ErrUnknownOutcome), ClassUnknown}, // before the contexts' errors, which may come together with it
 	{isType[*schema.SyntaxError], ClassInvalid},
 	{isType[*schema.ValidationError], ClassInvalid},
-	{isType[*schema.FilterError], ClassInvalid},
 	{isA(ErrCursor), ClassInvalid},
 	{isA(ErrBatchSize), ClassInvalid},
 	{isA(storage.ErrTooLarge), ClassInvalid},

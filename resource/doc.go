@@ -62,9 +62,8 @@
 // # Errors
 //
 // A mistake of the client is a [*schema.SyntaxError], a [*schema.ValidationError] with
-// all violations at once, [ErrExists], [ErrPrecondition], [ErrCursor] or a
-// [*schema.FilterError]. An error of the store keeps its sentinel:
-// [storage.ErrUnavailable], [storage.ErrUnknownOutcome] and so on. [ErrorClass] sorts
-// all of them, for metrics. No error's text holds a value of a document or an external
-// id.
+// all violations of the data or the filter at once, [ErrExists], [ErrPrecondition] or
+// [ErrCursor]. An error of the store keeps its sentinel: [storage.ErrUnavailable],
+// [storage.ErrUnknownOutcome] and so on. [ErrorClass] sorts all of them, for metrics. No
+// error's text holds a value of a document or an external id.
 package resource

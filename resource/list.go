@@ -67,7 +67,7 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 //
 //   - [storage.ErrInvalid]: the tenant is not valid, or Limit is negative.
 //   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
-//   - [*schema.FilterError]: a field of the filter is not declared, or cannot have the
+//   - [*schema.ValidationError]: a field of the filter is not declared, or cannot have the
 //     value.
 //   - the errors of the store, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
@@ -204,13 +204,13 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 		full := false
 		for i, rec := range found.Records {
 			seen += len(rec.Data)
-			shown, matches, err := l.c.schema.ShowMatching(rec.Data, l.filter)
+			shown, err := l.c.schema.Show(rec.Data, l.filter)
 			if err != nil {
 				nameRecord(&rec, err)
 				page.Damaged = append(page.Damaged, opError(OpList, rec.Key, err))
 				continue
 			}
-			if !matches {
+			if shown == nil { // the filter leaves it out
 				continue
 			}
 			page.Resources = append(page.Resources, &Resource{record: rec, shown: shown})

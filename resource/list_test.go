@@ -136,7 +136,7 @@ func TestListFilter(t *testing.T) {
 		}
 	}
 	_, err := c.List(ctx, tenant, &resource.ListOptions{Filter: []schema.Equals{{Field: "emial", Value: "x"}}})
-	assert.True(t, is[*schema.FilterError](err))
+	assert.True(t, is[*schema.ValidationError](err))
 }
 
 // TestListScanBudget: a page of a filter that finds nothing ends, and goes on

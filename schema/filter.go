@@ -17,7 +17,8 @@ type Equals struct {
 	// '/': "email", "/shipTo/city". Its type is String, Boolean, Number or Integer, and
 	// it is not in an array.
 	Field string
-	// Value is a valid value of the field, of the Go types of [Field.Enum]. Strings are
+	// Value is a valid value of the field, of the Go types of [Field.Enum]. A string may
+	// also be the text of another value, as in a query: "true", "12.50". Strings are
 	// compared by value, other values by their text, so 1 is not 1.0. Nil demands that
 	// the field is absent.
 	Value any
@@ -40,22 +41,12 @@ type condition struct {
 	isText bool
 }
 
-// A FilterError holds all mistakes of the conditions of a filter.
-type FilterError struct {
-	Violations []Violation // at least 1; the pointers name the conditions' fields
-}
-
-// Error returns the mistakes in one line, cut after some 4 KiB, and no value.
-func (e *FilterError) Error() string {
-	return "schema: invalid filter: " + joinViolations(e.Violations, 0)
-}
-
-// Filter compiles conditions. The error is a [*FilterError] with each field that is not
+// Filter compiles conditions. The error is a [*ValidationError] with each field that is not
 // declared, cannot be compared, or cannot have the value; or for more than 100
 // conditions.
 func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
 	if len(conditions) > maxConditions {
-		return nil, &FilterError{[]Violation{{"", CodeType, "expected at most 100 conditions"}}}
+		return nil, &ValidationError{Of: "filter", Violations: []Violation{{"", codeType, "expected at most 100 conditions"}}}
 	}
 	f := &Filter{conditions: make([]condition, len(conditions))}
 	var wrong []Violation
@@ -67,45 +58,21 @@ func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
 		f.conditions[i] = c
 	}
 	if wrong != nil {
-		return nil, &FilterError{wrong}
+		return nil, &ValidationError{Of: "filter", Violations: wrong}
 	}
 	return f, nil
 }
 
-// EqualsText returns a condition whose value is given as text, as in a query: the text
-// itself for a String; true or false for a Boolean; a JSON number (RFC 8259, section 6)
-// for a Number or an Integer. [Schema.Filter] refuses the condition if the text is not a
-// value of the field, or the field is not declared.
-func (s *Schema) EqualsText(field, text string) Equals {
-	e := Equals{Field: field, Value: text}
-	switch s.typeOf(field) {
-	case Boolean:
-		if text == "true" || text == "false" {
-			e.Value = text == "true"
-		}
-	case Number, Integer:
-		if isNumber(text) {
-			e.Value = json.Number(text)
-		}
+// fromText returns the value that a text stands for, as in a query: the text itself if it
+// does not stand for one.
+func (f *field) fromText(text string) any {
+	switch {
+	case f.typ == Boolean && (text == "true" || text == "false"):
+		return text == "true"
+	case (f.typ == Number || f.typ == Integer) && isNumber(text):
+		return json.Number(text)
 	}
-	return e
-}
-
-// typeOf returns the type of a field by its name or JSON Pointer, 0 if there is
-// none.
-func (s *Schema) typeOf(name string) (typ Type) {
-	o := s.root
-	for _, name := range namesOf(name) {
-		if o == nil {
-			return 0
-		}
-		f := o.named(name)
-		if f == nil {
-			return 0
-		}
-		typ, o = f.typ, f.object
-	}
-	return typ
+	return text
 }
 
 // isNumber reports whether the text is a number of JSON, without blanks.
@@ -139,7 +106,7 @@ func (s *Schema) compileCondition(e Equals) (condition, *Violation) {
 			pointer = strictjson.AppendShownName(pointer, []byte(name))
 		}
 		if o == nil {
-			return c, &Violation{Pointer(pointer), CodeUnknownField, "unknown field"}
+			return c, &Violation{Pointer(pointer), codeUnknownField, "unknown field"}
 		}
 		if f = o.named(name); f == nil {
 			near := s.respelled(e.Field)
@@ -150,23 +117,26 @@ func (s *Schema) compileCondition(e Equals) (condition, *Violation) {
 			if near != "" {
 				message = `unknown field, did you mean "` + near + `"?`
 			}
-			return c, &Violation{Pointer(pointer), CodeUnknownField, message}
+			return c, &Violation{Pointer(pointer), codeUnknownField, message}
 		}
 		o = f.object
 		c.path = append(c.path, f)
 	}
 	switch f.typ {
 	case Object, Array:
-		return c, &Violation{Pointer(pointer), CodeType, "expected a field of type string, boolean, number or integer, found " + f.typ.String()}
+		return c, &Violation{Pointer(pointer), codeType, "expected a field of type string, boolean, number or integer, found " + string(f.typ)}
 	}
 	if e.Value == nil {
 		return c, nil
+	}
+	if text, ok := e.Value.(string); ok {
+		e.Value = f.fromText(text)
 	}
 	alone := *f
 	alone.name = "" // or the message would begin with a pointer of its own
 	raw, err := new(compiler).value(e.Value, &alone, place{depth: len(names)})
 	if err != nil {
-		code := CodeType
+		code := codeType
 		var wrong wrongValue
 		if errors.As(err, &wrong) {
 			code = wrong.Code

@@ -10,9 +10,6 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// ErrInvalid is returned for an option that is not one of its type's constants.
-var ErrInvalid = errors.New("schema: invalid option")
-
 // UnknownFields is the policy for unknown fields.
 type UnknownFields int
 
@@ -55,15 +52,14 @@ type ReadOptions struct {
 	ExternalID string
 }
 
-// Validate returns [ErrInvalid] for a policy that is not one of the constants, and
-// otherwise nil.
+// Validate returns an error if a policy is not one of its type's constants. o may be nil.
 func (o *ReadOptions) Validate() error {
 	switch {
 	case o == nil:
 	case o.UnknownFields < RejectUnknown || o.UnknownFields > IgnoreUnknown:
-		return fmt.Errorf("%w: UnknownFields(%d)", ErrInvalid, o.UnknownFields)
+		return fmt.Errorf("schema: invalid option: UnknownFields(%d)", o.UnknownFields)
 	case o.Nulls < DeleteNulls || o.Nulls > IgnoreNulls:
-		return fmt.Errorf("%w: Nulls(%d)", ErrInvalid, o.Nulls)
+		return fmt.Errorf("schema: invalid option: Nulls(%d)", o.Nulls)
 	}
 	return nil
 }
@@ -88,7 +84,7 @@ func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
 		return err
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
-		return &ValidationError{Violations: []Violation{{"", CodeType, "expected object, found " + kind.String()}}}
+		return &ValidationError{Violations: []Violation{{"", codeType, "expected object, found " + kind.String()}}}
 	}
 	return nil
 }
@@ -116,7 +112,7 @@ type Request struct {
 // of the request.
 //
 // The error is a [*SyntaxError]; a [*ValidationError] when the request is not an object;
-// or [ErrInvalid] for a policy that is not one of the constants.
+// or that of [ReadOptions.Validate].
 func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
 	r := Request{schema: s, src: request}
 	if err := opts.Validate(); err != nil {

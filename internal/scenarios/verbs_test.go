@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -296,14 +297,11 @@ func failed(err error) answer {
 	a := answer{what: string(resource.ErrorClass(err))}
 	var (
 		invalid *schema.ValidationError
-		filter  *schema.FilterError
 		syntax  *schema.SyntaxError
 	)
 	switch {
 	case errors.As(err, &invalid):
-		a.lines = violations("data", invalid.Violations)
-	case errors.As(err, &filter):
-		a.lines = violations("filter", filter.Violations)
+		a.lines = violations(cmp.Or(invalid.Of, "data"), invalid.Violations)
 	case errors.As(err, &syntax):
 		a.lines = []string{fmt.Sprintf("%s at byte %d", syntax.Reason, syntax.Offset)}
 	case errors.Is(err, resource.ErrCursor):

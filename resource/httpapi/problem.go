@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -78,7 +79,6 @@ func ProblemOf(err error) *Problem {
 	var (
 		problem *Problem
 		invalid *schema.ValidationError
-		filter  *schema.FilterError
 		syntax  *schema.SyntaxError
 		exists  *resource.ExistsError
 		tooLong *http.MaxBytesError
@@ -95,9 +95,8 @@ func ProblemOf(err error) *Problem {
 		}
 		return &p
 	case errors.As(err, &invalid):
-		return badRequest("the data is not valid", lines("data", invalid.Violations, invalid.More)...)
-	case errors.As(err, &filter):
-		return badRequest("the filter is not valid", lines("filter", filter.Violations, 0)...)
+		what := cmp.Or(invalid.Of, "data")
+		return badRequest("the "+what+" is not valid", lines(what, invalid.Violations, invalid.More)...)
 	case errors.As(err, &syntax):
 		return badRequest("the request is not strict JSON: " + syntax.Reason + " at byte " + strconv.Itoa(syntax.Offset))
 	case errors.As(err, &exists):
