@@ -29,7 +29,7 @@ type ListOptions struct {
 	// the last one: 16 MiB when 0 or less. More counts as that.
 	MaxBytes int
 	// Filter are conditions, all of which must hold for a resource to be in the list.
-	Filter []schema.Equals
+	Filter []schema.Condition
 }
 
 // A Page is one page of a list.

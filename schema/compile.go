@@ -15,6 +15,8 @@ import (
 const (
 	maxFields     = 10_000 // of one definition, at all depths; it also bounds a definition that contains itself
 	maxExternalID = 512    // bytes
+	maxIndex      = 65_535 // the greatest number of an index
+	maxIndexed    = 14     // fields of one definition
 )
 
 // Compile returns the schema that def declares. The schema keeps a copy of def.
@@ -23,9 +25,14 @@ const (
 // external id that is not a required string field of the document; an empty or repeated
 // field name; a field without a type; properties that do not belong to the type; an
 // enum value or default that is not valid for its field; a default on a required field
-// or inside items; more than 64 levels; more than 10,000 fields.
+// or inside items; an index, a unique mark or a fold where it cannot be; an index number
+// that is retired or has another field; more than 64 levels; more than 10,000 fields; more
+// than 14 indexes.
 func Compile(def Definition) (*Schema, error) {
-	c := compiler{}
+	c := compiler{indexes: make(map[uint32]string)}
+	for _, number := range def.RetiredIndexes {
+		c.indexes[number] = "retired"
+	}
 	if def.ID == uuid.Nil {
 		c.mistake("", "the id is missing")
 	}
@@ -34,11 +41,19 @@ func Compile(def Definition) (*Schema, error) {
 	}
 	root := c.object(def.Fields, place{depth: 1})
 	id := c.externalID(root, def.ExternalID)
+	s := &Schema{root: root, id: id}
+	s.index(root, nil)
+	for _, x := range s.indexed {
+		if x.unique && slices.ContainsFunc(x.path, func(f *field) bool { return f.def != nil }) {
+			c.mistake(string(pointerOf(x.path)), "expected no default for a unique field or an object around it")
+		}
+	}
 	if len(c.mistakes) > 0 {
 		return nil, &ValidationError{Of: "definition " + strconv.Quote(def.Name), Violations: c.mistakes}
 	}
 	root.know()
-	return &Schema{def: copyDefinition(def), root: root, id: id}, nil
+	s.def = copyDefinition(def) // not before: a definition that contains itself has no end
+	return s, nil
 }
 
 // MustCompile is Compile for variables of a package: it panics if def has a mistake.
@@ -61,7 +76,9 @@ func isName(s string) bool {
 
 type compiler struct {
 	mistakes []Violation
-	count    int // fields so far
+	count    int               // fields so far
+	indexes  map[uint32]string // the pointers of the fields with an index, or "retired", by number
+	indexed  int               // fields with an index so far
 }
 
 // A place is the position of a field in a definition.
@@ -161,6 +178,7 @@ func (c *compiler) field(decl *Field, p place) field {
 	default:
 		c.mistake(p.pointer, "the PII mark %q is not known", decl.PII)
 	}
+	c.index(decl, &f, p)
 	if decl.Type != Object && len(decl.Fields) > 0 {
 		c.mistake(p.pointer, "expected no fields on type %v", decl.Type)
 	}
@@ -189,6 +207,39 @@ func (c *compiler) field(decl *Field, p place) field {
 	}
 	f.def = c.defaultOf(decl, &f, p)
 	return f
+}
+
+// index compiles how values of a field are compared and found.
+func (c *compiler) index(decl *Field, f *field, p place) {
+	f.number, f.unique, f.lower = decl.Index, decl.Unique, decl.Fold != ""
+	switch {
+	case decl.Fold == "":
+	case decl.Fold != "lower":
+		c.mistake(p.pointer, "the fold %q is not known", decl.Fold)
+	case decl.Type != String || decl.Format != "" || p.items:
+		c.mistake(p.pointer, "expected a fold only on a string without a format that is not inside items")
+	}
+	if decl.Index == 0 {
+		if decl.Unique {
+			c.mistake(p.pointer, "a unique field needs an index")
+		}
+		return
+	}
+	switch holder := c.indexes[decl.Index]; {
+	case decl.Index > maxIndex:
+		c.mistake(p.pointer, "expected an index number up to %d", maxIndex)
+	case decl.Type == Object || decl.Type == Array || p.items:
+		c.mistake(p.pointer, "expected an index only on a string, boolean, number or integer that is not inside items")
+	case holder == "retired":
+		c.mistake(p.pointer, "the index number %d is retired", decl.Index)
+	case holder != "":
+		c.mistake(p.pointer, "the index number %d is that of %s", decl.Index, holder)
+	default:
+		c.indexes[decl.Index] = p.pointer
+		if c.indexed++; c.indexed == maxIndexed+1 {
+			c.mistake("", "expected at most %d fields with an index", maxIndexed)
+		}
+	}
 }
 
 func (c *compiler) items(decl *Field, p place) *field {

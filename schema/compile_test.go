@@ -31,6 +31,12 @@ func TestCompileMistakes(t *testing.T) {
 	for i := range many {
 		many[i] = Field{Name: fmt.Sprint(i), Type: String}
 	}
+	indexes := make([]Field, 15)
+	for i := range indexes {
+		indexes[i] = Field{Name: fmt.Sprint(i), Type: String, Index: uint32(i + 1)}
+	}
+	retired := with(Field{Name: "x", Type: String, Index: 3})
+	retired.RetiredIndexes = []uint32{2, 3}
 	sub := []Field{{Name: "s", Type: String, Required: true}, {Name: "d", Type: Boolean, Default: true}}
 
 	tests := []struct {
@@ -53,6 +59,21 @@ func TestCompileMistakes(t *testing.T) {
 		{"format/unknown", with(Field{Name: "x", Type: String, Format: "date"}), `/x: the format "date" is not known`},
 		{"format/on-number", with(Field{Name: "x", Type: Number, Format: dateTime}), "/x: expected no format on type number"},
 		{"pii/unknown", with(Field{Name: "x", Type: String, PII: "email"}), `/x: the PII mark "email" is not known`},
+		{"index/twice", with(Field{Name: "x", Type: String, Index: 1}, Field{Name: "y", Type: Object, Fields: []Field{{Name: "z", Type: String, Index: 1}}}), "/y/z: the index number 1 is that of /x"},
+		{"index/retired", retired, "/x: the index number 3 is retired"},
+		{"index/too-great", with(Field{Name: "x", Type: String, Index: 65_536}), "/x: expected an index number up to 65535"},
+		{"index/too-many", with(indexes...), "expected at most 14 fields with an index"},
+		{"index/on-object", with(Field{Name: "x", Type: Object, Index: 1}), "/x: expected an index only on"},
+		{"index/on-array", with(Field{Name: "x", Type: Array, Index: 1}), "/x: expected an index only on"},
+		{"index/on-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Index: 1}}), "/x/items: expected an index only on"},
+		{"index/in-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "y", Type: String, Index: 1}}}}), "/x/items/y: expected an index only on"},
+		{"unique/no-index", with(Field{Name: "x", Type: String, Unique: true}), "/x: a unique field needs an index"},
+		{"unique/default", with(Field{Name: "x", Type: String, Unique: true, Index: 1, Default: "y"}), "/x: expected no default for a unique field"},
+		{"unique/default-around", with(Field{Name: "x", Type: Object, Default: json.RawMessage("{}"), Fields: []Field{{Name: "y", Type: String, Unique: true, Index: 1}}}), "/x/y: expected no default for a unique field"},
+		{"fold/unknown", with(Field{Name: "x", Type: String, Fold: "upper"}), `/x: the fold "upper" is not known`},
+		{"fold/on-number", with(Field{Name: "x", Type: Number, Fold: "lower"}), "/x: expected a fold only on"},
+		{"fold/on-date-time", with(Field{Name: "x", Type: String, Format: dateTime, Fold: "lower"}), "/x: expected a fold only on"},
+		{"fold/on-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Fold: "lower"}}), "/x/items: expected a fold only on"},
 		{"fields/on-string", with(Field{Name: "x", Type: String, Fields: sub}), "/x: expected no fields on type string"},
 		{"items/on-object", with(Field{Name: "x", Type: Object, Items: &Field{Type: String}}), "/x: expected no items on type object"},
 		{"items/name", with(Field{Name: "x", Type: Array, Items: &Field{Name: "y", Type: String}}), "/x/items: expected no name on items"},
@@ -97,8 +118,10 @@ func TestCompileMistakes(t *testing.T) {
 			assert.Contains(t, err.Error(), "schema: invalid definition")
 		})
 	}
-	_, err := Compile(with(deep(63)))
-	assert.NoError(t, err)
+	for _, fields := range [][]Field{{deep(63)}, indexes[:14]} {
+		_, err := Compile(with(fields...))
+		assert.NoError(t, err)
+	}
 }
 
 func TestCompileReportsAllMistakes(t *testing.T) {
@@ -202,12 +225,12 @@ func TestOwnTypes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, `{"id":"1","state":"open","level":2,"count":18446744073709551615,"share":0.5,"flag":true}`, string(shown))
 	require.Error(t, s.Validate([]byte(`{"id":"1","state":"ajar"}`)))
-	f, err := s.Filter([]Equals{{"state", state("open")}, {"level", level(2)}})
+	f, err := s.Filter(conditions(eq{"state", state("open")}, eq{"level", level(2)}))
 	require.NoError(t, err)
 	match, err := s.Show(shown, f)
 	require.NoError(t, err)
 	require.NotNil(t, match)
-	_, err = s.Filter([]Equals{{"state", state("ajar")}})
+	_, err = s.Filter(conditions(eq{"state", state("ajar")}))
 	var wrong *ValidationError
 	require.ErrorAs(t, err, &wrong)
 	require.Equal(t, codeEnum, wrong.Violations[0].Code)

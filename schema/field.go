@@ -29,6 +29,9 @@ type field struct {
 	externalID bool
 	pii        bool
 	dateTime   bool
+	number     uint32 // of its index, or 0
+	unique     bool
+	lower      bool // strings are compared in lower case
 	kinds      uint // of values, as bits
 	accepts    uint // kinds of values that need no further judging
 	nested     bool // values may contain declared objects

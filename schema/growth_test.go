@@ -137,23 +137,23 @@ func TestGrowth(t *testing.T) {
 			return func() { _, err := s.Redact(doc); must(err) }
 		}},
 		"Filter, conditions": {12, func(n int) func() {
-			s, conditions := define(t, fields(1000)...), make([]Equals, n)
+			s, conditions := define(t, fields(1000)...), make([]Condition, n)
 			for i := range conditions {
-				conditions[i] = Equals{Field: fmt.Sprintf("f%d", 999-i), Value: "v"}
+				conditions[i] = Condition{Field: fmt.Sprintf("f%d", 999-i), Value: "v"}
 			}
 			return func() { f, err := s.Filter(conditions); must(err); f.Sum() }
 		}},
 		"Filter, fields": {500, func(n int) func() {
 			s := define(t, fields(n)...)
 			return func() {
-				_, err := s.Filter([]Equals{{Field: fmt.Sprintf("f%d", n-1), Value: "v"}})
+				_, err := s.Filter([]Condition{{Field: fmt.Sprintf("f%d", n-1), Value: "v"}})
 				must(err)
 			}
 		}},
 		"Match, conditions and members": {12, func(n int) func() {
-			s, conditions := define(t, fields(1000)...), make([]Equals, n)
+			s, conditions := define(t, fields(1000)...), make([]Condition, n)
 			for i := range conditions {
-				conditions[i] = Equals{Field: fmt.Sprintf("f%d", i), Value: "v"}
+				conditions[i] = Condition{Field: fmt.Sprintf("f%d", i), Value: "v"}
 			}
 			f, err := s.Filter(conditions)
 			must(err)

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -237,6 +238,10 @@ type Document struct {
 	// Changed reports whether the request changes anything. Defaults that the stored
 	// document lacks are not a change: [Schema.Show] fills them in.
 	Changed bool
+	// Entries are those of Stored, and Before those of the stored document before: the
+	// same slice if they do not differ, nil if it was absent. Both are nil if the schema
+	// has no indexes.
+	Entries, Before []Entry
 	// Dropped are the JSON Pointers (RFC 6901) of the unknown fields that were
 	// dropped, in the order of the request, with exact names.
 	Dropped []string
@@ -292,6 +297,9 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		return Document{}, err
 	}
 	doc := Document{Dropped: w.judge.droppedPointers()}
+	if len(r.schema.indexed) > 0 {
+		doc.Entries, doc.Before = w.entries(r.schema)
+	}
 	if len(stored) == 0 && !w.judge.nulls && !w.judge.opens && w.judge.omitted == 0 {
 		// Merging would copy the request.
 		doc.Changed = true
@@ -322,6 +330,7 @@ type workspace struct {
 	view           view
 	stored, merged strictjson.Doc
 	buffer         []byte // of merge
+	values         []byte // for indexes and conditions
 }
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
@@ -335,6 +344,9 @@ func getWorkspace() *workspace { return workspaces.Get().(*workspace) }
 func (w *workspace) put() {
 	if cap(w.buffer) > maxPooled {
 		w.buffer = nil
+	}
+	if cap(w.values) > maxPooled {
+		w.values = nil
 	}
 	if max(cap(w.judge.at), cap(w.judge.scratch), cap(w.view.at)) > maxPooled {
 		return
@@ -354,6 +366,26 @@ func (w *workspace) merge(size int) (merged []byte, changed bool) {
 	}
 	w.buffer, changed = jsonmerge.Append(w.buffer[:0], w.judge.stored, w.judge.doc)
 	return w.buffer, changed
+}
+
+// entries returns the entries of what the request makes of the stored document, and those
+// of the stored document.
+func (w *workspace) entries(s *Schema) (after, before []Entry) {
+	var ends, endsBefore [maxIndexed]int
+	values := s.appendValues(w.values[:0], &ends, w.judge.doc, w.judge.stored)
+	after = s.entries(values, &ends)
+	if w.judge.stored != nil {
+		n := len(values)
+		values = s.appendValues(values, &endsBefore, nil, w.judge.stored)
+		for i := range s.indexed {
+			endsBefore[i] -= n
+		}
+		if before = after; ends != endsBefore || !bytes.Equal(values[:n], values[n:]) {
+			before = s.entries(values[n:], &endsBefore)
+		}
+	}
+	w.values = values
+	return after, before
 }
 
 // keep returns a text in memory of its own. A large one in w.buffer, which is what a

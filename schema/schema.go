@@ -23,6 +23,9 @@ type Definition struct {
 	ExternalID string
 	// Fields are the fields of a document. Missing ones are reported in this order.
 	Fields []Field
+	// RetiredIndexes are the numbers of indexes that an earlier edition of the schema
+	// had, so that no field gets them again. Optional.
+	RetiredIndexes []uint32
 }
 
 // A Field declares a member of an object, or (as Items) the elements of an
@@ -58,6 +61,21 @@ type Field struct {
 	// "LAST_NAME", "NAME" or "EXTERNAL_ID". Optional. [Schema.Redact] hides the values
 	// of such fields; nothing else depends on it.
 	PII string
+	// Index is the number of the field's index, by which documents are found and sorted:
+	// 1 to 65,535, or 0 for none. A number belongs to the field for ever. Give the field
+	// a new one when Type, Format, Fold or Unique changes, and put the old one, and that
+	// of a removed field, in RetiredIndexes. At most 14 fields have an index. Not for an
+	// Object or an Array, and not inside Items.
+	Index uint32
+	// Unique makes the value unique among the documents of a tenant; any number of them
+	// may lack the field. Strings are compared as Fold says, numbers by value, date-times
+	// by instant. It needs an Index.
+	Unique bool
+	// Fold is "lower" if filters and the index take strings in lower case: each character
+	// c as [unicode.ToLower](c), which knows no locale. It is "" if case counts. What is
+	// stored and shown stays as it is. Only for a String without a Format, and not inside
+	// Items.
+	Fold string
 	// Fields are the fields of an Object. Without any, the object is open: it may have
 	// any member.
 	Fields []Field
@@ -87,6 +105,8 @@ type Schema struct {
 	def  Definition
 	root *object
 	id   *field // that of the external id, in root
+
+	indexed []indexed // in the order of their numbers
 }
 
 // ID returns the definition's ID.
@@ -101,6 +121,7 @@ func (s *Schema) Definition() Definition { return copyDefinition(s.def) }
 
 func copyDefinition(def Definition) Definition {
 	def.Fields = copyFields(def.Fields)
+	def.RetiredIndexes = slices.Clone(def.RetiredIndexes)
 	return def
 }
 

@@ -17,7 +17,7 @@ func (s *Schema) Show(stored []byte, filter *Filter) ([]byte, error) {
 	if err := s.parseStored(&w.stored, stored); err != nil {
 		return nil, err
 	}
-	if !filter.holds(&w.stored) {
+	if !filter.holds(w, &w.stored) {
 		return nil, nil
 	}
 	return w.show(s.root, &w.stored), nil

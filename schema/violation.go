@@ -25,6 +25,9 @@ const (
 	codeFormat       = "format"
 	codeEnum         = "enum"
 	codeExternalID   = "external_id"
+	codeUnique       = "unique"
+	codeIndex        = "index"
+	codeCondition    = "condition"
 	codeDefinition   = "definition"
 )
 
@@ -43,6 +46,9 @@ type Violation struct {
 	//	format         the string does not have the declared format
 	//	enum           the value is not one of the declared ones
 	//	external_id    not a valid external id, or not the expected one
+	//	unique         another document has the value
+	//	index          the field has no index
+	//	condition      the field cannot have a condition of this kind
 	//	definition     a mistake in a Definition
 	Code string
 	// Message says what was found and what was expected. It holds neither the pointer
@@ -65,7 +71,8 @@ func (v Violation) String() string {
 // The pointers in a definition name fields, "/address/city"; the items of an array are
 // "/tags/items".
 type ValidationError struct {
-	// Of is "filter", or `definition "NAME"`; it is "" for a document.
+	// Of is "filter", "order" (see Schema.Index) or `definition "NAME"`; it is "" for a
+	// document.
 	Of         string
 	Violations []Violation // at least 1, at most 100 of a document
 	More       int         // how many violations were left out

@@ -75,7 +75,7 @@ type item struct {
 type listing struct {
 	cursor string
 	limit  int
-	filter []schema.Equals
+	filter []schema.Condition
 }
 
 // An answer is what the caller is told.

@@ -58,7 +58,7 @@ func TestReadList(t *testing.T) {
 	equals := func(pairs ...any) resource.ListOptions {
 		var opts resource.ListOptions
 		for i := 0; i < len(pairs); i += 2 {
-			opts.Filter = append(opts.Filter, schema.Equals{Field: pairs[i].(string), Value: pairs[i+1]})
+			opts.Filter = append(opts.Filter, schema.Condition{Field: pairs[i].(string), Value: pairs[i+1]})
 		}
 		return opts
 	}
