@@ -98,7 +98,7 @@ func TestOnCall(t *testing.T) {
 func TestErrorClass(t *testing.T) {
 	for want, errs := range map[string][]error{
 		"":             {nil},
-		"invalid":      {&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize, storage.ErrTooLarge},
+		"invalid":      {&schema.SyntaxError{}, &schema.ValidationError{}, resource.ErrCursor, resource.ErrBatchSize, storage.ErrTooLarge},
 		"not_found":    {resource.ErrNotFound},
 		"exists":       {resource.ErrExists},
 		"precondition": {resource.ErrPrecondition},

@@ -56,7 +56,7 @@ func checkDamaged(t *testing.T, rec storage.Record, err error) {
 func TestListGoesPastDamaged(t *testing.T) {
 	c, store := customers(t)
 	damaged := damage(t, c, store)
-	for name, filter := range map[string][]schema.Equals{
+	for name, filter := range map[string][]schema.Condition{
 		"all": nil, "half": {{Field: "emailOptOut", Value: true}}, "none": {{Field: "email", Value: "nobody"}},
 	} {
 		want := map[string]int{"all": 100, "half": 50}[name]

@@ -67,9 +67,9 @@
 // # Errors
 //
 // A mistake of the client is a [*schema.SyntaxError], a [*schema.ValidationError] with all
-// violations at once, a [*schema.FilterError], [ErrExists], [ErrPrecondition] or
+// violations of the data or the filter at once, [ErrExists], [ErrPrecondition] or
 // [ErrCursor]. An error of the store keeps its sentinel: [storage.ErrUnavailable],
-// [storage.ErrUnknownOutcome] and so on. All but the three types of schema are in an
+// [storage.ErrUnknownOutcome] and so on. All but the two types of schema are in an
 // [*OpError]. No error's text holds a value of a document or an external id.
 //
 // # Observing

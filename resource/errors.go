@@ -121,7 +121,6 @@ var errorClasses = []struct {
 	{isA(storage.ErrUnknownOutcome), "unknown"}, // before the contexts' errors, which may come together with it
 	{isType[*schema.SyntaxError], "invalid"},
 	{isType[*schema.ValidationError], "invalid"},
-	{isType[*schema.FilterError], "invalid"},
 	{isA(ErrCursor), "invalid"},
 	{isA(ErrBatchSize), "invalid"},
 	{isA(storage.ErrTooLarge), "invalid"},

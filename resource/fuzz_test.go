@@ -122,7 +122,7 @@ func FuzzCreate(f *testing.F) {
 			case w.exists:
 				require.True(t, old.Revision != 0 && opts.RejectExisting)
 			case w.corrupt:
-				_, showErr := s.Show(old.Data)
+				_, showErr := s.Show(old.Data, nil)
 				require.True(t, raw && showErr != nil, "corrupt: %v", err)
 			default:
 				require.NotEqual(t, named, w, "what is this: %v", err)

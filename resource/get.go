@@ -108,7 +108,7 @@ func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, extern
 
 // read returns the resource in a record.
 func (c *Collection) read(op Op, rec storage.Record) (*Resource, error) {
-	shown, err := c.schema.Show(rec.Data)
+	shown, err := c.schema.Show(rec.Data, nil)
 	if err != nil {
 		nameRecord(&rec, err)
 		return nil, opError(op, rec.Key, err)

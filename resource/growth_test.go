@@ -114,16 +114,16 @@ func TestGrowth(t *testing.T) {
 		"List, conditions": {12, func(t *testing.T, c *resource.Collection, n int) func() {
 			_, err := c.CreateBatch(ctx, tenant, batchOf(100, 0, false), nil)
 			must(err)
-			opts := &resource.ListOptions{Filter: make([]schema.Equals, n)}
+			opts := &resource.ListOptions{Filter: make([]schema.Condition, n)}
 			for i := range opts.Filter {
-				opts.Filter[i] = schema.Equals{Field: "n", Value: 7}
+				opts.Filter[i] = schema.Condition{Field: "n", Value: 7}
 			}
 			return func() { _, err := c.List(ctx, tenant, opts); must(err) }
 		}},
 		"List, records": {100, func(t *testing.T, c *resource.Collection, n int) func() {
 			_, err := c.CreateBatch(ctx, tenant, batchOf(n, 0, false), nil)
 			must(err)
-			opts := &resource.ListOptions{Filter: []schema.Equals{{Field: "n", Value: -1}}}
+			opts := &resource.ListOptions{Filter: []schema.Condition{{Field: "n", Value: -1}}}
 			return func() { _, err := c.List(ctx, tenant, opts); must(err) }
 		}},
 	} {

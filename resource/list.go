@@ -28,7 +28,7 @@ type ListOptions struct {
 	// the last one: 16 MiB when 0 or less. More counts as that.
 	MaxBytes int
 	// Filter are conditions, all of which must hold for a resource to be in the list.
-	Filter []schema.Equals
+	Filter []schema.Condition
 }
 
 // A Page is one page of a list. To be safe in logs, its JSON has neither the resources nor
@@ -64,7 +64,7 @@ func (p Page) String() string { return fmt.Sprintf("page of %d resources", len(p
 //
 //   - [storage.ErrInvalid]: the tenant is not valid, or Limit is negative.
 //   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
-//   - [*schema.FilterError]: a field of the filter is not declared, or cannot have the
+//   - [*schema.ValidationError]: a field of the filter is not declared, or cannot have the
 //     value.
 //   - the errors of the store, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
@@ -203,13 +203,13 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 		full := false
 		for i, rec := range found.Records {
 			seen += len(rec.Data)
-			shown, matches, err := l.c.schema.ShowMatching(rec.Data, l.filter)
+			shown, err := l.c.schema.Show(rec.Data, l.filter)
 			if err != nil {
 				nameRecord(&rec, err)
 				page.Damaged = append(page.Damaged, opError("list", rec.Key, err))
 				continue
 			}
-			if !matches {
+			if shown == nil { // the filter leaves it out
 				continue
 			}
 			page.Resources = append(page.Resources, &Resource{record: rec, shown: shown})

@@ -111,16 +111,16 @@ func TestListFilter(t *testing.T) {
 	fillUp(t, c, tenant, 250)
 	for _, tt := range []struct {
 		name   string
-		filter []schema.Equals
+		filter []schema.Condition
 		want   []string
 	}{
-		{"half", []schema.Equals{{Field: "emailOptOut", Value: true}}, numbered(0, 250, 2)},
-		{"a tenth", []schema.Equals{{Field: "lastName", Value: "3"}}, numbered(3, 250, 10)},
-		{"both", []schema.Equals{{Field: "lastName", Value: "4"}, {Field: "emailOptOut", Value: true}}, numbered(4, 250, 10)},
-		{"one", []schema.Equals{{Field: "email", Value: "249"}}, numbered(249, 250, 1)},
-		{"a default that was filled in", []schema.Equals{{Field: "smsOptOut", Value: true}}, numbered(0, 250, 1)},
-		{"none", []schema.Equals{{Field: "email", Value: "250"}}, []string{}},
-		{"nobody", []schema.Equals{{Field: "lastName", Value: "4"}, {Field: "emailOptOut", Value: false}}, []string{}},
+		{"half", []schema.Condition{{Field: "emailOptOut", Value: true}}, numbered(0, 250, 2)},
+		{"a tenth", []schema.Condition{{Field: "lastName", Value: "3"}}, numbered(3, 250, 10)},
+		{"both", []schema.Condition{{Field: "lastName", Value: "4"}, {Field: "emailOptOut", Value: true}}, numbered(4, 250, 10)},
+		{"one", []schema.Condition{{Field: "email", Value: "249"}}, numbered(249, 250, 1)},
+		{"a default that was filled in", []schema.Condition{{Field: "smsOptOut", Value: true}}, numbered(0, 250, 1)},
+		{"none", []schema.Condition{{Field: "email", Value: "250"}}, []string{}},
+		{"nobody", []schema.Condition{{Field: "lastName", Value: "4"}, {Field: "emailOptOut", Value: false}}, []string{}},
 	} {
 		for _, limit := range []int{1, 3, 100, 1000} {
 			t.Run(fmt.Sprintf("%s, limit %d", tt.name, limit), func(t *testing.T) {
@@ -135,8 +135,8 @@ func TestListFilter(t *testing.T) {
 			})
 		}
 	}
-	_, err := c.List(ctx, tenant, &resource.ListOptions{Filter: []schema.Equals{{Field: "emial", Value: "x"}}})
-	assert.True(t, is[*schema.FilterError](err))
+	_, err := c.List(ctx, tenant, &resource.ListOptions{Filter: []schema.Condition{{Field: "emial", Value: "x"}}})
+	assert.True(t, is[*schema.ValidationError](err))
 }
 
 // TestListScanBudget: a page of a filter that finds nothing ends, and goes on
@@ -146,7 +146,7 @@ func TestListScanBudget(t *testing.T) {
 	c := open(t, schema.Customers(), store, fixed)
 	const n = 10*storage.MaxPage + 500
 	fillUp(t, c, tenant, n)
-	filter := []schema.Equals{{Field: "email", Value: fmt.Sprint(n - 1)}}
+	filter := []schema.Condition{{Field: "email", Value: fmt.Sprint(n - 1)}}
 	got := pages(t, c, resource.ListOptions{Filter: filter})
 	assert.Len(t, got, 2)
 	assert.Empty(t, got[0], "the budget was used up")
@@ -178,7 +178,7 @@ func TestListMaxBytes(t *testing.T) {
 			i, strings.Repeat("x", size)))
 	}
 	for _, limit := range []int{10, 100, 1000} {
-		for _, filter := range [][]schema.Equals{nil, {{Field: "lastName", Value: ""}}} {
+		for _, filter := range [][]schema.Condition{nil, {{Field: "lastName", Value: ""}}} {
 			store.listed = 0
 			got := pages(t, c, resource.ListOptions{Limit: limit, Filter: filter, MaxBytes: 1 << 20})
 			assert.Equal(t, numbered(0, n, 1), slices.Concat(got...))
@@ -206,9 +206,9 @@ func TestCursor(t *testing.T) {
 	def.ID = secondID
 	sibling := open(t, schema.MustCompile(def), store, fixed)
 	fillUp(t, sibling, tenant, 10)
-	optOut := []schema.Equals{{Field: "emailOptOut", Value: true}}
+	optOut := []schema.Condition{{Field: "emailOptOut", Value: true}}
 
-	next := func(c *resource.Collection, tenant storage.Tenant, filter []schema.Equals) string {
+	next := func(c *resource.Collection, tenant storage.Tenant, filter []schema.Condition) string {
 		page, err := c.List(ctx, tenant, &resource.ListOptions{Limit: 2, Filter: filter})
 		require.NoError(t, err)
 		require.NotEmpty(t, page.Next)

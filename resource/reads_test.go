@@ -180,7 +180,7 @@ func TestEveryRecordIsReadOnce(t *testing.T) {
 		id := fmt.Sprintf("c-%d", i)
 		put(t, store, customerKey(id), strings.Replace(cust(fmt.Sprintf(`,"email":"STORED %d"`, i%2)), "c-1", id, 1))
 	}
-	for _, filter := range [][]schema.Equals{nil, {{Field: "email", Value: "STORED 1"}, {Field: "smsOptOut", Value: true}}} {
+	for _, filter := range [][]schema.Condition{nil, {{Field: "email", Value: "STORED 1"}, {Field: "smsOptOut", Value: true}}} {
 		_, stored, _ := reads(t, func() {
 			page, err := c.List(ctx, tenant, &resource.ListOptions{Filter: filter})
 			require.NoError(t, err)

@@ -67,7 +67,7 @@ func enum(f schema.Field, values ...any) schema.Field { f.Enum = values; return 
 
 func defaulted(f schema.Field, value any) schema.Field { f.Default = value; return f }
 
-func dateTime(name string) schema.Field { f := str(name); f.Format = schema.DateTime; return f }
+func dateTime(name string) schema.Field { f := str(name); f.Format = "date-time"; return f }
 
 // cust is the text of customer c-1 with more members at its end.
 func cust(more string) string {

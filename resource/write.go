@@ -102,7 +102,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	if op.delete {
 		result.Outcome = Deleted
 		var err error
-		if result.shown, err = c.schema.Show(old.Data); err == nil {
+		if result.shown, err = c.schema.Show(old.Data, nil); err == nil {
 			result.before = old.Data
 		} else { // a record with a damaged document can be deleted
 			result.shown = []byte("{}")

@@ -611,7 +611,7 @@ func all(*listing)                  {}
 func limit(n int) listOption        { return func(l *listing) { l.limit = n } }
 func cursor(text string) listOption { return func(l *listing) { l.cursor = text } }
 func where(field string, value any) listOption {
-	return func(l *listing) { l.filter = append(l.filter, schema.Equals{Field: field, Value: value}) }
+	return func(l *listing) { l.filter = append(l.filter, schema.Condition{Field: field, Value: value}) }
 }
 
 func list(opts ...listOption) func(*world) answer {

@@ -405,11 +405,11 @@ var libraryRows = []row{
 	{"list ours", func(s *side, _ loot) { s.have("c-3", "c-0"); s.list(resource.ListOptions{}) }},
 	{"list by their email", func(s *side, _ loot) {
 		s.have("c-3")
-		s.list(resource.ListOptions{Filter: []schema.Equals{{Field: "email", Value: theirMark}}})
+		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: theirMark}}})
 	}},
 	{"list by absence", func(s *side, _ loot) {
 		s.have("c-3")
-		s.list(resource.ListOptions{Filter: []schema.Equals{{Field: "phone"}}})
+		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "phone"}}})
 	}},
 	{"list with their cursor", func(s *side, got loot) {
 		s.list(resource.ListOptions{Cursor: got.cursor})

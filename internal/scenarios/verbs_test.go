@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ type item struct {
 type listing struct {
 	cursor string
 	limit  int
-	filter []schema.Equals
+	filter []schema.Condition
 }
 
 // An answer is what the caller is told.
@@ -287,14 +288,11 @@ func failed(err error) answer {
 	a := answer{what: string(resource.ErrorClass(err))}
 	var (
 		invalid *schema.ValidationError
-		filter  *schema.FilterError
 		syntax  *schema.SyntaxError
 	)
 	switch {
 	case errors.As(err, &invalid):
-		a.lines = violations("data", invalid.Violations)
-	case errors.As(err, &filter):
-		a.lines = violations("filter", filter.Violations)
+		a.lines = violations(cmp.Or(invalid.Of, "data"), invalid.Violations)
 	case errors.As(err, &syntax):
 		a.lines = []string{fmt.Sprintf("%s at byte %d", syntax.Reason, syntax.Offset)}
 	case errors.Is(err, resource.ErrCursor):

@@ -468,7 +468,7 @@ func TestUnknownParameters(t *testing.T) {
 // TestClasses: what Collection metrics call the client's mistake is a 4xx.
 func TestClasses(t *testing.T) {
 	for _, err := range []error{
-		&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize,
+		&schema.SyntaxError{}, &schema.ValidationError{}, resource.ErrCursor, resource.ErrBatchSize,
 		storage.ErrTooLarge, resource.ErrNotFound, resource.ErrExists, resource.ErrPrecondition,
 	} {
 		status := httpapi.ProblemOf(err).Status

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -79,7 +80,6 @@ func ProblemOf(err error) *Problem {
 	var (
 		problem *Problem
 		invalid *schema.ValidationError
-		filter  *schema.FilterError
 		syntax  *schema.SyntaxError
 		failed  *resource.OpError
 		tooLong *http.MaxBytesError
@@ -96,9 +96,8 @@ func ProblemOf(err error) *Problem {
 		}
 		return &p
 	case errors.As(err, &invalid):
-		return badRequest("the data is not valid", lines("data", invalid.Violations, invalid.More)...)
-	case errors.As(err, &filter):
-		return badRequest("the filter is not valid", lines("filter", filter.Violations, 0)...)
+		what := cmp.Or(invalid.Of, "data")
+		return badRequest("the "+what+" is not valid", lines(what, invalid.Violations, invalid.More)...)
 	case errors.As(err, &syntax):
 		return badRequest("the request is not strict JSON: " + syntax.Reason + " at byte " + strconv.Itoa(syntax.Offset))
 	case errors.Is(err, resource.ErrExists) && errors.As(err, &failed):

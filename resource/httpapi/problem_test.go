@@ -38,7 +38,7 @@ func existing() error {
 
 func TestProblemOf(t *testing.T) {
 	violation := func(pointer string) schema.Violation {
-		return schema.Violation{Pointer: schema.Pointer(pointer), Code: schema.CodeType, Message: "expected string, found number"}
+		return schema.Violation{Pointer: schema.Pointer(pointer), Code: "type", Message: "expected string, found number"}
 	}
 	for _, tc := range []struct {
 		name string
@@ -55,7 +55,7 @@ func TestProblemOf(t *testing.T) {
 			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: expected string, found number", "and 12 more"}},
 		},
 		{
-			"filter", &schema.FilterError{Violations: []schema.Violation{violation("/a"), violation("")}},
+			"filter", &schema.ValidationError{Of: "filter", Violations: []schema.Violation{violation("/a"), violation("")}},
 			httpapi.Problem{Status: 400, Message: "the filter is not valid", Errors: []string{"/a: expected string, found number", "filter: expected string, found number"}},
 		},
 		{"precondition", &resource.OpError{Key: storage.Key{ExternalID: marker}, Current: 7, Err: resource.ErrPrecondition}, httpapi.Problem{Status: 412, Message: demanded}},

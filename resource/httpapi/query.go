@@ -92,11 +92,11 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 			if lostPlus(s, name, text) {
 				q.about(parameter, "a + in a URL stands for a blank; write it as %2B")
 			}
-			opts.Filter = append(opts.Filter, s.EqualsText(name, text))
+			opts.Filter = append(opts.Filter, schema.Condition{Field: name, Value: text})
 		}
 	}
 	q.filterable = func(name string) bool {
-		_, err := s.Filter([]schema.Equals{{Field: name}})
+		_, err := s.Filter([]schema.Condition{{Field: name}})
 		return err == nil
 	}
 	q.known(append([]string{cursor, limit, filter}, also...))
@@ -116,7 +116,7 @@ func lostPlus(s *schema.Schema, field, text string) bool {
 		return false
 	}
 	allowed := func(text string) bool {
-		_, err := s.Filter([]schema.Equals{s.EqualsText(field, text)})
+		_, err := s.Filter([]schema.Condition{{Field: field, Value: text}})
 		return err == nil
 	}
 	return !allowed(text) && allowed(strings.ReplaceAll(text, " ", "+"))

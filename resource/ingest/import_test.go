@@ -398,7 +398,7 @@ func TestInvisibleIDs(t *testing.T) {
 		var invalid *schema.ValidationError
 		require.ErrorAs(t, failed, &invalid)
 		require.Len(t, invalid.Violations, 1)
-		assert.Equal(t, schema.CodeExternalID, invalid.Violations[0].Code)
+		assert.Equal(t, "external_id", invalid.Violations[0].Code)
 	}
 	assert.Equal(t, 1, count(t, store))
 }
