@@ -39,9 +39,7 @@ func (s *Schema) AppendEntries(dst []Entry, stored []byte) ([]Entry, error) {
 	if err := s.parseStored(&w.stored, stored); err != nil {
 		return dst, err
 	}
-	var ends [maxIndexed]int
-	w.values = s.appendValues(w.values[:0], &ends, nil, &w.stored)
-	return append(dst, s.entries(w.values, &ends)...), nil
+	return append(dst, w.entriesOf(s, nil, &w.stored)...), nil
 }
 
 // appendValues appends the values of all entries of what a request makes of a stored

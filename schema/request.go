@@ -371,21 +371,31 @@ func (w *workspace) merge(size int) (merged []byte, changed bool) {
 // entries returns the entries of what the request makes of the stored document, and those
 // of the stored document.
 func (w *workspace) entries(s *Schema) (after, before []Entry) {
-	var ends, endsBefore [maxIndexed]int
-	values := s.appendValues(w.values[:0], &ends, w.judge.doc, w.judge.stored)
-	after = s.entries(values, &ends)
-	if w.judge.stored != nil {
-		n := len(values)
-		values = s.appendValues(values, &endsBefore, nil, w.judge.stored)
-		for i := range s.indexed {
-			endsBefore[i] -= n
-		}
-		if before = after; ends != endsBefore || !bytes.Equal(values[:n], values[n:]) {
-			before = s.entries(values[n:], &endsBefore)
-		}
+	request, stored := w.judge.doc, w.judge.stored
+	if stored == nil {
+		return w.entriesOf(s, request, nil), nil
 	}
-	w.values = values
-	return after, before
+	before = w.entriesOf(s, nil, stored)
+	if !slices.ContainsFunc(s.indexed, func(x indexed) bool { return member(request, 0, x.path[0]) != none }) {
+		return before, before
+	}
+	var ends [maxIndexed]int
+	w.values = s.appendValues(w.values[:0], &ends, request, stored)
+	from := 0
+	for i, e := range before {
+		if !bytes.Equal(e.Value, w.values[from:ends[i]]) {
+			return s.entries(w.values, &ends), before
+		}
+		from = ends[i]
+	}
+	return before, before
+}
+
+// entriesOf returns the entries of what a request makes of a stored document, see find.
+func (w *workspace) entriesOf(s *Schema, request, stored *strictjson.Doc) []Entry {
+	var ends [maxIndexed]int
+	w.values = s.appendValues(w.values[:0], &ends, request, stored)
+	return s.entries(w.values, &ends)
 }
 
 // keep returns a text in memory of its own. A large one in w.buffer, which is what a
