@@ -211,5 +211,5 @@ func TestManyEnumValues(t *testing.T) {
 		t.Fatal("the enum is compared value by value")
 	}
 	_, err := Compile(definition(Field{Name: "e", Type: String, Enum: []any{"a", "b", "a", "c", "b"}}))
-	assert.EqualError(t, err, `schema: invalid definition "things": /e: value 2 of the enum stands there twice; /e: value 4 of the enum stands there twice`)
+	assert.EqualError(t, err, `schema: invalid definition "things": /e: value 2 of the enum repeats an earlier one; /e: value 4 of the enum repeats an earlier one`)
 }

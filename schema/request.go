@@ -227,7 +227,7 @@ var room struct {
 	nodes []strictjson.Node
 }
 
-// A Document is what a request without violations makes of a stored document.
+// A Document is the result of a request without violations.
 type Document struct {
 	// Stored is the document to store: the merged one with its defaults filled in. If
 	// the request changes nothing, it is the stored document itself.
@@ -238,9 +238,9 @@ type Document struct {
 	// Changed reports whether the request changes anything. Defaults that the stored
 	// document lacks are not a change: [Schema.Show] fills them in.
 	Changed bool
-	// Entries are those of Stored, and Before those of the stored document before: the
-	// same slice if they do not differ, nil if it was absent. Both are nil if the schema
-	// has no indexes.
+	// Entries are those of Stored. Before are those of the stored document before the
+	// request: the same slice if they are equal, nil on an insert. Both are nil if the
+	// schema has no indexes.
 	Entries, Before []Entry
 	// Dropped are the JSON Pointers (RFC 6901) of the unknown fields that were
 	// dropped, in the order of the request, with exact names.
@@ -368,8 +368,7 @@ func (w *workspace) merge(size int) (merged []byte, changed bool) {
 	return w.buffer, changed
 }
 
-// entries returns the entries of what the request makes of the stored document, and those
-// of the stored document.
+// entries returns the entries of the merged document and of the stored one.
 func (w *workspace) entries(s *Schema) (after, before []Entry) {
 	request, stored := w.judge.doc, w.judge.stored
 	if stored == nil {
@@ -391,7 +390,7 @@ func (w *workspace) entries(s *Schema) (after, before []Entry) {
 	return before, before
 }
 
-// entriesOf returns the entries of what a request makes of a stored document, see find.
+// entriesOf returns the entries of the merged document, see find.
 func (w *workspace) entriesOf(s *Schema, request, stored *strictjson.Doc) []Entry {
 	var ends [maxIndexed]int
 	w.values = s.appendValues(w.values[:0], &ends, request, stored)
