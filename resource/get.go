@@ -43,8 +43,8 @@ func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID 
 // GetBatch returns the tenant's resources with these external ids, in the order of the
 // ids: nil for a resource that does not exist, and for an id that is not valid. An id
 // may come several times. Each resource is as of an instant of the call; together they
-// are not a snapshot. A store that takes batches (storage.BatchStore) is asked once, or
-// as often as its limits demand.
+// are not a snapshot. It asks a store that takes batches (storage.BatchStore) once, or
+// as often as the store's limits demand.
 //
 // The error is [storage.ErrInvalid] when the tenant is not valid, [ErrBatchSize] for more
 // ids than Options.MaxBatch, or one of the store. If stored documents are damaged,

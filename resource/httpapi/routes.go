@@ -17,8 +17,8 @@ type Route struct {
 	// "/api/resources/customers/{externalId}".
 	Pattern string
 	// Handler answers. It takes the external id from the last segment of the
-	// request's path as it was sent, so any router will do, whatever it makes
-	// of escapes and of path values.
+	// request's path as it was sent, so it works with any router: what the router
+	// makes of escapes and path values does not count.
 	Handler http.Handler
 }
 
@@ -59,8 +59,8 @@ type endpoint struct {
 	allMethods, oneMethods []string
 }
 
-// batchSegment is the path segment under a collection that is kept free for
-// batches: no resource is reached by it, in whatever spelling.
+// batchSegment is the path segment under a collection that is kept free for batches. No
+// resource has it, with or without percent-encoding.
 const batchSegment = "batch"
 
 // newEndpoint has the methods of one path. A new path also needs API.Routes, and
@@ -124,8 +124,8 @@ func methods(actions []action) []string {
 	return names
 }
 
-// options answers OPTIONS with the methods of a path (RFC 9110, section 9.3.7) and
-// the media types of its PATCH (RFC 5789, section 3.1). Nobody is asked who they are, as for a 405.
+// options answers OPTIONS with the methods of a path (RFC 9110, section 9.3.7) and the
+// media types of its PATCH (RFC 5789, section 3.1). Like a 405, it asks no hook.
 func options(actions []action) operation {
 	allow := append(methods(actions), http.MethodOptions)
 	return func(x *exchange, _ *http.Request) error {
