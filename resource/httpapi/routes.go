@@ -68,10 +68,11 @@ const batchSegment = "batch"
 func newEndpoint(a *API, c *resource.Collection, name, path string) *endpoint {
 	e := &endpoint{api: a, collection: c, name: name, path: path, onePath: path + "/{" + pathValue + "}"}
 	all := []action{
-		{http.MethodGet, e.list}, {http.MethodHead, e.list}, {http.MethodPost, e.create},
+		{http.MethodGet, e.forTenant(e.list)}, {http.MethodHead, e.forTenant(e.list)}, {http.MethodPost, e.forTenant(e.create)},
 	}
 	one := []action{
-		{http.MethodGet, e.get}, {http.MethodHead, e.get}, {http.MethodPatch, e.patch}, {http.MethodDelete, e.delete},
+		{http.MethodGet, e.forTenant(e.get)}, {http.MethodHead, e.forTenant(e.get)},
+		{http.MethodPatch, e.forTenant(e.patch)}, {http.MethodDelete, e.forTenant(e.delete)},
 	}
 	all = append(all, action{http.MethodOptions, options(all)})
 	one = append(one, action{http.MethodOptions, options(one)})
@@ -107,13 +108,13 @@ func (e *endpoint) mountedAll(w http.ResponseWriter, r *http.Request) {
 	e.all(w, r)
 }
 
-// An operation answers a request, or returns an error and has written nothing.
-type operation func(x *exchange, r *http.Request) error
+// A reply answers a request, or returns an error and has written nothing.
+type reply func(x *exchange, r *http.Request) error
 
 // An action is what a method does on a path.
 type action struct {
 	method string
-	do     operation
+	do     reply
 }
 
 func methods(actions []action) []string {
@@ -126,7 +127,7 @@ func methods(actions []action) []string {
 
 // options answers OPTIONS with the methods of a path (RFC 9110, section 9.3.7) and the
 // media types of its PATCH (RFC 5789, section 3.1). Like a 405, it asks no hook.
-func options(actions []action) operation {
+func options(actions []action) reply {
 	allow := append(methods(actions), http.MethodOptions)
 	return func(x *exchange, _ *http.Request) error {
 		x.Header().Set("Allow", strings.Join(allow, ", "))
