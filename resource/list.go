@@ -146,7 +146,7 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 }
 
 func (l *listing) fail(err error) error {
-	return opError("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
+	return opError("list", l.c.key(l.scope.Tenant, ""), err)
 }
 
 // observedPage returns the next page, unless err is the error of it already, and tells
