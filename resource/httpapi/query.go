@@ -109,8 +109,8 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 // maxFilters is how many conditions a list may have: as many as a schema.Filter.
 const maxFilters = 100
 
-// lostPlus reports whether the field cannot have the value, and could have it with +
-// in the place of blanks.
+// lostPlus reports whether the field cannot have the value, but could have it with + for
+// each blank.
 func lostPlus(s *schema.Schema, field, text string) bool {
 	if !strings.Contains(text, " ") {
 		return false
@@ -122,8 +122,8 @@ func lostPlus(s *schema.Schema, field, text string) bool {
 	return !allowed(text) && allowed(strings.ReplaceAll(text, " ", "+"))
 }
 
-// checkQuery returns a problem that tells of the parameters of the request's query
-// which are none of the known ones; filter stands for every filter[NAME].
+// checkQuery returns a problem with the parameters of the request's query that are not
+// known; filter stands for every filter[NAME].
 func checkQuery(r *http.Request, known ...string) error {
 	q, err := parseQuery(r)
 	if err != nil {
@@ -133,17 +133,17 @@ func checkQuery(r *http.Request, known ...string) error {
 	return q.err()
 }
 
-// maxUnknown bounds how many unknown parameters are told of, and maxNearMiss how
-// many letters of a near miss are wrong.
+// maxUnknown bounds how many unknown parameters a problem has, and maxNearMiss how many
+// letters of a near miss are wrong.
 const (
 	maxUnknown  = 20
 	maxNearMiss = 2
 )
 
-// known notes the parameters that are none of those.
+// known notes the parameters that are not known.
 func (q *query) known(known []string) { q.unknown(known, true) }
 
-// nearMisses notes the parameters that are nearly one of those.
+// nearMisses notes the parameters whose names are nearly known ones.
 func (q *query) nearMisses(known ...string) { q.unknown(known, false) }
 
 func (q *query) unknown(known []string, all bool) {
