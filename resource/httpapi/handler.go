@@ -55,6 +55,10 @@ type Options struct {
 	// for "not set" need schema.IgnoreNulls or schema.RejectNulls: a null that
 	// deletes emailOptOut brings its default back, which is false.
 	Nulls schema.Nulls
+	// AllowScans allows lists with filters that no index serves, see
+	// resource.ListOptions.AllowScan. Without it they are a 400 that names the fields
+	// with an index.
+	AllowScans bool
 	// Shape chooses the shape of resources; the full one when zero.
 	Shape resource.ShapeOptions
 	// OnError, if not nil, is called with each error before it is answered, and with

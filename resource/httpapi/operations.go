@@ -44,6 +44,7 @@ func (e *endpoint) list(x *exchange, r *http.Request, tenant storage.Tenant) err
 	if err != nil {
 		return err
 	}
+	opts.AllowScan = e.api.opts.AllowScans
 	limit := cmp.Or(opts.Limit, usualLimit)
 	return x.answer(int64(min(limit*usualBytes, maxListBytes)), func() error {
 		page, err := e.collection.List(r.Context(), tenant, &opts)
