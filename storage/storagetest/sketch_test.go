@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -33,6 +34,7 @@ type sketch struct {
 	log     []storage.Change
 	floor   storage.Cursor // of the last change that Trim removed
 	secret  []byte
+	served  int // records of a walk so far, for one mistake
 }
 
 type sketched struct {
@@ -146,6 +148,10 @@ func (s *sketch) begin(check error) error {
 func (s *sketch) write(w storage.Write, set bool) error {
 	key := w.Record.Key
 	old := s.records[key]
+	if s.wrong("sets entries of absent keys") && set && old.rec.Revision == 0 {
+		s.records[key] = sketched{storage.Record{Key: key}, w.Entries}
+		return nil
+	}
 	if old.rec.Revision != w.Expect {
 		if s.wrong("takes the entries of a write that conflicts") && old.rec.Revision != 0 {
 			s.records[key] = sketched{old.rec, w.Entries}
@@ -155,9 +161,6 @@ func (s *sketch) write(w storage.Write, set bool) error {
 		}
 		return storage.ErrConflict
 	}
-	if s.wrong("sets entries of absent keys") && set && w.Expect == 0 {
-		return nil
-	}
 	if index := s.taken(w); index != 0 {
 		if s.wrong("removes the entries of a record whose new value is taken") {
 			s.records[key] = sketched{old.rec, nil}
@@ -165,7 +168,11 @@ func (s *sketch) write(w storage.Write, set bool) error {
 		if s.wrong("logs writes whose value is taken") {
 			s.note(w, old.rec)
 		}
-		return &storage.NotUniqueError{Index: index}
+		err := error(&storage.NotUniqueError{Index: index})
+		if s.wrong("tells the value that is taken") {
+			err = fmt.Errorf("%w: %s", err, w.Entries[len(w.Entries)-2].Value)
+		}
+		return err
 	}
 	rec, entries := w.Record, slices.Clone(w.Entries)
 	if old.rec.Revision != 0 {
@@ -225,7 +232,7 @@ func sketchTime(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecon
 // taken returns the index of an entry that another record has, 0 if there is none.
 func (s *sketch) taken(w storage.Write) uint32 {
 	for _, e := range w.Entries {
-		if !e.Unique {
+		if !e.Unique || s.wrong("values are not unique") {
 			continue
 		}
 		for key, other := range s.records {
@@ -429,11 +436,15 @@ func (s *sketch) List(ctx context.Context, scope storage.Scope, r storage.Range)
 }
 
 func (s *sketch) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
+	limit := r.Limit
 	r, err := storage.CheckRange(ctx, scope, index, r)
 	if err := s.begin(err); err != nil {
 		return storage.Page{}, err
 	}
 	defer s.mu.Unlock()
+	if s.wrong("has no largest page") {
+		r.Limit = limit
+	}
 	if s.wrong("leaves the upper bound in") && r.To != nil {
 		r.To = append(slices.Clone(r.To), 0)
 	}
@@ -497,18 +508,25 @@ func (s *sketch) cut(all storage.Page, r storage.Range) storage.Page {
 		return c
 	}
 	slices.SortFunc(order, func(a, b int) int { return compare(at(a), at(b)) })
+	skips := func(n, i int) bool {
+		c := compare(at(i), r.After)
+		switch {
+		case r.After.IsZero():
+			s.served = 0
+			return false
+		case r.After.Value == nil: // of a list
+			return c <= 0
+		case s.wrong("goes on after as many records as it has returned"):
+			return n < s.served
+		case s.wrong("goes on after the value of the position") && bytes.Equal(at(i).Value, r.After.Value):
+			return true
+		}
+		return c < 0 || c == 0 && !s.wrong("includes the position of a look-up")
+	}
 	var page storage.Page
-	for _, i := range order {
-		if c := compare(at(i), r.After); !r.After.IsZero() && c <= 0 {
-			if !(c == 0 && s.wrong("includes the position of a look-up") && r.After.Value != nil) {
-				continue
-			}
-		}
-		if s.wrong("goes on after the value of the position") && r.After.Value != nil && bytes.Equal(at(i).Value, r.After.Value) {
+	for n, i := range order {
+		if skips(n, i) {
 			continue
-		}
-		if s.wrong("forgets the lower bound after the first page") && len(page.Records) > 0 {
-			_ = i
 		}
 		if len(page.Records) == r.Limit {
 			page.Next = storage.Position{ExternalID: page.Records[len(page.Records)-1].Key.ExternalID, Value: page.Values[len(page.Values)-1]}
@@ -519,6 +537,7 @@ func (s *sketch) cut(all storage.Page, r storage.Range) storage.Page {
 		}
 		page.Records, page.Values = append(page.Records, all.Records[i]), append(page.Values, all.Values[i])
 	}
+	s.served += len(page.Records)
 	return page
 }
 
@@ -557,8 +576,11 @@ func (s *sketch) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 	}
 	defer s.mu.Unlock()
 	if q.End {
-		if len(s.log) == 0 && s.wrong("the end of an empty log is its start") {
+		switch n := len(s.log); {
+		case n == 0 && s.wrong("the end of an empty log is its start"):
 			return storage.ChangePage{}, nil
+		case n > 1 && s.wrong("the end of the log is before its last change"):
+			return storage.ChangePage{Next: s.log[n-2].Cursor}, nil
 		}
 		return storage.ChangePage{Next: s.end()}, nil
 	}
@@ -606,6 +628,9 @@ func (s *sketch) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 			page.Next = c.Cursor
 		}
 		first = i + 1
+	}
+	if n := len(page.Changes); n > 1 && s.wrong("goes on with the last change of the page") {
+		page.Next = page.Changes[n-2].Cursor
 	}
 	page.More = first < len(s.log) || s.wrong("always has more")
 	if s.wrong("never has more") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -271,8 +272,15 @@ func caseUniqueInTurn(e *env) {
 	if !ok {
 		return
 	}
-	var holders atomic.Int64
-	err := inParallel(writers, func(i int) error {
+	var holders, last atomic.Int64 // last is when one got the value
+	var failed atomic.Bool
+	begun := time.Now()
+	err := inParallel(writers, func(i int) (err error) {
+		defer func() {
+			if err != nil {
+				failed.Store(true)
+			}
+		}()
 		s, key := make(shelf), testKey(fmt.Sprint("key-", i))
 		do := func(w storage.Write) error {
 			err := writeEach(store, w)[0]
@@ -281,15 +289,17 @@ func caseUniqueInTurn(e *env) {
 			}
 			return err
 		}
-		for turn := 0; turn < turns; {
+		for turn := 0; turn < turns && !failed.Load(); {
 			err := do(s.next(key, "has it", entriesOf("1!v")))
-			if errors.Is(err, storage.ErrNotUnique) {
+			if errors.Is(err, storage.ErrNotUnique) && time.Since(begun)-time.Duration(last.Load()) < patience {
+				time.Sleep(20 * time.Microsecond)
 				continue
 			}
 			if err != nil {
 				return err
 			}
 			turn++
+			last.Store(int64(time.Since(begun)))
 			if n := holders.Add(1); n != 1 {
 				return fmt.Errorf("%d records have the value at the same time", n)
 			}
