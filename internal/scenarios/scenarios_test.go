@@ -552,7 +552,7 @@ func (w *world) observe(a answer, o options) answer {
 
 type option func(*world, *options)
 
-func reject(_ *world, o *options)        { o.onConflict = resource.Reject }
+func reject(_ *world, o *options)        { o.reject = true }
 func ignoreUnknown(_ *world, o *options) { o.unknown = schema.IgnoreUnknown }
 func complete(_ *world, o *options)      { o.complete = true }
 func ifAbsent(_ *world, o *options)      { o.ifAbsent = true }
@@ -611,7 +611,7 @@ func all(*listing)                  {}
 func limit(n int) listOption        { return func(l *listing) { l.limit = n } }
 func cursor(text string) listOption { return func(l *listing) { l.cursor = text } }
 func where(field string, value any) listOption {
-	return func(l *listing) { l.filter = append(l.filter, schema.Equals{Field: field, Value: value}) }
+	return func(l *listing) { l.filter = append(l.filter, schema.Condition{Field: field, Value: value}) }
 }
 
 func list(opts ...listOption) func(*world) answer {
@@ -708,7 +708,7 @@ func raw(id string) func(*world) answer {
 // older puts a document into the store as another program may have done it.
 func older(id, data string) func(*world) answer {
 	return func(w *world) answer {
-		_, err := w.store.Put(ctx, storage.Record{Key: w.key(id), ID: uuid.Max, CreatedAt: start, UpdatedAt: start, Data: []byte(data)}, 0)
+		_, err := storage.Put(ctx, w.store, storage.Record{Key: w.key(id), ID: uuid.Max, CreatedAt: start, UpdatedAt: start, Data: []byte(data)}, 0)
 		require.NoError(w.t, err)
 		return answer{}
 	}

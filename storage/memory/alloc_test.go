@@ -19,7 +19,7 @@ func TestAllocations(t *testing.T) {
 	ctx, store := context.Background(), memory.New()
 	key := storage.Key{Tenant: storage.TenantOf("acme", "main"), Schema: uuid.Max, ExternalID: "key"}
 	rec := storage.Record{Key: key, Data: []byte("{}")}
-	_, err := store.Put(ctx, rec, 0)
+	_, err := storage.Put(ctx, store, rec, 0)
 	require.NoError(t, err)
 	absent := key
 	absent.ExternalID = "absent"
@@ -43,7 +43,7 @@ func TestAllocations(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = store.Put(ctx, rec, old.Revision)
+			_, err = storage.Put(ctx, store, rec, old.Revision)
 			return err
 		}},
 		{"update", 1, func() error {
@@ -53,7 +53,7 @@ func TestAllocations(t *testing.T) {
 			return err
 		}},
 		{"page", 1, func() error {
-			_, err := store.List(ctx, key.Scope(), "", 100)
+			_, err := store.List(ctx, key.Scope(), storage.Range{Limit: 100})
 			return err
 		}},
 	} {

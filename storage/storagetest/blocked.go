@@ -13,17 +13,16 @@ import (
 )
 
 var blockedCases = []testCase{
-	{"blocked/context", "A write that is held up ends when its context does: with the context's error alone when it had no effect, and with ErrUnknownOutcome as well when it may have one.", caseBlocked},
-	{"blocked/leak", "Writes that are held up and given up leave nothing behind.", caseBlockedLeak},
+	{"blocked/context", "A blocked write ends when its context does: with the error of the context alone if it had no effect, with ErrUnknownOutcome too if it may have one.", caseBlocked},
+	{"blocked/leak", "Blocked writes whose contexts end leave no goroutine.", caseBlockedLeak},
 }
 
 // promptly is how long a call may take to notice that its context has ended. A test
 // of the suite has less patience with a store that hangs.
 var promptly = 2 * time.Second
 
-// ends runs calls whose contexts end within the timeout, and returns their error.
-// If they are still under way promptly after that, it releases what holds them up
-// and fails.
+// ends runs calls whose contexts end within the timeout, and returns their error. If they
+// are still under way after that and promptly, it releases the block and fails.
 func (e *env) ends(what string, timeout time.Duration, release func(), calls func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- calls() }()
@@ -41,14 +40,14 @@ func (e *env) ends(what string, timeout time.Duration, release func(), calls fun
 	return nil
 }
 
-// hold holds up the writes to a place, until release is called or the case ends.
+// hold blocks the writes to a place until release is called or the case ends.
 func (e *env) hold(place string) (release func()) {
 	release = sync.OnceFunc(e.places.Block(e.places.t, place))
 	e.cleanups = append(e.cleanups, release)
 	return release
 }
 
-// attempt is a write that may be under way, and what it leaves when it is
+// attempt is a write that may be under way, and the data that it leaves when it is
 // applied: nil means no record.
 type attempt struct {
 	name  string
@@ -57,43 +56,38 @@ type attempt struct {
 	write func(ctx context.Context) error
 }
 
-// attempts returns one write of each kind.
+// attempts returns one write of each kind. With the batches goes a write that the attempt
+// does not look at.
 func (e *env) attempts(store storage.Store) []attempt {
 	// None of the ids is a word that an error may use.
 	update := e.mustPut(store, record(testKey("id-of-update"), "before"), 0)
 	gone := e.mustPut(store, record(testKey("id-of-delete"), "before"), 0)
 	many := e.mustPut(store, record(testKey("id-of-put-many"), "before"), 0)
 	goneMany := e.mustPut(store, record(testKey("id-of-many-deletes"), "before"), 0)
-	single := func(name string, rec storage.Record) attempt {
-		after := rec
-		after.Data = []byte("after")
-		return attempt{name, rec.Key, after.Data, func(ctx context.Context) error {
-			_, err := store.Put(ctx, after, rec.Revision)
-			return err
-		}}
+	for _, rec := range []*storage.Record{&update, &many} {
+		rec.Data = []byte("after")
 	}
-	batch := single("put many", many)
-	batch.write = func(ctx context.Context) error {
-		after := many
-		after.Data = batch.data
-		results, err := storage.PutMany(ctx, store, []storage.PutOp{{Record: after, Expect: many.Revision}})
-		if err == nil {
-			err = results[0].Err
-		}
-		return err
+	created := record(testKey("id-of-create"), "after")
+	alone := func(name string, w storage.Write) attempt {
+		return attempt{name, w.Record.Key, w.Record.Data, func(ctx context.Context) error { return write(ctx, store, w) }}
 	}
-	return []attempt{
-		single("create", storage.Record{Key: testKey("id-of-create")}),
-		single("update", update),
-		{"delete", gone.Key, nil, func(ctx context.Context) error { return store.Delete(ctx, gone.Key, gone.Revision) }},
-		batch,
-		{"delete many", goneMany.Key, nil, func(ctx context.Context) error {
-			errs, err := storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: goneMany.Key, Expect: goneMany.Revision}})
+	together := func(name string, w storage.Write) attempt {
+		a := alone(name, w)
+		a.write = func(ctx context.Context) error {
+			errs, err := writeAll(ctx, store, []storage.Write{w, putOf(record(testKey("beside "+name), "x"), 0)})
 			if err == nil {
 				err = errs[0]
 			}
 			return err
-		}},
+		}
+		return a
+	}
+	return []attempt{
+		alone("create", putOf(created, 0)),
+		alone("update", putOf(update, update.Revision)),
+		alone("delete", deleteOf(gone.Key, gone.Revision)),
+		together("update in a batch", putOf(many, many.Revision)),
+		together("delete in a batch", deleteOf(goneMany.Key, goneMany.Revision)),
 	}
 }
 
@@ -115,12 +109,12 @@ func caseBlocked(e *env) {
 		release := e.hold(place)
 		const timeout = 50 * time.Millisecond
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		err := e.ends(a.name+", held up", timeout, release, func() error { return a.write(ctx) })
+		err := e.ends(a.name+", blocked", timeout, release, func() error { return a.write(ctx) })
 		during := e.state(store, a.key)
 		release()
 		cancel()
-		require.ErrorIs(e, err, context.DeadlineExceeded, "%s, held up", a.name)
-		require.Equal(e, before, during, "%s: a write that is held up shows", a.name)
+		require.ErrorIs(e, err, context.DeadlineExceeded, "%s, blocked", a.name)
+		require.Equal(e, before, during, "%s: a blocked write shows", a.name)
 		if !errors.Is(err, storage.ErrUnknownOutcome) {
 			time.Sleep(50 * time.Millisecond)
 			require.Equal(e, before, e.state(store, a.key), "%s: %v, but it was applied later", a.name, err)
@@ -142,7 +136,7 @@ func caseBlockedLeak(e *env) {
 }
 
 // cancelMany makes 1000 calls whose contexts end while they are under way, and
-// fails if something is left of them. hold, if not nil, holds writes up.
+// fails if something is left of them. hold, if not nil, blocks writes.
 func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 	const calls, atOnce = 1000, 20
 	ctx := context.Background()
@@ -152,7 +146,7 @@ func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 		records[i] = e.mustPut(store, record(testKey(fmt.Sprint("key-", i)), "0"), 0)
 		keys[i] = records[i].Key
 	}
-	// What a store keeps for many callers at once it may keep.
+	// A store may keep what it needs for this many callers at once.
 	burst := func(timeout func(i int) time.Duration) error {
 		return inParallel(atOnce, func(i int) error {
 			ctx, cancel := context.WithTimeout(ctx, timeout(i))
@@ -162,15 +156,17 @@ func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 			case 0:
 				_, err = store.Get(ctx, rec.Key)
 			case 1:
-				_, err = store.Put(ctx, rec, records[i].Revision)
+				err = write(ctx, store, putOf(rec, records[i].Revision))
 			case 2:
-				err = store.Delete(ctx, rec.Key, records[i].Revision)
+				err = write(ctx, store, deleteOf(rec.Key, records[i].Revision))
 			case 3:
-				_, err = store.List(ctx, testScope, "", 10)
+				_, err = store.List(ctx, testScope, storage.Range{Limit: 10})
 			case 4:
-				_, err = storage.PutMany(ctx, store, []storage.PutOp{{Record: rec, Expect: records[i].Revision}})
+				_, err = store.GetMany(ctx, keys)
 			case 5:
-				_, err = storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: rec.Key, Expect: records[i].Revision}})
+				_, err = writeAll(ctx, store, []storage.Write{
+					putOf(rec, records[i].Revision), deleteOf(keys[0], records[0].Revision),
+				})
 			}
 			for _, expected := range []error{context.DeadlineExceeded, storage.ErrConflict, storage.ErrNotFound} {
 				if errors.Is(err, expected) {
