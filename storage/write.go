@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -44,9 +46,11 @@ type Entry struct {
 	Value []byte // 1 to MaxValue bytes, ordered as bytes; read-only
 
 	// Unique demands that no other record of the scope has a unique entry with this
-	// index and value. In one call of Write the store decides in the order of the
-	// writes whether a value that one of them frees is free for another; a write that
-	// finds it taken fails with ErrNotUnique alone.
+	// index and value. A write that finds it taken fails with ErrNotUnique alone.
+	//
+	// The writes of one call are decided in their order: a value that an earlier one
+	// frees is free, one that only a later one frees is taken. So two records cannot
+	// exchange their values in one call.
 	Unique bool
 }
 
@@ -63,9 +67,10 @@ func (e Entry) Compare(other Entry) int {
 
 // Note is what the log keeps of a change beside its key, ID and revisions.
 type Note struct {
-	Time   time.Time // when the change was made; kept as the times of a Record
-	Actor  string    // who made it
-	Reason string    // why
+	Time time.Time // when the change was made; kept as the times of a Record
+
+	// Actor says who made the change, and Reason why: valid UTF-8 without NUL.
+	Actor, Reason string
 
 	// Before and After are the data, if the layer above keeps history. They are
 	// read-only.
@@ -127,7 +132,7 @@ func CheckKeys(ctx context.Context, keys []Key) error {
 
 // CheckWrites is the check that Write starts with, for implementations, and SetEntries
 // with one write that has Expect, Entries and any revision above Expect. Errors are those
-// of [CheckKeys], and ErrInvalid for a revision or an entry that is not valid.
+// of [CheckKeys], and ErrInvalid for a revision, an entry or a note that is not valid.
 func CheckWrites(ctx context.Context, writes []Write) error {
 	if err := checkBatch(len(writes)); err != nil {
 		return err
@@ -155,6 +160,8 @@ func (w *Write) check() error {
 		return invalid("a delete has entries")
 	case len(w.Entries) > MaxEntries:
 		return invalid("a record has more than 16 entries")
+	case w.Note != nil && !(isText(w.Note.Actor) && isText(w.Note.Reason)):
+		return invalid("the actor or the reason of a note is not valid UTF-8, or holds a NUL")
 	}
 	for i, e := range w.Entries {
 		switch {
@@ -168,6 +175,8 @@ func (w *Write) check() error {
 	}
 	return nil
 }
+
+func isText(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
 
 func checkBatch(n int) error {
 	if n > MaxBatch {
