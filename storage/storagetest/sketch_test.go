@@ -734,5 +734,16 @@ func sketches(mistake string) Durable {
 			return openSketch(place, mistake)
 		},
 		OneHandle: true,
+		Copy: func(t *testing.T, place string) (copied string) {
+			copied = filepath.Join(t.TempDir(), "copy")
+			data, err := os.ReadFile(place)
+			if err == nil {
+				err = os.WriteFile(copied, data, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return copied
+		},
 	}
 }
