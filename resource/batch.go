@@ -22,11 +22,11 @@ const maxBatch = 1000
 type Item struct {
 	ExternalID string
 	Data       []byte    // the merge patch, one JSON object; not kept. A delete has none.
-	If         Condition // must hold beside that of the WriteOptions
+	If         Condition // must hold, too, if the WriteOptions have one
 }
 
-// An ItemResult is the result of one item of a batch, or its error. To be safe in logs, its
-// JSON does not have the result.
+// An ItemResult is the result of one item of a batch, or its error. Its JSON does not have
+// the result, so that it can be logged.
 type ItemResult struct {
 	Result *Result `json:"-"` // nil when there is an error
 	// Err is the error that the call for this item alone would return. For several items
@@ -34,9 +34,9 @@ type ItemResult struct {
 	Err error
 }
 
-// CreateBatch is [Collection.Create] for many documents. A store that takes batches is
-// asked twice, or as often as its limits demand, whatever the number of items: see
-// [storage.UpdateMany]. opts may be nil, and is for every item.
+// CreateBatch is [Collection.Create] for many documents. It asks a store that takes
+// batches twice, or as often as the store's limits demand: see [storage.UpdateMany]. opts
+// may be nil, and is for every item.
 //
 // Items with different external ids are independent: one may fail and the others
 // succeed. It is not a transaction: other callers may see some of the writes before the
@@ -65,8 +65,8 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 }
 
 // PatchBatch is [Collection.Patch] for many items, as [Collection.CreateBatch] is for
-// documents, with the same errors. opts may be nil, and is for every item; an item can
-// have a Condition of its own beside.
+// documents, with the same errors. opts may be nil, and is for every item; both its
+// Condition and that of the item must hold.
 func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions) ([]ItemResult, error) {
 	opts = opts.orZero()
 	b, err := c.newBatch(ctx, "patch_batch", tenant, len(items), opts.DryRun, opts.validate(false))
@@ -84,7 +84,8 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 // DeleteBatch is [Collection.Delete] for many items, as [Collection.CreateBatch] is for
 // documents, with the same errors. Of several items with the same external id the first
 // deletes the resource, and the others fail with [ErrNotFound]. opts may be nil, and is
-// for every item; an item can have a Condition of its own beside.
+// for every item; both its Condition and that of the item must hold. An item with Data
+// fails with [storage.ErrInvalid].
 func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions) ([]ItemResult, error) {
 	opts = opts.orZero()
 	b, err := c.newBatch(ctx, "delete_batch", tenant, len(items), opts.DryRun, opts.validate(false))

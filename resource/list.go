@@ -21,8 +21,8 @@ const maxScan = 10 * storage.MaxPage
 type ListOptions struct {
 	// Cursor is the Next of the page before; "" begins with the first resource.
 	Cursor string
-	// Limit is how many resources a page has at most: 100 when 0. More
-	// than storage.MaxPage (1000) counts as that.
+	// Limit is how many resources a page has at most: 100 when 0. More than
+	// storage.MaxPage (1000) counts as that.
 	Limit int
 	// MaxBytes is how many bytes the documents of a page have together at most, without
 	// the last one: 16 MiB when 0 or less. More counts as that.
@@ -44,8 +44,8 @@ type ListOptions struct {
 	AllowScan bool
 }
 
-// A Page is one page of a list. To be safe in logs, its JSON has neither the resources nor
-// the cursor.
+// A Page is one page of a list. Its JSON has neither the resources nor the cursor, so that
+// it can be logged: encode the fields.
 type Page struct {
 	// Resources are in the order of the list. There may be fewer than the limit, even
 	// none, and still a Next.
@@ -54,9 +54,9 @@ type Page struct {
 	// for the same tenant, schema, filter and order. It has an external id; a value of a
 	// field in it is encrypted.
 	Next string `json:"-"`
-	// Damaged has an error for each record that was left out because its stored
-	// document is not a JSON object, whatever the filter: as that of Get, an
-	// [*OpError] with the record's Key that wraps a *schema.CorruptError with its ID.
+	// Damaged has an error for each record that was left out, with or without a filter,
+	// because its stored document is not a JSON object. It is that of Get: an [*OpError]
+	// with the record's Key that wraps a *schema.CorruptError with its ID.
 	// [Collection.Delete] deletes such a record.
 	Damaged []error
 }
@@ -71,8 +71,8 @@ func (p Page) String() string { return fmt.Sprintf("page of %d resources", len(p
 // the whole walk exactly once, unless the field of its order changes meanwhile. It is not
 // a snapshot: each resource is as of an instant of its page's call, and resources that
 // come or go meanwhile may be in it or not. A page ends after Limit resources or MaxBytes
-// of documents; with a filter also after 10,000 resources or 64 MiB of documents were
-// read, whatever it has found by then. Damaged records are left out, and are in
+// of documents. With a filter it also ends after 10,000 resources or 64 MiB of documents
+// were read, even if none of them matched. Damaged records are left out, and are in
 // Page.Damaged.
 //
 // While an index is new for a tenant with resources, lists that need it scan as with
@@ -175,7 +175,7 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 }
 
 func (l *listing) fail(err error) error {
-	return opError("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
+	return opError("list", l.c.key(l.scope.Tenant, ""), err)
 }
 
 // observedPage returns the next page, unless err is the error of it already, and tells

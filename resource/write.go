@@ -38,9 +38,7 @@ func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, e
 	start := c.start()
 	op, err := newOp()
 	if err == nil {
-		defer op.request.Close()
 		result, err = c.write(ctx, &op)
-		op.request.Close()
 	}
 	if c.opts.OnCall != nil {
 		call.Attempts, call.Err = op.attempts, err
@@ -50,8 +48,9 @@ func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, e
 	return result, err
 }
 
-// write makes attempts until one is stored.
+// write makes attempts until one is stored, and closes the request.
 func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
+	defer op.request.Close()
 	if !op.dryRun {
 		lock, err := c.locks.Lock(ctx, op.key, op.request.Shrink)
 		if err != nil {

@@ -42,7 +42,7 @@ var (
 	ErrUnsupported = errors.New("not supported by the store")
 
 	// ErrExpired: the log does not reach back to the cursor, or is not the one that the
-	// cursor is of. Read all records anew, and go on from the end of the log.
+	// cursor is of. Take the end of the log, read all records, and go on from there.
 	ErrExpired = errors.New("cursor has expired")
 
 	// ErrDuplicateKey: two keys of one call are equal.

@@ -99,8 +99,8 @@ type Result struct {
 	// run they are what would be.
 	Counts
 	// Repeated is how many documents changed a resource that an earlier document
-	// of this import had created, changed or found unchanged. Where each document
-	// should be another resource, that tells of external ids that are not unique.
+	// of this import had created, changed or found unchanged. If each document
+	// should be another resource, their external ids are not unique.
 	Repeated int64
 	// Forgotten is how many documents came after MaxMemory was reached. Ids that
 	// first occur among them are not watched for repeats, and in a dry run what

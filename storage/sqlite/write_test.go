@@ -85,6 +85,13 @@ func (h hooked) ExecContext(ctx context.Context, args []driver.NamedValue) (driv
 	return h.statement.ExecContext(ctx, args)
 }
 
+func (h hooked) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if err := h.f(); err != nil {
+		return nil, err
+	}
+	return h.statement.QueryContext(ctx, args)
+}
+
 // coded is an error of the driver, whose text is not to be seen.
 type coded int
 

@@ -32,6 +32,8 @@ const (
 	sqlCommit   = "COMMIT"
 	sqlRollback = "ROLLBACK"
 
+	sqlCheckpoint = "PRAGMA wal_checkpoint(TRUNCATE)"
+
 	// ?5 is the revision that a new record gets, and otherwise the expected one.
 	sqlInsert = "INSERT INTO records (platform, business, schema, external_id, revision, id, created_at, updated_at, data, entries, turn)" +
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1) ON CONFLICT DO NOTHING"
@@ -186,9 +188,12 @@ func (w *writer) empty() bool {
 
 // checkpoint is empty without a hold on the readers. If it fails the log stays as
 // it is, and nothing is lost.
-func (w *writer) checkpoint() bool {
-	busy, err := w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)")
-	return err == nil && busy == int64(0)
+func (w *writer) checkpoint() (emptied bool) {
+	err := w.conn.query(sqlCheckpoint, 3, func(row []driver.Value) bool {
+		emptied = row[0] == int64(0) // not busy
+		return false
+	})
+	return err == nil && emptied
 }
 
 // logSize returns the size of the log, 0 if it cannot be told.
