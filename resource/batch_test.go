@@ -228,7 +228,7 @@ func TestBatchInOrder(t *testing.T) {
 			outcomes = append(outcomes, string(item.Result.Outcome))
 		}
 		assert.Equal(t, []string{"created", "updated", "updated", "failed", "unchanged", "updated", "updated", "failed", "failed", "unchanged", "updated"}, outcomes)
-		assert.Equal(t, [5]int{1, 5, 2, 0, 3}, [5]int{counted(res).Created, counted(res).Updated, counted(res).Unchanged, counted(res).Deleted, counted(res).Failed})
+		assert.Equal(t, counts{Created: 1, Updated: 5, Unchanged: 2, Failed: 3}, counted(res))
 		assert.Equal(t, []string{"/email"}, res[2].Result.Changed())
 		assert.Equal(t, []string{"/email"}, res[10].Result.Removed())
 		assert.Contains(t, string(res[5].Result.Data()), `"email":"2"`)
@@ -255,7 +255,7 @@ func TestBatchInOrder(t *testing.T) {
 	for _, i := range []int{1, 2, 3} {
 		assert.ErrorIs(t, res[i].Err, resource.ErrNotFound, "item %d", i)
 	}
-	assert.Equal(t, [2]int{1, 3}, [2]int{counted(res).Deleted, counted(res).Failed})
+	assert.Equal(t, counts{Deleted: 1, Failed: 3}, counted(res))
 	assert.Zero(t, stored(t, store, customerKey("old")))
 }
 
@@ -396,10 +396,10 @@ func TestBatchFaults(t *testing.T) {
 				require.NoError(t, item.Err, "item %d", i)
 			}
 			assert.Equal(t, resource.Unchanged, res[1].Result.Outcome, "an item that changed nothing depends on no write")
-			assert.Equal(t, [3]int{2, 5, 2}, [3]int{counted(res).Updated, counted(res).Unchanged, counted(res).Failed})
+			assert.Equal(t, counts{Updated: 2, Unchanged: 5, Failed: 2}, counted(res))
 			del, err := c.DeleteBatch(ctx, tenant, deletions(3), nil)
 			require.NoError(t, err)
-			assert.Equal(t, [2]int{2, 1}, [2]int{counted(del).Deleted, counted(del).Failed})
+			assert.Equal(t, counts{Deleted: 2, Failed: 1}, counted(del))
 			assert.ErrorIs(t, del[1].Err, fault)
 		})
 	}

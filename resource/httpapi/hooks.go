@@ -81,7 +81,8 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 		var problem *Problem
 		switch {
 		case errors.Is(err, ErrUnauthenticated):
-		case errors.As(err, &problem), errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		case errors.As(err, &problem), errors.Is(err, storage.ErrUnavailable),
+			errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		default:
 			err = fmt.Errorf("%w: %w", ErrUnauthenticated, err)
 		}

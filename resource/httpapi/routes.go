@@ -143,7 +143,8 @@ func options(actions []action) reply {
 func (a *API) handle(actions []action) http.HandlerFunc {
 	other := &Problem{Status: http.StatusNotFound, Message: "no such route"}
 	if len(actions) > 0 {
-		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Header: http.Header{"Allow": {strings.Join(methods(actions), ", ")}}}
+		allow := http.Header{"Allow": {strings.Join(methods(actions), ", ")}}
+		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Header: allow}
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		x := a.exchange(w, r)
