@@ -23,9 +23,9 @@ var exported = map[string]int{
 	"resource/ingest":     65,
 	"resource/typed":      42,
 	"resource/httpapi":    61,
-	"storage/memory":      7,
-	"storage/recent":      21,
-	"storage/coalesce":    15,
+	"storage/memory":      13,
+	"storage/recent":      23,
+	"storage/coalesce":    16,
 	"storage/storagetest": 30,
 }
 
