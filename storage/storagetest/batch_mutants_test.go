@@ -57,6 +57,14 @@ var batchMutants = []struct {
 				return kept, err
 			}
 		}},
+	{"gets many that are older than the last write",
+		[]string{"race/linearizable"}, func(m *mutant) {
+			n := 0
+			get := m.before(func() bool { n++; return n%5 == 0 })
+			m.getMany = func(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+				return (&mutant{get: get}).GetMany(ctx, keys)
+			}
+		}},
 	{"gets any number of keys",
 		[]string{"batch/refused"}, func(m *mutant) {
 			m.getMany = func(ctx context.Context, keys []storage.Key) (all []storage.Record, err error) {

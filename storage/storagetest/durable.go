@@ -55,7 +55,9 @@ func RunDurable(t *testing.T, d Durable) {
 func (d Durable) cases() []testCase {
 	all := slices.Clone(durableCases)
 	if !d.OneHandle {
-		for _, group := range [][]testCase{swapCases, raceCases, listCases, batchCases, modelCases} {
+		for _, group := range [][]testCase{
+			swapCases, raceCases, listCases, batchCases, modelCases, entryCases, lookupCases, uniqueCases, logCases,
+		} {
 			for _, c := range group {
 				all = append(all, testCase{"peer/" + c.name, "Of two stores on the same records: " + c.contract, c.onPair})
 			}

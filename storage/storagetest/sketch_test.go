@@ -92,6 +92,12 @@ func openSketch(path, mistake string) (*sketch, error) {
 
 // commit writes a call to the journal and makes it.
 func (s *sketch) commit(j journaled) []error {
+	for i, w := range j.Writes { // as stored; JSON has no year 10000
+		rec := &j.Writes[i].Record
+		if rec.CreatedAt, rec.UpdatedAt = sketchTime(rec.CreatedAt), sketchTime(rec.UpdatedAt); w.Expect != 0 {
+			rec.CreatedAt = time.Time{} // the stored one stays
+		}
+	}
 	if s.file != nil {
 		line, err := json.Marshal(j)
 		if err == nil {
@@ -178,7 +184,6 @@ func (s *sketch) write(w storage.Write, set bool) error {
 	if old.rec.Revision != 0 {
 		rec.ID, rec.CreatedAt = old.rec.ID, old.rec.CreatedAt
 	}
-	rec.CreatedAt, rec.UpdatedAt = sketchTime(rec.CreatedAt), sketchTime(rec.UpdatedAt)
 	switch {
 	case s.wrong("keeps entries that an update does not have") && !w.Delete:
 		entries = storage.SortEntries(append(entries, old.entries...))
@@ -576,11 +581,11 @@ func (s *sketch) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 	}
 	defer s.mu.Unlock()
 	if q.End {
-		switch n := len(s.log); {
-		case n == 0 && s.wrong("the end of an empty log is its start"):
+		switch {
+		case len(s.log) == 0 && s.wrong("the end of an empty log is its start"):
 			return storage.ChangePage{}, nil
-		case n > 1 && s.wrong("the end of the log is before its last change"):
-			return storage.ChangePage{Next: s.log[n-2].Cursor}, nil
+		case s.wrong("the end of the log is after the next change"):
+			return storage.ChangePage{Next: storage.Cursor{Position: s.end().Position + 1, Revision: 1}}, nil
 		}
 		return storage.ChangePage{Next: s.end()}, nil
 	}
@@ -591,6 +596,8 @@ func (s *sketch) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 			switch {
 			case first < 0:
 				return s.wrong("reads on after a gap")
+			case s.wrong("the end of the log is after the next change"):
+				return true
 			case first > len(s.log):
 				return s.wrong("takes a cursor ahead of the log")
 			case s.wrong("does not check the revision of a cursor"):
@@ -711,11 +718,12 @@ func (s *sketch) Limits() storage.Limits { return storage.Limits{} }
 func (s *sketch) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed = true
-	if s.file != nil {
-		return s.file.Close()
+	if s.closed || s.file == nil {
+		s.closed = true
+		return nil
 	}
-	return nil
+	s.closed = true
+	return s.file.Close()
 }
 
 // sketches is what the suite needs to know of it.
