@@ -198,7 +198,7 @@ func find(path []*field, request, stored *strictjson.Doc) (d *strictjson.Doc, no
 		case r == none:
 		case request.Nodes[r].Kind == strictjson.Null:
 			r, s = none, none
-		case !isObject(request, r) || !isObject(stored, s): // it replaces the stored value
+		case !isObject(request, r): // it replaces the stored value
 			s = none
 		}
 		if r == none && s == none {
