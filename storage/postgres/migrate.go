@@ -18,7 +18,7 @@ import (
 )
 
 // version is that of the tables which this package works with.
-const version = 3
+const version = 4
 
 // schemaSQL makes them.
 //
