@@ -15,57 +15,50 @@ import (
 
 var batchCases = []testCase{
 	{"batch/get", "GetMany returns one record per key in their order, an absent one with its Key and Revision 0.", caseGetMany},
-	{"batch/put", "PutMany does what Put does, for each operation by itself, and returns the results in their order.", casePutMany},
-	{"batch/delete", "DeleteMany does what Delete does, for each operation by itself, and returns the errors in their order.", caseDeleteMany},
-	{"batch/refused", "A batch with a key that is there twice or not valid is refused before anything is written.", caseBatchRefused},
+	{"batch/write", "Write makes each write by itself and returns one error per write in their order, or nil if all were applied.", caseWriteMany},
+	{"batch/slice", "The slice of writes stays the caller's.", caseBatchSlice},
+	{"batch/refused", "A call with a key that comes twice or is not valid, with a delete that expects 0, or with more than MaxBatch keys is refused before anything is written.", caseBatchRefused},
+	{"batch/largest", "Write and GetMany take MaxBatch keys.", caseBatchLargest},
 	{"batch/overlapping", "Batches with keys in common, in whatever order, lose no change and fail with nothing but conflicts.", caseOverlapping},
 }
 
-// putMany is put for many: each operation is repeated as long as it conflicts,
-// for calls in which that can only be spurious.
-func putMany(store storage.Store, ops []storage.PutOp) ([]storage.Revision, error) {
-	revisions := make([]storage.Revision, len(ops))
-	place := make([]int, len(ops)) // of the operations that are left
-	for i := range place {
-		place[i] = i
-	}
+// writeMany makes the writes, and repeats each as long as it conflicts: use it where
+// conflicts can only be spurious. It returns the first error of a write.
+func writeMany(store storage.Store, writes ...storage.Write) error {
 	for range maxSpurious {
-		results, err := storage.PutMany(context.Background(), store, ops)
+		errs, err := writeAll(context.Background(), store, writes)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if len(results) != len(ops) {
-			return nil, fmt.Errorf("%d results for %d operations", len(results), len(ops))
-		}
-		var again []storage.PutOp
-		var where []int
-		for i, r := range results {
+		var again []storage.Write
+		for i, err := range errs {
 			switch {
-			case r.Err == nil:
-				revisions[place[i]] = r.Revision
-			case errors.Is(r.Err, storage.ErrConflict):
-				again, where = append(again, ops[i]), append(where, place[i])
-			default:
-				return nil, r.Err
+			case errors.Is(err, storage.ErrConflict):
+				again = append(again, writes[i])
+			case err != nil:
+				return err
 			}
 		}
-		if ops, place = again, where; len(ops) == 0 {
-			return revisions, nil
+		if writes = again; len(writes) == 0 {
+			return nil
 		}
 	}
-	return nil, fmt.Errorf("%d of the operations still conflict after %d times", len(ops), maxSpurious)
+	return fmt.Errorf("%d of the writes still conflict after %d times", len(writes), maxSpurious)
+}
+
+func (e *env) mustWrite(store storage.Store, writes ...storage.Write) {
+	require.NoError(e, writeMany(store, writes...), "writes with the right revisions")
 }
 
 // mustPutAll puts new records and returns them as they must be from then on.
 func (e *env) mustPutAll(store storage.Store, records []storage.Record) []storage.Record {
-	ops := make([]storage.PutOp, len(records))
-	for i, rec := range records {
-		ops[i].Record = rec
-	}
-	revisions, err := putMany(store, ops)
-	require.NoError(e, err)
-	for i := range records {
-		records[i].Revision = revisions[i]
+	for batch := range slices.Chunk(records, storage.MaxBatch) {
+		writes := make([]storage.Write, len(batch))
+		for i := range batch {
+			writes[i] = putOf(batch[i], 0)
+			batch[i].Revision = writes[i].Record.Revision
+		}
+		e.mustWrite(store, writes...)
 	}
 	return records
 }
@@ -88,7 +81,7 @@ func caseGetMany(e *env) {
 	want[keys[30]] = e.mustPut(store, record(keys[30], "of another scope"), 0)
 	want[keys[31]] = storage.Record{Key: keys[31]}
 
-	got, err := storage.GetMany(context.Background(), store, keys)
+	got, err := store.GetMany(context.Background(), keys)
 	require.NoError(e, err)
 	require.Len(e, got, len(keys))
 	for i, rec := range got {
@@ -101,156 +94,174 @@ func caseGetMany(e *env) {
 		e.same(want[keys[i]], rec)
 	}
 
-	// The slice is the caller's: neither the next call nor what the caller does to
-	// it changes what others see.
+	// The slice is the caller's: neither the next call nor a change by the caller shows
+	// elsewhere.
 	first := slices.Clone(got)
-	_, err = storage.GetMany(context.Background(), store, keys[7:])
+	_, err = store.GetMany(context.Background(), keys[7:])
 	require.NoError(e, err)
 	require.Equal(e, first, got, "an answer after the next call")
 	clear(got)
-	got, err = storage.GetMany(context.Background(), store, keys)
+	got, err = store.GetMany(context.Background(), keys)
 	require.NoError(e, err)
 	require.Equal(e, first, got, "an answer after the caller cleared the one before")
 
-	got, err = storage.GetMany(context.Background(), store, nil)
+	got, err = store.GetMany(context.Background(), nil)
 	require.NoError(e, err)
 	require.Empty(e, got)
 }
 
-func casePutMany(e *env) {
+func caseWriteMany(e *env) {
 	ctx, store := context.Background(), e.open()
-	present := e.mustPut(store, record(testKey("present"), "old"), 0)
-	wrong := e.mustPut(store, record(testKey("wrong revision"), "old"), 0)
-	exists := e.mustPut(store, record(testKey("exists"), "old"), 0)
-	deleted := e.mustPut(store, record(testKey("deleted"), "old"), 0)
-	e.mustDelete(store, deleted)
-	other := keyIn(confusableScopes()[0], "exists")
-
-	ops := []storage.PutOp{
-		{Record: record(testKey("new"), "new")},
-		{Record: record(wrong.Key, "refused"), Expect: wrong.Revision ^ 1<<40},
-		{Record: record(present.Key, "new"), Expect: present.Revision},
-		{Record: record(exists.Key, "refused")},
-		{Record: record(other, "new")},
-		{Record: record(deleted.Key, "refused"), Expect: deleted.Revision},
-		{Record: record(testKey("never there"), "refused"), Expect: 42},
+	old := make(map[string]storage.Record)
+	for _, id := range []string{"updated", "wrong", "exists", "removed", "0 removed", "kept", "gone"} {
+		old[id] = e.mustPut(store, record(testKey(id), "old"), 0)
 	}
-	// An operation that must work and conflicts did so spuriously, and is
-	// repeated by itself.
-	results, err := storage.PutMany(ctx, store, ops)
-	require.NoError(e, err)
-	require.Len(e, results, len(ops))
-	for i, op := range ops {
-		if string(op.Record.Data) == "refused" {
-			require.ErrorIs(e, results[i].Err, storage.ErrConflict, "operation %d", i)
+	e.mustDelete(store, old["gone"])
+	stranger := e.mustPut(store, record(keyIn(confusableScopes()[0], "removed"), "of another scope"), 0)
+
+	writes := []struct {
+		write    storage.Write
+		conflict bool
+	}{
+		{putOf(record(testKey("new"), "new"), 0), false},
+		{putOf(record(testKey("wrong"), "refused"), old["wrong"].Revision^1<<40), true},
+		{deleteOf(testKey("removed"), old["removed"].Revision), false},
+		{putOf(record(testKey("updated"), "new"), old["updated"].Revision), false},
+		{putOf(record(testKey("exists"), "refused"), 0), true},
+		{deleteOf(testKey("kept"), old["kept"].Revision^1<<40), true},
+		{putOf(record(keyIn(confusableScopes()[0], "exists"), "new"), 0), false},
+		{putOf(record(testKey("gone"), "refused"), old["gone"].Revision), true},
+		{deleteOf(testKey("never there"), 42), true},
+		{deleteOf(keyIn(confusableScopes()[1], "removed"), old["removed"].Revision), true},
+		{deleteOf(testKey("0 removed"), old["0 removed"].Revision), false}, // before the others in the order of the keys
+		{putOf(record(testKey("never there, too"), "refused"), 42), true},
+	}
+	// Those that must be applied and conflict did so spuriously. They are repeated beside
+	// those that must conflict.
+	left := writes
+	for range maxSpurious {
+		batch := make([]storage.Write, len(left))
+		for i, w := range left {
+			batch[i] = w.write
+		}
+		errs, err := writeAll(ctx, store, batch)
+		require.NoError(e, err)
+		again := left[:0:0]
+		applied := true
+		for i, w := range left {
+			if w.conflict || errs[i] != nil {
+				require.ErrorIs(e, errs[i], storage.ErrConflict, "write %d", i)
+				e.silent(errs[i], w.write.Record.Key.ExternalID)
+				again = append(again, w)
+				applied = applied && w.conflict
+			}
+		}
+		if left = again; applied {
+			break
+		}
+	}
+	for _, w := range writes {
+		if w.conflict {
 			continue
 		}
-		for range maxSpurious {
-			if results[i].Err == nil {
-				break
-			}
-			again, err := storage.PutMany(ctx, store, ops[i:i+1])
-			require.NoError(e, err)
-			results[i] = again[0]
+		if w.write.Delete {
+			e.absent(store, w.write.Record.Key)
+		} else {
+			e.holds(store, w.write.Record)
 		}
-		require.NoError(e, results[i].Err, "operation %d", i)
-		op.Record.Revision = results[i].Revision
-		e.holds(store, op.Record)
 	}
-	e.holds(store, wrong)
-	e.holds(store, exists)
-	e.absent(store, deleted.Key)
-	e.absent(store, testKey("never there"))
+	for _, id := range []string{"wrong", "exists", "kept"} {
+		e.holds(store, old[id])
+	}
+	e.holds(store, stranger)
+	for _, id := range []string{"gone", "never there", "never there, too"} {
+		e.absent(store, testKey(id))
+	}
 
-	results, err = storage.PutMany(ctx, store, nil)
+	errs, err := store.Write(ctx, nil)
 	require.NoError(e, err)
-	require.Empty(e, results)
+	require.Empty(e, errs)
 }
 
-func caseDeleteMany(e *env) {
-	ctx, store := context.Background(), e.open()
-	present := e.mustPut(store, record(testKey("present"), "old"), 0)
-	wrong := e.mustPut(store, record(testKey("wrong revision"), "old"), 0)
-	deleted := e.mustPut(store, record(testKey("deleted"), "old"), 0)
-	e.mustDelete(store, deleted)
-	other := e.mustPut(store, record(keyIn(confusableScopes()[0], "present"), "of another scope"), 0)
-	second := e.mustPut(store, record(testKey("0 second"), "old"), 0) // before the others in the order of the keys
-
-	ops := []storage.DeleteOp{
-		{Key: testKey("never there"), Expect: 42},
-		{Key: present.Key, Expect: present.Revision},
-		{Key: wrong.Key, Expect: wrong.Revision ^ 1<<40},
-		{Key: deleted.Key, Expect: deleted.Revision},
-		{Key: second.Key, Expect: second.Revision},
-		{Key: keyIn(confusableScopes()[1], "present"), Expect: present.Revision},
+func caseBatchSlice(e *env) {
+	store := e.open()
+	batch := []storage.Write{putOf(record(testKey("a"), "of a"), 0), putOf(record(testKey("b"), "of b"), 0)}
+	want := slices.Clone(batch)
+	e.mustWrite(store, batch...)
+	require.Equal(e, want, batch, "writes after the call")
+	clear(batch)
+	for _, w := range want {
+		e.holds(store, w.Record)
 	}
-	want := []error{storage.ErrNotFound, nil, storage.ErrConflict, storage.ErrNotFound, nil, storage.ErrNotFound}
-	results, err := storage.DeleteMany(ctx, store, ops)
-	require.NoError(e, err)
-	require.Len(e, results, len(ops))
-	for i, err := range results {
-		for range maxSpurious {
-			if want[i] != nil || !errors.Is(err, storage.ErrConflict) {
-				break
-			}
-			again, manyErr := storage.DeleteMany(ctx, store, ops[i:i+1])
-			require.NoError(e, manyErr)
-			err = again[0]
-		}
-		require.ErrorIs(e, err, want[i], "operation %d", i)
-		e.silent(err, ops[i].Key.ExternalID)
-	}
-	e.absent(store, present.Key)
-	e.absent(store, second.Key)
-	e.holds(store, wrong)
-	e.holds(store, other)
-
-	results, err = storage.DeleteMany(ctx, store, nil)
-	require.NoError(e, err)
-	require.Empty(e, results)
-	for name, bad := range map[string][]storage.DeleteOp{
-		"twice":     {{Key: wrong.Key, Expect: wrong.Revision}, {Key: wrong.Key, Expect: wrong.Revision}},
-		"expects 0": {{Key: wrong.Key, Expect: wrong.Revision}, {Key: testKey("x")}},
-		"empty id":  {{Key: wrong.Key, Expect: wrong.Revision}, {Key: testKey(""), Expect: 1}},
-	} {
-		results, err = storage.DeleteMany(ctx, store, bad)
-		require.Error(e, err, name)
-		require.Empty(e, results, name)
-		e.holds(store, wrong)
-	}
-	e.mustDelete(store, wrong)
-	created := e.mustPut(store, record(wrong.Key, "created again"), 0)
-	require.NotEqual(e, wrong.Revision, created.Revision)
 }
 
 func caseBatchRefused(e *env) {
 	ctx, store := context.Background(), e.open()
-	good, twice := record(testKey("good"), "x"), record(testKey("twice"), "x")
+	present := e.mustPut(store, record(testKey("present"), "x"), 0)
+	good, twice := testKey("good"), testKey("twice")
+	many := make([]storage.Key, storage.MaxBatch+1)
+	for i := range many {
+		many[i] = testKey(fmt.Sprintf("%04d", i))
+	}
 	for _, tt := range []struct {
 		name string
 		keys []storage.Key
 		want error
 	}{
-		{"twice", []storage.Key{good.Key, twice.Key, twice.Key}, storage.ErrDuplicateKey},
-		{"twice, far apart", []storage.Key{twice.Key, good.Key, twice.Key}, storage.ErrDuplicateKey},
-		{"empty id", []storage.Key{good.Key, testKey("")}, storage.ErrInvalid},
-		{"zero key", []storage.Key{good.Key, {}}, storage.ErrInvalid},
+		{"twice", []storage.Key{good, twice, twice}, storage.ErrDuplicateKey},
+		{"twice, far apart", []storage.Key{twice, good, twice}, storage.ErrDuplicateKey},
+		{"empty id", []storage.Key{good, testKey("")}, storage.ErrInvalid},
+		{"zero key", []storage.Key{good, {}}, storage.ErrInvalid},
+		{"more than MaxBatch", many, storage.ErrInvalid},
+		{"more than MaxBatch, in no order", slices.Concat(many[7:], many[:7]), storage.ErrInvalid},
 	} {
-		var ops []storage.PutOp
+		var puts, deletes []storage.Write
 		for _, key := range tt.keys {
-			ops = append(ops, storage.PutOp{Record: record(key, "x")})
+			puts = append(puts, putOf(record(key, "x"), 0))
+			deletes = append(deletes, deleteOf(key, 42))
 		}
-		results, err := storage.PutMany(ctx, store, ops)
+		mixed := slices.Concat(puts[:1], deletes[1:])
+		for _, writes := range [][]storage.Write{puts, deletes, mixed} {
+			errs, err := store.Write(ctx, writes)
+			require.ErrorIs(e, err, tt.want, tt.name)
+			require.Empty(e, errs, tt.name)
+		}
+		records, err := store.GetMany(ctx, tt.keys)
 		require.ErrorIs(e, err, tt.want, tt.name)
-		require.Empty(e, results, tt.name)
-		_, err = storage.GetMany(ctx, store, tt.keys)
-		require.ErrorIs(e, err, tt.want, tt.name)
-		require.Empty(e, e.walk(store, testScope, "", 10), tt.name)
+		require.Empty(e, records, tt.name)
 	}
+	errs, err := store.Write(ctx, []storage.Write{
+		putOf(record(good, "x"), 0), deleteOf(present.Key, present.Revision), deleteOf(testKey("expects 0"), 0),
+	})
+	require.ErrorIs(e, err, storage.ErrInvalid, "a delete expects 0")
+	require.Empty(e, errs)
+	require.Len(e, e.walk(store, testScope, storage.Range{Limit: 10}), 1)
+	e.holds(store, present)
 }
 
-// caseOverlapping has writers put the same keys in opposite order, next to one
-// that puts them singly. Each adds a line to each record until it got through.
+func caseBatchLargest(e *env) {
+	store := e.open()
+	keys := make([]storage.Key, storage.MaxBatch)
+	records := make([]storage.Record, len(keys))
+	for i := range keys {
+		keys[i] = testKey(fmt.Sprintf("%04d", i*7%len(keys))) // in no order
+		records[i] = record(keys[i], fmt.Sprint("data of ", i))
+	}
+	e.mustPutAll(store, records)
+	got, err := store.GetMany(context.Background(), keys)
+	require.NoError(e, err)
+	require.Len(e, got, len(keys))
+	deletes := make([]storage.Write, len(keys))
+	for i, rec := range got {
+		e.same(records[i], rec)
+		deletes[i] = deleteOf(rec.Key, rec.Revision)
+	}
+	e.mustWrite(store, deletes...)
+	require.Empty(e, e.walk(store, testScope, storage.Range{Limit: 10}))
+}
+
+// caseOverlapping has writers that write the same keys in opposite order, beside one that
+// writes them singly. Each adds a line to each record.
 func caseOverlapping(e *env) {
 	const writers, keys, rounds = 4, 12, 8
 	store := e.open()
@@ -293,24 +304,24 @@ func caseOverlapping(e *env) {
 func addToAll(store storage.Store, todo []storage.Key, line string) error {
 	const attempts = 1000
 	for range attempts {
-		records, err := storage.GetMany(context.Background(), store, todo)
+		records, err := store.GetMany(context.Background(), todo)
 		if err != nil {
 			return err
 		}
 		runtime.Gosched() // so that others get between the reads and the writes
-		ops := make([]storage.PutOp, len(records))
+		writes := make([]storage.Write, len(records))
 		for i, rec := range records {
-			ops[i] = storage.PutOp{Record: record(rec.Key, string(rec.Data)+line+"\n"), Expect: rec.Revision}
+			writes[i] = putOf(record(rec.Key, string(rec.Data)+line+"\n"), rec.Revision)
 		}
-		results, err := storage.PutMany(context.Background(), store, ops)
+		errs, err := writeAll(context.Background(), store, writes)
 		if err != nil {
 			return err
 		}
 		var again []storage.Key
-		for i, r := range results {
-			if r.Err != nil {
-				if !errors.Is(r.Err, storage.ErrConflict) {
-					return r.Err
+		for i, err := range errs {
+			if err != nil {
+				if !errors.Is(err, storage.ErrConflict) {
+					return err
 				}
 				again = append(again, todo[i])
 			}

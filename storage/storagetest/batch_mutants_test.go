@@ -9,51 +9,21 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// batchMutant is a right store whose batch methods can be replaced, one wrong
-// one each.
-type batchMutant struct {
-	storage.Store
-	getMany    func(ctx context.Context, keys []storage.Key) ([]storage.Record, error)
-	putMany    func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error)
-	deleteMany func(ctx context.Context, ops []storage.DeleteOp) ([]error, error)
-}
-
-func (m *batchMutant) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-	if m.getMany != nil {
-		return m.getMany(ctx, keys)
-	}
-	return storage.GetMany(ctx, m.Store, keys)
-}
-
-func (m *batchMutant) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	if m.putMany != nil {
-		return m.putMany(ctx, ops)
-	}
-	return storage.PutMany(ctx, m.Store, ops)
-}
-
-func (m *batchMutant) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	if m.deleteMany != nil {
-		return m.deleteMany(ctx, ops)
-	}
-	return storage.DeleteMany(ctx, m.Store, ops)
-}
-
-// batchMutants are stores with one mistake each in their batches, and the cases
-// that must catch it.
+// batchMutants are stores with one mistake each in the methods for many keys, and the
+// cases that must catch it.
 var batchMutants = []struct {
 	name   string
 	caught []string
-	make   func(*batchMutant)
+	make   func(*mutant)
 }{
 	{"gets many in the order of the keys",
-		[]string{"batch/get"}, func(m *batchMutant) {
+		[]string{"batch/get"}, func(m *mutant) {
 			m.getMany = func(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-				return storage.GetMany(ctx, m.Store, slices.SortedFunc(slices.Values(keys), storage.Key.Compare))
+				return m.Store.GetMany(ctx, slices.SortedFunc(slices.Values(keys), storage.Key.Compare))
 			}
 		}},
 	{"gets many from the scope of the first",
-		[]string{"batch/get"}, func(m *batchMutant) {
+		[]string{"batch/get"}, func(m *mutant) {
 			m.getMany = func(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
 				records := make([]storage.Record, len(keys))
 				for i, key := range keys {
@@ -67,9 +37,9 @@ var batchMutants = []struct {
 			}
 		}},
 	{"gets many without the keys of the absent ones",
-		[]string{"batch/get"}, func(m *batchMutant) {
+		[]string{"batch/get"}, func(m *mutant) {
 			m.getMany = func(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-				records, err := storage.GetMany(ctx, m.Store, keys)
+				records, err := m.Store.GetMany(ctx, keys)
 				for i := range records {
 					if records[i].Revision == 0 {
 						records[i] = storage.Record{}
@@ -79,152 +49,163 @@ var batchMutants = []struct {
 			}
 		}},
 	{"gets many into the slice of the answer before",
-		[]string{"batch/get"}, func(m *batchMutant) {
+		[]string{"batch/get"}, func(m *mutant) {
 			var kept []storage.Record
 			m.getMany = func(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-				records, err := storage.GetMany(ctx, m.Store, keys)
+				records, err := m.Store.GetMany(ctx, keys)
 				kept = append(kept[:0], records...)
 				return kept, err
 			}
 		}},
-	{"puts many until one conflicts, and reports the others as put",
-		[]string{"batch/put"}, func(m *batchMutant) {
-			m.putMany = func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-				results := make([]storage.PutResult, len(ops))
-				conflicted := false
-				for i, op := range ops {
-					if conflicted {
-						results[i].Revision = storage.FirstRevision()
-						continue
+	{"gets any number of keys",
+		[]string{"batch/refused"}, func(m *mutant) {
+			m.getMany = func(ctx context.Context, keys []storage.Key) (all []storage.Record, err error) {
+				for some := range slices.Chunk(keys, storage.MaxBatch) {
+					records, err := m.Store.GetMany(ctx, some)
+					if err != nil {
+						return nil, err
 					}
-					results[i].Revision, results[i].Err = m.Put(ctx, op.Record, op.Expect)
-					conflicted = results[i].Err != nil
+					all = append(all, records...)
 				}
-				return results, nil
+				return all, nil
 			}
 		}},
-	{"answers for many puts in the order of the keys",
-		[]string{"batch/put"}, func(m *batchMutant) {
-			m.putMany = func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-				return storage.PutMany(ctx, m.Store, slices.SortedFunc(slices.Values(ops), func(a, b storage.PutOp) int {
+	{"takes half as many keys",
+		[]string{"batch/largest"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				if len(writes) > storage.MaxBatch/2 {
+					return nil, storage.ErrInvalid
+				}
+				return m.Store.Write(ctx, writes)
+			}
+		}},
+	{"makes any number of writes",
+		[]string{"batch/refused"}, func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error { return write(ctx, m.Store, w) }
+		}},
+	{"stops at the first conflict, and reports the other writes as applied",
+		[]string{"batch/write"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				conflicted := false
+				return eachWrite(writes, func(w storage.Write) error {
+					if conflicted {
+						return nil
+					}
+					err := write(ctx, m.Store, w)
+					conflicted = err != nil
+					return err
+				})
+			}
+		}},
+	{"makes all writes or none",
+		[]string{"batch/write"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				for _, w := range writes {
+					if rec, _ := m.Store.Get(ctx, w.Record.Key); rec.Revision != w.Expect {
+						return slices.Repeat([]error{storage.ErrConflict}, len(writes)), nil
+					}
+				}
+				return m.Store.Write(ctx, writes)
+			}
+		}},
+	{"returns errors in the order of the keys",
+		[]string{"batch/write"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				return m.Store.Write(ctx, slices.SortedFunc(slices.Values(writes), func(a, b storage.Write) int {
 					return a.Record.Key.Compare(b.Record.Key)
 				}))
 			}
 		}},
-	{"puts many whatever their revisions",
-		[]string{"batch/put", "batch/overlapping"}, func(m *batchMutant) {
-			m.putMany = func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-				results := make([]storage.PutResult, len(ops))
-				for i, op := range ops {
-					results[i].Revision, results[i].Err = m.overwrite(ctx, op.Record)
+	{"sorts the slice of the caller",
+		[]string{"batch/slice"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				slices.SortFunc(writes, func(a, b storage.Write) int { return b.Record.Key.Compare(a.Record.Key) })
+				return m.Store.Write(ctx, writes)
+			}
+		}},
+	{"returns errors that are all nil",
+		[]string{"batch/write", "swap/put"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				errs, err := m.Store.Write(ctx, writes)
+				if errs == nil && err == nil {
+					errs = make([]error, len(writes))
 				}
-				return results, nil
+				return errs, err
+			}
+		}},
+	{"writes many whatever their revisions",
+		[]string{"batch/write", "batch/overlapping"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				return eachWrite(writes, func(w storage.Write) error { return m.overwrite(ctx, w) })
 			}
 		}},
 	{"checks the revisions of many and then stores them, not in one step",
-		[]string{"batch/overlapping"}, func(m *batchMutant) {
-			m.putMany = func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-				results := make([]storage.PutResult, len(ops))
-				for i, op := range ops {
-					if rec, err := m.Get(ctx, op.Record.Key); rec.Revision != op.Expect {
-						results[i].Err = errors.Join(storage.ErrConflict, err)
+		[]string{"batch/overlapping"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				errs := make([]error, len(writes))
+				for i, w := range writes {
+					if rec, err := m.Get(ctx, w.Record.Key); rec.Revision != w.Expect {
+						errs[i] = errors.Join(storage.ErrConflict, err)
 					}
 				}
 				runtime.Gosched()
-				for i, op := range ops {
-					if results[i].Err == nil {
-						results[i].Revision, results[i].Err = m.overwrite(ctx, op.Record)
+				for i, w := range writes {
+					if errs[i] == nil {
+						errs[i] = m.overwrite(ctx, w)
 					}
 				}
-				return results, nil
+				if errors.Join(errs...) == nil {
+					return nil, nil
+				}
+				return errs, nil
 			}
 		}},
-	{"makes other identities when it puts many",
-		[]string{"data/metadata"}, func(m *batchMutant) {
-			m.putMany = func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-				results := make([]storage.PutResult, len(ops))
-				for i, op := range ops {
-					if op.Expect != 0 {
-						if results[i].Err = m.Delete(ctx, op.Record.Key, op.Expect); results[i].Err != nil {
-							continue
+	{"makes other identities when it writes many",
+		[]string{"data/metadata"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				return eachWrite(writes, func(w storage.Write) error {
+					if len(writes) > 1 && w.Expect != 0 && !w.Delete {
+						if err := write(ctx, m.Store, deleteOf(w.Record.Key, w.Expect)); err != nil {
+							return err
 						}
+						w.Expect = 0
 					}
-					results[i].Revision, results[i].Err = m.Put(ctx, op.Record, 0)
+					return write(ctx, m.Store, w)
+				})
+			}
+		}},
+	{"refuses a batch for what is too large in it",
+		[]string{"limit/data"}, func(m *mutant) {
+			m.limits = smallLimits
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				for _, w := range writes {
+					if len(w.Record.Data) > smallLimits().MaxData {
+						return nil, storage.ErrTooLarge
+					}
 				}
-				return results, nil
+				return m.Store.Write(ctx, writes)
 			}
 		}},
 	{"takes in a batch what is too large",
-		[]string{"limit/data"}, func(m *batchMutant) {
-			right := m.Store
-			m.Store = smallStore{right}
-			m.putMany = func(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-				return storage.PutMany(ctx, right, ops)
-			}
-		}},
-	{"deletes many though the context is done",
-		[]string{"context/cancelled"}, func(m *batchMutant) {
-			m.deleteMany = func(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-				return storage.DeleteMany(context.WithoutCancel(ctx), m.Store, ops)
-			}
-		}},
-	{"deletes many whatever their revisions",
-		[]string{"batch/delete"}, func(m *batchMutant) {
-			m.deleteMany = func(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-				results := make([]error, len(ops))
-				for i, op := range ops {
-					var rec storage.Record
-					if rec, results[i] = m.Get(ctx, op.Key); results[i] == nil {
-						results[i] = m.Delete(ctx, op.Key, rec.Revision)
-					}
+		[]string{"limit/data"}, func(m *mutant) {
+			m.limits = smallLimits
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				if len(writes) == 1 && len(writes[0].Record.Data) > smallLimits().MaxData {
+					return []error{storage.ErrTooLarge}, nil
 				}
-				return results, nil
+				return m.Store.Write(ctx, writes)
 			}
 		}},
-	{"deletes many and does not tell which were absent",
-		[]string{"batch/delete"}, func(m *batchMutant) {
-			m.deleteMany = func(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-				results, err := storage.DeleteMany(ctx, m.Store, ops)
-				for i := range results {
-					if errors.Is(results[i], storage.ErrNotFound) {
-						results[i] = nil
-					}
+	{"writes many though the context is done",
+		[]string{"context/cancelled"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				if len(writes) > 1 {
+					ctx = context.WithoutCancel(ctx)
 				}
-				return results, err
+				return m.Store.Write(ctx, writes)
 			}
 		}},
 }
 
-// Limits implements storage.Limiter.
-func (m *batchMutant) Limits() (limits storage.Limits) {
-	if l, ok := m.Store.(storage.Limiter); ok {
-		limits = l.Limits()
-	}
-	return limits
-}
-
-// smallStore is a right store that takes no more data than every store must.
-type smallStore struct{ storage.Store }
-
-func (s smallStore) Limits() storage.Limits { return storage.Limits{MaxData: 1 << 20} }
-
-func (s smallStore) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if len(rec.Data) > s.Limits().MaxData {
-		return 0, storage.ErrTooLarge
-	}
-	return s.Store.Put(ctx, rec, expect)
-}
-
-// overwrite puts the record whatever is there.
-func (m *batchMutant) overwrite(ctx context.Context, rec storage.Record) (storage.Revision, error) {
-	for {
-		old, err := m.Get(ctx, rec.Key)
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return 0, err
-		}
-		rev, err := m.Put(ctx, rec, old.Revision)
-		if !errors.Is(err, storage.ErrConflict) {
-			return rev, err
-		}
-	}
-}
+// smallLimits has no more data than every store must take.
+func smallLimits() storage.Limits { return storage.Limits{MaxData: 1 << 20} }

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -12,22 +13,21 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// Bench measures a store as a service uses it, for each of the sizes (1000
-// if there are none): the number of records in the one scope that is used.
-// Records have 400 bytes of data, have all been read once, and are picked at
-// random.
+// Bench measures a store as a service uses it, for each of the sizes (1000 if there are
+// none): the number of records in the one scope that is used. Records have 400 bytes of
+// data, have all been read once, and are picked at random.
 //
 //   - get: one record.
 //   - upsert: a change by Update, of other records than get had. On a store that
 //     remembers records (storage.Recaller) it begins with a read where the record is
 //     not remembered.
 //   - parallel-upsert: upsert on as many goroutines as there are processors.
-//   - hot-key-16: upsert of one and the same record on 16 goroutines; max-ms is
-//     how long the slowest took.
-//   - create: a new record. (Those made are deleted beside the clock, so that
-//     the size stays.)
-//   - batch1000: GetMany and PutMany of 1000 records, or all if there are
-//     fewer; ns/record is for one of them.
+//   - hot-key-16: upsert of one and the same record on 16 goroutines; max-ms is the
+//     time of the slowest.
+//   - create: a new record. (They are deleted while the clock stands still, so that the
+//     size stays.)
+//   - batch1000: GetMany and Write of 1000 records, or all if there are fewer; ns/record
+//     is for one of them.
 //   - page100: a page of 100 records from a random cursor.
 //
 // A durable store does not always write to the disk when it is told to: compare
@@ -68,34 +68,33 @@ func newBench(b *testing.B, store storage.Store, size int) *bench {
 		id := fmt.Sprintf("customer-%09d-new", i*size/len(bn.fresh))
 		bn.fresh[i] = storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: fmt.Sprintf("%s-%d", id, i)}
 	}
-	const batch = 1000
-	ops := make([]storage.PutOp, 0, batch)
+	writes := make([]storage.Write, 0, storage.MaxBatch)
 	for i, n := range shuffled(size) {
 		key := storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: fmt.Sprintf("customer-%09d", n)}
 		bn.keys[i] = key
-		ops = append(ops, storage.PutOp{Record: bn.record(key)})
-		if len(ops) == batch || i == size-1 {
-			results, err := storage.PutMany(bn.ctx, store, ops)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for _, r := range results {
-				if r.Err != nil {
-					b.Fatal(r.Err)
-				}
-			}
-			ops = ops[:0]
+		writes = append(writes, putOf(bn.record(key), 0))
+		if len(writes) == storage.MaxBatch || i == size-1 {
+			bn.write(b, writes)
+			writes = writes[:0]
 		}
 	}
-	// Read everything once: what is measured is the store in use, not its start.
-	for after := ""; ; {
-		page, err := store.List(bn.ctx, scope, after, storage.MaxPage)
+	// Read everything once: this measures a store in use, not its start.
+	for r := (storage.Range{Limit: storage.MaxPage}); ; {
+		page, err := store.List(bn.ctx, scope, r)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if after = page.Next; after == "" {
+		if r.After = page.Next; r.After.IsZero() {
 			return bn
 		}
+	}
+}
+
+// write makes the writes, all of which must be applied.
+func (bn *bench) write(b *testing.B, writes []storage.Write) {
+	errs, err := bn.store.Write(bn.ctx, writes)
+	if err = errors.Join(err, errors.Join(errs...)); err != nil {
+		b.Fatal(err)
 	}
 }
 
@@ -119,7 +118,7 @@ func (bn *bench) key(i int) storage.Key {
 	return bn.keys[uint64(i)*0x9E3779B97F4A7C15>>20%uint64(len(bn.keys))]
 }
 
-// upsert writes a record as it is.
+// upsert writes a record as it was read.
 func (bn *bench) upsert(key storage.Key) error {
 	_, err := storage.Update(bn.ctx, bn.store, key, func(old storage.Record) (storage.Record, error) { return old, nil })
 	return err
@@ -162,7 +161,7 @@ func (bn *bench) run(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			key := bn.key(i)
-			if _, err := bn.store.List(bn.ctx, key.Scope(), key.ExternalID, 100); err != nil {
+			if _, err := bn.store.List(bn.ctx, key.Scope(), after(key.ExternalID, 100)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -196,7 +195,7 @@ func (bn *bench) create(b *testing.B) {
 	var made []storage.Record
 	remove := func() {
 		for _, rec := range made {
-			if err := bn.store.Delete(bn.ctx, rec.Key, rec.Revision); err != nil {
+			if err := storage.Delete(bn.ctx, bn.store, rec.Key, rec.Revision); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -204,7 +203,7 @@ func (bn *bench) create(b *testing.B) {
 	}
 	for b.Loop() {
 		rec := bn.record(bn.fresh[len(made)])
-		rev, err := bn.store.Put(bn.ctx, rec, 0)
+		rev, err := storage.Put(bn.ctx, bn.store, rec, 0)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -221,27 +220,19 @@ func (bn *bench) create(b *testing.B) {
 
 func (bn *bench) batch(b *testing.B) {
 	b.ReportAllocs()
-	n := min(1000, len(bn.keys))
+	n := min(storage.MaxBatch, len(bn.keys))
 	keys := make([]storage.Key, n)
-	ops := make([]storage.PutOp, n)
+	writes := make([]storage.Write, n)
 	for i := 0; b.Loop(); i++ {
 		copy(keys, bn.keys[i*n%(len(bn.keys)-n+1):])
-		records, err := storage.GetMany(bn.ctx, bn.store, keys)
+		records, err := bn.store.GetMany(bn.ctx, keys)
 		if err != nil {
 			b.Fatal(err)
 		}
 		for i, rec := range records {
-			ops[i] = storage.PutOp{Record: rec, Expect: rec.Revision}
+			writes[i] = putOf(rec, rec.Revision)
 		}
-		results, err := storage.PutMany(bn.ctx, bn.store, ops)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, r := range results {
-			if r.Err != nil {
-				b.Fatal(r.Err)
-			}
-		}
+		bn.write(b, writes)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/record")
 }

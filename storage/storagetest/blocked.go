@@ -21,9 +21,8 @@ var blockedCases = []testCase{
 // of the suite has less patience with a store that hangs.
 var promptly = 2 * time.Second
 
-// ends runs calls whose contexts end within the timeout, and returns their error.
-// If they are still under way promptly after that, it releases what holds them up
-// and fails.
+// ends runs calls whose contexts end within the timeout, and returns their error. If they
+// are still under way after that and promptly, it releases what holds them up and fails.
 func (e *env) ends(what string, timeout time.Duration, release func(), calls func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- calls() }()
@@ -48,7 +47,7 @@ func (e *env) hold(place string) (release func()) {
 	return release
 }
 
-// attempt is a write that may be under way, and what it leaves when it is
+// attempt is a write that may be under way, and the data that it leaves when it is
 // applied: nil means no record.
 type attempt struct {
 	name  string
@@ -57,43 +56,38 @@ type attempt struct {
 	write func(ctx context.Context) error
 }
 
-// attempts returns one write of each kind.
+// attempts returns one write of each kind. With the batches goes a write that the attempt
+// does not look at.
 func (e *env) attempts(store storage.Store) []attempt {
 	// None of the ids is a word that an error may use.
 	update := e.mustPut(store, record(testKey("id-of-update"), "before"), 0)
 	gone := e.mustPut(store, record(testKey("id-of-delete"), "before"), 0)
 	many := e.mustPut(store, record(testKey("id-of-put-many"), "before"), 0)
 	goneMany := e.mustPut(store, record(testKey("id-of-many-deletes"), "before"), 0)
-	single := func(name string, rec storage.Record) attempt {
-		after := rec
-		after.Data = []byte("after")
-		return attempt{name, rec.Key, after.Data, func(ctx context.Context) error {
-			_, err := store.Put(ctx, after, rec.Revision)
-			return err
-		}}
+	for _, rec := range []*storage.Record{&update, &many} {
+		rec.Data = []byte("after")
 	}
-	batch := single("put many", many)
-	batch.write = func(ctx context.Context) error {
-		after := many
-		after.Data = batch.data
-		results, err := storage.PutMany(ctx, store, []storage.PutOp{{Record: after, Expect: many.Revision}})
-		if err == nil {
-			err = results[0].Err
-		}
-		return err
+	created := record(testKey("id-of-create"), "after")
+	alone := func(name string, w storage.Write) attempt {
+		return attempt{name, w.Record.Key, w.Record.Data, func(ctx context.Context) error { return write(ctx, store, w) }}
 	}
-	return []attempt{
-		single("create", storage.Record{Key: testKey("id-of-create")}),
-		single("update", update),
-		{"delete", gone.Key, nil, func(ctx context.Context) error { return store.Delete(ctx, gone.Key, gone.Revision) }},
-		batch,
-		{"delete many", goneMany.Key, nil, func(ctx context.Context) error {
-			errs, err := storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: goneMany.Key, Expect: goneMany.Revision}})
+	together := func(name string, w storage.Write) attempt {
+		a := alone(name, w)
+		a.write = func(ctx context.Context) error {
+			errs, err := writeAll(ctx, store, []storage.Write{w, putOf(record(testKey("beside "+name), "x"), 0)})
 			if err == nil {
 				err = errs[0]
 			}
 			return err
-		}},
+		}
+		return a
+	}
+	return []attempt{
+		alone("create", putOf(created, 0)),
+		alone("update", putOf(update, update.Revision)),
+		alone("delete", deleteOf(gone.Key, gone.Revision)),
+		together("update in a batch", putOf(many, many.Revision)),
+		together("delete in a batch", deleteOf(goneMany.Key, goneMany.Revision)),
 	}
 }
 
@@ -152,7 +146,7 @@ func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 		records[i] = e.mustPut(store, record(testKey(fmt.Sprint("key-", i)), "0"), 0)
 		keys[i] = records[i].Key
 	}
-	// What a store keeps for many callers at once it may keep.
+	// A store may keep what it needs for this many callers at once.
 	burst := func(timeout func(i int) time.Duration) error {
 		return inParallel(atOnce, func(i int) error {
 			ctx, cancel := context.WithTimeout(ctx, timeout(i))
@@ -162,15 +156,17 @@ func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 			case 0:
 				_, err = store.Get(ctx, rec.Key)
 			case 1:
-				_, err = store.Put(ctx, rec, records[i].Revision)
+				err = write(ctx, store, putOf(rec, records[i].Revision))
 			case 2:
-				err = store.Delete(ctx, rec.Key, records[i].Revision)
+				err = write(ctx, store, deleteOf(rec.Key, records[i].Revision))
 			case 3:
-				_, err = store.List(ctx, testScope, "", 10)
+				_, err = store.List(ctx, testScope, storage.Range{Limit: 10})
 			case 4:
-				_, err = storage.PutMany(ctx, store, []storage.PutOp{{Record: rec, Expect: records[i].Revision}})
+				_, err = store.GetMany(ctx, keys)
 			case 5:
-				_, err = storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: rec.Key, Expect: records[i].Revision}})
+				_, err = writeAll(ctx, store, []storage.Write{
+					putOf(rec, records[i].Revision), deleteOf(keys[0], records[0].Revision),
+				})
 			}
 			for _, expected := range []error{context.DeadlineExceeded, storage.ErrConflict, storage.ErrNotFound} {
 				if errors.Is(err, expected) {

@@ -15,12 +15,11 @@ import (
 
 var dataCases = []testCase{
 	{"data/verbatim", "Data comes back byte for byte.", caseVerbatim},
-	{"data/metadata", "ID and CreatedAt come back as the create put them, UpdatedAt as the last write did; times to the millisecond and in UTC.", caseMetadata},
-	{"data/aliasing", "No byte slice ever changes: neither the one that was put nor one that was returned.", caseAliasing},
+	{"data/metadata", "ID and CreatedAt come back as the create wrote them, UpdatedAt as the last write did; times to the millisecond and in UTC.", caseMetadata},
+	{"data/aliasing", "No byte slice ever changes: neither one that was written nor one that was returned.", caseAliasing},
 }
 
-// verbatimData are bytes that something which understands JSON, text or numbers
-// would like to tidy up.
+// verbatimData are bytes that code which understands JSON, text or numbers would change.
 func verbatimData() map[string][]byte {
 	return map[string][]byte{
 		"number with a fraction of zero": []byte(`{"n":1.0}`),
@@ -71,10 +70,10 @@ func caseVerbatim(e *env) {
 			got, err := store.Get(context.Background(), key)
 			require.NoError(e, err, name)
 			require.True(e, bytes.Equal(data, got.Data), "%s: got %.100q", name, got.Data)
-			require.True(e, bytes.Equal(data, rec.Data), "%s: put changed its argument", name)
+			require.True(e, bytes.Equal(data, rec.Data), "%s: the write changed its argument", name)
 		}
 	}
-	for _, rec := range e.walk(store, testScope, "", 3) {
+	for _, rec := range e.walk(store, testScope, storage.Range{Limit: 3}) {
 		data := verbatimData()[strings.TrimSuffix(rec.Key.ExternalID, ", present")]
 		require.True(e, bytes.Equal(data, rec.Data), "%s, listed: got %.100q", rec.Key.ExternalID, rec.Data)
 	}
@@ -107,17 +106,11 @@ func caseMetadata(e *env) {
 		other.ID, other.CreatedAt = uuid.New(), tt.updated.Add(time.Hour)
 		rec.Revision = e.mustPut(store, other, rec.Revision).Revision
 		e.holds(store, rec)
-		revisions, err := putMany(store, []storage.PutOp{{Record: other, Expect: rec.Revision}})
-		require.NoError(e, err)
-		rec.Revision = revisions[0]
+		again := putOf(other, rec.Revision)
+		e.mustWrite(store, putOf(record(testKey(fmt.Sprint("beside ", i)), "x"), 0), again)
+		rec.Revision = again.Record.Revision
 		e.holds(store, rec)
 	}
-	// What a record says of its revision does not count, and of the key only
-	// what was put.
-	rec := record(testKey("revision"), "x")
-	rec.Revision = 4711
-	rec = e.mustPut(store, rec, 0)
-	e.holds(store, rec)
 }
 
 func caseAliasing(e *env) {
@@ -135,7 +128,7 @@ func caseAliasing(e *env) {
 	var records []storage.Record
 	for i := range ids {
 		rec := e.mustPut(store, record(testKey(fmt.Sprint("id-", i)), fmt.Sprintf("first data of %d", i)), 0)
-		keep("put", rec.Data)
+		keep("write", rec.Data)
 		records = append(records, rec)
 	}
 	read := func(from string) {
@@ -145,11 +138,11 @@ func caseAliasing(e *env) {
 			}
 		}
 		for _, limit := range []int{3, 100} {
-			for _, rec := range e.walk(store, testScope, "", limit) {
+			for _, rec := range e.walk(store, testScope, storage.Range{Limit: limit}) {
 				keep("list "+from, rec.Data)
 			}
 		}
-		many, err := storage.GetMany(ctx, store, []storage.Key{records[0].Key, records[1].Key})
+		many, err := store.GetMany(ctx, []storage.Key{records[0].Key, records[1].Key})
 		require.NoError(e, err)
 		for _, rec := range many {
 			keep("get many "+from, rec.Data)
@@ -165,7 +158,7 @@ func caseAliasing(e *env) {
 	for i, rec := range records {
 		rec.Data = fmt.Appendf(nil, "OTHER DATA OF %d", i)
 		records[i] = e.mustPut(store, rec, rec.Revision)
-		keep("put over", rec.Data)
+		keep("update", rec.Data)
 	}
 	check("overwriting")
 	read("between")
@@ -185,15 +178,14 @@ func caseAliasing(e *env) {
 	// The slice of records of a page is the caller's own.
 	store = e.open()
 	rec := e.mustPut(store, record(testKey("page"), "x"), 0)
-	page, err := store.List(ctx, testScope, "", 5)
+	page, err := store.List(ctx, testScope, storage.Range{Limit: 5})
 	require.NoError(e, err)
 	for i := range page.Records {
 		page.Records[i] = storage.Record{}
 	}
 	e.holds(store, rec)
 	// And so is the record of a conflict.
-	_, err = store.Put(ctx, record(rec.Key, "y"), 0)
-	if c := currentOf(err); c != nil {
+	if c := currentOf(write(ctx, store, putOf(record(rec.Key, "y"), 0))); c != nil {
 		*c = storage.Record{}
 	}
 	e.holds(store, rec)

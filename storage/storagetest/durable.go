@@ -11,16 +11,15 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// Durable says how the suite gets at records that outlive the store they were
-// put into. New and Open are needed; each of the others adds cases.
+// Durable tells the suite how to open records that outlive a store. New and Open are
+// needed; each of the others adds cases.
 type Durable struct {
-	// New returns a place for records, with none in it: a path, a DSN, or
-	// whatever else Open can do with. It removes it with t.Cleanup.
+	// New makes an empty place for records and returns its name for Open: a path, a
+	// DSN. It removes the place with t.Cleanup.
 	New func(t *testing.T) (place string)
 
-	// Open opens a store on the records of a place. The suite calls it
-	// several times for one place, and in child processes as well, which have
-	// not called New.
+	// Open opens a store on the records of a place. The suite calls it several times
+	// for one place, also in child processes, which do not call New.
 	Open func(ctx context.Context, place string) (storage.Store, error)
 
 	// OneHandle says that a place must be closed before it is opened again.
@@ -38,22 +37,21 @@ type Durable struct {
 	OpenConn func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error)
 }
 
-// RunDurable checks all that Run checks, and what only a store can do whose
-// records outlive it: they are there after Close and after the process was
-// killed, two stores on one place behave as one, a write that is held up ends
-// with its context, and one whose answer got lost is reported as unknown.
+// RunDurable checks all that Run checks, and more for a store whose records outlive it:
+// the records are there after Close and after the process was killed, two stores on one
+// place behave as one, a write that is held up ends with its context, and one whose
+// answer got lost is reported as unknown.
 //
-// For the kill it starts the test's own binary again with -test.run set to the
-// name of t. In that process it calls Open alone and writes until it is killed;
-// so what the test does before RunDurable must not depend on being alone, nor
-// take long.
+// For the kill it starts the test's own binary again, with -test.run set to the name of
+// t. That process calls only Open, and writes until it is killed. So the code before
+// RunDurable runs there too: it must be quick, and must bear that two processes run it.
 func RunDurable(t *testing.T, d Durable) {
 	t.Helper()
 	writeIfChild(t, d)
 	runCases(t, append(cases(), d.cases()...), d.prepare(t.Name()))
 }
 
-// cases returns the cases that are not those of every store.
+// cases returns the cases beside those of every store.
 func (d Durable) cases() []testCase {
 	all := slices.Clone(durableCases)
 	if !d.OneHandle {
@@ -93,7 +91,7 @@ func (d Durable) prepare(child string) func(*testing.T, *env) {
 
 func (e *env) newPlace() string { return e.places.New(e.places.t) }
 
-// openAt opens a store at a place; it is closed by itself in the end.
+// openAt opens a store at a place. The case closes it in the end.
 func (e *env) openAt(place string) storage.Store {
 	store, err := e.places.Open(context.Background(), place)
 	require.NoError(e, err, "open")

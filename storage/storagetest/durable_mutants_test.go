@@ -33,49 +33,37 @@ var durableMutants = []struct {
 			}
 			return store
 		})},
-	{"counts revisions from one when it is opened",
-		[]string{"durable/revisions"}, false, opened(func(store storage.Store) storage.Store {
-			m := &mutant{Store: store}
-			reusedRevision(m)
-			return m
+	{"gives other revisions when it is opened",
+		[]string{"durable/reopen"}, false, opened(func(store storage.Store) storage.Store {
+			if rec, ok := firstOf(store); ok {
+				_, _ = put(store, rec, rec.Revision)
+			}
+			return store
 		})},
-	{"keeps what it read",
+	{"remembers what it read",
 		[]string{"peer/sees-writes", "peer/race/linearizable"}, true, opened(caching)},
 	{"waits for a write whatever its context says",
 		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
 				if err := ctx.Err(); err != nil {
-					return 0, err
+					return err
 				}
-				rev, err := store.Put(context.WithoutCancel(ctx), rec, expect)
-				return rev, errors.Join(err, ctx.Err())
+				return errors.Join(write(context.WithoutCancel(ctx), store, w), ctx.Err())
 			}
 			return m
 		})},
 	{"goes on with a write that it said had no effect",
 		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-				var rev storage.Revision
-				err := make(chan error, 1)
-				go func() {
-					var putErr error
-					rev, putErr = store.Put(context.WithoutCancel(ctx), rec, expect)
-					err <- putErr
-				}()
-				select {
-				case err := <-err:
-					return rev, err
-				case <-ctx.Done():
-					return 0, ctx.Err()
-				}
-			}
+			m.write = late(store, func([]storage.Write) bool { return true })
 			return m
 		})},
-	{"goes on with a batch of deletes that it said had no effect",
+	{"goes on with a delete in a batch that it said had no effect",
 		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
-			return lateDeleter{store}
+			m := &mutant{Store: store}
+			m.write = late(store, func(writes []storage.Write) bool { return len(writes) > 1 && writes[0].Delete })
+			return m
 		})},
 	{"repeats a write whose outcome is unknown",
 		[]string{"network/lost-answer"}, true, func(d Durable) Durable {
@@ -83,12 +71,12 @@ var durableMutants = []struct {
 			d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
 				store, err := open(ctx, place, wrap)
 				m := &mutant{Store: store}
-				m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-					rev, err := store.Put(ctx, rec, expect)
+				m.swap = func(ctx context.Context, w storage.Write) error {
+					err := write(ctx, store, w)
 					if errors.Is(err, storage.ErrUnknownOutcome) {
-						return store.Put(ctx, rec, expect)
+						return write(ctx, store, w)
 					}
-					return rev, err
+					return err
 				}
 				return m, err
 			}
@@ -100,9 +88,9 @@ var durableMutants = []struct {
 			d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
 				store, err := open(ctx, place, wrap)
 				m := &mutant{Store: store}
-				m.delete = func(ctx context.Context, key storage.Key, expect storage.Revision) error {
-					err := store.Delete(ctx, key, expect)
-					if errors.Is(err, storage.ErrUnknownOutcome) {
+				m.swap = func(ctx context.Context, w storage.Write) error {
+					err := write(ctx, store, w)
+					if w.Delete && errors.Is(err, storage.ErrUnknownOutcome) {
 						return storage.ErrUnavailable
 					}
 					return err
@@ -144,23 +132,28 @@ func (d Durable) newStore(t *testing.T) storage.Store {
 	return store
 }
 
-// lateDeleter is wrong in DeleteMany alone.
-type lateDeleter struct{ storage.Store }
-
-func (l lateDeleter) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	done := make(chan []error, 1)
-	go func() {
-		results, err := storage.DeleteMany(context.WithoutCancel(ctx), l.Store, ops)
-		if err != nil {
-			results = slices.Repeat([]error{err}, len(ops))
+// late returns a Write that goes on with the writes of its choice after the end of their
+// context.
+func late(store storage.Store, chosen func([]storage.Write) bool) func(context.Context, []storage.Write) ([]error, error) {
+	type result struct {
+		errs []error
+		err  error
+	}
+	return func(ctx context.Context, writes []storage.Write) ([]error, error) {
+		if !chosen(writes) {
+			return store.Write(ctx, writes)
 		}
-		done <- results
-	}()
-	select {
-	case results := <-done:
-		return results, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		done := make(chan result, 1)
+		go func() {
+			errs, err := store.Write(context.WithoutCancel(ctx), slices.Clone(writes))
+			done <- result{errs, err}
+		}()
+		select {
+		case r := <-done:
+			return r.errs, r.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }
 
@@ -181,7 +174,7 @@ func opened(change func(storage.Store) storage.Store) func(Durable) Durable {
 
 // firstOf returns the first record of the suite's own scope.
 func firstOf(store storage.Store) (storage.Record, bool) {
-	page, err := store.List(context.Background(), testScope, "", 1)
+	page, err := store.List(context.Background(), testScope, storage.Range{Limit: 1})
 	if err != nil || len(page.Records) == 0 {
 		return storage.Record{}, false
 	}
@@ -208,17 +201,10 @@ func caching(store storage.Store) storage.Store {
 		}
 		return rec, err
 	}
-	m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-		rev, err := store.Put(ctx, rec, expect)
+	m.swap = func(ctx context.Context, w storage.Write) error {
+		err := write(ctx, store, w)
 		mu.Lock()
-		delete(seen, rec.Key)
-		mu.Unlock()
-		return rev, err
-	}
-	m.delete = func(ctx context.Context, key storage.Key, expect storage.Revision) error {
-		err := store.Delete(ctx, key, expect)
-		mu.Lock()
-		delete(seen, key)
+		delete(seen, w.Record.Key)
 		mu.Unlock()
 		return err
 	}

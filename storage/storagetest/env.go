@@ -18,19 +18,19 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// tb is what a case needs of a *testing.T. The suite's own tests put a recorder
-// in its place, to watch a case fail.
+// tb is what a case needs of a *testing.T. The suite's own tests pass a recorder, which
+// watches a case fail.
 type tb interface {
 	Errorf(format string, args ...any)
 	FailNow()
 }
 
-// env is what a case works with. It is a require.TestingT that puts the
-// contract in front of each failure.
+// env is what a case works with. It is a require.TestingT that begins each failure with
+// the contract.
 type env struct {
 	tb       tb
 	contract string
-	open     func() storage.Store // a fresh store, closed by itself in the end
+	open     func() storage.Store // a fresh store, which cleanUp closes
 	places   *places              // nil unless the suite runs on a Durable
 	cleanups []func()
 }
@@ -61,8 +61,8 @@ func (e *env) fatalf(format string, args ...any) {
 // maxSpurious is how often in a row a conflict may be spurious.
 const maxSpurious = 100
 
-// settled calls op until its error is not a conflict: for calls that must not end
-// in one. A conflict that stays is returned.
+// settled calls op until its error is not a conflict: for calls that must not end in
+// one. A conflict that stays is returned.
 func settled(op func() error) (err error) {
 	for range maxSpurious {
 		if err = op(); !errors.Is(err, storage.ErrConflict) {
@@ -72,23 +72,62 @@ func settled(op func() error) (err error) {
 	return err
 }
 
-func put(store storage.Store, rec storage.Record, expect storage.Revision) (rev storage.Revision, err error) {
-	err = settled(func() (err error) {
-		rev, err = store.Put(context.Background(), rec, expect)
+// putOf is a write of the record with a new revision.
+func putOf(rec storage.Record, expect storage.Revision) storage.Write {
+	rec.Revision = storage.NextRevision(expect)
+	return storage.Write{Record: rec, Expect: expect}
+}
+
+func deleteOf(key storage.Key, expect storage.Revision) storage.Write {
+	w := putOf(storage.Record{Key: key}, expect)
+	w.Delete = true
+	return w
+}
+
+// writeAll returns one error per write, or an error for all.
+func writeAll(ctx context.Context, store storage.Store, writes []storage.Write) ([]error, error) {
+	errs, err := store.Write(ctx, writes)
+	switch {
+	case err != nil && errs != nil:
+		return nil, fmt.Errorf("errors for each write beside %w", err)
+	case err != nil:
+		return nil, err
+	case errs == nil:
+		return make([]error, len(writes)), nil
+	case len(errs) != len(writes):
+		return nil, fmt.Errorf("%d errors for %d writes", len(errs), len(writes))
+	case errors.Join(errs...) == nil:
+		return nil, errors.New("a slice of errors that are all nil")
+	}
+	return errs, nil
+}
+
+// write makes one write and returns its error.
+func write(ctx context.Context, store storage.Store, w storage.Write) error {
+	errs, err := writeAll(ctx, store, []storage.Write{w})
+	if err != nil {
 		return err
-	})
-	return rev, err
+	}
+	return errs[0]
 }
 
+// put writes the record and returns its revision. It repeats conflicts: use it where
+// they can only be spurious.
+func put(store storage.Store, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	w := putOf(rec, expect)
+	return w.Record.Revision, settled(func() error { return write(context.Background(), store, w) })
+}
+
+// remove deletes the record, as put.
 func remove(store storage.Store, key storage.Key, expect storage.Revision) error {
-	return settled(func() error { return store.Delete(context.Background(), key, expect) })
+	w := deleteOf(key, expect)
+	return settled(func() error { return write(context.Background(), store, w) })
 }
 
-// mustPut puts and returns the record as it must be from then on.
+// mustPut puts, and returns the record as it must be from then on.
 func (e *env) mustPut(store storage.Store, rec storage.Record, expect storage.Revision) storage.Record {
 	rev, err := put(store, rec, expect)
 	require.NoError(e, err, "put with the right revision")
-	require.NotZero(e, rev, "revision of a stored record")
 	rec.Revision = rev
 	return rec
 }
@@ -97,12 +136,12 @@ func (e *env) mustDelete(store storage.Store, rec storage.Record) {
 	require.NoError(e, remove(store, rec.Key, rec.Revision), "delete with the right revision")
 }
 
-// holds fails unless the store returns exactly this record, by Get and by List.
+// holds fails unless the store returns exactly this record, from Get and from List.
 func (e *env) holds(store storage.Store, want storage.Record) {
 	got, err := store.Get(context.Background(), want.Key)
 	require.NoError(e, err, "get of a stored record")
 	e.same(want, got)
-	for _, rec := range e.walk(store, want.Key.Scope(), "", 10) {
+	for _, rec := range e.walk(store, want.Key.Scope(), storage.Range{Limit: 10}) {
 		if rec.Key == want.Key {
 			e.same(want, rec)
 			return
@@ -116,7 +155,7 @@ func (e *env) absent(store storage.Store, key storage.Key) {
 	got, err := store.Get(context.Background(), key)
 	require.ErrorIs(e, err, storage.ErrNotFound)
 	require.Zero(e, got.Revision, "revision beside ErrNotFound")
-	for _, rec := range e.walk(store, key.Scope(), "", 10) {
+	for _, rec := range e.walk(store, key.Scope(), storage.Range{Limit: 10}) {
 		require.NotEqual(e, key, rec.Key, "the list has an absent record")
 	}
 }
@@ -131,7 +170,7 @@ func (e *env) same(want, got storage.Record) {
 func differ(want, got storage.Record) string {
 	switch {
 	case got.Key != want.Key:
-		return fmt.Sprintf("key %+v, want %+v", got.Key, want.Key)
+		return fmt.Sprintf("key %q of %v, want %q of %v", got.Key.ExternalID, got.Key, want.Key.ExternalID, want.Key)
 	case got.Revision != want.Revision:
 		return fmt.Sprintf("revision %d, want %d", got.Revision, want.Revision)
 	case got.ID != want.ID:
@@ -151,32 +190,47 @@ func differ(want, got storage.Record) string {
 	return ""
 }
 
-// walk lists the scope from after to the end, in pages of the limit, and checks
+// after is the range of a list that begins after an external id; "" is the beginning.
+func after(id string, limit int) storage.Range {
+	return storage.Range{After: storage.Position{ExternalID: id}, Limit: limit}
+}
+
+// walk lists the scope page by page, from the start of the range to the end, and checks
 // what holds for every walk.
-func (e *env) walk(store storage.Store, scope storage.Scope, after string, limit int) []storage.Record {
+func (e *env) walk(store storage.Store, scope storage.Scope, r storage.Range) []storage.Record {
+	// follows reports whether b comes after a in the direction of the walk. Every id
+	// follows the start of a list, which is "".
+	follows := func(a, b string) bool {
+		return a == "" || b > a && !r.Backwards || b < a && r.Backwards
+	}
 	var all []storage.Record
-	for last := after; ; {
-		page, err := store.List(context.Background(), scope, after, limit)
+	for last := r.After.ExternalID; ; {
+		page, err := store.List(context.Background(), scope, r)
 		require.NoError(e, err, "list")
-		require.LessOrEqual(e, len(page.Records), min(limit, storage.MaxPage), "records in a page")
+		require.LessOrEqual(e, len(page.Records), min(r.Limit, storage.MaxPage), "records in a page")
+		require.Empty(e, page.Values, "values in a page of a list")
 		for _, rec := range page.Records {
 			require.Equal(e, scope, rec.Key.Scope(), "scope of a listed record")
 			require.NotZero(e, rec.Revision, "revision of a listed record")
-			if rec.Key.ExternalID == after {
-				e.fatalf("the list after %.80q begins with that id itself: the cursor is exclusive", after)
+			id := rec.Key.ExternalID
+			if id == r.After.ExternalID {
+				e.fatalf("the list after %.80q begins with that id itself: the cursor is exclusive", id)
 			}
-			if rec.Key.ExternalID <= last {
-				e.fatalf("the list has %.80q after %.80q", rec.Key.ExternalID, last)
+			if !follows(last, id) {
+				e.fatalf("the list has %.80q after %.80q", id, last)
 			}
-			last = rec.Key.ExternalID
+			last = id
 		}
-		if page.Next == "" {
-			return append(all, page.Records...)
+		all = append(all, page.Records...)
+		if page.Next.IsZero() {
+			return all
 		}
-		if page.Next <= after || page.Next < last {
-			e.fatalf("the cursor %q does not lead on from %q, after a page that ends with %q", page.Next, after, last)
+		next := page.Next.ExternalID
+		if !follows(r.After.ExternalID, next) || next != last && !follows(last, next) {
+			e.fatalf("the cursor %q does not lead on from %q, after a page that ends with %q", next, r.After.ExternalID, last)
 		}
-		all, after, last = append(all, page.Records...), page.Next, page.Next
+		require.Empty(e, page.Next.Value, "value in a position of a list")
+		r.After, last = page.Next, next
 	}
 }
 
@@ -221,14 +275,14 @@ func inParallel(n int, f func(i int) error) error {
 	return errors.Join(errs...)
 }
 
-// silent fails if the text of an error holds one of the secrets.
+// silent fails if the text of an error has one of the secrets.
 func (e *env) silent(err error, secrets ...string) {
 	if err == nil {
 		return
 	}
 	for _, s := range secrets {
 		if s != "" && strings.Contains(err.Error(), s) {
-			e.fatalf("the text of an error holds an external id or data: %.200q", err.Error())
+			e.fatalf("the text of an error has an external id or data: %.200q", err.Error())
 		}
 	}
 }
@@ -236,7 +290,7 @@ func (e *env) silent(err error, secrets ...string) {
 // newRand returns a generator whose numbers depend on the seed alone.
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
 
-// goroutines returns how many there are, once those that are about to end have.
+// goroutines returns how many there are, once those that are about to end have ended.
 func goroutines() int {
 	runtime.Gosched()
 	return runtime.NumGoroutine()

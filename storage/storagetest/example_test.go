@@ -2,7 +2,6 @@ package storagetest_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 
@@ -20,8 +19,8 @@ func ExampleRun() {
 	}
 }
 
-// A write that was applied and reported as unknown, to see what the code above
-// the store makes of it.
+// A write that is applied and reported as unknown. Update reads the record, finds its own
+// revision, and succeeds; a bare Put cannot know.
 func ExampleFaulty() {
 	ctx := context.Background()
 	store := storagetest.Faulty(memory.New(), func(op storagetest.Op) storagetest.Fault {
@@ -35,11 +34,14 @@ func ExampleFaulty() {
 		Schema:     uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001"),
 		ExternalID: "customer-7",
 	}
-	_, err := store.Put(ctx, storage.Record{Key: key, Data: []byte(`{}`)}, 0)
-	fmt.Println(err, errors.Is(err, storage.ErrUnknownOutcome))
-	rec, err := store.Get(ctx, key)
+	rev, err := storage.Put(ctx, store, storage.Record{Key: key, Data: []byte(`{}`)}, 0)
+	fmt.Println(rev, err)
+	rec, err := storage.Update(ctx, store, key, func(old storage.Record) (storage.Record, error) {
+		old.Data = []byte(string(old.Data) + "!")
+		return old, nil
+	})
 	fmt.Println(string(rec.Data), err)
 	// Output:
-	// storage: put: outcome of the write is unknown true
-	// {} <nil>
+	// 0 storage: put: outcome of the write is unknown
+	// {}! <nil>
 }

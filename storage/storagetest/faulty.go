@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -10,50 +11,53 @@ import (
 
 // Op is a call that a plan decides on.
 type Op struct {
-	Name string      // get, put, delete or list; a batch is asked about for each of its keys
-	Key  storage.Key // without an ExternalID for list
-	N    int         // which call of the store it is, over all names, from 1
+	// Name is get, put, delete, list, lookup, set entries, changes, redact or trim. For
+	// GetMany the plan is asked about a get of each key, for Write about a put or delete
+	// of each write.
+	Name string
+
+	Key storage.Key // without an ExternalID for list and lookup; zero for changes and trim
+	N   int         // number of the call of the store, over all names, from 1
 }
 
-// Fault is what happens to a call. The zero Fault is none: the call goes
-// through.
+// write reports whether the call writes a record or its entries.
+func (op Op) write() bool { return op.Name == "put" || op.Name == "delete" || op.Name == "set entries" }
+
+// Fault is what happens to a call. The zero Fault is none: the call goes through.
 type Fault struct {
-	// Err is returned in place of what the store says. Which errors are
-	// honest, and for which calls, the contract of storage.Store tells: a
-	// conflict for put and delete, an unknown outcome for these as well,
-	// ErrUnavailable for all.
+	// Err is returned in place of the store's result. A plan should return errors that
+	// the contract of storage.Store allows: a conflict or an unknown outcome for put,
+	// delete and set entries, ErrUnavailable for all.
 	Err error
 
-	// Applied makes the call go through before Err is returned. It is
-	// honest for storage.ErrUnknownOutcome only.
+	// Applied makes the call go through before Err is returned. The contract allows
+	// that for storage.ErrUnknownOutcome only.
 	Applied bool
 
-	// Delay is waited for before anything happens. A context that ends
-	// meanwhile gives its error, and the call has no effect.
+	// Delay is waited for before anything happens. If the context ends meanwhile, the
+	// call returns its error and has no effect.
 	Delay time.Duration
 
-	// MaxPage, if above 0, cuts the page of a list to this many records.
+	// MaxPage, if above 0, cuts the page of a list, a lookup or of changes to this many.
 	MaxPage int
 }
 
-// Plan decides what happens to each call. It is called by as many goroutines
-// as call the store.
+// Plan decides what happens to each call. All goroutines that call the store call it.
 type Plan func(Op) Fault
 
-// Rates are the chances of faults in a RandomPlan, each from 0 to 1, and how
-// large they are.
+// Rates are the probabilities of faults in a RandomPlan, each from 0 to 1, and how large
+// they are.
 type Rates struct {
-	Conflict    float64 // spurious, of a put or delete
+	Conflict    float64 // spurious, of put, delete and set entries
 	Unavailable float64 // of any call
-	Unknown     float64 // of a put or delete, every other one applied
-	ShortPage   float64 // a list of 1 to 3 records
+	Unknown     float64 // of put, delete and set entries: half of them applied, half of them with ErrEnded
+	ShortPage   float64 // a page of 1 to 3 records or changes
 	Delay       float64 // up to MaxDelay, of any call
 	MaxDelay    time.Duration
 }
 
-// RandomPlan returns a plan of random faults in which the seed and the number
-// of the call decide alone: a program with one goroutine meets the same faults
-// each time.
+// RandomPlan returns a plan of random faults that depend on the seed and the number of
+// the call alone: a program with one goroutine meets the same faults each time.
 func RandomPlan(seed uint64, rates Rates) Plan {
 	return func(op Op) Fault {
 		random := newRand(seed ^ uint64(op.N)*0x9E3779B97F4A7C15)
@@ -62,39 +66,34 @@ func RandomPlan(seed uint64, rates Rates) Plan {
 		if hit(rates.Delay) && rates.MaxDelay > 0 {
 			f.Delay = time.Duration(random.Int64N(int64(rates.MaxDelay))) + 1
 		}
-		write := op.Name == "put" || op.Name == "delete"
 		switch {
 		case hit(rates.Unavailable):
 			f.Err = storage.ErrUnavailable
-		case write && hit(rates.Conflict):
+		case op.write() && hit(rates.Conflict):
 			f.Err = storage.ErrConflict
-		case write && hit(rates.Unknown):
+		case op.write() && hit(rates.Unknown):
 			f.Err, f.Applied = storage.ErrUnknownOutcome, hit(0.5)
-		case op.Name == "list" && hit(rates.ShortPage):
+			if hit(0.5) {
+				f.Err = errors.Join(f.Err, storage.ErrEnded)
+			}
+		case hit(rates.ShortPage):
 			f.MaxPage = 1 + random.IntN(3)
 		}
 		return f
 	}
 }
 
-// Faulty returns the store with the faults of the plan. Calls that the contract
-// refuses before anything else (a context that is done, arguments that are not
-// valid) are refused without asking the plan. Injected errors are wrapped in a
-// *storage.OpError.
+// Faulty returns the store with the faults of the plan. Calls that the contract refuses
+// before anything else (a context that is done, arguments that are not valid) are refused
+// without asking the plan. Injected errors are wrapped in a *storage.OpError.
 //
-// The result is a storage.BatchStore, a storage.BatchDeleter and a
-// storage.Limiter whatever the store is: a batch asks the plan for each of its
-// keys, and hands those without a fault on as one batch. It is not a storage.Recaller:
-// put it below one.
+// The writes of one Write that have no fault go to the store together. The result is not
+// a storage.Recaller: put it below one.
 func Faulty(store storage.Store, plan Plan) storage.Store {
 	return &faulty{store: store, plan: plan}
 }
 
-var (
-	_ storage.BatchStore   = (*faulty)(nil)
-	_ storage.BatchDeleter = (*faulty)(nil)
-	_ storage.Limiter      = (*faulty)(nil)
-)
+var _ storage.Store = (*faulty)(nil)
 
 type faulty struct {
 	store storage.Store
@@ -102,183 +101,158 @@ type faulty struct {
 	calls atomic.Int64
 }
 
-// ask asks the plan and waits as long as it says.
-func (f *faulty) ask(ctx context.Context, name string, key storage.Key) (Fault, error) {
-	fault := f.plan(Op{Name: name, Key: key, N: int(f.calls.Add(1))})
-	if fault.Err != nil {
-		fault.Err = &storage.OpError{Op: name, Key: key, Err: fault.Err}
-	}
+// ask asks the plan and waits as long as it says. through reports whether the call goes
+// to the store; if the error is not nil, it is returned in place of the store's.
+func (f *faulty) ask(ctx context.Context, name string, key storage.Key) (fault Fault, through bool, err error) {
+	fault = f.plan(Op{Name: name, Key: key, N: int(f.calls.Add(1))})
 	if fault.Delay > 0 {
 		timer := time.NewTimer(fault.Delay)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return fault, ctx.Err()
+			return fault, false, ctx.Err()
 		}
 	}
-	return fault, nil
+	if fault.Err == nil {
+		return fault, true, nil
+	}
+	return fault, fault.Applied, &storage.OpError{Op: name, Key: key, Err: fault.Err}
 }
 
-func (f *faulty) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	if err := storage.CheckKey(ctx, key); err != nil {
-		return storage.Record{}, err
+// do makes a call without a result other than an error, if check is nil.
+func (f *faulty) do(ctx context.Context, check error, name string, key storage.Key, call func() error) error {
+	if check != nil {
+		return check
 	}
-	fault, err := f.ask(ctx, "get", key)
-	if err != nil {
-		return storage.Record{}, err
-	}
-	if fault.Err != nil {
-		return storage.Record{}, fault.Err
-	}
-	return f.store.Get(ctx, key)
-}
-
-func (f *faulty) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := storage.CheckKey(ctx, rec.Key); err != nil {
-		return 0, err
-	}
-	fault, err := f.ask(ctx, "put", rec.Key)
-	if err != nil {
-		return 0, err
-	}
-	if fault.Err != nil && !fault.Applied {
-		return 0, fault.Err
-	}
-	rev, err := f.store.Put(ctx, rec, expect)
-	if fault.Err != nil {
-		return 0, fault.Err
-	}
-	return rev, err
-}
-
-func (f *faulty) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := storage.CheckDelete(ctx, key, expect); err != nil {
-		return err
-	}
-	fault, err := f.ask(ctx, "delete", key)
-	if err != nil {
-		return err
-	}
-	if fault.Err != nil && !fault.Applied {
-		return fault.Err
-	}
-	err = f.store.Delete(ctx, key, expect)
-	if fault.Err != nil {
-		return fault.Err
+	_, through, err := f.ask(ctx, name, key)
+	if through {
+		if callErr := call(); err == nil {
+			err = callErr
+		}
 	}
 	return err
 }
 
-func (f *faulty) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	limit, err := storage.CheckList(ctx, scope, after, limit)
+func (f *faulty) Get(ctx context.Context, key storage.Key) (rec storage.Record, err error) {
+	err = f.do(ctx, storage.CheckKey(ctx, key), "get", key, func() (err error) {
+		rec, err = f.store.Get(ctx, key)
+		return err
+	})
 	if err != nil {
-		return storage.Page{}, err
+		return storage.Record{}, err
 	}
-	fault, err := f.ask(ctx, "list", storage.Key{Tenant: scope.Tenant, Schema: scope.Schema})
-	if err != nil {
-		return storage.Page{}, err
-	}
-	if fault.Err != nil {
-		return storage.Page{}, fault.Err
-	}
-	page, err := f.store.List(ctx, scope, after, limit)
-	if n := fault.MaxPage; err == nil && n > 0 && n < len(page.Records) {
-		page.Records = page.Records[:n]
-		page.Next = page.Records[n-1].Key.ExternalID
-	}
-	return page, err
+	return rec, nil
 }
 
 // GetMany fails as a whole if the get of any key does.
 func (f *faulty) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-	if err := ctx.Err(); err != nil {
+	if err := storage.CheckKeys(ctx, keys); err != nil {
 		return nil, err
 	}
 	for _, key := range keys {
-		fault, err := f.ask(ctx, "get", key)
-		if err == nil {
-			err = fault.Err
-		}
-		if err != nil {
+		if _, _, err := f.ask(ctx, "get", key); err != nil {
 			return nil, err
 		}
 	}
-	return storage.GetMany(ctx, f.store, keys)
+	return f.store.GetMany(ctx, keys)
 }
 
-// PutMany decides on each operation by itself.
-func (f *faulty) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	if err := ctx.Err(); err != nil {
+// Write decides on each write by itself.
+func (f *faulty) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if err := storage.CheckWrites(ctx, writes); err != nil {
 		return nil, err
 	}
-	results := make([]storage.PutResult, len(ops))
-	var through []storage.PutOp
-	var place []int // of the operations that go through
-	for i, op := range ops {
-		fault, err := f.ask(ctx, "put", op.Record.Key)
-		goes := err == nil && (fault.Err == nil || fault.Applied)
-		if err == nil {
-			err = fault.Err
+	errs := make([]error, len(writes))
+	var goes []storage.Write
+	var place []int // of those that go through
+	for i, w := range writes {
+		name := "put"
+		if w.Delete {
+			name = "delete"
 		}
-		results[i].Err = err
-		if goes {
-			through = append(through, op)
-			place = append(place, i)
+		var through bool
+		if _, through, errs[i] = f.ask(ctx, name, w.Record.Key); through {
+			goes, place = append(goes, w), append(place, i)
 		}
 	}
-	done, err := storage.PutMany(ctx, f.store, through)
+	if len(goes) == len(writes) && errors.Join(errs...) == nil {
+		return f.store.Write(ctx, writes)
+	}
+	if len(goes) > 0 {
+		results, err := f.store.Write(ctx, goes)
+		for k, i := range place {
+			switch {
+			case errs[i] != nil:
+			case err != nil:
+				errs[i] = err
+			case results != nil:
+				errs[i] = results[k]
+			}
+		}
+	}
+	return errs, nil
+}
+
+func (f *faulty) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	return f.page(ctx, "list", scope, 0, r, func(r storage.Range) (storage.Page, error) { return f.store.List(ctx, scope, r) })
+}
+
+func (f *faulty) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
+	return f.page(ctx, "lookup", scope, index, r, func(r storage.Range) (storage.Page, error) { return f.store.Lookup(ctx, scope, index, r) })
+}
+
+// page is List and Lookup.
+func (f *faulty) page(ctx context.Context, name string, scope storage.Scope, index uint32, r storage.Range, call func(storage.Range) (storage.Page, error)) (storage.Page, error) {
+	r, err := storage.CheckRange(ctx, scope, index, r)
 	if err != nil {
-		// The batch was refused as a whole: nothing went through.
-		done = make([]storage.PutResult, len(through))
-		for i := range done {
-			done[i].Err = err
+		return storage.Page{}, err
+	}
+	fault, _, err := f.ask(ctx, name, storage.Key{Tenant: scope.Tenant, Schema: scope.Schema})
+	if err != nil {
+		return storage.Page{}, err
+	}
+	page, err := call(r)
+	if n := fault.MaxPage; err == nil && n > 0 && n < len(page.Records) {
+		page.Records = page.Records[:n]
+		page.Next = storage.Position{ExternalID: page.Records[n-1].Key.ExternalID}
+		if index != 0 {
+			page.Values = page.Values[:n]
+			page.Next.Value = page.Values[n-1]
 		}
 	}
-	for i, result := range done {
-		if results[place[i]].Err == nil {
-			results[place[i]] = result
-		}
-	}
-	return results, nil
+	return page, err
 }
 
-// DeleteMany decides on each operation by itself.
-func (f *faulty) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	results := make([]error, len(ops))
-	var through []storage.DeleteOp
-	var place []int // of the operations that go through
-	for i, op := range ops {
-		fault, err := f.ask(ctx, "delete", op.Key)
-		goes := err == nil && (fault.Err == nil || fault.Applied)
-		if results[i] = err; err == nil {
-			results[i] = fault.Err
-		}
-		if goes {
-			through = append(through, op)
-			place = append(place, i)
-		}
-	}
-	done, err := storage.DeleteMany(ctx, f.store, through)
-	for i := range through {
-		if results[place[i]] != nil {
-			continue
-		}
-		if results[place[i]] = err; err == nil { // else it was refused as a whole
-			results[place[i]] = done[i]
-		}
-	}
-	return results, nil
+func (f *faulty) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+	w := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
+	check := storage.CheckWrites(ctx, []storage.Write{w})
+	return f.do(ctx, check, "set entries", key, func() error { return f.store.SetEntries(ctx, key, expect, entries) })
 }
 
-func (f *faulty) Limits() storage.Limits {
-	if l, ok := f.store.(storage.Limiter); ok {
-		return l.Limits()
+func (f *faulty) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	q, err := storage.CheckChanges(ctx, q)
+	if err != nil {
+		return storage.ChangePage{}, err
 	}
-	return storage.Limits{}
+	fault, _, err := f.ask(ctx, "changes", storage.Key{})
+	if err != nil {
+		return storage.ChangePage{}, err
+	}
+	if n := fault.MaxPage; n > 0 && n < q.Limit {
+		q.Limit = n
+	}
+	return f.store.Changes(ctx, q)
 }
+
+func (f *faulty) Redact(ctx context.Context, key storage.Key) error {
+	return f.do(ctx, storage.CheckKey(ctx, key), "redact", key, func() error { return f.store.Redact(ctx, key) })
+}
+
+func (f *faulty) Trim(ctx context.Context, before time.Time) error {
+	return f.do(ctx, ctx.Err(), "trim", storage.Key{}, func() error { return f.store.Trim(ctx, before) })
+}
+
+func (f *faulty) Limits() storage.Limits { return f.store.Limits() }
 
 func (f *faulty) Close() error { return f.store.Close() }

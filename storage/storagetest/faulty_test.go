@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
-	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/memory"
 )
 
@@ -34,19 +34,6 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 		})
 		if r.failed() {
 			t.Errorf("seed %d: %s", seed, r.text())
-		}
-	}
-	// The same where writes that wait go together.
-	for seed := range uint64(5) {
-		r := watch(c, func(e *env) {
-			e.open = func() storage.Store {
-				return coalesce.New(Faulty(memory.New(), RandomPlan(seed, Rates{
-					Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03, Delay: 0.2, MaxDelay: time.Millisecond,
-				})).(coalesce.Batcher))
-			}
-		})
-		if r.failed() {
-			t.Errorf("together, seed %d: %s", seed, r.text())
 		}
 	}
 	// Unknown outcomes are no excuse: the mutant is still caught.
@@ -86,36 +73,45 @@ func TestFaulty(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inner := memory.New()
 			rec := record(testKey("key"), "x")
-			rev, err := inner.Put(ctx, rec, 0)
+			rev, err := storage.Put(ctx, inner, rec, 0)
 			require.NoError(t, err)
 
 			store := Faulty(inner, always("put", tt.fault))
-			_, err = store.Put(ctx, record(rec.Key, "y"), rev)
+			_, err = storage.Put(ctx, store, record(rec.Key, "y"), rev)
 			require.ErrorIs(t, err, tt.fault.Err)
 			require.NotContains(t, err.Error(), rec.Key.ExternalID)
 			got, err := store.Get(ctx, rec.Key)
 			require.NoError(t, err)
 			require.Equal(t, tt.applied, string(got.Data) == "y")
 
+			store = Faulty(inner, always("set entries", tt.fault))
+			require.ErrorIs(t, store.SetEntries(ctx, rec.Key, got.Revision, []storage.Entry{{Index: 1, Value: []byte("v")}}), tt.fault.Err)
+			page, err := store.Lookup(ctx, testScope, 1, storage.Range{Limit: 1})
+			require.NoError(t, err)
+			require.Equal(t, tt.applied, len(page.Records) == 1)
+
 			store = Faulty(inner, always("delete", tt.fault))
-			require.ErrorIs(t, store.Delete(ctx, rec.Key, got.Revision), tt.fault.Err)
+			require.ErrorIs(t, storage.Delete(ctx, store, rec.Key, got.Revision), tt.fault.Err)
 			_, err = store.Get(ctx, rec.Key)
 			require.Equal(t, tt.applied, err != nil)
-
-			for _, name := range []string{"get", "list"} {
-				store = Faulty(inner, always(name, tt.fault))
-				_, err = store.Get(ctx, rec.Key)
-				_, listErr := store.List(ctx, testScope, "", 1)
-				_, manyErr := storage.GetMany(ctx, store, []storage.Key{rec.Key})
-				if name == "get" {
-					require.ErrorIs(t, err, tt.fault.Err)
-					require.ErrorIs(t, manyErr, tt.fault.Err)
-					require.NoError(t, listErr)
-				} else {
-					require.ErrorIs(t, listErr, tt.fault.Err)
-				}
-			}
 		})
+	}
+	// A fault of one name leaves the other calls alone.
+	inner := memory.New()
+	names := make(map[string]error)
+	for _, failing := range []string{"get", "list", "lookup", "changes", "redact", "trim"} {
+		store := Faulty(inner, always(failing, Fault{Err: storage.ErrUnavailable}))
+		_, names["get"] = store.Get(ctx, testKey("key"))
+		_, many := store.GetMany(ctx, []storage.Key{testKey("key")})
+		_, names["list"] = store.List(ctx, testScope, storage.Range{Limit: 1})
+		_, names["lookup"] = store.Lookup(ctx, testScope, 1, storage.Range{Limit: 1})
+		_, names["changes"] = store.Changes(ctx, storage.ChangeQuery{Limit: 1})
+		names["redact"] = store.Redact(ctx, testKey("key"))
+		names["trim"] = store.Trim(ctx, testTime)
+		for name, err := range names {
+			require.Equal(t, name == failing, errors.Is(err, storage.ErrUnavailable), "%s while %s fails: %v", name, failing, err)
+		}
+		require.Equal(t, failing == "get", errors.Is(many, storage.ErrUnavailable))
 	}
 }
 
@@ -132,22 +128,21 @@ func TestFaultyBatch(t *testing.T) {
 		}
 		return Fault{}
 	})
-	var ops []storage.PutOp
+	var writes []storage.Write
 	var keys []storage.Key
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
-		ops = append(ops, storage.PutOp{Record: record(testKey(id), id)})
+		writes = append(writes, putOf(record(testKey(id), id), 0))
 		keys = append(keys, testKey(id))
 	}
-	results, err := storage.PutMany(ctx, store, ops)
+	errs, err := writeAll(ctx, store, writes)
 	require.NoError(t, err)
-	records, err := storage.GetMany(ctx, store, keys)
+	records, err := store.GetMany(ctx, keys)
 	require.NoError(t, err)
 	for i, stored := range []bool{true, false, false, true, true} {
-		fault := faults[keys[i].ExternalID]
-		require.ErrorIs(t, results[i].Err, fault.Err, keys[i].ExternalID)
+		require.ErrorIs(t, errs[i], faults[keys[i].ExternalID].Err, keys[i].ExternalID)
 		require.Equal(t, stored, records[i].Revision != 0, keys[i].ExternalID)
-		if fault.Err == nil {
-			require.Equal(t, records[i].Revision, results[i].Revision)
+		if stored {
+			require.Equal(t, writes[i].Record.Revision, records[i].Revision)
 		}
 	}
 }
@@ -155,19 +150,30 @@ func TestFaultyBatch(t *testing.T) {
 func TestFaultyDelayAndPages(t *testing.T) {
 	inner := memory.New()
 	for i := range 5 {
-		_, err := inner.Put(context.Background(), record(testKey(fmt.Sprint(i)), "x"), 0)
-		require.NoError(t, err)
+		w := putOf(record(testKey(fmt.Sprint(i)), "x"), 0)
+		w.Entries = []storage.Entry{{Index: 1, Value: []byte("v")}}
+		w.Note = &storage.Note{}
+		require.NoError(t, write(context.Background(), inner, w))
 	}
 	short := Faulty(inner, func(Op) Fault { return Fault{MaxPage: 2} })
-	page, err := short.List(context.Background(), testScope, "", 4)
+	page, err := short.List(context.Background(), testScope, storage.Range{Limit: 4})
 	require.NoError(t, err)
 	require.Equal(t, []string{"0", "1"}, idsOf(page.Records))
-	require.Equal(t, "1", page.Next)
+	require.Equal(t, storage.Position{ExternalID: "1"}, page.Next)
+	page, err = short.Lookup(context.Background(), testScope, 1, storage.Range{Limit: 4})
+	require.NoError(t, err)
+	require.Equal(t, []string{"0", "1"}, idsOf(page.Records))
+	require.Len(t, page.Values, 2)
+	require.Equal(t, storage.Position{Value: []byte("v"), ExternalID: "1"}, page.Next)
+	changes, err := short.Changes(context.Background(), storage.ChangeQuery{Limit: 4})
+	require.NoError(t, err)
+	require.Len(t, changes.Changes, 2)
+	require.True(t, changes.More)
 
 	slow := Faulty(inner, func(Op) Fault { return Fault{Delay: time.Hour} })
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 	defer cancel()
-	_, err = slow.Put(ctx, record(testKey("new"), "x"), 0)
+	_, err = storage.Put(ctx, slow, record(testKey("new"), "x"), 0)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	_, err = inner.Get(context.Background(), testKey("new"))
 	require.ErrorIs(t, err, storage.ErrNotFound)

@@ -8,9 +8,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// BenchGrowth measures how much more a point operation costs among many records
-// than among few. The two stores take turns, so that what disturbs one disturbs
-// the other; "ratio" is that of the medians of single operations.
+// BenchGrowth measures how much more a call for one key costs among many records than
+// among few. The two stores take turns, so that a disturbance meets both: "ratio" is that
+// of the medians of single calls.
 func BenchGrowth(b *testing.B, newStore func(b *testing.B) storage.Store, few, many int) {
 	sizes := []int{few, many}
 	benches := make([]*bench, len(sizes))

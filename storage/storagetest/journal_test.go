@@ -2,7 +2,6 @@ package storagetest_test
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,18 +18,17 @@ import (
 	"example.com/resourcekit/storage/storagetest"
 )
 
-// This file is a whole store, as an example of how to write one: all records in
-// a map, and a journal on disk with a line for each change. Its test is at the
-// end.
+// This file is a whole store, as an example of how to write one: all records in a map,
+// and a journal on disk with a line for each change. It has the five methods of a
+// storage.Basic; storage.Complete adds the rest. Its test is at the end.
 
-var _ storage.Store = (*journal)(nil)
+var _ storage.Basic = (*journal)(nil)
 
 type journal struct {
 	mu      sync.Mutex
 	file    *os.File     // nil once closed
 	sync    func() error // of the file
 	records map[storage.Key]storage.Record
-	last    storage.Revision // counts the changes of all keys, so that none comes twice
 }
 
 // change is a line of the journal.
@@ -38,8 +37,8 @@ type change struct {
 	Deleted bool
 }
 
-// openJournal opens the store in a file, and makes the file if need be. Only one
-// may be open on it.
+// openJournal opens the store in a file, and makes the file if need be. Only one may be
+// open on it.
 func openJournal(path string) (*journal, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -53,8 +52,8 @@ func openJournal(path string) (*journal, error) {
 	return j, nil
 }
 
-// replay reads the journal. A last line that is cut off was never acknowledged:
-// the process ended while it was written.
+// replay reads the journal. A last line that is cut off was never acknowledged: the
+// process ended while it was written.
 func (j *journal) replay() error {
 	lines, size := bufio.NewReader(j.file), int64(0)
 	for {
@@ -74,7 +73,7 @@ func (j *journal) replay() error {
 	}
 }
 
-// startAt makes the next change the one behind this many bytes.
+// startAt makes the next change follow this many bytes.
 func (j *journal) startAt(size int64) error {
 	if err := j.file.Truncate(size); err != nil {
 		return err
@@ -84,7 +83,6 @@ func (j *journal) startAt(size int64) error {
 }
 
 func (j *journal) apply(c change) {
-	j.last = c.Record.Revision
 	if c.Deleted {
 		delete(j.records, c.Record.Key)
 	} else {
@@ -103,21 +101,18 @@ func (j *journal) commit(c change) error {
 		err = j.sync()
 	}
 	if err != nil {
-		// Nobody knows what is in the file now. The next open finds out.
+		// The line may be in the file or not. The next open finds out.
 		_ = j.file.Close()
 		j.file = nil
-		return storage.ErrUnknownOutcome
+		return fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, err)
 	}
 	j.apply(c)
 	return nil
 }
 
-// begin is what every call starts with. The caller unlocks j.mu if there is no
-// error.
-func (j *journal) begin(check error) error {
-	if check != nil {
-		return check
-	}
+// begin is what every call starts with. The caller unlocks j.mu if there is no error.
+// Complete has made all other checks.
+func (j *journal) begin() error {
 	j.mu.Lock()
 	if j.file == nil {
 		j.mu.Unlock()
@@ -126,8 +121,8 @@ func (j *journal) begin(check error) error {
 	return nil
 }
 
-func (j *journal) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	if err := j.begin(storage.CheckKey(ctx, key)); err != nil {
+func (j *journal) Get(_ context.Context, key storage.Key) (storage.Record, error) {
+	if err := j.begin(); err != nil {
 		return storage.Record{}, err
 	}
 	defer j.mu.Unlock()
@@ -138,59 +133,67 @@ func (j *journal) Get(ctx context.Context, key storage.Key) (storage.Record, err
 	return rec, nil
 }
 
-func (j *journal) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := j.begin(storage.CheckKey(ctx, rec.Key)); err != nil {
-		return 0, err
-	}
-	defer j.mu.Unlock()
-	old, ok := j.records[rec.Key]
-	switch {
-	case ok && old.Revision != expect:
-		return 0, &storage.ConflictError{Current: &old}
-	case ok:
-		rec.ID, rec.CreatedAt = old.ID, old.CreatedAt
-	case expect != 0:
-		return 0, storage.ErrConflict
-	}
-	rec.Revision = j.last + 1
-	rec.CreatedAt = rec.CreatedAt.UTC().Truncate(time.Millisecond)
-	rec.UpdatedAt = rec.UpdatedAt.UTC().Truncate(time.Millisecond)
-	return rec.Revision, j.commit(change{Record: rec})
-}
-
-func (j *journal) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := j.begin(storage.CheckDelete(ctx, key, expect)); err != nil {
+func (j *journal) Put(_ context.Context, rec storage.Record, expect storage.Revision) error {
+	if err := j.begin(); err != nil {
 		return err
 	}
 	defer j.mu.Unlock()
-	old, ok := j.records[key]
-	switch {
-	case !ok:
-		return storage.ErrNotFound
-	case old.Revision != expect:
-		return &storage.ConflictError{Current: &old}
+	old, err := j.expected(rec.Key, expect)
+	if err != nil {
+		return err
 	}
-	return j.commit(change{Record: storage.Record{Key: key, Revision: j.last + 1}, Deleted: true})
+	if expect != 0 {
+		rec.ID, rec.CreatedAt = old.ID, old.CreatedAt
+	}
+	rec.CreatedAt = rec.CreatedAt.UTC().Truncate(time.Millisecond)
+	rec.UpdatedAt = rec.UpdatedAt.UTC().Truncate(time.Millisecond)
+	return j.commit(change{Record: rec})
 }
 
-// List sorts the records of the scope for each page, which is as slow as it
-// sounds.
-func (j *journal) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	limit, err := storage.CheckList(ctx, scope, after, limit)
-	if err := j.begin(err); err != nil {
+func (j *journal) Delete(_ context.Context, key storage.Key, expect storage.Revision) error {
+	if err := j.begin(); err != nil {
+		return err
+	}
+	defer j.mu.Unlock()
+	if _, err := j.expected(key, expect); err != nil {
+		return err
+	}
+	return j.commit(change{Record: storage.Record{Key: key}, Deleted: true})
+}
+
+// expected returns the record of the key, or ErrConflict if its revision is another. An
+// absent record has revision 0.
+func (j *journal) expected(key storage.Key, expect storage.Revision) (storage.Record, error) {
+	old, ok := j.records[key]
+	switch {
+	case old.Revision == expect:
+		return old, nil
+	case ok:
+		return old, &storage.ConflictError{Current: &old}
+	}
+	return old, storage.ErrConflict
+}
+
+// List sorts all records of the scope for each page, which is slow.
+func (j *journal) List(_ context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	if err := j.begin(); err != nil {
 		return storage.Page{}, err
 	}
 	defer j.mu.Unlock()
+	order := strings.Compare
+	if r.Backwards {
+		order = func(a, b string) int { return strings.Compare(b, a) }
+	}
 	var page storage.Page
 	for key, rec := range j.records {
-		if key.Scope() == scope && key.ExternalID > after {
+		if key.Scope() == scope && (r.After.IsZero() || order(key.ExternalID, r.After.ExternalID) > 0) {
 			page.Records = append(page.Records, rec)
 		}
 	}
-	slices.SortFunc(page.Records, func(a, b storage.Record) int { return cmp.Compare(a.Key.ExternalID, b.Key.ExternalID) })
-	if len(page.Records) > limit {
-		page.Records = page.Records[:limit]
-		page.Next = page.Records[limit-1].Key.ExternalID
+	slices.SortFunc(page.Records, func(a, b storage.Record) int { return order(a.Key.ExternalID, b.Key.ExternalID) })
+	if len(page.Records) > r.Limit {
+		page.Records = page.Records[:r.Limit]
+		page.Next.ExternalID = page.Records[r.Limit-1].Key.ExternalID
 	}
 	return page, nil
 }
@@ -206,11 +209,15 @@ func (j *journal) Close() error {
 	return err
 }
 
-// durable is all that the suite needs to know of a store.
+// durable tells the suite how to open the store.
 var durable = storagetest.Durable{
 	New: func(t *testing.T) string { return filepath.Join(t.TempDir(), "journal") },
 	Open: func(_ context.Context, place string) (storage.Store, error) {
-		return openJournal(place)
+		j, err := openJournal(place)
+		if err != nil {
+			return nil, err
+		}
+		return storage.Complete(j), nil
 	},
 	OneHandle: true,
 }
@@ -218,16 +225,17 @@ var durable = storagetest.Durable{
 // TestJournal is the whole test of the store.
 func TestJournal(t *testing.T) { storagetest.RunDurable(t, durable) }
 
-// TestJournalMutants is not needed for a store. It shows that the suite finds
-// mistakes, and does not wait for the disk: what a process has written outlives it.
+// TestJournalMutants shows that the suite finds mistakes; a store does not need it. It
+// does not wait for the disk: the bytes that a process has written outlive it.
 func TestJournalMutants(t *testing.T) {
 	d := durable
 	d.Open = func(_ context.Context, place string) (storage.Store, error) {
 		j, err := openJournal(place)
-		if err == nil {
-			j.sync = func() error { return nil }
+		if err != nil {
+			return nil, err
 		}
-		return j, err
+		j.sync = func() error { return nil }
+		return storage.Complete(j), nil
 	}
 	storagetest.RunDurableMutants(t, d)
 }

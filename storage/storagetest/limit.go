@@ -14,7 +14,9 @@ import (
 
 var limitCases = []testCase{
 	{"limit/keys", "A key, scope, cursor or limit that is not valid gives ErrInvalid and has no effect.", caseInvalid},
+	{"limit/range", "A list with bounds of values, or with a cursor that has a value, gives ErrInvalid.", caseInvalidRange},
 	{"limit/longest-id", "External ids of up to MaxExternalID bytes work, of whatever characters.", caseLongestID},
+	{"limit/unsupported", "What the store lacks, by its Limits, gives ErrUnsupported and has no effect.", caseUnsupported},
 	{"limit/data", "Data above the store's limit gives ErrTooLarge and has no effect, and the limit is at least 1 MiB.", caseTooLarge},
 }
 
@@ -44,13 +46,13 @@ func caseInvalid(e *env) {
 		"schema is zero": {Tenant: testScope.Tenant, Schema: uuid.Nil, ExternalID: "other"},
 	}
 	for name, key := range keys {
-		_, err := store.List(ctx, key.Scope(), "", 10)
+		_, err := store.List(ctx, key.Scope(), storage.Range{Limit: 10})
 		require.ErrorIs(e, err, storage.ErrInvalid, "list: %s", name)
 	}
 	for name, id := range ids {
 		keys[name] = testKey(id)
 		if id != "" {
-			_, err := store.List(ctx, testScope, id, 10)
+			_, err := store.List(ctx, testScope, after(id, 10))
 			require.ErrorIs(e, err, storage.ErrInvalid, "list: cursor %s", name)
 			e.silent(err, id)
 		}
@@ -64,21 +66,37 @@ func caseInvalid(e *env) {
 		}
 		_, err := store.Get(ctx, key)
 		invalid("get", err)
-		_, err = store.Put(ctx, storage.Record{Key: key}, 0)
-		invalid("create", err)
-		_, err = store.Put(ctx, storage.Record{Key: key}, rec.Revision)
-		invalid("put", err)
-		invalid("delete", store.Delete(ctx, key, rec.Revision))
+		_, err = store.GetMany(ctx, []storage.Key{key})
+		invalid("get many", err)
+		invalid("create", write(ctx, store, putOf(storage.Record{Key: key}, 0)))
+		invalid("update", write(ctx, store, putOf(storage.Record{Key: key}, rec.Revision)))
+		invalid("delete", write(ctx, store, deleteOf(key, rec.Revision)))
 		_, err = storage.Update(ctx, store, key, func(old storage.Record) (storage.Record, error) { return old, nil })
-		invalid("update", err)
+		invalid("Update", err)
 	}
 	for _, limit := range []int{0, -1, math.MinInt} {
-		_, err := store.List(ctx, testScope, "", limit)
+		_, err := store.List(ctx, testScope, storage.Range{Limit: limit})
 		require.ErrorIs(e, err, storage.ErrInvalid, "limit %d", limit)
 	}
-	require.ErrorIs(e, remove(store, rec.Key, 0), storage.ErrInvalid, "delete expects 0")
-	require.Len(e, e.walk(store, testScope, "", 10), 1)
+	require.Len(e, e.walk(store, testScope, storage.Range{Limit: 10}), 1)
 	e.holds(store, rec)
+}
+
+func caseInvalidRange(e *env) {
+	store := e.open()
+	e.fill(store, testScope, []string{"a", "b"})
+	for name, r := range map[string]storage.Range{
+		"from":              {From: []byte("a"), Limit: 10},
+		"empty from":        {From: []byte{}, Limit: 10},
+		"to":                {To: []byte("b"), Limit: 10},
+		"value of a cursor": {After: storage.Position{Value: []byte("a"), ExternalID: "a"}, Limit: 10},
+		"value alone":       {After: storage.Position{Value: []byte("a")}, Limit: 10},
+	} {
+		for _, r.Backwards = range []bool{false, true} {
+			_, err := store.List(context.Background(), testScope, r)
+			require.ErrorIs(e, err, storage.ErrInvalid, name)
+		}
+	}
 }
 
 func caseLongestID(e *env) {
@@ -94,7 +112,7 @@ func caseLongestID(e *env) {
 		strings.Repeat("'", storage.MaxExternalID),
 	}
 	e.fill(store, testScope, ids)
-	listed := e.walk(store, testScope, "", 2)
+	listed := e.walk(store, testScope, storage.Range{Limit: 2})
 	require.Len(e, listed, len(ids))
 	for _, rec := range listed {
 		e.holds(store, rec)
@@ -103,13 +121,12 @@ func caseLongestID(e *env) {
 }
 
 func caseTooLarge(e *env) {
-	limiter, ok := e.open().(storage.Limiter)
-	if !ok || limiter.Limits().MaxData == 0 {
+	store := e.open()
+	most := store.Limits().MaxData
+	if most == 0 {
 		return // no limit; data/verbatim stores 1 MiB
 	}
-	most := limiter.Limits().MaxData
 	require.GreaterOrEqual(e, most, 1<<20, "MaxData")
-	store := e.open()
 	data := strings.Repeat("x", most+1)
 	rec := e.mustPut(store, record(testKey("largest"), data[:most]), 0)
 	_, err := put(store, record(testKey("too large"), data), 0)
@@ -120,26 +137,21 @@ func caseTooLarge(e *env) {
 	e.holds(store, rec)
 
 	// In a batch it fails alone.
-	first, last := record(testKey("first"), "x"), record(testKey("the last"), "x")
-	results, err := storage.PutMany(context.Background(), store, []storage.PutOp{
-		{Record: first},
-		{Record: record(testKey("too large"), data)},
-		{Record: record(rec.Key, data), Expect: rec.Revision},
-		{Record: last},
+	first, last := putOf(record(testKey("first"), "x"), 0), putOf(record(testKey("the last"), "x"), 0)
+	errs, err := writeAll(context.Background(), store, []storage.Write{
+		first, putOf(record(testKey("too large"), data), 0), putOf(record(rec.Key, data), rec.Revision), last,
 	})
 	require.NoError(e, err)
-	require.Len(e, results, 4)
-	for i, good := range map[int]storage.Record{0: first, 3: last} {
-		if good.Revision = results[i].Revision; errors.Is(results[i].Err, storage.ErrConflict) { // a spurious one
-			good = e.mustPut(store, good, 0)
-			continue
+	for i, good := range map[int]storage.Write{0: first, 3: last} {
+		if errors.Is(errs[i], storage.ErrConflict) { // a spurious one
+			errs[i] = writeMany(store, good)
 		}
-		require.NoError(e, results[i].Err)
-		e.holds(store, good)
+		require.NoError(e, errs[i])
+		e.holds(store, good.Record)
 	}
 	for _, i := range []int{1, 2} {
-		if !errors.Is(results[i].Err, storage.ErrConflict) { // a spurious one
-			require.ErrorIs(e, results[i].Err, storage.ErrTooLarge)
+		if !errors.Is(errs[i], storage.ErrConflict) { // a spurious one
+			require.ErrorIs(e, errs[i], storage.ErrTooLarge)
 		}
 	}
 	e.absent(store, testKey("too large"))

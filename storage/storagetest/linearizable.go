@@ -14,9 +14,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// The size of the history that is checked. The check is exponential in the
-// worst case, and nearly linear for a store that is right; writes of unknown
-// outcome are what makes it slow, so each client stops after a few.
+// The size of the history that is checked. The check is exponential in the worst case,
+// and nearly linear for a right store. Writes of unknown outcome make it slow, so each
+// client stops after a few.
 const (
 	linearClients    = 8
 	linearOperations = 200 // of each client
@@ -25,8 +25,8 @@ const (
 	linearTimeout    = 20 * time.Second
 )
 
-// caseLinearizable records what some clients do to a few keys, and asks
-// porcupine for an order in which one client alone could have seen the same.
+// caseLinearizable records what some clients do to a few keys, and asks porcupine for an
+// order in which one client alone could have seen the same.
 func caseLinearizable(e *env) {
 	store := e.open()
 	start := time.Now()
@@ -51,34 +51,23 @@ type call struct {
 	op     string // get, put, delete
 	key    string
 	expect storage.Revision
-	data   string
+	next   register // of a put
 }
 
 type outcome struct {
-	kind  string // ok, absent, conflict, not applied, unknown
-	state register
-	known bool // state is what the call saw
+	kind  string   // ok, conflict, not applied, unknown
+	state register // what the call saw, if known
+	known bool
 }
 
-// register is the state of one key. Absent has revision 0. After a write of
-// unknown outcome the revision is not known yet.
+// register is the state of one key. Absent is the zero register.
 type register struct {
 	revision storage.Revision
 	data     string
-	unknown  bool
 }
 
-// meet returns the register with what was seen of it, or false if it cannot be
-// what was seen.
-func (r register) meet(seen register) (register, bool) {
-	if r.unknown {
-		return seen, seen.revision != 0 && seen.data == r.data
-	}
-	return r, r == seen
-}
-
-// registerModel says what one client alone would see: a register with
-// compare-and-swap, in which a refused write does nothing, whatever the reason.
+// registerModel says what one client alone would see: a register with compare-and-swap,
+// in which a refused write does nothing, whatever the reason.
 var registerModel = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		byKey := make(map[string][]porcupine.Operation)
@@ -95,27 +84,18 @@ var registerModel = porcupine.Model{
 	Init: func() any { return register{} },
 	Step: func(state, input, output any) (bool, any) {
 		r, in, out := state.(register), input.(call), output.(outcome)
-		if out.known {
-			seen, ok := r.meet(out.state)
-			if in.op == "get" || out.kind == "conflict" {
-				return ok, seen
-			}
+		if out.known { // a get, or a conflict with the record
+			return r == out.state, r
 		}
-		matches := !r.unknown && r.revision == in.expect
-		next := register{}
-		if in.op == "put" {
-			next = out.state
-		}
+		matches := r.revision == in.expect
 		switch out.kind {
 		case "ok":
-			return matches, next
-		case "absent": // only a delete gets here
-			return r == register{}, r
+			return matches, in.next
 		case "unknown":
-			// Its return is at the end of time, so it can come after all
-			// others, where nobody sees whether it was applied.
+			// It returns at the end of time, so it can come after all others, where no
+			// client sees whether it was applied.
 			if matches {
-				return true, next
+				return true, in.next
 			}
 		}
 		return true, r
@@ -142,7 +122,8 @@ func (c *linearClient) run() error {
 		in.expect = c.seen[in.key]
 		switch dice := random.IntN(10); {
 		case dice < 5:
-			in.op, in.data = "put", fmt.Sprintf("%d-%d", c.id, n)
+			in.op = "put"
+			in.next = register{storage.NextRevision(in.expect), fmt.Sprintf("%d-%d", c.id, n)}
 		case dice < 7 && in.expect != 0:
 			in.op = "delete"
 		}
@@ -153,51 +134,50 @@ func (c *linearClient) run() error {
 			return err
 		}
 		op := porcupine.Operation{ClientId: c.id, Input: in, Output: out, Call: int64(begin), Return: int64(end)}
-		if out.kind == "unknown" {
-			// The client has not ended: it may be applied at any later time.
+		switch {
+		case out.kind == "unknown":
+			// It has not ended: it may be applied at any later time.
 			op.Return = math.MaxInt64
 			c.unknown++
-		}
-		if out.known || out.kind == "absent" || (out.kind == "ok" && in.op != "get") {
+		case out.known:
 			c.seen[in.key] = out.state.revision
+		case out.kind == "ok":
+			c.seen[in.key] = in.next.revision
+		case out.kind == "conflict" && in.op == "delete":
+			c.seen[in.key] = 0 // perhaps it is absent: begin again
 		}
 		c.history = append(c.history, op)
 	}
 	return nil
 }
 
-func (c *linearClient) do(in call) (outcome, error) {
+func (c *linearClient) do(in call) (out outcome, err error) {
 	ctx, key := context.Background(), testKey(in.key)
-	var err error
-	var out outcome
 	switch in.op {
 	case "get":
 		var rec storage.Record
 		rec, err = c.store.Get(ctx, key)
-		out.known = err == nil || errors.Is(err, storage.ErrNotFound)
-		out.state = register{revision: rec.Revision, data: string(rec.Data)}
+		if out.known = err == nil || errors.Is(err, storage.ErrNotFound); out.known {
+			out.kind, out.state = "ok", stateOf(rec)
+			return out, nil
+		}
 	case "put":
-		var rev storage.Revision
-		rev, err = c.store.Put(ctx, record(key, in.data), in.expect)
-		out.state = register{revision: rev, data: in.data}
+		rec := record(key, in.next.data)
+		rec.Revision = in.next.revision
+		err = write(ctx, c.store, storage.Write{Record: rec, Expect: in.expect})
 	case "delete":
-		err = c.store.Delete(ctx, key, in.expect)
+		err = write(ctx, c.store, deleteOf(key, in.expect))
 	}
-	var conflict *storage.ConflictError
 	switch {
 	case err == nil:
 		out.kind = "ok"
 	case errors.Is(err, storage.ErrUnknownOutcome):
 		out.kind = "unknown"
-		out.state = register{data: in.data, unknown: in.op == "put"}
 	case errors.Is(err, storage.ErrConflict):
 		out.kind = "conflict"
-		if errors.As(err, &conflict) && conflict.Current != nil {
-			out.known = true
-			out.state = register{revision: conflict.Current.Revision, data: string(conflict.Current.Data)}
+		if current := currentOf(err); current != nil {
+			out.known, out.state = true, stateOf(*current)
 		}
-	case errors.Is(err, storage.ErrNotFound):
-		out.kind = "absent"
 	case errors.Is(err, storage.ErrUnavailable):
 		out.kind = "not applied"
 	default:
@@ -205,3 +185,5 @@ func (c *linearClient) do(in call) (outcome, error) {
 	}
 	return out, nil
 }
+
+func stateOf(rec storage.Record) register { return register{rec.Revision, string(rec.Data)} }

@@ -13,17 +13,17 @@ import (
 )
 
 var listCases = []testCase{
-	{"list/byte-order", "List returns records in ascending byte order of their external ids.", caseByteOrder},
+	{"list/byte-order", "List returns records in the byte order of their external ids.", caseByteOrder},
 	{"list/exclusive-cursor", "A page starts after the cursor, whose record need not exist.", caseCursor},
 	{"list/deleted-cursor", "A walk goes on when the record of its cursor is deleted between two pages.", caseDeletedCursor},
+	{"list/backwards", "Backwards, List returns the same records in the opposite order, before the cursor.", caseBackwards},
 	{"list/empty", "An empty scope has one page, with no records and no Next.", caseEmptyScope},
 	{"list/limit", "A page has at most limit records, and a limit above MaxPage counts as MaxPage.", casePageLimit},
-	{"list/while-writing", "A walk yields every record that is there during all of it exactly once, in ascending order.", caseListWhileWriting},
+	{"list/while-writing", "A walk returns every record that exists during all of it exactly once, in either direction.", caseListWhileWriting},
 }
 
-// nastyIDs are different ids that collations, case folding, normalization,
-// trimming or numeric comparison would put into another order, or take for the
-// same.
+// nastyIDs are different ids that collations, case folding, normalization, trimming or
+// numeric comparison would put into another order, or take for the same.
 var nastyIDs = []string{
 	"A", "a", "B", "b", "Z", "z", "AB", "Ab", "aB", "ab",
 	"a-1", "a_1", "a1", "a.1", "a/1", "a 1", "a:1", "a%1", "a%2F1", "a\\1", "a\t1", "a\n1",
@@ -35,12 +35,16 @@ var nastyIDs = []string{
 	"prefix", "prefix-", "prefix-more", "prefix-more-still",
 }
 
+// absentIDs are not among nastyIDs.
+var absentIDs = []string{"a-", "a0", "prefix-mo", "y", "\u00e8", "\U0010ffff"}
+
 func (e *env) fill(store storage.Store, scope storage.Scope, ids []string) {
 	for i, id := range ids {
 		e.mustPut(store, record(keyIn(scope, id), fmt.Sprint(i)), 0)
 	}
 }
 
+// idsOf returns the external ids of records, never nil.
 func idsOf(records []storage.Record) []string {
 	ids := make([]string, len(records))
 	for i, rec := range records {
@@ -54,7 +58,7 @@ func caseByteOrder(e *env) {
 	e.fill(store, testScope, nastyIDs)
 	want := slices.Sorted(slices.Values(nastyIDs)) // strings compare as bytes
 	for _, limit := range []int{1, 2, 7, len(want) - 1, len(want), len(want) + 1} {
-		require.Equal(e, want, idsOf(e.walk(store, testScope, "", limit)), "walk with pages of %d", limit)
+		require.Equal(e, want, idsOf(e.walk(store, testScope, storage.Range{Limit: limit})), "walk with pages of %d", limit)
 	}
 	for i, id := range nastyIDs {
 		rec, err := store.Get(context.Background(), testKey(id))
@@ -68,49 +72,87 @@ func caseCursor(e *env) {
 	e.fill(store, testScope, nastyIDs)
 	sorted := slices.Sorted(slices.Values(nastyIDs))
 	for i, id := range sorted {
-		require.Equal(e, sorted[i+1:], append([]string{}, idsOf(e.walk(store, testScope, id, 50))...), "after %q", id)
+		require.Equal(e, sorted[i+1:], idsOf(e.walk(store, testScope, after(id, 50))), "after %q", id)
 	}
-	for _, after := range []string{"a-", "a0", "prefix-mo", "y", "\u00e8", "\U0010ffff"} {
-		i, exists := slices.BinarySearch(sorted, after)
+	for _, id := range absentIDs {
+		i, exists := slices.BinarySearch(sorted, id)
 		require.False(e, exists)
-		require.Equal(e, sorted[i:], append([]string{}, idsOf(e.walk(store, testScope, after, 50))...), "after %q, which is absent", after)
+		require.Equal(e, sorted[i:], idsOf(e.walk(store, testScope, after(id, 50))), "after %q, which is absent", id)
 	}
 }
 
 func caseDeletedCursor(e *env) {
-	store := e.open()
-	ids := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
-	e.fill(store, testScope, ids)
-	var got []string
-	for after := ""; ; {
-		page, err := store.List(context.Background(), testScope, after, 3)
-		require.NoError(e, err)
-		got = append(got, idsOf(page.Records)...)
-		if page.Next == "" {
-			break
+	for _, backwards := range []bool{false, true} {
+		store := e.open()
+		ids := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+		e.fill(store, testScope, ids)
+		if backwards {
+			slices.Reverse(ids)
 		}
-		if page.Next <= after {
-			e.fatalf("the cursor %q does not lead on from %q", page.Next, after)
+		var got []string
+		for r := (storage.Range{Limit: 3, Backwards: backwards}); ; {
+			page, err := store.List(context.Background(), testScope, r)
+			require.NoError(e, err)
+			got = append(got, idsOf(page.Records)...)
+			if page.Next.IsZero() {
+				break
+			}
+			require.LessOrEqual(e, len(got), len(ids), "ids in a walk, backwards: %v", backwards)
+			for _, rec := range page.Records {
+				e.mustDelete(store, rec)
+			}
+			r.After = page.Next
 		}
-		for _, rec := range page.Records {
-			e.mustDelete(store, rec)
-		}
-		after = page.Next
+		require.Equal(e, ids, got, "backwards: %v", backwards)
 	}
-	require.Equal(e, ids, got)
+}
+
+func caseBackwards(e *env) {
+	store := e.open()
+	e.fill(store, testScope, nastyIDs)
+	want := slices.Sorted(slices.Values(nastyIDs))
+	slices.Reverse(want)
+	back := func(id string, limit int) []string {
+		r := after(id, limit)
+		r.Backwards = true
+		return idsOf(e.walk(store, testScope, r))
+	}
+	for _, limit := range []int{1, 2, 7, len(want) - 1, len(want), len(want) + 1} {
+		require.Equal(e, want, back("", limit), "walk with pages of %d", limit)
+	}
+	for i, id := range want {
+		require.Equal(e, want[i+1:], back(id, 50), "before %q", id)
+	}
+	for _, id := range absentIDs {
+		i := slices.IndexFunc(want, func(stored string) bool { return stored < id })
+		require.Equal(e, want[i:], back(id, 50), "before %q, which is absent", id)
+	}
+	// The first page is the end of the scope, with neighbours that have nothing to do
+	// with it.
+	scopes := confusableScopes()
+	for _, scope := range scopes {
+		e.fill(store, scope, []string{"a", "b"})
+	}
+	page, err := store.List(context.Background(), scopes[0], storage.Range{Limit: 1, Backwards: true})
+	require.NoError(e, err)
+	for _, rec := range page.Records {
+		require.Equal(e, keyIn(scopes[0], "b"), rec.Key)
+	}
 }
 
 func caseEmptyScope(e *env) {
 	store := e.open()
 	check := func(why string) {
-		page, err := store.List(context.Background(), testScope, "", 10)
-		require.NoError(e, err, why)
-		require.Empty(e, page.Records, why)
-		require.Empty(e, page.Next, why)
+		for _, backwards := range []bool{false, true} {
+			page, err := store.List(context.Background(), testScope, storage.Range{Limit: 10, Backwards: backwards})
+			require.NoError(e, err, why)
+			require.Empty(e, page.Records, why)
+			require.True(e, page.Next.IsZero(), why)
+		}
 	}
 	check("never used")
 	rec := e.mustPut(store, record(testKey("only"), "x"), 0)
-	require.Empty(e, e.walk(store, testScope, "only", 10), "after the only record")
+	require.Empty(e, e.walk(store, testScope, after("only", 10)), "after the only record")
 	e.mustDelete(store, rec)
 	check("its only record deleted")
 }
@@ -125,14 +167,17 @@ func casePageLimit(e *env) {
 		records = append(records, record(testKey(ids[i]), "x"))
 	}
 	e.mustPutAll(store, records)
-	for _, limit := range []int{1, 2, storage.MaxPage, storage.MaxPage + 1, math.MaxInt32} {
-		page, err := store.List(context.Background(), testScope, "", limit)
-		require.NoError(e, err)
-		most := min(limit, storage.MaxPage)
-		require.LessOrEqual(e, len(page.Records), most, "limit %d", limit)
-		require.NotEmpty(e, page.Next, "limit %d of %d records", limit, n)
+	for _, backwards := range []bool{false, true} {
+		for _, limit := range []int{1, 2, storage.MaxPage, storage.MaxPage + 1, math.MaxInt32} {
+			page, err := store.List(context.Background(), testScope, storage.Range{Limit: limit, Backwards: backwards})
+			require.NoError(e, err)
+			most := min(limit, storage.MaxPage)
+			require.LessOrEqual(e, len(page.Records), most, "limit %d", limit)
+			require.False(e, page.Next.IsZero(), "limit %d of %d records", limit, n)
+		}
+		require.Equal(e, ids, idsOf(e.walk(store, testScope, storage.Range{Limit: storage.MaxPage + 1, Backwards: backwards})))
+		slices.Reverse(ids)
 	}
-	require.Equal(e, ids, idsOf(e.walk(store, testScope, "", storage.MaxPage+1)))
 }
 
 func caseListWhileWriting(e *env) {
@@ -180,15 +225,16 @@ func caseListWhileWriting(e *env) {
 	defer func() { _ = join() }()
 
 	for walk := range walks {
-		seen := 0
-		for _, rec := range e.walk(store, testScope, "", 7+walk) { // strictly ascending: walk sees to it
+		seen := make([]int, stable)
+		for _, rec := range e.walk(store, testScope, storage.Range{Limit: 7 + walk, Backwards: walk%2 == 1}) {
 			var i int
 			if _, err := fmt.Sscanf(rec.Key.ExternalID, "%03d-stable", &i); err == nil {
-				require.Equal(e, seen, i, "stable record in its turn")
-				seen++
+				seen[i]++
 			}
 		}
-		require.Equal(e, stable, seen, "stable records in a walk")
+		for i, n := range seen {
+			require.Equal(e, 1, n, "how often a walk has the stable record %d", i)
+		}
 	}
 	require.NoError(e, join())
 }

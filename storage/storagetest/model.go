@@ -20,8 +20,8 @@ var modelCases = []testCase{
 	{"model/random", "The store behaves like a map with a compare-and-swap.", caseRandom},
 }
 
-// caseRandom does the same to a store and to a map. The seed is new each time
-// and printed when the case fails, by then with what was done last.
+// caseRandom does the same to a store and to a map. The seed is new each time; a failure
+// prints it, with the number of the operation.
 func caseRandom(e *env) {
 	seed := uint64(time.Now().UnixNano())
 	e.contract += fmt.Sprintf(" (random operations of the seed %d)", seed)
@@ -46,31 +46,26 @@ func runRandom(e *env, seed uint64) {
 		case dice == 1 && len(given[key]) > 0:
 			expect = given[key][random.IntN(len(given[key]))]
 		case dice == 2:
-			expect = storage.Revision(random.Uint64())
+			expect = storage.Revision(random.Uint64N(1 << 62))
 		}
 		switch random.IntN(5) {
 		case 0, 1:
 			rec := record(key, fmt.Sprint("data ", n))
 			if expect != current.Revision {
-				_, err := store.Put(ctx, rec, expect)
-				require.ErrorIs(e, err, storage.ErrConflict, "operation %d", n)
+				require.ErrorIs(e, write(ctx, store, putOf(rec, expect)), storage.ErrConflict, "operation %d", n)
 				break
 			}
 			rec = e.mustPut(store, rec, expect)
-			require.NotContains(e, given[key], rec.Revision, "operation %d: the revision is not new", n)
 			given[key] = append(given[key], rec.Revision)
 			model[key] = rec
 		case 2:
-			err := remove(store, key, expect)
 			switch {
 			case expect == 0:
-				require.ErrorIs(e, err, storage.ErrInvalid, "operation %d", n)
-			case !present:
-				require.ErrorIs(e, err, storage.ErrNotFound, "operation %d", n)
+				require.ErrorIs(e, write(ctx, store, deleteOf(key, 0)), storage.ErrInvalid, "operation %d", n)
 			case expect != current.Revision:
-				require.ErrorIs(e, err, storage.ErrConflict, "operation %d", n)
+				require.ErrorIs(e, write(ctx, store, deleteOf(key, expect)), storage.ErrConflict, "operation %d", n)
 			default:
-				require.NoError(e, err, "operation %d", n)
+				require.NoError(e, remove(store, key, expect), "operation %d", n)
 				delete(model, key)
 			}
 		case 3:
@@ -82,27 +77,32 @@ func runRandom(e *env, seed uint64) {
 			require.NoError(e, err, "operation %d", n)
 			e.same(current, got)
 		case 4:
-			after := ""
+			r := storage.Range{Limit: 1 + random.IntN(15), Backwards: random.IntN(2) == 0}
 			if random.IntN(3) > 0 {
-				after = randomKey().ExternalID
+				r.After.ExternalID = randomKey().ExternalID
 			}
-			e.sameList(store, model, key.Scope(), after, 1+random.IntN(15))
+			e.sameList(store, model, key.Scope(), r)
 		}
 	}
 	for _, scope := range scopes {
-		e.sameList(store, model, scope, "", 100)
+		e.sameList(store, model, scope, storage.Range{Limit: 100})
 	}
 }
 
-func (e *env) sameList(store storage.Store, model map[storage.Key]storage.Record, scope storage.Scope, after string, limit int) {
+func (e *env) sameList(store storage.Store, model map[storage.Key]storage.Record, scope storage.Scope, r storage.Range) {
+	ids := slices.Sorted(maps.Keys(idsIn(model, scope)))
+	if r.Backwards {
+		slices.Reverse(ids)
+	}
 	var want []storage.Record
-	for _, id := range slices.Sorted(maps.Keys(idsIn(model, scope))) {
-		if id > after {
+	for _, id := range ids {
+		from := r.After.ExternalID
+		if from == "" || id > from && !r.Backwards || id < from && r.Backwards {
 			want = append(want, model[keyIn(scope, id)])
 		}
 	}
-	got := e.walk(store, scope, after, limit)
-	require.Equal(e, idsOf(want), idsOf(got), "list after %q", after)
+	got := e.walk(store, scope, r)
+	require.Equal(e, idsOf(want), idsOf(got), "list of %+v", r)
 	for i := range want {
 		e.same(want[i], got[i])
 	}

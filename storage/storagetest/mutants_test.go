@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,14 +18,16 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// mutant is a right store whose methods can be replaced, one wrong one each.
+// mutant is a right store with hooks that replace its methods. It has one mistake.
 type mutant struct {
 	storage.Store
-	get    func(ctx context.Context, key storage.Key) (storage.Record, error)
-	put    func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error)
-	delete func(ctx context.Context, key storage.Key, expect storage.Revision) error
-	list   func(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error)
-	close  func() error
+	get     func(ctx context.Context, key storage.Key) (storage.Record, error) // of GetMany too, unless that has its own
+	getMany func(ctx context.Context, keys []storage.Key) ([]storage.Record, error)
+	swap    func(ctx context.Context, w storage.Write) error // of each write, unless write is set
+	write   func(ctx context.Context, writes []storage.Write) ([]error, error)
+	list    func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error)
+	limits  func() storage.Limits
+	close   func() error
 }
 
 func (m *mutant) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
@@ -34,30 +37,73 @@ func (m *mutant) Get(ctx context.Context, key storage.Key) (storage.Record, erro
 	return m.Store.Get(ctx, key)
 }
 
-func (m *mutant) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if m.put != nil {
-		return m.put(ctx, rec, expect)
+func (m *mutant) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	switch {
+	case m.getMany != nil:
+		return m.getMany(ctx, keys)
+	case m.get == nil:
+		return m.Store.GetMany(ctx, keys)
 	}
-	return m.Store.Put(ctx, rec, expect)
+	records := make([]storage.Record, len(keys))
+	for i, key := range keys {
+		rec, err := m.get(ctx, key)
+		if errors.Is(err, storage.ErrNotFound) {
+			rec, err = storage.Record{Key: key}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		records[i] = rec
+	}
+	return records, nil
 }
 
-func (m *mutant) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if m.delete != nil {
-		return m.delete(ctx, key, expect)
+func (m *mutant) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	switch {
+	case m.write != nil:
+		return m.write(ctx, writes)
+	case m.swap != nil:
+		return eachWrite(writes, func(w storage.Write) error { return m.swap(ctx, w) })
 	}
-	return m.Store.Delete(ctx, key, expect)
+	return m.Store.Write(ctx, writes)
 }
 
-func (m *mutant) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+// eachWrite makes the writes one after the other.
+func eachWrite(writes []storage.Write, swap func(w storage.Write) error) ([]error, error) {
+	errs := make([]error, len(writes))
+	for i, w := range writes {
+		errs[i] = swap(w)
+	}
+	if errors.Join(errs...) == nil {
+		return nil, nil
+	}
+	return errs, nil
+}
+
+func (m *mutant) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
 	if m.list != nil {
-		return m.list(ctx, scope, after, limit)
+		return m.list(ctx, scope, r)
 	}
-	return m.Store.List(ctx, scope, after, limit)
+	return m.Store.List(ctx, scope, r)
 }
 
-// inTheWay returns the record that err is a conflict with, nil if it is none or
-// the key is absent.
-func (m *mutant) inTheWay(ctx context.Context, key storage.Key, err error) *storage.Record {
+func (m *mutant) Limits() storage.Limits {
+	if m.limits != nil {
+		return m.limits()
+	}
+	return m.Store.Limits()
+}
+
+func (m *mutant) Close() error {
+	if m.close != nil {
+		return m.close()
+	}
+	return m.Store.Close()
+}
+
+// conflicting returns the record of a conflict, or nil if err is not a conflict or the
+// key is absent.
+func (m *mutant) conflicting(ctx context.Context, key storage.Key, err error) *storage.Record {
 	if !errors.Is(err, storage.ErrConflict) {
 		return nil
 	}
@@ -68,11 +114,23 @@ func (m *mutant) inTheWay(ctx context.Context, key storage.Key, err error) *stor
 	return &rec
 }
 
-func (m *mutant) Close() error {
-	if m.close != nil {
-		return m.close()
+// overwrite makes a write whatever is there. The record may get another revision.
+func (m *mutant) overwrite(ctx context.Context, w storage.Write) error {
+	for {
+		err := write(ctx, m.Store, w)
+		current := m.conflicting(ctx, w.Record.Key, err)
+		switch {
+		case current != nil:
+			w.Expect = current.Revision
+		case errors.Is(err, storage.ErrConflict) && !w.Delete:
+			w.Expect = 0
+		default:
+			return err
+		}
+		if w.Record.Revision <= w.Expect {
+			w.Record.Revision = w.Expect + 1
+		}
 	}
-	return m.Store.Close()
 }
 
 // mutants are stores with one mistake each, and the cases that must catch it.
@@ -83,25 +141,62 @@ var mutants = []struct {
 }{
 	{"checks the revision and then stores, not in one step",
 		[]string{"race/lost-update", "race/hammer", "race/linearizable"}, lostUpdate},
-	{"a counter per record, which starts again",
-		[]string{"swap/revision-unique", "swap/stale-after-recreate", "model/random"}, reusedRevision},
+	{"makes the revisions itself",
+		[]string{"swap/put", "swap/revision", "model/random", "race/linearizable"}, func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				if w.Record.Revision > w.Expect && w.Record.Revision < math.MaxInt64 {
+					w.Record.Revision++
+				}
+				return write(ctx, m.Store, w)
+			}
+		}},
+	{"revisions as floating-point numbers",
+		[]string{"swap/revision"}, func(m *mutant) {
+			round := func(rev storage.Revision) storage.Revision { return storage.Revision(float64(rev)) }
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				if rounded := round(w.Record.Revision); rounded > w.Expect && rounded <= math.MaxInt64 {
+					w.Record.Revision = rounded
+				}
+				return write(ctx, m.Store, w)
+			}
+		}},
+	{"takes any revision",
+		[]string{"swap/revision-invalid"}, func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				if w.Record.Revision <= w.Expect || w.Record.Revision > math.MaxInt64 {
+					w.Record.Revision = storage.NextRevision(w.Expect)
+				}
+				return write(ctx, m.Store, w)
+			}
+		}},
+	{"makes the writes before one whose revision is not valid",
+		[]string{"swap/revision-invalid"}, func(m *mutant) {
+			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
+				for i, w := range writes {
+					if w.Record.Revision <= w.Expect {
+						_, _ = m.Store.Write(ctx, writes[:i])
+					}
+				}
+				return m.Store.Write(ctx, writes)
+			}
+		}},
 	{"returns a buffer that the next read overwrites",
 		[]string{"data/aliasing"}, sharedSlice},
 	{"keeps a buffer of its own and writes to the caller's",
 		[]string{"data/aliasing"}, func(m *mutant) {
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-				kept := rec
-				kept.Data = bytes.Clone(rec.Data)
-				clear(rec.Data)
-				return m.Store.Put(ctx, kept, expect)
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				data := w.Record.Data
+				w.Record.Data = bytes.Clone(data)
+				clear(data)
+				return write(ctx, m.Store, w)
 			}
 		}},
 	{"key without the platform",
-		[]string{"tenant/get", "tenant/list", "tenant/put-delete"}, keyWithout(func(k *storage.Key) { k.Tenant.Platform = uuid.Max })},
+		[]string{"tenant/get", "tenant/list", "tenant/write"}, keyWithout(func(k *storage.Key) { k.Tenant.Platform = uuid.Max })},
 	{"key without the business",
-		[]string{"tenant/get", "tenant/list", "tenant/put-delete"}, keyWithout(func(k *storage.Key) { k.Tenant.Business = uuid.Max })},
+		[]string{"tenant/get", "tenant/list", "tenant/write"}, keyWithout(func(k *storage.Key) { k.Tenant.Business = uuid.Max })},
 	{"key without the schema",
-		[]string{"tenant/get", "tenant/list", "tenant/put-delete"}, keyWithout(func(k *storage.Key) { k.Schema = uuid.Max })},
+		[]string{"tenant/get", "tenant/list", "tenant/write"}, keyWithout(func(k *storage.Key) { k.Schema = uuid.Max })},
 	{"key as a sum of its UUIDs",
 		[]string{"tenant/get"}, keyWithout(func(k *storage.Key) {
 			for i := range k.Schema {
@@ -118,7 +213,7 @@ var mutants = []struct {
 			return a.Tenant.Platform == b.Tenant.Platform && a.Schema == b.Schema
 		}, strings.Compare)},
 	{"list in an order without regard to case",
-		[]string{"list/byte-order"}, listAll(sameScope, func(a, b string) int {
+		[]string{"list/byte-order", "list/backwards"}, listAll(sameScope, func(a, b string) int {
 			return strings.Compare(strings.ToLower(a)+a, strings.ToLower(b)+b)
 		})},
 	{"list in the order of lengths",
@@ -130,9 +225,9 @@ var mutants = []struct {
 		})},
 	{"inclusive cursor",
 		[]string{"list/exclusive-cursor"}, func(m *mutant) {
-			m.list = func(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-				page, err := m.Store.List(ctx, scope, after, limit)
-				if rec, getErr := m.Store.Get(ctx, keyIn(scope, after)); getErr == nil {
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				page, err := m.Store.List(ctx, scope, r)
+				if rec, getErr := m.Store.Get(ctx, keyIn(scope, r.After.ExternalID)); getErr == nil {
 					page.Records = slices.Insert(page.Records, 0, rec)
 				}
 				return page, err
@@ -140,21 +235,71 @@ var mutants = []struct {
 		}},
 	{"cursor by position, which deletes move",
 		[]string{"list/deleted-cursor"}, offsetCursor},
+	{"does not know backwards",
+		[]string{"list/backwards", "list/deleted-cursor", "list/while-writing", "model/random"}, func(m *mutant) {
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				r.Backwards = false
+				return m.Store.List(ctx, scope, r)
+			}
+		}},
+	{"turns the pages round, and not their order",
+		[]string{"list/backwards"}, func(m *mutant) {
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				backwards := r.Backwards
+				r.Backwards = false
+				page, err := m.Store.List(ctx, scope, r)
+				if backwards {
+					slices.Reverse(page.Records)
+				}
+				return page, err
+			}
+		}},
+	{"begins backwards with the end of a neighbour",
+		[]string{"list/backwards"}, func(m *mutant) {
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				if r.Backwards && r.After.IsZero() {
+					for _, other := range confusableScopes() {
+						if page, err := m.Store.List(ctx, other, r); len(page.Records) > 0 && other != scope {
+							return page, err
+						}
+					}
+				}
+				return m.Store.List(ctx, scope, r)
+			}
+		}},
+	{"an inclusive cursor backwards",
+		[]string{"list/backwards"}, func(m *mutant) {
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				if r.Backwards && !r.After.IsZero() && len(r.After.ExternalID) < storage.MaxExternalID {
+					r.After.ExternalID += "\x01" // the next id
+				}
+				return m.Store.List(ctx, scope, r)
+			}
+		}},
+	{"takes bounds of values for a list",
+		[]string{"limit/range"}, func(m *mutant) {
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				r.From, r.To, r.After.Value = nil, nil, nil
+				return m.Store.List(ctx, scope, r)
+			}
+		}},
 	{"ends the list with a short page",
 		[]string{"list/limit"}, func(m *mutant) {
-			m.list = func(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-				page, err := m.Store.List(ctx, scope, after, limit)
-				page.Next = ""
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				page, err := m.Store.List(ctx, scope, r)
+				page.Next = storage.Position{}
 				return page, err
 			}
 		}},
 	{"no maximum of a page",
 		[]string{"list/limit"}, func(m *mutant) {
-			m.list = func(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-				page, err := m.Store.List(ctx, scope, after, limit)
-				for err == nil && page.Next != "" && len(page.Records) < limit {
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				page, err := m.Store.List(ctx, scope, r)
+				for err == nil && !page.Next.IsZero() && len(page.Records) < r.Limit {
 					var more storage.Page
-					more, err = m.Store.List(ctx, scope, page.Next, limit-len(page.Records))
+					rest := r
+					rest.After, rest.Limit = page.Next, r.Limit-len(page.Records)
+					more, err = m.Store.List(ctx, scope, rest)
 					page = storage.Page{Records: append(page.Records, more.Records...), Next: more.Next}
 				}
 				return page, err
@@ -162,53 +307,56 @@ var mutants = []struct {
 		}},
 	{"ignores a cancelled context",
 		[]string{"context/cancelled"}, func(m *mutant) {
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-				return m.Store.Put(context.WithoutCancel(ctx), rec, expect)
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				return write(context.WithoutCancel(ctx), m.Store, w)
 			}
 		}},
-	{"reports the cancelled context after the write",
+	{"reports the cancelled context after the delete",
 		[]string{"context/cancelled"}, func(m *mutant) {
-			m.delete = func(ctx context.Context, key storage.Key, expect storage.Revision) error {
-				_ = m.Store.Delete(context.WithoutCancel(ctx), key, expect)
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				if !w.Delete {
+					return write(ctx, m.Store, w)
+				}
+				_ = write(context.WithoutCancel(ctx), m.Store, w)
 				return ctx.Err()
 			}
 		}},
 	{"tidies JSON up",
 		[]string{"data/verbatim"}, func(m *mutant) {
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
 				var value any
-				if json.Unmarshal(rec.Data, &value) == nil {
-					rec.Data, _ = json.Marshal(value)
+				if json.Unmarshal(w.Record.Data, &value) == nil {
+					w.Record.Data, _ = json.Marshal(value)
 				}
-				return m.Store.Put(ctx, rec, expect)
+				return write(ctx, m.Store, w)
 			}
 		}},
 	{"data as text",
 		[]string{"data/verbatim"}, func(m *mutant) {
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-				rec.Data = bytes.ToValidUTF8(rec.Data, []byte("\ufffd"))
-				return m.Store.Put(ctx, rec, expect)
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				w.Record.Data = bytes.ToValidUTF8(w.Record.Data, []byte("\ufffd"))
+				return write(ctx, m.Store, w)
 			}
 		}},
 	{"times to the second",
 		[]string{"data/metadata"}, func(m *mutant) {
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-				rec.UpdatedAt = rec.UpdatedAt.Truncate(time.Second)
-				return m.Store.Put(ctx, rec, expect)
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				w.Record.UpdatedAt = w.Record.UpdatedAt.Truncate(time.Second)
+				return write(ctx, m.Store, w)
 			}
 		}},
 	{"an update makes another identity",
 		[]string{"data/metadata"}, func(m *mutant) {
 			var mu sync.Mutex
-			last := make(map[storage.Key]storage.Record) // as put
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+			last := make(map[storage.Key]storage.Record) // as written
+			m.swap = func(ctx context.Context, w storage.Write) error {
 				mu.Lock()
 				defer mu.Unlock()
-				rev, err := m.Store.Put(ctx, rec, expect)
+				err := write(ctx, m.Store, w)
 				if err == nil {
-					last[rec.Key] = rec
+					last[w.Record.Key] = w.Record
 				}
-				return rev, err
+				return err
 			}
 			m.get = func(ctx context.Context, key storage.Key) (storage.Record, error) {
 				mu.Lock()
@@ -219,43 +367,74 @@ var mutants = []struct {
 			}
 		}},
 	{"conflict reported as success",
-		[]string{"swap/put", "race/lost-update", "race/linearizable"}, func(m *mutant) {
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-				rev, err := m.Store.Put(ctx, rec, expect)
+		[]string{"swap/put", "swap/delete", "race/lost-update", "race/linearizable"}, func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				err := write(ctx, m.Store, w)
 				if errors.Is(err, storage.ErrConflict) {
-					return 1 << 60, nil
+					return nil
 				}
-				return rev, err
+				return err
 			}
 		}},
 	{"create replaces",
 		[]string{"swap/put", "race/first-writer"}, func(m *mutant) {
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-				rev, err := m.Store.Put(ctx, rec, expect)
-				if current := m.inTheWay(ctx, rec.Key, err); current != nil && expect == 0 {
-					return m.Store.Put(ctx, rec, current.Revision)
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				err := write(ctx, m.Store, w)
+				if m.conflicting(ctx, w.Record.Key, err) != nil && w.Expect == 0 {
+					return m.overwrite(ctx, w)
 				}
-				return rev, err
+				return err
 			}
 		}},
 	{"update creates",
 		[]string{"swap/put", "race/create-delete"}, func(m *mutant) {
-			m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-				rev, err := m.Store.Put(ctx, rec, expect)
-				if errors.Is(err, storage.ErrConflict) && m.inTheWay(ctx, rec.Key, err) == nil {
-					return m.Store.Put(ctx, rec, 0)
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				err := write(ctx, m.Store, w)
+				if errors.Is(err, storage.ErrConflict) && !w.Delete && m.conflicting(ctx, w.Record.Key, err) == nil {
+					w.Expect = 0
+					return write(ctx, m.Store, w)
 				}
-				return rev, err
+				return err
 			}
 		}},
 	{"delete of any revision",
 		[]string{"swap/delete", "race/create-delete"}, func(m *mutant) {
-			m.delete = func(ctx context.Context, key storage.Key, expect storage.Revision) error {
-				err := m.Store.Delete(ctx, key, expect)
-				if current := m.inTheWay(ctx, key, err); current != nil {
-					return m.Store.Delete(ctx, key, current.Revision)
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				if w.Delete && w.Expect != 0 {
+					return m.overwrite(ctx, w)
+				}
+				return write(ctx, m.Store, w)
+			}
+		}},
+	{"tells a delete of an absent record as not found",
+		[]string{"swap/delete", "batch/write"}, func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				err := write(ctx, m.Store, w)
+				if w.Delete && errors.Is(err, storage.ErrConflict) && m.conflicting(ctx, w.Record.Key, err) == nil {
+					return storage.ErrNotFound
 				}
 				return err
+			}
+		}},
+	{"a delete of an absent record succeeds",
+		[]string{"swap/delete", "batch/write", "model/random"}, func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				err := write(ctx, m.Store, w)
+				if w.Delete && errors.Is(err, storage.ErrConflict) && m.conflicting(ctx, w.Record.Key, err) == nil {
+					return nil
+				}
+				return err
+			}
+		}},
+	{"takes a delete that expects 0 for one of any revision",
+		[]string{"swap/delete", "batch/refused"}, func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				if w.Delete && w.Expect == 0 {
+					w.Expect = 1
+					w.Record.Revision = 2
+					return m.overwrite(ctx, w)
+				}
+				return write(ctx, m.Store, w)
 			}
 		}},
 	{"reads older than the last write",
@@ -282,22 +461,34 @@ var mutants = []struct {
 		})},
 	{"conflicts for ever",
 		[]string{"swap/put"}, func(m *mutant) {
-			m.put = func(context.Context, storage.Record, storage.Revision) (storage.Revision, error) {
-				return 0, storage.ErrConflict
-			}
+			m.swap = func(context.Context, storage.Write) error { return storage.ErrConflict }
 		}},
 	{"applied, and reported as a conflict",
 		[]string{"swap/put", "race/lost-update", "race/linearizable"}, func(m *mutant) {
 			plan := RandomPlan(7, Rates{Conflict: 0.2})
-			m.put = Faulty(m.Store, func(op Op) Fault {
+			m.write = Faulty(m.Store, func(op Op) Fault {
 				f := plan(op)
 				f.Applied = true
 				return f
-			}).Put
+			}).Write
 		}},
 	{"goes on after Close",
 		[]string{"close/closed"}, func(m *mutant) {
 			m.close = func() error { return nil }
+		}},
+	{"has other limits after Close",
+		[]string{"close/closed"}, func(m *mutant) {
+			closed := false
+			m.close = func() error {
+				closed = true
+				return m.Store.Close()
+			}
+			m.limits = func() storage.Limits {
+				if closed {
+					return storage.Limits{NoEntries: true, NoLog: true}
+				}
+				return storage.Limits{MaxData: 1 << 20, NoEntries: true, NoLog: true}
+			}
 		}},
 	{"refuses a second Close",
 		[]string{"close/closed", "close/concurrent"}, func(m *mutant) {
@@ -308,10 +499,39 @@ var mutants = []struct {
 				return err
 			}
 		}},
+	{"drops the entries that it does not know",
+		[]string{"limit/unsupported"}, func(m *mutant) {
+			m.limits = lacksAll
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				w.Entries = nil
+				return withoutLog(ctx, m.Store, w)
+			}
+		}},
+	{"drops the note that it does not know",
+		[]string{"limit/unsupported"}, func(m *mutant) {
+			m.limits = lacksAll
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				if len(w.Entries) > 0 {
+					return storage.ErrUnsupported
+				}
+				w.Note = nil
+				return write(ctx, m.Store, w)
+			}
+		}},
 }
 
-// runMutants checks the check: it puts one mistake into each of the right stores
-// that newStore makes, and fails unless the cases that are there to catch it do.
+// lacksAll are the limits of a store without entries and log.
+func lacksAll() storage.Limits { return storage.Limits{NoEntries: true, NoLog: true} }
+
+func withoutLog(ctx context.Context, store storage.Store, w storage.Write) error {
+	if w.Note != nil {
+		return storage.ErrUnsupported
+	}
+	return write(ctx, store, w)
+}
+
+// runMutants checks the suite: it puts one mistake into each of the right stores that
+// newStore makes, and fails unless the cases that are named for it fail.
 func runMutants(t *testing.T, newStore func(t *testing.T) storage.Store) {
 	t.Helper()
 	run := func(name string, caught []string, wrong func(right storage.Store) storage.Store) {
@@ -325,16 +545,9 @@ func runMutants(t *testing.T, newStore func(t *testing.T) storage.Store) {
 			})
 		})
 	}
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, batchMutants) {
 		run(m.name, m.caught, func(right storage.Store) storage.Store {
 			wrong := &mutant{Store: right}
-			m.make(wrong)
-			return wrong
-		})
-	}
-	for _, m := range batchMutants {
-		run(m.name, m.caught, func(right storage.Store) storage.Store {
-			wrong := &batchMutant{Store: right}
 			m.make(wrong)
 			return wrong
 		})
@@ -342,7 +555,7 @@ func runMutants(t *testing.T, newStore func(t *testing.T) storage.Store) {
 	for _, m := range recallMutants {
 		run(m.name, m.caught, func(right storage.Store) storage.Store {
 			return &recallMutant{
-				Store: right, note: m.note,
+				mutant: mutant{Store: right}, note: m.note,
 				last: make(map[storage.Key]storage.Record), noted: make(map[storage.Key]storage.Record),
 			}
 		})
@@ -377,61 +590,13 @@ func runMutant(t *testing.T, all []testCase, caught []string, prepare func(*env)
 
 // lostUpdate has no data race, so that -race alone would not notice.
 func lostUpdate(m *mutant) {
-	m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-		current, err := m.Store.Get(ctx, rec.Key)
-		if err != nil || current.Revision != expect {
-			return m.Store.Put(ctx, rec, expect)
+	m.swap = func(ctx context.Context, w storage.Write) error {
+		current, err := m.Store.Get(ctx, w.Record.Key)
+		if err != nil || current.Revision != w.Expect || w.Delete {
+			return write(ctx, m.Store, w)
 		}
 		runtime.Gosched()
-		for {
-			rev, err := m.Store.Put(ctx, rec, current.Revision)
-			if now := m.inTheWay(ctx, rec.Key, err); now != nil {
-				current = *now
-				continue
-			}
-			return rev, err
-		}
-	}
-}
-
-// reusedRevision counts the writes of each record by itself.
-func reusedRevision(m *mutant) {
-	var mu sync.Mutex
-	type pair struct{ inner, outer storage.Revision }
-	revisions := make(map[storage.Key]pair)
-	translate := func(key storage.Key, expect storage.Revision) storage.Revision {
-		if p := revisions[key]; p.outer == expect {
-			return p.inner
-		}
-		return 1 << 60
-	}
-	m.get = func(ctx context.Context, key storage.Key) (storage.Record, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		rec, err := m.Store.Get(ctx, key)
-		rec.Revision = revisions[key].outer
-		return rec, err
-	}
-	m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		inner, err := m.Store.Put(ctx, rec, translate(rec.Key, expect))
-		if err != nil {
-			return 0, storage.ErrConflict
-		}
-		revisions[rec.Key] = pair{inner, expect + 1}
-		return expect + 1, nil
-	}
-	m.delete = func(ctx context.Context, key storage.Key, expect storage.Revision) error {
-		mu.Lock()
-		defer mu.Unlock()
-		err := m.Store.Delete(ctx, key, translate(key, expect))
-		if err == nil {
-			delete(revisions, key)
-		} else if !errors.Is(err, storage.ErrNotFound) {
-			err = storage.ErrConflict
-		}
-		return err
+		return m.overwrite(ctx, w)
 	}
 }
 
@@ -457,15 +622,12 @@ func keyWithout(change func(*storage.Key)) func(*mutant) {
 			rec.Key = key
 			return rec, err
 		}
-		m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-			rec.Key = changed(rec.Key)
-			return m.Store.Put(ctx, rec, expect)
+		m.swap = func(ctx context.Context, w storage.Write) error {
+			w.Record.Key = changed(w.Record.Key)
+			return write(ctx, m.Store, w)
 		}
-		m.delete = func(ctx context.Context, key storage.Key, expect storage.Revision) error {
-			return m.Store.Delete(ctx, changed(key), expect)
-		}
-		m.list = func(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-			page, err := m.Store.List(ctx, changed(keyIn(scope, "x")).Scope(), after, limit)
+		m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+			page, err := m.Store.List(ctx, changed(keyIn(scope, "x")).Scope(), r)
 			for i := range page.Records {
 				page.Records[i].Key = keyIn(scope, page.Records[i].Key.ExternalID)
 			}
@@ -476,31 +638,36 @@ func keyWithout(change func(*storage.Key)) func(*mutant) {
 
 func sameScope(a, b storage.Scope) bool { return a == b }
 
-// listAll is a list over all keys that were put, filtered and sorted as said.
+// listAll is a list over all keys that were written, filtered and sorted as given.
 func listAll(in func(a, b storage.Scope) bool, compare func(a, b string) int) func(*mutant) {
 	return func(m *mutant) {
 		var mu sync.Mutex
 		var keys []storage.Key
-		m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-			rev, err := m.Store.Put(ctx, rec, expect)
-			if err == nil && expect == 0 {
+		m.swap = func(ctx context.Context, w storage.Write) error {
+			err := write(ctx, m.Store, w)
+			if err == nil && w.Expect == 0 {
 				mu.Lock()
-				keys = append(keys, rec.Key)
+				keys = append(keys, w.Record.Key)
 				mu.Unlock()
 			}
-			return rev, err
+			return err
 		}
-		m.list = func(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+		m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
 			mu.Lock()
 			defer mu.Unlock()
+			compare := compare
+			if r.Backwards {
+				forwards := compare
+				compare = func(a, b string) int { return forwards(b, a) }
+			}
 			slices.SortFunc(keys, func(a, b storage.Key) int { return compare(a.ExternalID, b.ExternalID) })
 			var page storage.Page
 			for _, key := range keys {
-				if after != "" && compare(key.ExternalID, after) <= 0 || !in(key.Scope(), scope) {
+				if !r.After.IsZero() && compare(key.ExternalID, r.After.ExternalID) <= 0 || !in(key.Scope(), scope) {
 					continue
 				}
-				if len(page.Records) == limit {
-					page.Next = page.Records[limit-1].Key.ExternalID
+				if len(page.Records) == r.Limit {
+					page.Next.ExternalID = page.Records[r.Limit-1].Key.ExternalID
 					break
 				}
 				if rec, err := m.Store.Get(ctx, key); err == nil {
@@ -515,34 +682,34 @@ func listAll(in func(a, b storage.Scope) bool, compare func(a, b string) int) fu
 // offsetCursor finds the cursor again by the number of records before it.
 func offsetCursor(m *mutant) {
 	offsets := map[string]int{"": 0}
-	m.list = func(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-		page, err := m.Store.List(ctx, scope, "", storage.MaxPage)
-		offset := min(offsets[after], len(page.Records))
-		end := min(offset+limit, len(page.Records))
+	m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+		page, err := m.Store.List(ctx, scope, storage.Range{Limit: storage.MaxPage, Backwards: r.Backwards})
+		offset := min(offsets[r.After.ExternalID], len(page.Records))
+		end := min(offset+r.Limit, len(page.Records))
 		more := end < len(page.Records)
 		page.Records = page.Records[offset:end]
 		if more {
-			page.Next = page.Records[len(page.Records)-1].Key.ExternalID
-			offsets[page.Next] = end
+			page.Next.ExternalID = page.Records[len(page.Records)-1].Key.ExternalID
+			offsets[page.Next.ExternalID] = end
 		}
 		return page, err
 	}
 }
 
-// staleReads answers a get with the record before the last write, now and then.
+// staleReads answers every fifth get with the record from before the last write.
 func staleReads(m *mutant) {
 	var mu sync.Mutex
 	before := make(map[storage.Key]storage.Record)
 	n := 0
-	m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+	m.swap = func(ctx context.Context, w storage.Write) error {
 		mu.Lock()
 		defer mu.Unlock()
-		old, getErr := m.Store.Get(ctx, rec.Key)
-		rev, err := m.Store.Put(ctx, rec, expect)
-		if err == nil && getErr == nil {
-			before[rec.Key] = old
+		old, getErr := m.Store.Get(ctx, w.Record.Key)
+		err := write(ctx, m.Store, w)
+		if err == nil && getErr == nil && !w.Delete {
+			before[w.Record.Key] = old
 		}
-		return rev, err
+		return err
 	}
 	m.get = func(ctx context.Context, key storage.Key) (storage.Record, error) {
 		mu.Lock()

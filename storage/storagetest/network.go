@@ -19,14 +19,14 @@ import (
 var networkCases = []testCase{
 	{"network/lost-answer", "A write whose answer got lost gives ErrUnknownOutcome, and is not sent again.", caseLostAnswer},
 	{"network/lost-read", "A read whose answer got lost gives ErrUnavailable or is repeated; it has no unknown outcome.", caseLostRead},
-	{"network/lost-request", "A write that could not be sent has no effect, and says nothing else.", caseLostRequest},
+	{"network/lost-request", "A write that could not be sent has no effect, and no error says otherwise.", caseLostRequest},
 }
 
-// network is what lies between a store and its server.
+// network connects a store with its server.
 type network struct {
 	mu      sync.Mutex
 	secret  []byte // breaks the connection that it is written to
-	request bool   // before the server has got it, rather than after it has answered
+	request bool   // before the server gets it, rather than after it has answered
 	sent    int    // how often it was written
 }
 
@@ -75,7 +75,7 @@ func (c *breakingConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// Read waits for the answer before it breaks: by then the server is done.
+// Read waits for the answer before it breaks: the server is done by then.
 func (c *breakingConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if c.broken.Load() {
@@ -85,9 +85,9 @@ func (c *breakingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// openNetwork opens two stores on the same records: one on a network that
-// breaks, and one to look from beside it. The connections of the first have
-// each done what they will do, so that a driver has nothing left to prepare.
+// openNetwork opens two stores on the same records: one on a network that breaks, and one
+// that reads the result without it. Each connection of the first has made every kind of
+// call, so that a driver has nothing left to prepare.
 func (e *env) openNetwork() (broken, beside storage.Store, n *network) {
 	place := e.newPlace()
 	n = &network{}
@@ -97,34 +97,27 @@ func (e *env) openNetwork() (broken, beside storage.Store, n *network) {
 	err = inParallel(16, func(i int) error {
 		scope := confusableScopes()[i]
 		for range 5 {
-			rev, err := put(broken, record(keyIn(scope, "warm up"), "x"), 0)
-			if err != nil {
-				return err
-			}
-			if rev, err = put(broken, record(keyIn(scope, "warm up"), "y"), rev); err != nil {
-				return err
-			}
-			if err := remove(broken, keyIn(scope, "warm up"), rev); err != nil {
-				return err
-			}
-			rec := record(keyIn(scope, "warm up, batch"), "x")
-			results, err := putMany(broken, []storage.PutOp{{Record: rec}})
-			if err != nil {
-				return err
-			}
-			if results, err = putMany(broken, []storage.PutOp{{Record: rec, Expect: results[0]}}); err != nil {
-				return err
-			}
-			deletes := []storage.DeleteOp{{Key: rec.Key, Expect: results[0]}}
-			err = settled(func() error {
-				errs, err := storage.DeleteMany(context.Background(), broken, deletes)
-				if err == nil {
-					err = errs[0]
+			key, beside := keyIn(scope, "warm up"), keyIn(scope, "warm up, batch")
+			first := putOf(record(key, "x"), 0)
+			second := putOf(record(key, "y"), first.Record.Revision)
+			other := putOf(record(beside, "x"), 0)
+			for _, writes := range [][]storage.Write{
+				{first}, {second}, {deleteOf(key, second.Record.Revision)},
+				{first, other},
+				{second, putOf(record(beside, "y"), other.Record.Revision)},
+			} {
+				if err := writeMany(broken, writes...); err != nil {
+					return err
 				}
-				return err
-			})
-			if err != nil {
-				return err
+			}
+			for _, key := range []storage.Key{key, beside} {
+				rec, err := broken.Get(context.Background(), key)
+				if err != nil {
+					return err
+				}
+				if err := remove(broken, key, rec.Revision); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -133,8 +126,7 @@ func (e *env) openNetwork() (broken, beside storage.Store, n *network) {
 	return broken, e.openAt(place), n
 }
 
-// usable calls op until it works: a connection that broke may take others of
-// the same pool with it.
+// usable calls op until it works: with a connection others of its pool may break.
 func (e *env) usable(op func() error) {
 	var err error
 	for range 100 {
@@ -156,7 +148,7 @@ func caseLostAnswer(e *env) {
 		require.Equal(e, 1, n.timesSent(), "%s: times it was sent (0: the suite did not recognise it, is the connection encrypted?)", a.name)
 		require.Equal(e, string(a.data), string(e.state(beside, a.key)), "%s: the server had done it", a.name)
 		e.usable(func() error {
-			_, err := store.List(context.Background(), testScope, "", 1)
+			_, err := store.List(context.Background(), testScope, storage.Range{Limit: 1})
 			return err
 		})
 	}
@@ -172,10 +164,13 @@ func caseLostRead(e *env) {
 		}{
 			{"get", func() error { _, err := store.Get(context.Background(), rec.Key); return err }},
 			{"get many", func() error {
-				_, err := storage.GetMany(context.Background(), store, []storage.Key{rec.Key})
+				_, err := store.GetMany(context.Background(), []storage.Key{rec.Key})
 				return err
 			}},
-			{"list", func() error { _, err := store.List(context.Background(), testScope, rec.Key.ExternalID, 5); return err }},
+			{"list", func() error {
+				_, err := store.List(context.Background(), testScope, after(rec.Key.ExternalID, 5))
+				return err
+			}},
 		} {
 			n.breakAt(rec.Key.ExternalID, false)
 			err := read.call()
@@ -197,7 +192,7 @@ func caseLostRequest(e *env) {
 		n.breakAt(a.key.ExternalID, true)
 		err := a.write(context.Background())
 		now := string(e.state(beside, a.key))
-		if err == nil { // it was sure that the server had not got it, and sent it again
+		if err == nil { // the store knew that the server had not got it, and sent it again
 			require.Equal(e, string(a.data), now, a.name)
 			continue
 		}
@@ -206,7 +201,7 @@ func caseLostRequest(e *env) {
 			require.ErrorIs(e, err, storage.ErrUnknownOutcome, a.name)
 		}
 		e.usable(func() error {
-			_, err := store.List(context.Background(), testScope, "", 1)
+			_, err := store.List(context.Background(), testScope, storage.Range{Limit: 1})
 			return err
 		})
 	}

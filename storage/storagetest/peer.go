@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"math/rand/v2"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -10,20 +11,15 @@ import (
 )
 
 var peerCases = []testCase{
-	{"peer/sees-writes", "Get sees every write that was acknowledged before it began, by whatever store on the same records.", casePeerSees},
+	{"peer/sees-writes", "Get sees every write that was acknowledged before it began, by any store on the same records.", casePeerSees},
 	{"peer/close", "Closing one of two stores on the same records leaves the other as it is.", casePeerClose},
 }
 
-// pair is two stores on the same records as one: each call goes to one of them,
-// by chance.
+// pair is two stores on the same records as one: each call goes to one of them, by
+// chance.
 type pair [2]storage.Store
 
-var (
-	_ storage.BatchStore   = pair{}
-	_ storage.BatchDeleter = pair{}
-	_ storage.Limiter      = pair{}
-	_ storage.Recaller     = pair{}
-)
+var _ storage.Recaller = pair{}
 
 func (p pair) one() storage.Store { return p[rand.IntN(len(p))] }
 
@@ -31,31 +27,35 @@ func (p pair) Get(ctx context.Context, key storage.Key) (storage.Record, error) 
 	return p.one().Get(ctx, key)
 }
 
-func (p pair) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	return p.one().Put(ctx, rec, expect)
-}
-
-func (p pair) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	return p.one().Delete(ctx, key, expect)
-}
-
-func (p pair) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	return p.one().List(ctx, scope, after, limit)
-}
-
 func (p pair) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-	return storage.GetMany(ctx, p.one(), keys)
+	return p.one().GetMany(ctx, keys)
 }
 
-func (p pair) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	return storage.PutMany(ctx, p.one(), ops)
+func (p pair) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	return p.one().Write(ctx, writes)
 }
 
-func (p pair) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	return storage.DeleteMany(ctx, p.one(), ops)
+func (p pair) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	return p.one().List(ctx, scope, r)
 }
 
-// Recall asks one of the two, for what the other may have changed since.
+func (p pair) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
+	return p.one().Lookup(ctx, scope, index, r)
+}
+
+func (p pair) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+	return p.one().SetEntries(ctx, key, expect, entries)
+}
+
+func (p pair) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	return p.one().Changes(ctx, q)
+}
+
+func (p pair) Redact(ctx context.Context, key storage.Key) error { return p.one().Redact(ctx, key) }
+
+func (p pair) Trim(ctx context.Context, before time.Time) error { return p.one().Trim(ctx, before) }
+
+// Recall asks one of the two, for a record that the other may have changed since.
 func (p pair) Recall(key storage.Key) (storage.Record, bool) {
 	if r, ok := p.one().(storage.Recaller); ok {
 		return r.Recall(key)
@@ -63,12 +63,7 @@ func (p pair) Recall(key storage.Key) (storage.Record, bool) {
 	return storage.Record{}, false
 }
 
-func (p pair) Limits() storage.Limits {
-	if l, ok := p[0].(storage.Limiter); ok {
-		return l.Limits()
-	}
-	return storage.Limits{}
-}
+func (p pair) Limits() storage.Limits { return p[0].Limits() }
 
 func (p pair) Close() error {
 	_ = p[0].Close()
@@ -92,14 +87,14 @@ func casePeerSees(e *env) {
 	for round := range rounds {
 		writer, reader := stores[round%2], stores[1-round%2]
 		// The reader looks before and after each write, so that a store which
-		// keeps what it read, or that there was nothing, has something to keep.
+		// remembers records, or that there is none, has something to remember.
 		e.absent(reader, key)
 		rec := e.mustPut(writer, record(key, "created"), 0)
 		e.holds(reader, rec)
 		rec.Data = []byte("updated")
 		rec = e.mustPut(writer, rec, rec.Revision)
 		e.holds(reader, rec)
-		many, err := storage.GetMany(context.Background(), reader, []storage.Key{key})
+		many, err := reader.GetMany(context.Background(), []storage.Key{key})
 		require.NoError(e, err)
 		e.same(rec, many[0])
 		e.mustDelete(writer, rec)

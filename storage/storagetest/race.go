@@ -19,12 +19,12 @@ var raceCases = []testCase{
 	{"race/lost-update", "Writers that change different things of one record at the same time all keep their change.", caseLostUpdate},
 	{"race/first-writer", "Of many writers that create one key at the same time exactly one creates it.", caseFirstWriter},
 	{"race/create-delete", "An update that is acknowledged while the record is deleted and created again is not lost.", caseCreateDelete},
-	{"race/hammer", "However close together writes, creates and deletes of one key come, each one acknowledged is there, or deleted by another that was acknowledged.", caseHammer},
-	{"race/linearizable", "Get, Put and Delete on one key are linearizable.", caseLinearizable},
+	{"race/hammer", "However close together writes, creates and deletes of one key come, each acknowledged change is there, or was deleted by an acknowledged delete.", caseHammer},
+	{"race/linearizable", "Get and Write on one key are linearizable.", caseLinearizable},
 }
 
-// addField is a change as the layers above make it: it keeps what is there and
-// adds one line of its own.
+// addField is a change as the layers above make it: it keeps the data and adds one line
+// of its own.
 func addField(store storage.Store, key storage.Key, field string) (storage.Record, error) {
 	return storage.Update(context.Background(), store, key, func(old storage.Record) (storage.Record, error) {
 		runtime.Gosched() // so that others get between the read and the write
@@ -36,8 +36,7 @@ func caseLostUpdate(e *env) {
 	const writers, keys, rounds = 64, 4, 5
 	store := e.open()
 	key := func(n int) storage.Key { return testKey(fmt.Sprint("key-", n)) }
-	// One key for all first, then several, so that writers meet both often
-	// and now and then.
+	// One key for all first, then several, so that writers meet both often and rarely.
 	for _, spread := range []int{1, keys} {
 		err := inParallel(writers, func(w int) error {
 			for r := range rounds {
@@ -87,9 +86,9 @@ func caseFirstWriter(e *env) {
 	}
 }
 
-// caseCreateDelete lets some writers add to a counter while others delete the
-// record, carrying what they deleted in a sum of their own: nothing that was
-// acknowledged may get lost between the two.
+// caseCreateDelete has some writers add to a counter while others delete the record, and
+// add what they deleted to a sum of their own: no acknowledged addition may get lost
+// between the two.
 func caseCreateDelete(e *env) {
 	const writers, additions = 8, 200
 	ctx := context.Background()
@@ -117,7 +116,7 @@ func caseCreateDelete(e *env) {
 				if i == writers { // the other one gets through where goroutines take turns
 					runtime.Gosched()
 				}
-				err = store.Delete(ctx, key, rec.Revision)
+				err = write(ctx, store, deleteOf(key, rec.Revision))
 				if err == nil {
 					deleted.Add(int64(len(rec.Data)))
 				}
@@ -137,15 +136,14 @@ func caseCreateDelete(e *env) {
 	require.EqualValues(e, writers*additions, deleted.Load()+int64(left), "additions deleted and left")
 }
 
-// The time that caseHammer takes. A window of some nanoseconds is met only by
-// trying very often, which is why it goes by the clock: a fast store is tried
-// as often as it takes, and a slow one, whose windows are wide, does not
-// take minutes.
+// hammerTime is how long caseHammer takes. Only very many attempts meet a window of some
+// nanoseconds. With a time in place of a number a fast store gets as many as it needs,
+// and a slow one, whose windows are wide, does not take minutes.
 const hammerTime = 150 * time.Millisecond
 
-// caseHammer counts in a record, with bare calls and without pauses. The first
-// round only adds; in the second the record is also deleted, by writers that
-// keep account of what they deleted, and created blindly.
+// caseHammer counts in a record, with bare calls and without pauses. The first round only
+// adds. In the second the writers also delete the record, and add what they deleted to a
+// sum, and create it without a look at what is there.
 func caseHammer(e *env) {
 	ctx, store := context.Background(), e.open()
 	for round, deletes := range []bool{false, true} {
@@ -160,13 +158,13 @@ func caseHammer(e *env) {
 					rec, err = storage.Record{}, nil
 				}
 				if err == nil && deletes && rec.Revision != 0 && random.IntN(2) == 0 {
-					if err = store.Delete(ctx, key, rec.Revision); err == nil {
+					if err = write(ctx, store, deleteOf(key, rec.Revision)); err == nil {
 						deleted.Add(count(rec))
 					}
 				} else if err == nil {
 					next := record(key, "")
 					next.Data = binary.BigEndian.AppendUint64(nil, uint64(count(rec)+1))
-					if _, err = store.Put(ctx, next, rec.Revision); err == nil {
+					if err = write(ctx, store, putOf(next, rec.Revision)); err == nil {
 						added.Add(1)
 					}
 				}

@@ -12,11 +12,11 @@ import (
 )
 
 var recallCases = []testCase{
-	{"recall/stored", "What Recall returns is a record as it was stored under the key.", caseRecall},
+	{"recall/stored", "Recall returns a record as it was stored under the key at some time.", caseRecall},
 }
 
-// caseRecall does everything to some keys that may make a store remember or
-// forget a record, and looks after each call at what it recalls.
+// caseRecall does everything to some keys that may make a store remember or forget a
+// record, and checks what it recalls after each call.
 func caseRecall(e *env) {
 	ctx, store, random := context.Background(), e.open(), newRand(uint64(time.Now().UnixNano()))
 	recaller, ok := store.(storage.Recaller)
@@ -38,56 +38,45 @@ func caseRecall(e *env) {
 	for n := range modelOperations {
 		key := keys[random.IntN(len(keys))]
 		was := current[key]
-		// Times and identities that a store does not keep as they are.
+		// Times that a store truncates, and an identity that an update does not change.
 		rec := record(key, fmt.Sprint("data ", n))
 		rec.ID = uuid.New()
 		rec.CreatedAt = testTime.Add(time.Duration(n) * 1_234_567).In(time.FixedZone("east", 3600))
 		rec.UpdatedAt = rec.CreatedAt.Add(time.Hour + 1)
-		stored := func(rev storage.Revision) {
-			rec.Revision = rev
+		// apply makes the write, alone or in a batch.
+		apply := func(w storage.Write) {
+			beside := putOf(record(testKey(fmt.Sprint("beside ", n)), "x"), 0)
+			if random.IntN(2) == 0 {
+				e.mustWrite(store, w)
+			} else {
+				e.mustWrite(store, beside, w)
+			}
+		}
+		switch random.IntN(6) {
+		case 0, 1:
+			w := putOf(rec, was.Revision)
+			apply(w)
+			rec.Revision = w.Record.Revision
 			if was.Revision != 0 {
 				rec.ID, rec.CreatedAt = was.ID, was.CreatedAt
 			}
-			current[key], all[key][rev] = rec, rec
-		}
-		switch random.IntN(7) {
-		case 0:
-			rev, err := put(store, rec, was.Revision)
+			current[key], all[key][rec.Revision] = rec, rec
+		case 2:
+			conflict := putOf(rec, was.Revision^1<<40)
+			errs, err := writeAll(ctx, store, []storage.Write{conflict, putOf(record(testKey(fmt.Sprint("beside ", n)), "x"), 0)}[:1+random.IntN(2)])
 			require.NoError(e, err)
-			stored(rev)
-		case 1:
-			revisions, err := putMany(store, []storage.PutOp{{Record: rec, Expect: was.Revision}})
-			require.NoError(e, err)
-			stored(revisions[0])
-		case 2: // a conflict
-			_, err := store.Put(ctx, rec, was.Revision^1<<40)
-			require.ErrorIs(e, err, storage.ErrConflict)
+			require.ErrorIs(e, errs[0], storage.ErrConflict)
 		case 3:
-			results, err := storage.PutMany(ctx, store, []storage.PutOp{{Record: rec, Expect: was.Revision ^ 1<<40}})
-			require.NoError(e, err)
-			require.ErrorIs(e, results[0].Err, storage.ErrConflict)
-		case 4:
 			_, err := store.Get(ctx, key)
 			require.Equal(e, was.Revision == 0, err != nil, "%v", err)
-		case 5:
-			_, err := storage.GetMany(ctx, store, keys)
+		case 4:
+			_, err := store.GetMany(ctx, keys)
 			require.NoError(e, err)
-		case 6:
-			if was.Revision == 0 || random.IntN(3) > 0 {
-				break
+		case 5:
+			if was.Revision != 0 && random.IntN(3) == 0 {
+				apply(deleteOf(key, was.Revision))
+				delete(current, key)
 			}
-			if random.IntN(2) == 0 {
-				e.mustDelete(store, was)
-			} else {
-				require.NoError(e, settled(func() error {
-					errs, err := storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: key, Expect: was.Revision}})
-					if err != nil {
-						return err
-					}
-					return errs[0]
-				}))
-			}
-			delete(current, key)
 		}
 		for _, key := range keys {
 			rec, ok := recaller.Recall(key)

@@ -26,8 +26,8 @@ func (r *recorder) failed() bool { return len(r.errors) > 0 }
 
 func (r *recorder) text() string { return strings.Join(r.errors, "\n") }
 
-// watch runs a case in a goroutine of its own and returns what it reported.
-// prepare says what the case works with.
+// watch runs a case in a goroutine of its own and returns its failures. prepare sets up
+// the env of the case.
 func watch(c testCase, prepare func(*env)) *recorder {
 	r := &recorder{}
 	done := make(chan struct{})

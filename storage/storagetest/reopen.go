@@ -19,9 +19,8 @@ import (
 )
 
 var durableCases = []testCase{
-	{"durable/reopen", "What was acknowledged is there after Close, byte for byte.", caseReopen},
-	{"durable/revisions", "No revision is given to one key twice, not after Close and Open either.", caseReopenRevisions},
-	{"durable/kill", "What was acknowledged is there after the process was killed, byte for byte, and no write is there in part.", caseKill},
+	{"durable/reopen", "Every acknowledged record is there after Close and Open, byte for byte and with its revision.", caseReopen},
+	{"durable/kill", "Every acknowledged record is there after the process was killed, byte for byte, and no write is there in part.", caseKill},
 }
 
 func caseReopen(e *env) {
@@ -51,7 +50,7 @@ func caseReopen(e *env) {
 		store = e.openAt(place)
 		listed := make(map[storage.Key]storage.Record)
 		for _, scope := range append(confusableScopes(), testScope) {
-			for _, rec := range e.walk(store, scope, "", 50) {
+			for _, rec := range e.walk(store, scope, storage.Range{Limit: 50}) {
 				listed[rec.Key] = rec
 			}
 		}
@@ -66,7 +65,7 @@ func caseReopen(e *env) {
 			e.absent(store, keyIn(scope, "deleted"))
 		}
 	}
-	// It is a store like any other.
+	// And it can be written to.
 	for _, rec := range want {
 		rec.Data = []byte("after")
 		e.holds(store, e.mustPut(store, rec, rec.Revision))
@@ -74,26 +73,8 @@ func caseReopen(e *env) {
 	}
 }
 
-func caseReopenRevisions(e *env) {
-	const rounds = 20
-	place := e.newPlace()
-	key := testKey("again")
-	var given []storage.Revision
-	for range rounds {
-		store := e.openAt(place)
-		created := e.mustPut(store, record(key, "a"), 0)
-		updated := e.mustPut(store, record(key, "b"), created.Revision)
-		e.mustDelete(store, updated)
-		for _, rec := range []storage.Record{created, updated} {
-			require.NotContains(e, given, rec.Revision, "a revision from before the store was opened")
-			given = append(given, rec.Revision)
-		}
-		require.NoError(e, store.Close())
-	}
-}
-
-// childEnv names the place that a child process writes to. childLine begins the
-// lines in which it says what was acknowledged.
+// childEnv names the place that a child process writes to. childLine begins the lines in
+// which the child says which steps were acknowledged.
 const (
 	childEnv  = "RESOURCEKIT_STORAGETEST_CHILD"
 	childLine = "storagetest: acknowledged "
@@ -108,13 +89,13 @@ const (
 	killStart   = 60 * time.Second // until the child has begun
 )
 
-// killStep is what a writer does next: put these records, or delete the one
+// killStep is the next step of a writer: it puts these records, or deletes the one
 // without data.
 type killStep []storage.Record
 
-// stepOf returns step n of a writer. It depends on nothing else, so parent and
-// child agree on it. Every key is written again and again; a delete comes after
-// a put of the same key.
+// stepOf returns step n of a writer. It depends on nothing else, so parent and child
+// agree on it. Every key is written many times; a delete comes after a put of the same
+// key.
 func stepOf(round, writer, n int) killStep {
 	key := func(i int) storage.Key { return testKey(fmt.Sprintf("kill-%d-%d-%d", round, writer, i)) }
 	rec := func(i int) storage.Record {
@@ -136,8 +117,8 @@ func stepOf(round, writer, n int) killStep {
 	return killStep{rec(n % killKeys)}
 }
 
-// writeIfChild writes to the place that the parent has named, until it is
-// killed. In the parent it does nothing.
+// writeIfChild writes to the place that the parent has named until the process is killed.
+// In the parent it does nothing.
 func writeIfChild(t *testing.T, d Durable) {
 	place, round := "", 0
 	if n, _ := fmt.Sscanf(os.Getenv(childEnv), "%d %q", &round, &place); n != 2 {
@@ -162,34 +143,27 @@ func writeIfChild(t *testing.T, d Durable) {
 	t.Fatal("the child process was not killed: ", err)
 }
 
+// doStep makes a step, and notes the new revisions.
 func doStep(store storage.Store, step killStep, revisions map[storage.Key]storage.Revision) error {
-	if len(step) == 1 {
-		rec := step[0]
-		if rec.Data == nil {
-			err := remove(store, rec.Key, revisions[rec.Key])
-			revisions[rec.Key] = 0
-			return err
-		}
-		rev, err := put(store, rec, revisions[rec.Key])
-		revisions[rec.Key] = rev
-		return err
-	}
-	var ops []storage.PutOp
+	var writes []storage.Write
 	for _, rec := range step {
-		ops = append(ops, storage.PutOp{Record: rec, Expect: revisions[rec.Key]})
+		w := putOf(rec, revisions[rec.Key])
+		w.Delete = rec.Data == nil
+		writes = append(writes, w)
 	}
-	given, err := putMany(store, ops)
-	if err != nil {
+	if err := writeMany(store, writes...); err != nil {
 		return err
 	}
-	for i, rec := range step {
-		revisions[rec.Key] = given[i]
+	for _, w := range writes {
+		if revisions[w.Record.Key] = w.Record.Revision; w.Delete {
+			revisions[w.Record.Key] = 0
+		}
 	}
 	return nil
 }
 
-// caseKill kills a process that writes, several times at one place, and looks
-// each time whether all is there that any of them was told is.
+// caseKill kills a process that writes, several times at one place. Each time every write
+// that was acknowledged to any of them must be there.
 func caseKill(e *env) {
 	place := e.newPlace()
 	var done [killRounds][killWriters]int // steps acknowledged
@@ -197,7 +171,7 @@ func caseKill(e *env) {
 		done[round] = e.writeAndKill(place, round)
 		store := e.openAt(place)
 		listed := make(map[storage.Key]storage.Record)
-		for _, rec := range e.walk(store, testScope, "", 100) {
+		for _, rec := range e.walk(store, testScope, storage.Range{Limit: 100}) {
 			listed[rec.Key] = rec
 		}
 		for past := range round + 1 {
@@ -212,8 +186,8 @@ func caseKill(e *env) {
 	}
 }
 
-// checkSteps fails unless the records of a writer are as its first n steps left
-// them, or as the step after those would, which may have been on its way.
+// checkSteps fails unless the records of a writer are as its first n steps left them, or
+// as the next step would, which may have been on its way.
 func (e *env) checkSteps(listed map[storage.Key]storage.Record, round, writer, n int) {
 	want := make(map[storage.Key]storage.Record)
 	for i := range n {
@@ -236,8 +210,8 @@ func (e *env) checkSteps(listed map[storage.Key]storage.Record, round, writer, n
 	}
 }
 
-// isLeft reports whether got is what a write of rec leaves; one without data
-// leaves nothing.
+// isLeft reports whether got is the record after a write of rec; one without data is a
+// delete.
 func isLeft(rec, got storage.Record, there bool) bool {
 	if rec.Data == nil || !there {
 		return rec.Data == nil && !there
@@ -267,8 +241,7 @@ func (e *env) writeAndKill(place string, round int) (done [killWriters]int) {
 	timer := time.AfterFunc(killStart, end)
 	defer timer.Stop()
 
-	// Kill at another moment in each round; what was said until then is read to
-	// the end.
+	// Kill at another moment in each round. The lines until then are read to the end.
 	const some = 10
 	var other []string
 	lines := bufio.NewScanner(stdout)

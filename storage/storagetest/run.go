@@ -7,9 +7,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// Run checks the stores that newStore makes, one subtest per case. Each call of
-// newStore must give an empty store; Run closes it. A store whose records
-// outlive it is checked by RunDurable, which does more.
+// Run checks the stores that newStore makes, one subtest per case. Each call of newStore
+// must give an empty store, which Run closes. For a store whose records outlive it,
+// RunDurable does more.
 func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 	t.Helper()
 	runCases(t, cases(), func(t *testing.T, e *env) {
@@ -35,17 +35,17 @@ func runCases(t *testing.T, all []testCase, prepare func(*testing.T, *env)) {
 	}
 }
 
-// mustBeEmpty fails on what is a mistake of the caller, and no store's.
+// mustBeEmpty fails on a mistake of the caller, which is not one of the store.
 func (e *env) mustBeEmpty(store storage.Store) {
-	page, err := store.List(context.Background(), testScope, "", 1)
+	page, err := store.List(context.Background(), testScope, storage.Range{Limit: 1})
 	if err != nil || len(page.Records) > 0 {
-		e.tb.Errorf("the suite must be given a new store that is open and empty: %d records, error %v", len(page.Records), err)
+		e.tb.Errorf("the suite needs a new store that is open and empty: %d records, error %v", len(page.Records), err)
 		e.FailNow()
 	}
 }
 
 // testCase is one thing that a store must do. A new one is a row in the list of its
-// topic; a new list goes into cases and, if it makes sense for two stores on the same
+// topic. A new list goes into cases and, if it makes sense for two stores on the same
 // records, into Durable.cases. Give it a mutant that it catches (mutants_test.go).
 type testCase struct {
 	name     string
@@ -53,8 +53,8 @@ type testCase struct {
 	run      func(*env)
 }
 
-// cases returns the cases that every store must pass, in the order in which they
-// are best read.
+// cases returns the cases that every store must pass, in the order in which they are
+// best read.
 func cases() []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{

@@ -35,8 +35,8 @@ func impatient(t *testing.T) {
 	t.Cleanup(func() { promptly = patience })
 }
 
-// TestHanging: a store that waits for ever, whatever its context says, fails and
-// does not hang the suite.
+// TestHanging: a store that waits for ever, in spite of its context, fails and does not
+// hang the suite.
 func TestHanging(t *testing.T) {
 	impatient(t)
 	for _, c := range blockedCases {
@@ -45,10 +45,10 @@ func TestHanging(t *testing.T) {
 			New: func(*testing.T) string { return "" },
 			Open: func(context.Context, string) (storage.Store, error) {
 				m := &mutant{Store: memory.New()}
-				m.put = func(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+				m.swap = func(ctx context.Context, w storage.Write) error {
 					writes.RLock()
 					defer writes.RUnlock()
-					return m.Store.Put(context.WithoutCancel(ctx), rec, expect)
+					return write(context.WithoutCancel(ctx), m.Store, w)
 				}
 				return m, nil
 			},

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -16,10 +17,10 @@ import (
 	"example.com/resourcekit/storage/memory"
 )
 
-// This file is the other store of the suite's own tests. The journal has one handle
-// on its records and no server; this one has a server, so that the cases of two
-// handles, of held-up writes and of a network have a right store to pass on and wrong
-// ones to catch.
+// This file is the other store of the suite's own tests. The journal has one handle on its
+// records, no server, no entries and no log. This one has all of these, so that the cases
+// of two handles, of held-up writes and of a network have a right store that passes them,
+// and wrong ones that they must catch.
 
 // server keeps the records of a place, in memory.
 type server struct {
@@ -29,19 +30,52 @@ type server struct {
 
 // request is one call. It has the fields of every kind.
 type request struct {
-	Name   string
-	Record storage.Record // of get and delete the key counts, of list the scope, after it the external id
-	Expect storage.Revision
-	Limit  int
+	Name    string
+	Keys    []storage.Key
+	Writes  []storage.Write
+	Expect  storage.Revision
+	Entries []storage.Entry
+	Scope   storage.Scope
+	Index   uint32
+	Range   storage.Range
+	Query   storage.ChangeQuery
+	Before  time.Time
 }
+
+// writes reports whether the call may change records.
+func (r request) writes() bool { return r.Name == "write" || r.Name == "set entries" }
 
 type answer struct {
-	Record storage.Record
-	Page   storage.Page
-	Err    int // a place in answerErrors
+	Records []storage.Record
+	Page    storage.Page
+	Changes storage.ChangePage
+	Errs    []failure // of the writes
+	Err     failure   // of the call
 }
 
-var answerErrors = []error{nil, storage.ErrNotFound, storage.ErrConflict}
+// failure is an error on the network: a place in failures, or the index of a
+// NotUniqueError. The zero failure is none.
+type failure struct {
+	Kind  int
+	Index uint32
+}
+
+var failures = []error{nil, storage.ErrNotFound, storage.ErrConflict, storage.ErrExpired, storage.ErrInvalid}
+
+func failureOf(err error) failure {
+	var taken *storage.NotUniqueError
+	if errors.As(err, &taken) {
+		return failure{Index: taken.Index}
+	}
+	return failure{Kind: slices.IndexFunc(failures, func(target error) bool { return errors.Is(err, target) })}
+}
+
+func (f failure) error() error {
+	if f.Index != 0 {
+		return &storage.NotUniqueError{Index: f.Index}
+	}
+	return failures[f.Kind]
+}
 
 // serve answers the one request of a connection.
 func (s *server) serve(conn net.Conn) {
@@ -50,24 +84,36 @@ func (s *server) serve(conn net.Conn) {
 	if json.NewDecoder(conn).Decode(&req) != nil {
 		return
 	}
-	ctx, key := context.Background(), req.Record.Key
-	var a answer
-	var err error
-	if req.Name == "put" || req.Name == "delete" {
+	if req.writes() {
 		s.writes.RLock()
 		defer s.writes.RUnlock()
 	}
+	ctx := context.Background()
+	var a answer
+	var err error
 	switch req.Name {
-	case "get":
-		a.Record, err = s.records.Get(ctx, key)
-	case "put":
-		a.Record.Revision, err = s.records.Put(ctx, req.Record, req.Expect)
-	case "delete":
-		err = s.records.Delete(ctx, key, req.Expect)
+	case "get many":
+		a.Records, err = s.records.GetMany(ctx, req.Keys)
+	case "write":
+		var errs []error
+		errs, err = s.records.Write(ctx, req.Writes)
+		for _, err := range errs {
+			a.Errs = append(a.Errs, failureOf(err))
+		}
 	case "list":
-		a.Page, err = s.records.List(ctx, key.Scope(), key.ExternalID, req.Limit)
+		a.Page, err = s.records.List(ctx, req.Scope, req.Range)
+	case "lookup":
+		a.Page, err = s.records.Lookup(ctx, req.Scope, req.Index, req.Range)
+	case "set entries":
+		err = s.records.SetEntries(ctx, req.Keys[0], req.Expect, req.Entries)
+	case "changes":
+		a.Changes, err = s.records.Changes(ctx, req.Query)
+	case "redact":
+		err = s.records.Redact(ctx, req.Keys[0])
+	case "trim":
+		err = s.records.Trim(ctx, req.Before)
 	}
-	a.Err = slices.IndexFunc(answerErrors, func(target error) bool { return errors.Is(err, target) })
+	a.Err = failureOf(err)
 	_ = json.NewEncoder(conn).Encode(a)
 }
 
@@ -96,17 +142,17 @@ func (c *client) call(ctx context.Context, check error, req request) (a answer, 
 	if err != nil {
 		return a, err
 	}
-	// A pipe fails to write only what was not read to its end.
+	// A pipe fails to write only bytes that were not read to their end.
 	if _, err = conn.Write(message); err != nil {
 		err = storage.ErrUnavailable
 	} else if json.NewDecoder(conn).Decode(&a) != nil {
-		if err = storage.ErrUnavailable; req.Name == "put" || req.Name == "delete" {
+		if err = storage.ErrUnavailable; req.writes() {
 			err = storage.ErrUnknownOutcome
 		}
 	}
 	switch ended := ctx.Err(); {
 	case err == nil:
-		return a, answerErrors[a.Err]
+		return a, a.Err.error()
 	case ended != nil && err == storage.ErrUnavailable:
 		return a, ended
 	case ended != nil:
@@ -116,25 +162,67 @@ func (c *client) call(ctx context.Context, check error, req request) (a answer, 
 }
 
 func (c *client) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	a, err := c.call(ctx, storage.CheckKey(ctx, key), request{Name: "get", Record: storage.Record{Key: key}})
-	return a.Record, err
+	records, err := c.GetMany(ctx, []storage.Key{key})
+	if err != nil {
+		return storage.Record{}, err
+	}
+	if records[0].Revision == 0 {
+		return storage.Record{}, storage.ErrNotFound
+	}
+	return records[0], nil
 }
 
-func (c *client) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	a, err := c.call(ctx, storage.CheckKey(ctx, rec.Key), request{Name: "put", Record: rec, Expect: expect})
-	return a.Record.Revision, err
+func (c *client) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	a, err := c.call(ctx, storage.CheckKeys(ctx, keys), request{Name: "get many", Keys: keys})
+	return a.Records, err
 }
 
-func (c *client) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	_, err := c.call(ctx, storage.CheckDelete(ctx, key, expect), request{Name: "delete", Record: storage.Record{Key: key}, Expect: expect})
+func (c *client) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	a, err := c.call(ctx, storage.CheckWrites(ctx, writes), request{Name: "write", Writes: writes})
+	if err != nil || a.Errs == nil {
+		return nil, err
+	}
+	errs := make([]error, len(a.Errs))
+	for i, f := range a.Errs {
+		errs[i] = f.error()
+	}
+	return errs, nil
+}
+
+func (c *client) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	r, err := storage.CheckRange(ctx, scope, 0, r)
+	a, err := c.call(ctx, err, request{Name: "list", Scope: scope, Range: r})
+	return a.Page, err
+}
+
+func (c *client) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
+	r, err := storage.CheckRange(ctx, scope, index, r)
+	a, err := c.call(ctx, err, request{Name: "lookup", Scope: scope, Index: index, Range: r})
+	return a.Page, err
+}
+
+func (c *client) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+	_, err := c.call(ctx, storage.CheckKey(ctx, key), request{Name: "set entries", Keys: []storage.Key{key}, Expect: expect, Entries: entries})
 	return err
 }
 
-func (c *client) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	limit, err := storage.CheckList(ctx, scope, after, limit)
-	a, err := c.call(ctx, err, request{Name: "list", Record: storage.Record{Key: keyIn(scope, after)}, Limit: limit})
-	return a.Page, err
+func (c *client) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	q, err := storage.CheckChanges(ctx, q)
+	a, err := c.call(ctx, err, request{Name: "changes", Query: q})
+	return a.Changes, err
 }
+
+func (c *client) Redact(ctx context.Context, key storage.Key) error {
+	_, err := c.call(ctx, storage.CheckKey(ctx, key), request{Name: "redact", Keys: []storage.Key{key}})
+	return err
+}
+
+func (c *client) Trim(ctx context.Context, before time.Time) error {
+	_, err := c.call(ctx, ctx.Err(), request{Name: "trim", Before: before})
+	return err
+}
+
+func (c *client) Limits() storage.Limits { return storage.Limits{} }
 
 func (c *client) Close() error {
 	c.closed.Store(true)
@@ -148,7 +236,7 @@ func serverAt(place string) *server {
 	return s.(*server)
 }
 
-// served is all that the suite needs to know of it.
+// served tells the suite how to open the store.
 var served = Durable{
 	New: func(t *testing.T) string {
 		place := uuid.NewString()

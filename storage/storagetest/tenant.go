@@ -12,13 +12,13 @@ import (
 
 var tenantCases = []testCase{
 	{"tenant/get", "A record of another tenant or schema answers exactly as an absent one.", caseTenantGet},
-	{"tenant/put-delete", "A write changes the record of its own scope and no other.", caseTenantWrite},
+	{"tenant/write", "A write changes the record of its own scope and no other.", caseTenantWrite},
 	{"tenant/list", "List returns the records of its scope and no other.", caseTenantList},
-	{"tenant/errors", "The text of an error holds neither external ids nor data.", caseTenantErrors},
+	{"tenant/errors", "The text of an error has neither external ids nor data.", caseTenantErrors},
 }
 
-// confusableScopes differ in one part each, or hold the same UUIDs in other
-// places, or UUIDs that differ in one byte at either end.
+// confusableScopes differ in one part each, or have the same UUIDs in other places, or
+// UUIDs that differ in one byte at either end.
 func confusableScopes() []storage.Scope {
 	a := uuid.MustParse("aaaaaaaa-0000-4000-8000-00000000000a")
 	b := uuid.MustParse("bbbbbbbb-0000-4000-8000-00000000000b")
@@ -89,13 +89,9 @@ func caseTenantWrite(e *env) {
 		}
 	}
 	for i := range scopes {
-		// A stranger's revision is not this key's, unless the two are equal
-		// by chance, as each key may count for itself.
-		if stranger := records[(i+1)%len(records)].Revision; stranger != 0 && stranger != records[i].Revision {
-			_, err := store.Put(ctx, record(records[i].Key, "with a stranger's revision"), stranger)
-			require.ErrorIs(e, err, storage.ErrConflict)
-			require.ErrorIs(e, store.Delete(ctx, records[i].Key, stranger), storage.ErrConflict)
-		}
+		stranger := records[(i+1)%len(records)].Revision
+		require.ErrorIs(e, write(ctx, store, putOf(record(records[i].Key, "with a stranger's revision"), stranger)), storage.ErrConflict)
+		require.ErrorIs(e, write(ctx, store, deleteOf(records[i].Key, stranger)), storage.ErrConflict)
 		rec := records[i]
 		rec.Data = []byte("changed in scope " + fmt.Sprint(i))
 		records[i] = e.mustPut(store, rec, rec.Revision)
@@ -121,7 +117,7 @@ func caseTenantList(e *env) {
 		}
 	}
 	for i, scope := range scopes {
-		records := e.walk(store, scope, "", 5) // walk sees that each is of the scope
+		records := e.walk(store, scope, storage.Range{Limit: 5}) // walk sees that each is of the scope
 		want := len(sharedIDs) + 1
 		if i%4 == 3 {
 			want = 0
@@ -145,33 +141,30 @@ func caseTenantErrors(e *env) {
 	key := testKey(id)
 	_, err := store.Get(ctx, key)
 	silent(err)
-	silent(store.Delete(ctx, key, 1))
-	_, err = store.Put(ctx, record(key, data), 12345)
-	silent(err)
+	silent(write(ctx, store, deleteOf(key, 1)))
+	silent(write(ctx, store, putOf(record(key, data), 12345)))
 	rec := e.mustPut(store, record(key, data), 0)
-	_, err = store.Put(ctx, record(key, data), 0)
-	silent(err)
-	_, err = store.Put(ctx, record(key, data), rec.Revision+1)
-	silent(err)
-	silent(store.Delete(ctx, key, rec.Revision+1))
-	silent(store.Delete(ctx, key, 0))
+	silent(write(ctx, store, putOf(record(key, data), 0)))
+	silent(write(ctx, store, putOf(record(key, data), rec.Revision+1)))
+	silent(write(ctx, store, storage.Write{Record: record(key, data), Expect: rec.Revision})) // without a new revision
+	silent(write(ctx, store, deleteOf(key, rec.Revision+1)))
+	silent(write(ctx, store, deleteOf(key, 0)))
 	for _, bad := range []string{id + "\x00", id + "\xff"} {
 		_, err = store.Get(ctx, testKey(bad))
 		silent(err)
-		_, err = store.Put(ctx, record(testKey(bad), data), 0)
+		_, err = store.GetMany(ctx, []storage.Key{key, testKey(bad)})
 		silent(err)
-		_, err = store.List(ctx, testScope, bad, 1)
+		silent(write(ctx, store, putOf(record(testKey(bad), data), 0)))
+		_, err = store.List(ctx, testScope, after(bad, 1))
 		silent(err)
 	}
 	done, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err = store.Get(done, key)
 	silent(err)
-	_, err = store.Put(done, record(key, data), rec.Revision)
-	silent(err)
+	silent(write(done, store, putOf(record(key, data), rec.Revision)))
 	_ = store.Close()
 	_, err = store.Get(ctx, key)
 	silent(err)
-	_, err = store.Put(ctx, record(key, data), rec.Revision)
-	silent(err)
+	silent(write(ctx, store, putOf(record(key, data), rec.Revision)))
 }

@@ -12,10 +12,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// BenchWriters measures what a wrapper does for 64 writers at a time, each of which
-// puts records of its own, of 400 bytes: all of one tenant, and each of another one.
-// The two stores take turns; "ratio" is how many times as many puts there are with the
-// wrapper.
+// BenchWriters measures what a wrapper does for 64 writers at a time. Each writes records
+// of its own, of 400 bytes; all are of one tenant, or each of another one. The two stores
+// take turns: "ratio" is the writes with the wrapper divided by those without.
 func BenchWriters(b *testing.B, newStore func(b *testing.B) storage.Store, wrap func(storage.Store) storage.Store) {
 	const writers, records, turn = 64, 20, time.Second
 	for _, tenants := range []int{1, writers} {
@@ -36,7 +35,7 @@ func BenchWriters(b *testing.B, newStore func(b *testing.B) storage.Store, wrap 
 							}
 							rec.UpdatedAt, rec.Data = time.Now(), make([]byte, 400)
 							var err error
-							if rec.Revision, err = store.Put(context.Background(), *rec, rec.Revision); err != nil {
+							if rec.Revision, err = storage.Put(context.Background(), store, *rec, rec.Revision); err != nil {
 								return err
 							}
 							done.Add(1)
