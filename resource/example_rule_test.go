@@ -37,43 +37,30 @@ type ruledStore struct {
 	rule func(document []byte) error
 }
 
-var _ storage.BatchStore = ruledStore{}
-
-func (s ruledStore) Put(
-	ctx context.Context, rec storage.Record, expect storage.Revision,
-) (storage.Revision, error) {
-	if err := s.rule(rec.Data); err != nil {
-		return 0, err
-	}
-	return s.Store.Put(ctx, rec, expect)
-}
-
-func (s ruledStore) PutMany(
-	ctx context.Context, ops []storage.PutOp,
-) ([]storage.PutResult, error) {
-	results := make([]storage.PutResult, len(ops))
-	var obey []storage.PutOp
-	var at []int // their places in ops
-	for i, op := range ops {
-		if results[i].Err = s.rule(op.Record.Data); results[i].Err == nil {
-			obey, at = append(obey, op), append(at, i)
+// Write is the only method of a store that takes documents.
+func (s ruledStore) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	errs := make([]error, len(writes))
+	var obey []storage.Write
+	var at []int // their places in writes
+	for i, w := range writes {
+		if !w.Delete {
+			errs[i] = s.rule(w.Record.Data)
+		}
+		if errs[i] == nil {
+			obey, at = append(obey, w), append(at, i)
 		}
 	}
-	put, err := storage.PutMany(ctx, s.Store, obey)
+	if len(obey) == len(writes) {
+		return s.Store.Write(ctx, writes)
+	}
+	failed, err := s.Store.Write(ctx, obey)
 	if err != nil {
 		return nil, err
 	}
-	for k, i := range at {
-		results[i] = put[k]
+	for k, err := range failed {
+		errs[at[k]] = err
 	}
-	return results, nil
-}
-
-// GetMany is what makes a ruledStore a storage.BatchStore.
-func (s ruledStore) GetMany(
-	ctx context.Context, keys []storage.Key,
-) ([]storage.Record, error) {
-	return storage.GetMany(ctx, s.Store, keys)
+	return errs, nil
 }
 
 // A rule that no schema can say, here one about two fields, is checked by a store in

@@ -156,7 +156,7 @@ func sizesSet(small, large int) (*set, error) {
 			return nil, err
 		}
 		pager := contender{name: names[k][1], run: func(i int) ([]byte, error) {
-			_, err := store.List(ctx, scope, cursors[i%len(cursors)], pageSize)
+			_, err := store.List(ctx, scope, pageAfter(cursors[i%len(cursors)]))
 			return nil, err
 		}}
 		if k == 1 {
@@ -170,12 +170,16 @@ func sizesSet(small, large int) (*set, error) {
 
 const pageSize = 100
 
-// fullPages returns the ids of the inputs behind which a whole page follows.
+func pageAfter(id string) storage.Range {
+	return storage.Range{After: storage.Position{ExternalID: id}, Limit: pageSize}
+}
+
+// fullPages returns the ids of the inputs that a whole page follows.
 func fullPages(store storage.Store, inputs []input) ([]string, error) {
 	var cursors []string
 	for _, in := range inputs {
 		id := gjson.GetBytes(in.target, "customerId").Str
-		page, err := store.List(ctx, scope, id, pageSize)
+		page, err := store.List(ctx, scope, pageAfter(id))
 		if err != nil {
 			return nil, err
 		}

@@ -439,54 +439,80 @@ type uncertain struct {
 	n atomic.Int64
 }
 
-func (u *uncertain) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+func (u *uncertain) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
 	switch u.n.Add(1) % 40 {
 	case 0:
-		return 0, storage.ErrUnknownOutcome
+		return nil, storage.ErrUnknownOutcome
 	case 20:
-		_, err := u.Store.Put(ctx, rec, expect)
-		if err == nil {
+		errs, err := u.Store.Write(ctx, writes)
+		if errs == nil && err == nil {
 			err = storage.ErrUnknownOutcome
 		}
-		return 0, err
+		return errs, err
 	}
-	return u.Store.Put(ctx, rec, expect)
+	return u.Store.Write(ctx, writes)
 }
 
-// lostUpdate compares the revision, and then writes over whatever is there.
+// each makes writes one by one.
+func each(writes []storage.Write, do func(storage.Write) error) ([]error, error) {
+	errs := make([]error, len(writes))
+	for i, w := range writes {
+		errs[i] = do(w)
+	}
+	return errs, nil
+}
+
+// one makes one write.
+func one(ctx context.Context, store storage.Store, w storage.Write) error {
+	errs, err := store.Write(ctx, []storage.Write{w})
+	if errs != nil {
+		return errs[0]
+	}
+	return err
+}
+
+// lostUpdate compares the revision, and then replaces any record.
 type lostUpdate struct{ storage.Store }
 
-func (m lostUpdate) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	current, err := m.Store.Get(ctx, rec.Key)
-	if err != nil || current.Revision != expect {
-		return m.Store.Put(ctx, rec, expect)
-	}
-	time.Sleep(time.Millisecond)
-	for {
-		revision, err := m.Store.Put(ctx, rec, current.Revision)
-		if !errors.Is(err, storage.ErrConflict) {
-			return revision, err
+func (m lostUpdate) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	return each(writes, func(w storage.Write) error {
+		current, err := m.Store.Get(ctx, w.Record.Key)
+		if err != nil || current.Revision != w.Expect || w.Delete {
+			return one(ctx, m.Store, w)
 		}
-		if current, err = m.Store.Get(ctx, rec.Key); err != nil {
-			return 0, storage.ErrConflict
+		time.Sleep(time.Millisecond)
+		for {
+			w.Expect = current.Revision
+			if err := one(ctx, m.Store, w); !errors.Is(err, storage.ErrConflict) {
+				return err
+			}
+			if current, err = m.Store.Get(ctx, w.Record.Key); err != nil || w.Record.Revision <= current.Revision {
+				return storage.ErrConflict
+			}
 		}
-	}
+	})
 }
 
-// anyDelete deletes a record in whatever revision.
+// anyDelete deletes a record in any revision.
 type anyDelete struct{ storage.Store }
 
-func (m anyDelete) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	time.Sleep(time.Millisecond)
-	for {
-		current, err := m.Store.Get(ctx, key)
-		if err != nil {
-			return err
+func (m anyDelete) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	return each(writes, func(w storage.Write) error {
+		if !w.Delete {
+			return one(ctx, m.Store, w)
 		}
-		if err := m.Store.Delete(ctx, key, current.Revision); !errors.Is(err, storage.ErrConflict) {
-			return err
+		time.Sleep(time.Millisecond)
+		for {
+			current, err := m.Store.Get(ctx, w.Record.Key)
+			if err != nil {
+				return storage.ErrConflict
+			}
+			err = storage.Delete(ctx, m.Store, w.Record.Key, current.Revision)
+			if !errors.Is(err, storage.ErrConflict) {
+				return err
+			}
 		}
-	}
+	})
 }
 
 // stale answers a read with the record before the last write, now and then.
@@ -497,18 +523,20 @@ type stale struct {
 	n      int
 }
 
-func (m *stale) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+func (m *stale) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	old, missing := m.Store.Get(ctx, rec.Key)
-	revision, err := m.Store.Put(ctx, rec, expect)
-	if err == nil && missing == nil {
-		if m.before == nil {
-			m.before = make(map[storage.Key]storage.Record)
+	return each(writes, func(w storage.Write) error {
+		old, missing := m.Store.Get(ctx, w.Record.Key)
+		err := one(ctx, m.Store, w)
+		if err == nil && missing == nil && !w.Delete {
+			if m.before == nil {
+				m.before = make(map[storage.Key]storage.Record)
+			}
+			m.before[w.Record.Key] = old
 		}
-		m.before[rec.Key] = old
-	}
-	return revision, err
+		return err
+	})
 }
 
 func (m *stale) Get(ctx context.Context, key storage.Key) (storage.Record, error) {

@@ -708,7 +708,7 @@ func raw(id string) func(*world) answer {
 // older puts a document into the store as another program may have done it.
 func older(id, data string) func(*world) answer {
 	return func(w *world) answer {
-		_, err := w.store.Put(ctx, storage.Record{Key: w.key(id), ID: uuid.Max, CreatedAt: start, UpdatedAt: start, Data: []byte(data)}, 0)
+		_, err := storage.Put(ctx, w.store, storage.Record{Key: w.key(id), ID: uuid.Max, CreatedAt: start, UpdatedAt: start, Data: []byte(data)}, 0)
 		require.NoError(w.t, err)
 		return answer{}
 	}

@@ -2,12 +2,10 @@ package scenarios_test
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
-	"slices"
+	"regexp"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -102,7 +100,7 @@ func newCollection(tb testing.TB, s *schema.Schema, store storage.Store, opts *r
 }
 
 // dump returns all records of a tenant and a schema, one a line: everything but
-// the revisions, of which stores make their own.
+// the revisions, which are random.
 func dump(tb testing.TB, store storage.Store, tenant storage.Tenant, s *schema.Schema) []string {
 	tb.Helper()
 	var lines []string
@@ -115,144 +113,67 @@ func dump(tb testing.TB, store storage.Store, tenant storage.Tenant, s *schema.S
 func records(tb testing.TB, store storage.Store, tenant storage.Tenant, s *schema.Schema) []storage.Record {
 	tb.Helper()
 	var all []storage.Record
-	for after := ""; ; {
-		page, err := store.List(ctx, storage.Scope{Tenant: tenant, Schema: s.ID()}, after, storage.MaxPage)
+	for r := (storage.Range{Limit: storage.MaxPage}); ; {
+		page, err := store.List(ctx, storage.Scope{Tenant: tenant, Schema: s.ID()}, r)
 		require.NoError(tb, err)
 		all = append(all, page.Records...)
-		if after = page.Next; after == "" {
+		if r.After = page.Next; r.After.IsZero() {
 			return all
 		}
 	}
 }
 
-// numbered is a store that counts the revisions of each key, so that what is said
-// of them is the same in every run. A revision of another key that got mixed up
-// with them would show as a number that nobody was given.
-type numbered struct {
+// witness is a store that knows the revisions which a tenant was given.
+type witness struct {
 	storage.Store
-	apart bool // tenants have different numbers, else all count from 1 on
-	mu    sync.Mutex
-	keys  map[storage.Key][]storage.Revision // of the store below, in the order in which they were seen
+	tenant storage.Tenant
+	mu     sync.Mutex
+	given  map[storage.Revision]bool
 }
 
-// newNumbered returns a store that takes batches exactly if the one below does.
-func newNumbered(store storage.Store, apart bool) storage.Store {
-	n := &numbered{Store: store, apart: apart, keys: make(map[storage.Key][]storage.Revision)}
-	if _, ok := store.(storage.BatchStore); ok {
-		return numberedBatch{n}
-	}
-	return n
+func newWitness(store storage.Store, tenant storage.Tenant) *witness {
+	return &witness{Store: store, tenant: tenant, given: make(map[storage.Revision]bool)}
 }
 
-// before returns the number before the first one of the key.
-func (n *numbered) before(key storage.Key) storage.Revision {
-	if !n.apart {
-		return 0
+func (w *witness) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	w.mu.Lock()
+	for _, write := range writes {
+		if write.Record.Key.Tenant == w.tenant {
+			w.given[write.Record.Revision] = true
+		}
 	}
-	sum := key.Scope().Sum()
-	return storage.Revision(binary.BigEndian.Uint32(sum[:]))
-}
-
-// up returns the number of a revision of the store below.
-func (n *numbered) up(key storage.Key, revision storage.Revision) storage.Revision {
-	if revision == 0 {
-		return 0
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	i := slices.Index(n.keys[key], revision)
-	if i < 0 {
-		i = len(n.keys[key])
-		n.keys[key] = append(n.keys[key], revision)
-	}
-	return n.before(key) + storage.Revision(i+1)
-}
-
-// down returns the revision of a number, and for a number that was never given
-// out one that no record has.
-func (n *numbered) down(key storage.Key, number storage.Revision) storage.Revision {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if number == 0 {
-		return 0
-	}
-	if number -= n.before(key) + 1; number >= storage.Revision(len(n.keys[key])) {
-		return math.MaxInt64
-	}
-	return n.keys[key][number]
-}
-
-func (n *numbered) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	rec, err := n.Store.Get(ctx, key)
-	rec.Revision = n.up(key, rec.Revision)
-	return rec, err
+	w.mu.Unlock()
+	return w.Store.Write(ctx, writes)
 }
 
 // Recall implements storage.Recaller, whether or not the store below does.
-func (n *numbered) Recall(key storage.Key) (storage.Record, bool) {
-	r, ok := n.Store.(storage.Recaller)
-	if !ok {
-		return storage.Record{}, false
+func (w *witness) Recall(key storage.Key) (storage.Record, bool) {
+	if r, ok := w.Store.(storage.Recaller); ok {
+		return r.Recall(key)
 	}
-	rec, ok := r.Recall(key)
-	rec.Revision = n.up(key, rec.Revision)
-	return rec, ok
+	return storage.Record{}, false
 }
 
-func (n *numbered) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	revision, err := n.Store.Put(ctx, rec, n.down(rec.Key, expect))
-	return n.up(rec.Key, revision), n.conflict(err)
+// rename returns the text with a number in place of each revision of the tenant, also of
+// those in entity tags, so that it is the same in every run. Revisions of others stay.
+func (w *witness) rename(text string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	names := make(map[storage.Revision]string)
+	return word.ReplaceAllStringFunc(text, func(found string) string {
+		for _, base := range []int{10, 36} {
+			n, err := strconv.ParseUint(found, base, 64)
+			rev := storage.Revision(n)
+			if err != nil || !w.given[rev] {
+				continue
+			}
+			if names[rev] == "" {
+				names[rev] = fmt.Sprint("revision-", len(names)+1)
+			}
+			return names[rev]
+		}
+		return found
+	})
 }
 
-func (n *numbered) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	return n.conflict(n.Store.Delete(ctx, key, n.down(key, expect)))
-}
-
-// conflict leaves the record out of a conflict, whose revision would be that of
-// the store below.
-func (n *numbered) conflict(err error) error {
-	if errors.Is(err, storage.ErrConflict) {
-		return storage.ErrConflict
-	}
-	return err
-}
-
-func (n *numbered) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	page, err := n.Store.List(ctx, scope, after, limit)
-	for i := range page.Records {
-		page.Records[i].Revision = n.up(page.Records[i].Key, page.Records[i].Revision)
-	}
-	return page, err
-}
-
-// numberedBatch is a numbered with the batches of the store below.
-type numberedBatch struct{ *numbered }
-
-func (n numberedBatch) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-	recs, err := storage.GetMany(ctx, n.Store, keys)
-	for i := range recs {
-		recs[i].Revision = n.up(recs[i].Key, recs[i].Revision)
-	}
-	return recs, err
-}
-
-func (n numberedBatch) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	below := slices.Clone(ops)
-	for i := range below {
-		below[i].Expect = n.down(below[i].Record.Key, below[i].Expect)
-	}
-	results, err := storage.PutMany(ctx, n.Store, below)
-	for i := range results {
-		results[i].Revision = n.up(ops[i].Record.Key, results[i].Revision)
-		results[i].Err = n.conflict(results[i].Err)
-	}
-	return results, err
-}
-
-func (n numberedBatch) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	below := slices.Clone(ops)
-	for i := range below {
-		below[i].Expect = n.down(below[i].Key, below[i].Expect)
-	}
-	return storage.DeleteMany(ctx, n.Store, below)
-}
+var word = regexp.MustCompile(`[0-9A-Za-z]+`)

@@ -13,49 +13,37 @@ import (
 const (
 	maxWrites    = 256                    // in a call
 	maxBytes     = 1 << 20                // of data in a call, unless its first write has more
-	slots        = 2                      // calls at the same time, but for those beyond patience
+	slots        = 2                      // calls at the same time, beside those that lost their slot
 	patience     = 100 * time.Millisecond // after that a call loses its slot
 	grace        = 100 * time.Millisecond // for an outcome that is on its way when the context ends
-	maxOvertaken = 8                      // later calls that end first: one of its keys holds a call up
-	maxApart     = 1000                   // keys that are remembered for having held a call up
+	maxOvertaken = 8                      // later calls that end first, before a call counts as bad
+	maxApart     = 1000                   // keys of bad calls that are remembered
 )
 
-var _ interface {
-	Batcher
-	storage.Limiter
-	storage.Recaller
-} = (*Store)(nil)
+var _ storage.Recaller = (*Store)(nil)
 
-// Store is a storage.Store that sends writes which wait for the one below together.
-// Make it with New; it is safe for concurrent use.
+// Store is a storage.Store that sends waiting writes together to the store below. Make it
+// with New; it is safe for concurrent use.
 type Store struct {
-	store    Batcher
+	store    storage.Store
 	patience time.Duration
 
 	mu           sync.Mutex // for all that follows
 	closed       bool
 	free         int                      // slots
 	ready        []*write                 // they wait for a slot only; no two of one key
-	lines        map[storage.Key][]*write // the keys of writes that are ready or sent, and what waits for these
-	apart        map[storage.Key]struct{} // keys whose next write goes by itself
+	lines        map[storage.Key][]*write // by the key of a write that is ready or sent: those that wait for it
+	apart        map[storage.Key]struct{} // keys whose next write goes alone
 	begun, ended int                      // calls
 }
 
-// Batcher is a store that takes batches of puts and of deletes.
-type Batcher interface {
-	storage.BatchStore
-	storage.BatchDeleter
-}
-
-// write is one Put or Delete. Its outcome is rev and err, once done is closed.
+// write is a write of one caller. Once done is closed, err is its outcome.
 type write struct {
-	ctx    context.Context
-	op     storage.PutOp // of a delete only the key and the revision count
-	remove bool
-	state  state // under the Store's lock
-	rev    storage.Revision
-	err    error
-	done   chan struct{}
+	storage.Write
+	ctx   context.Context
+	state state // under the Store's lock
+	err   error
+	done  chan struct{}
 }
 
 type state int
@@ -67,22 +55,31 @@ const (
 	alone          // sent by itself, under the caller's context
 )
 
-func (w *write) key() storage.Key { return w.op.Record.Key }
+func (w *write) key() storage.Key { return w.Record.Key }
 
-// call is one call to the store: two, if it has puts and deletes.
+// size returns how many bytes of documents the write has.
+func (w *write) size() int {
+	n := len(w.Record.Data)
+	if w.Note != nil {
+		n += len(w.Note.Before) + len(w.Note.After)
+	}
+	return n
+}
+
+// call is one call of the store below.
 type call struct {
 	writes   []*write
-	begun    int // it is the last one of so many
+	begun    int // its number
 	slot     bool
 	patience *time.Timer // takes the slot away
 }
 
-// New returns a Store in front of the given one, which it then owns: Close closes
-// both. It has the limits of that store, and recalls what that recalls.
+// New returns a Store in front of the given one, which it then owns: Close closes both.
+// It has the limits of that store, and recalls the same records.
 //
-// Make one for a database and share it among all collections of the process: only
-// writes of one Store go together.
-func New(store Batcher) *Store {
+// Make one for a database and share it among all collections of the process: only writes
+// of one Store go together.
+func New(store storage.Store) *Store {
 	return &Store{
 		store: store, patience: patience, free: slots,
 		lines: make(map[storage.Key][]*write),
@@ -90,34 +87,37 @@ func New(store Batcher) *Store {
 	}
 }
 
-// String returns no more than what it is: the rest is personal data.
+// String returns the name of the type alone, as the waiting writes are personal data.
 func (s *Store) String() string { return "coalesce.Store" }
 
-// GoString returns the same, for the verb %#v.
+// GoString is String, for the verb %#v.
 func (s *Store) GoString() string { return s.String() }
 
-// Put implements storage.Store, see the package comment.
-func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	return s.do(&write{ctx: ctx, op: storage.PutOp{Record: rec, Expect: expect}}, storage.CheckKey(ctx, rec.Key))
-}
-
-// Delete implements storage.Store, see the package comment.
-func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	op := storage.PutOp{Record: storage.Record{Key: key}, Expect: expect}
-	_, err := s.do(&write{ctx: ctx, op: op, remove: true}, storage.CheckDelete(ctx, key, expect))
-	return err
-}
-
-// do has the write sent and waits for its outcome, unless the check failed.
-func (s *Store) do(w *write, check error) (storage.Revision, error) {
-	if check != nil {
-		return 0, check
+// Write implements storage.Store. A single write may wait and share its call with others,
+// see the package comment; several in one call go straight to the store below.
+func (s *Store) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if len(writes) != 1 {
+		return s.store.Write(ctx, writes)
 	}
-	w.done = make(chan struct{})
+	if err := storage.CheckWrites(ctx, writes); err != nil {
+		return nil, err
+	}
+	w := &write{Write: writes[0], ctx: ctx, done: make(chan struct{})}
+	if err := s.add(w); err != nil {
+		return nil, err
+	}
+	if err := s.wait(w); err != nil {
+		return []error{err}, nil
+	}
+	return nil, nil
+}
+
+// add puts the write in the line of its key, or sends it.
+func (s *Store) add(w *write) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
-		return 0, storage.ErrClosed
+		return storage.ErrClosed
 	}
 	if line, taken := s.lines[w.key()]; taken {
 		s.lines[w.key()] = append(line, w)
@@ -126,35 +126,43 @@ func (s *Store) do(w *write, check error) (storage.Revision, error) {
 		s.admit(w)
 	}
 	s.send()
-	s.mu.Unlock()
+	return nil
+}
 
+// wait returns the outcome of the write, or that its context has ended.
+func (s *Store) wait(w *write) error {
 	select {
 	case <-w.done:
-		return w.rev, w.err
+		return w.err
 	case <-w.ctx.Done():
 	}
-	s.mu.Lock()
-	was := w.state
-	if was == waiting {
-		w.state, w.op.Record.Data = left, nil
-	}
-	s.mu.Unlock()
-	var late <-chan time.Time // never for a write of its own: the store knows its context
-	switch was {
+	var late <-chan time.Time // never for a write that goes alone: the store knows its context
+	switch s.leave(w) {
 	case waiting:
-		return 0, w.ctx.Err()
+		return w.ctx.Err()
 	case together:
 		late = time.After(grace)
 	}
 	select {
 	case <-w.done:
-		return w.rev, w.err
+		return w.err
 	case <-late:
-		return 0, fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, w.ctx.Err())
+		return fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, w.ctx.Err())
 	}
 }
 
-// What follows is called with the lock held, but for run and write.
+// leave returns the state of the write. One that was waiting is not sent any more.
+func (s *Store) leave(w *write) state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := w.state
+	if was == waiting {
+		w.state, w.Write = left, storage.Write{Record: storage.Record{Key: w.key()}}
+	}
+	return was
+}
+
+// The methods below are called with the lock held, except run, write and Close.
 
 // admit lets a write go that is the first in the line of its key.
 func (s *Store) admit(w *write) {
@@ -179,13 +187,13 @@ func (s *Store) advance(key storage.Key) {
 	s.admit(line[0])
 }
 
-// send makes calls of what is ready, as long as there are slots.
+// send makes calls of the writes that are ready, as long as there are slots.
 func (s *Store) send() {
 	for s.free > 0 && len(s.ready) > 0 {
 		c, size := &call{slot: true}, 0
 		for len(s.ready) > 0 && len(c.writes) < maxWrites {
 			w := s.ready[0]
-			size += len(w.op.Record.Data)
+			size += w.size()
 			if len(c.writes) > 0 && size > maxBytes {
 				break
 			}
@@ -219,21 +227,21 @@ func (s *Store) start(c *call) {
 	go s.run(c)
 }
 
-// run makes a call and hands out what became of it.
+// run makes a call and hands out the outcomes.
 func (s *Store) run(c *call) {
 	s.write(c.writes)
 	c.patience.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended++
-	heldUp := s.ended > c.begun+maxOvertaken // so at least maxOvertaken of these began later
+	overtaken := s.ended > c.begun+maxOvertaken // so at least maxOvertaken of the calls that have ended began later
 	for _, w := range c.writes {
 		if len(s.apart) == maxApart {
 			clear(s.apart)
 		}
 		delete(s.apart, w.key())
-		sure := w.err == nil || errors.Is(w.err, storage.ErrConflict) || errors.Is(w.err, storage.ErrNotFound)
-		if !sure || heldUp {
+		sure := w.err == nil || errors.Is(w.err, storage.ErrConflict) || errors.Is(w.err, storage.ErrNotUnique)
+		if !sure || overtaken {
 			s.apart[w.key()] = struct{}{}
 		}
 		if !sure && w.state == together && !errors.Is(w.err, storage.ErrUnknownOutcome) {
@@ -255,38 +263,28 @@ func (s *Store) leaveSlot(c *call) {
 	s.send()
 }
 
-// write writes to the store and notes the outcomes.
+// write calls the store below and notes the outcomes.
 func (s *Store) write(writes []*write) {
+	ctx := context.Background()
 	if len(writes) == 1 {
-		if w := writes[0]; w.remove {
-			w.err = s.store.Delete(w.ctx, w.key(), w.op.Expect)
-		} else {
-			w.rev, w.err = s.store.Put(w.ctx, w.op.Record, w.op.Expect)
-		}
-		return
+		ctx = writes[0].ctx
 	}
-	var puts []storage.PutOp
-	var deletes []storage.DeleteOp
-	for _, w := range writes {
-		if w.remove {
-			deletes = append(deletes, storage.DeleteOp{Key: w.key(), Expect: w.op.Expect})
-		} else {
-			puts = append(puts, w.op)
-		}
+	given := make([]storage.Write, len(writes))
+	for i, w := range writes {
+		given[i] = w.Write
 	}
-	// The keys are valid and distinct: there is no error in place of the results.
-	results, _ := storage.PutMany(context.Background(), s.store, puts)
-	errs, _ := storage.DeleteMany(context.Background(), s.store, deletes)
-	for _, w := range writes {
-		if w.remove {
-			w.err, errs = errs[0], errs[1:]
-		} else {
-			w.rev, w.err, results = results[0].Revision, results[0].Err, results[1:]
+	errs, err := s.store.Write(ctx, given)
+	if len(errs) != len(writes) && errs != nil {
+		err = fmt.Errorf("%w: %d errors of %d writes", storage.ErrUnknownOutcome, len(errs), len(writes))
+	}
+	for i, w := range writes {
+		if w.err = err; err == nil && errs != nil {
+			w.err = errs[i]
 		}
 	}
 }
 
-// Close ends the writes that wait with storage.ErrClosed and closes the store below.
+// Close ends waiting writes with storage.ErrClosed, and closes the store below.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,19 +31,14 @@ func key(id string) storage.Key {
 	}
 }
 
-// batching is memory with batches.
-func batching() coalesce.Batcher {
-	return storagetest.Faulty(memory.New(), func(storagetest.Op) storagetest.Fault { return storagetest.Fault{} }).(coalesce.Batcher)
-}
-
 func TestStore(t *testing.T) {
-	for name, below := range map[string]func() coalesce.Batcher{
-		"batches":                batching,
-		"that remembers records": func() coalesce.Batcher { return recent.New(memory.New(), 1<<20) },
-		"conflicts and delays": func() coalesce.Batcher {
+	for name, below := range map[string]func() storage.Store{
+		"memory":                 func() storage.Store { return memory.New() },
+		"that remembers records": func() storage.Store { return recent.New(memory.New(), 1<<20) },
+		"conflicts and delays": func() storage.Store {
 			return storagetest.Faulty(memory.New(), storagetest.RandomPlan(1, storagetest.Rates{
 				Conflict: 0.1, Delay: 0.02, MaxDelay: 200 * time.Microsecond,
-			})).(coalesce.Batcher)
+			}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,29 +47,30 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// gated is a store below that notes each write, and holds it up while it is told to.
+// gated is a store below that notes each call of Write, and delays it while it is told to.
 type gated struct {
-	coalesce.Batcher
-	err error // of each batch of puts
+	storage.Store
+	err error // of each call of several writes
+	bad error // of a write with the id "bad"
 
 	mu    sync.Mutex
 	calls []string                 // the ids of each
-	gates map[string]chan struct{} // for calls that have the id; "" is for each call
+	gates map[string]chan struct{} // for calls that have the id
 	begun chan string
 }
 
 func newGated() *gated {
-	return &gated{Batcher: batching(), gates: make(map[string]chan struct{}), begun: make(chan string, 1000)}
+	return &gated{Store: memory.New(), gates: make(map[string]chan struct{}), begun: make(chan string, 1000)}
 }
 
 // newStore returns a store whose calls keep their slots, however slow the test is.
-func newStore(below coalesce.Batcher) *coalesce.Store {
+func newStore(below storage.Store) *coalesce.Store {
 	store := coalesce.New(below)
 	store.SetPatience(time.Hour)
 	return store
 }
 
-// hold holds up calls that have the id, from the next one on.
+// hold delays calls that have the id, from the next one on.
 func (g *gated) hold(id string) (release func()) {
 	gate := make(chan struct{})
 	g.mu.Lock()
@@ -87,12 +84,13 @@ func (g *gated) hold(id string) (release func()) {
 	}
 }
 
-func (g *gated) begin(kind string, ids ...string) {
-	g.mu.Lock()
-	call := kind + " " + strings.Join(ids, " ")
-	g.calls = append(g.calls, call)
+// begin notes a call and waits while one of its ids is held.
+func (g *gated) begin(ids []string) {
+	call := strings.Join(ids, " ")
 	var gates []chan struct{}
-	for _, id := range append(ids, "") {
+	g.mu.Lock()
+	g.calls = append(g.calls, call)
+	for _, id := range ids {
 		if gate := g.gates[id]; gate != nil {
 			gates = append(gates, gate)
 		}
@@ -102,6 +100,18 @@ func (g *gated) begin(kind string, ids ...string) {
 	for _, gate := range gates {
 		<-gate
 	}
+}
+
+// with returns how many calls had the id.
+func (g *gated) with(id string) (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, call := range g.calls {
+		if slices.Contains(strings.Fields(call), id) {
+			n++
+		}
+	}
+	return n
 }
 
 // next returns the next call that begins.
@@ -115,55 +125,47 @@ func (g *gated) next(t *testing.T) string {
 	}
 }
 
-func (g *gated) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	g.begin("put", rec.Key.ExternalID)
-	return g.Batcher.Put(ctx, rec, expect)
-}
-
-func (g *gated) Delete(ctx context.Context, k storage.Key, expect storage.Revision) error {
-	g.begin("delete", k.ExternalID)
-	return g.Batcher.Delete(ctx, k, expect)
-}
-
-func (g *gated) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+func (g *gated) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
 	var ids []string
-	for _, op := range ops {
-		ids = append(ids, op.Record.Key.ExternalID)
+	for _, w := range writes {
+		ids = append(ids, w.Record.Key.ExternalID)
 	}
-	g.begin("puts", ids...)
-	if g.err != nil {
+	g.begin(ids)
+	if g.err != nil && len(writes) > 1 {
 		return nil, g.err
 	}
-	return g.Batcher.PutMany(ctx, ops)
-}
-
-func (g *gated) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	var ids []string
-	for _, op := range ops {
-		ids = append(ids, op.Key.ExternalID)
+	if g.bad != nil && len(writes) == 1 && ids[0] == "bad" {
+		return nil, g.bad
 	}
-	g.begin("deletes", ids...)
-	return g.Batcher.DeleteMany(ctx, ops)
+	return g.Store.Write(ctx, writes)
 }
 
-// put starts a create and returns where its error comes.
-func put(ctx context.Context, store storage.Store, id string) <-chan error {
+// write starts a write and returns where its error comes.
+func write(ctx context.Context, store storage.Store, w storage.Write) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		_, err := store.Put(ctx, storage.Record{Key: key(id), Data: []byte(id)}, 0)
+		errs, err := store.Write(ctx, []storage.Write{w})
+		if errs != nil {
+			err = errs[0]
+		}
 		done <- err
 	}()
 	return done
 }
 
-// busy makes two calls, so that others wait, and returns what ends them both.
+// put starts a create with revision 1.
+func put(ctx context.Context, store storage.Store, id string) <-chan error {
+	return write(ctx, store, storage.Write{Record: storage.Record{Key: key(id), Revision: 1, Data: []byte(id)}})
+}
+
+// busy makes two calls, so that others wait, and returns a function that ends both.
 func busy(t *testing.T, below *gated, store storage.Store) (end func()) {
 	var releases []func()
 	for n := range 2 {
 		id := fmt.Sprint("busy-", n)
 		releases = append(releases, below.hold(id))
 		put(ctx, store, id)
-		for below.next(t) != "put "+id { // what came before may not have been looked at
+		for below.next(t) != id { // skips calls that came before
 		}
 	}
 	return func() {
@@ -199,58 +201,88 @@ func TestTogether(t *testing.T) {
 	assert.Len(t, below.calls, 3)
 }
 
-// TestTogetherEachByItself: puts and deletes that go together, of which every other
-// one conflicts, have the outcomes of their own.
+// TestTogetherEachByItself: writes that go together keep their entries and notes, and each
+// has its own outcome: the store says so for each, and none goes again.
 func TestTogetherEachByItself(t *testing.T) {
 	below := newGated()
 	store := newStore(below)
-	for i := range 40 {
-		require.NoError(t, <-put(ctx, store, fmt.Sprint(i)))
+	unique := func(value string) []storage.Entry {
+		return []storage.Entry{{Index: 1, Value: []byte(value), Unique: true}}
+	}
+	change := func(id string, expect storage.Revision) storage.Write {
+		return storage.Write{
+			Record: storage.Record{Key: key(id), Revision: expect + 1, Data: []byte("new")}, Expect: expect,
+			Note: &storage.Note{Actor: "actor of " + id},
+		}
+	}
+	taken := change("taken", 0)
+	taken.Entries = unique("taken")
+	require.NoError(t, <-write(ctx, store, taken))
+
+	kinds := []struct {
+		name string
+		to   func(*storage.Write)
+		err  error
+	}{
+		{"updated", func(w *storage.Write) { w.Entries = unique("of " + w.Record.Key.ExternalID) }, nil},
+		{"conflict", func(w *storage.Write) { w.Expect, w.Record.Revision = 5, 6 }, storage.ErrConflict},
+		{"not unique", func(w *storage.Write) { w.Entries = unique("taken") }, storage.ErrNotUnique},
+		{"deleted", func(w *storage.Write) { w.Delete = true }, nil},
+		{"deleted in conflict", func(w *storage.Write) { w.Delete, w.Expect, w.Record.Revision = true, 5, 6 }, storage.ErrConflict},
+	}
+	const of = 8 // each kind
+	for _, kind := range kinds {
+		for n := range of {
+			require.NoError(t, <-put(ctx, store, fmt.Sprint(kind.name, n)))
+		}
 	}
 	end := busy(t, below, store)
-	var outcomes []<-chan error
-	for i := range 40 {
-		rec, err := store.Get(ctx, key(fmt.Sprint(i)))
-		require.NoError(t, err)
-		done := make(chan error, 1)
-		outcomes = append(outcomes, done)
-		go func() {
-			expect := rec.Revision + storage.Revision(i/2%2)
-			if i%2 == 0 {
-				done <- store.Delete(ctx, rec.Key, expect)
-				return
-			}
-			rec.Data = []byte("new")
-			rev, err := store.Put(ctx, rec, expect)
-			if now, _ := store.Get(ctx, rec.Key); err == nil && now.Revision != rev {
-				err = errors.New("not the revision that was returned")
-			}
-			done <- err
-		}()
+	outcomes := map[string]<-chan error{}
+	for n := range of {
+		for _, kind := range kinds {
+			id := fmt.Sprint(kind.name, n)
+			w := change(id, 1)
+			kind.to(&w)
+			outcomes[id] = write(ctx, store, w)
+		}
 	}
-	queued(t, store, 40)
+	queued(t, store, len(outcomes))
 	before := len(below.calls)
 	end()
-	for i, done := range outcomes {
-		if err := <-done; i/2%2 == 0 {
-			require.NoError(t, err)
-		} else {
-			require.ErrorIs(t, err, storage.ErrConflict)
+	for _, kind := range kinds {
+		for n := range of {
+			id := fmt.Sprint(kind.name, n)
+			require.ErrorIs(t, <-outcomes[id], kind.err, id)
+			rec, err := store.Get(ctx, key(id))
+			require.Equal(t, kind.name == "deleted", errors.Is(err, storage.ErrNotFound), id)
+			require.Equal(t, kind.name == "updated", string(rec.Data) == "new", id)
 		}
-		rec, err := store.Get(ctx, key(fmt.Sprint(i)))
-		require.Equal(t, i%4 == 0, errors.Is(err, storage.ErrNotFound))
-		require.Equal(t, i%4 == 1, string(rec.Data) == "new")
 	}
-	assert.Len(t, below.calls, before+2, "one of puts and one of deletes")
+	require.Len(t, below.calls, before+1)
+
+	page, err := store.Lookup(ctx, key("k").Scope(), 1, storage.Range{Limit: 100})
+	require.NoError(t, err)
+	require.Len(t, page.Records, 1+of)
+	for n, rec := range page.Records[:of] {
+		require.Equal(t, fmt.Sprint("updated", n), rec.Key.ExternalID)
+	}
+	changes, err := store.Changes(ctx, storage.ChangeQuery{Limit: 100})
+	require.NoError(t, err)
+	require.Len(t, changes.Changes, 1+2*of)
+	for _, c := range changes.Changes {
+		require.Equal(t, "actor of "+c.Key.ExternalID, c.Note.Actor)
+		require.Equal(t, c.Deleted, strings.HasPrefix(c.Key.ExternalID, "deleted"))
+	}
 }
 
 // TestIdle: a write that finds the store idle is the store's own call, with its context
-// and all that it says.
+// and the whole error.
 func TestIdle(t *testing.T) {
 	type name struct{}
-	seen := &values{Batcher: batching()}
+	seen := &values{Store: memory.New()}
 	store := coalesce.New(seen)
-	_, err := store.Put(context.WithValue(ctx, name{}, "me"), storage.Record{Key: key("k")}, 0)
+	require.NoError(t, <-put(ctx, store, "k"))
+	err := <-put(context.WithValue(ctx, name{}, "me"), store, "k")
 	require.ErrorIs(t, err, storage.ErrConflict)
 	require.Equal(t, "me", seen.ctx.Value(name{}))
 	var conflict *storage.ConflictError
@@ -258,19 +290,19 @@ func TestIdle(t *testing.T) {
 	require.NotNil(t, conflict.Current)
 }
 
-// values is a Put that keeps its context.
+// values is a store that keeps the context of a write.
 type values struct {
-	coalesce.Batcher
+	storage.Store
 	ctx context.Context
 }
 
-func (v *values) Put(ctx context.Context, rec storage.Record, _ storage.Revision) (storage.Revision, error) {
+func (v *values) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
 	v.ctx = ctx
-	return 0, &storage.ConflictError{Current: &rec}
+	return v.Store.Write(ctx, writes)
 }
 
-// TestOneKey: writes of one key go one after the other, in their order, and keep no
-// others waiting.
+// TestOneKey: writes of one key go one after the other, in their order. Others do not wait
+// for them.
 func TestOneKey(t *testing.T) {
 	below := newGated()
 	store := newStore(below)
@@ -279,14 +311,14 @@ func TestOneKey(t *testing.T) {
 	for n := range 10 {
 		writers = append(writers, put(ctx, store, "k"))
 		if n == 0 {
-			require.Equal(t, "put k", below.next(t))
+			require.Equal(t, "k", below.next(t))
 		}
 		queued(t, store, n)
 	}
 	for n := range 10 {
 		require.NoError(t, <-put(ctx, store, fmt.Sprint(n)))
 	}
-	require.Equal(t, 1, strings.Count(strings.Join(below.calls, " ")+" ", " k "))
+	require.Equal(t, 1, below.with("k"))
 	release()
 	for n, done := range writers {
 		if err := <-done; n == 0 {
@@ -297,26 +329,24 @@ func TestOneKey(t *testing.T) {
 	}
 }
 
-// TestContext: what a context says that ends while the write waits, and after it went.
+// TestContext: a context that ends while the write waits, and one that ends after it was
+// sent.
 func TestContext(t *testing.T) {
 	below := newGated()
 	store := newStore(below)
 	end := busy(t, below, store)
 	leaving, leave := context.WithCancel(ctx)
-	waits, stays, goes := put(leaving, store, "waits"), put(ctx, store, "stays"), make(chan error, 1)
+	waits, stays := put(leaving, store, "waits"), put(ctx, store, "stays")
 	inCall, leaveCall := context.WithCancel(ctx)
 	queued(t, store, 2)
 	leave()
 	err := <-waits
 	require.Equal(t, context.Canceled, err)
-	go func() {
-		_, err := store.Put(inCall, storage.Record{Key: key("goes")}, 0)
-		goes <- err
-	}()
+	goes := put(inCall, store, "goes")
 	queued(t, store, 2)
 	release := below.hold("goes")
 	end()
-	require.Contains(t, []string{"puts stays goes", "puts goes stays"}, below.next(t))
+	require.Contains(t, []string{"stays goes", "goes stays"}, below.next(t))
 	leaveCall()
 	err = <-goes
 	require.ErrorIs(t, err, storage.ErrUnknownOutcome)
@@ -331,7 +361,7 @@ func TestContext(t *testing.T) {
 	// The line of a key goes on without those that left it.
 	release = below.hold("line")
 	first := put(ctx, store, "line")
-	require.Equal(t, "put line", below.next(t))
+	require.Equal(t, "line", below.next(t))
 	leaving, leave = context.WithCancel(ctx)
 	second, third := put(leaving, store, "line"), put(ctx, store, "line")
 	queued(t, store, 2)
@@ -342,29 +372,25 @@ func TestContext(t *testing.T) {
 	require.ErrorIs(t, <-third, storage.ErrConflict)
 }
 
-// TestFailedCall: what failed and was certainly not applied goes again, by itself, so
-// that only those fail whose fault it is. What may have been applied does not.
+// TestFailedCall: writes of a call that failed, and that were certainly not applied, go
+// again, each alone. So only the one at fault fails. Writes that may have been applied do
+// not go again.
 func TestFailedCall(t *testing.T) {
 	poison := errors.New("a value out of range")
 	for _, tt := range []struct {
-		name string
-		err  error // of the call with all
-		good error
-		goes string // of the good ones: by itself again
+		name  string
+		err   error // of the call with all
+		good  error // of the good ones
+		calls int   // with each
 	}{
-		{"anything", poison, nil, "puts put"},
-		{"unavailable", storage.ErrUnavailable, nil, "puts put"},
-		{"unknown", errors.Join(storage.ErrUnknownOutcome, storage.ErrUnavailable), storage.ErrUnknownOutcome, "puts"},
+		{"anything", poison, nil, 2},
+		{"unavailable", storage.ErrUnavailable, nil, 2},
+		{"unsupported", storage.ErrUnsupported, nil, 2},
+		{"unknown", errors.Join(storage.ErrUnknownOutcome, storage.ErrUnavailable), storage.ErrUnknownOutcome, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			below := newGated()
-			below.Batcher = storagetest.Faulty(below.Batcher, func(op storagetest.Op) storagetest.Fault {
-				if op.Key.ExternalID == "bad" {
-					return storagetest.Fault{Err: poison}
-				}
-				return storagetest.Fault{}
-			}).(coalesce.Batcher)
-			below.err = tt.err
+			below.err, below.bad = tt.err, poison
 			store := newStore(below)
 			end := busy(t, below, store)
 			writers := map[string]<-chan error{}
@@ -379,20 +405,24 @@ func TestFailedCall(t *testing.T) {
 					want = poison
 				}
 				require.ErrorIs(t, <-done, want, id)
+				assert.Equal(t, tt.calls, below.with(id), id)
 			}
-			var goes []string
-			for _, call := range below.calls {
-				if kind, ids, _ := strings.Cut(call, " "); strings.Contains(" "+ids+" ", " a ") {
-					goes = append(goes, kind)
-				}
-			}
-			assert.Equal(t, tt.goes, strings.Join(goes, " "))
 		})
 	}
 }
 
-// TestLocked: records that are locked hold up the writes that share their calls, and no
-// others, however many there are. Their next write goes by itself.
+// TestWrongCount: a store that returns too few errors leaves the outcomes unknown.
+func TestWrongCount(t *testing.T) {
+	store := coalesce.New(short{memory.New()})
+	require.ErrorIs(t, <-put(ctx, store, "k"), storage.ErrUnknownOutcome)
+}
+
+type short struct{ storage.Store }
+
+func (short) Write(context.Context, []storage.Write) ([]error, error) { return []error{}, nil }
+
+// TestLocked: records that are locked delay the writes that share their calls, and no
+// others, however many there are. Their next write goes alone.
 func TestLocked(t *testing.T) {
 	below := newGated()
 	store := coalesce.New(below)
@@ -403,7 +433,7 @@ func TestLocked(t *testing.T) {
 		id := fmt.Sprint("locked-", n)
 		releases = append(releases, below.hold(id))
 		locked = append(locked, put(ctx, store, id))
-		require.Equal(t, "put "+id, below.next(t))
+		require.Equal(t, id, below.next(t))
 	}
 	// One more has company.
 	store.SetPatience(time.Hour)
@@ -412,7 +442,7 @@ func TestLocked(t *testing.T) {
 	locked = append(locked, put(ctx, store, "locked"), put(ctx, store, "company"))
 	queued(t, store, 2)
 	end()
-	require.Contains(t, []string{"puts locked company", "puts company locked"}, below.next(t))
+	require.Contains(t, []string{"locked company", "company locked"}, below.next(t))
 	for n := range 20 {
 		require.NoError(t, <-put(ctx, store, fmt.Sprint(n)))
 		below.next(t)
@@ -420,7 +450,7 @@ func TestLocked(t *testing.T) {
 	for n, done := range locked {
 		select {
 		case err := <-done:
-			t.Fatalf("%d was not held up: %v", n, err)
+			t.Fatalf("%d did not wait: %v", n, err)
 		default:
 		}
 	}
@@ -432,17 +462,18 @@ func TestLocked(t *testing.T) {
 	}
 	end = busy(t, below, store)
 	done, free := put(ctx, store, "locked"), put(ctx, store, "free")
-	require.Equal(t, "put locked", below.next(t), "at once, and by itself")
+	require.Equal(t, "locked", below.next(t), "at once, and alone")
 	require.ErrorIs(t, <-done, storage.ErrConflict)
 	done = put(ctx, store, "locked")
 	queued(t, store, 2)
 	end()
-	require.Contains(t, []string{"puts locked free", "puts free locked"}, below.next(t), "with others again")
+	require.Contains(t, []string{"locked free", "free locked"}, below.next(t), "with others again")
 	require.ErrorIs(t, <-done, storage.ErrConflict)
 	require.NoError(t, <-free)
 }
 
-// TestBounds: a call has at most 256 writes, and 1 MiB of data unless one has more.
+// TestBounds: a call has at most 256 writes, and 1 MiB of data unless its first write has
+// more.
 func TestBounds(t *testing.T) {
 	for _, tt := range []struct{ writes, size, calls int }{
 		{600, 1, 3},
@@ -455,8 +486,10 @@ func TestBounds(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range tt.writes {
 			wg.Go(func() {
-				_, err := store.Put(ctx, storage.Record{Key: key(fmt.Sprint(i)), Data: make([]byte, tt.size)}, 0)
-				assert.NoError(t, err)
+				rec := storage.Record{Key: key(fmt.Sprint(i)), Revision: 1}
+				w := storage.Write{Record: rec, Note: &storage.Note{}}
+				w.Record.Data, w.Note.After = make([]byte, tt.size/2), make([]byte, tt.size-tt.size/2)
+				assert.NoError(t, <-write(ctx, store, w))
 			})
 		}
 		queued(t, store, tt.writes)
@@ -489,25 +522,23 @@ func TestClose(t *testing.T) {
 
 // TestForwards: a store with limits and a memory keeps them.
 func TestForwards(t *testing.T) {
-	remembers := recent.New(batching(), 1<<20)
+	remembers := recent.New(memory.New(), 1<<20)
 	store := coalesce.New(remembers)
-	_, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
-	require.NoError(t, err)
+	require.NoError(t, <-put(ctx, store, "k"))
 	_, ok := store.Recall(key("k"))
 	require.True(t, ok)
-	_, ok = coalesce.New(batching()).Recall(key("k"))
+	_, ok = coalesce.New(memory.New()).Recall(key("k"))
 	require.False(t, ok)
-	require.Equal(t, storage.Limits{MaxData: 4711}, coalesce.New(limited{batching()}).Limits())
-	require.Zero(t, coalesce.New(struct{ coalesce.Batcher }{batching()}).Limits())
+	require.Equal(t, storage.Limits{MaxData: 4711}, coalesce.New(limited{memory.New()}).Limits())
 }
 
-type limited struct{ coalesce.Batcher }
+type limited struct{ storage.Store }
 
 func (limited) Limits() storage.Limits { return storage.Limits{MaxData: 4711} }
 
-// TestPrint: what waits ends up in no log.
+// TestPrint: waiting writes do not end up in logs.
 func TestPrint(t *testing.T) {
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		assert.Equal(t, "coalesce.Store", fmt.Sprintf(format, coalesce.New(batching())), format)
+		assert.Equal(t, "coalesce.Store", fmt.Sprintf(format, coalesce.New(memory.New())), format)
 	}
 }

@@ -2,6 +2,7 @@ package coalesce
 
 import (
 	"context"
+	"time"
 
 	"example.com/resourcekit/storage"
 )
@@ -11,38 +12,48 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	return s.store.Get(ctx, key)
 }
 
-// List implements storage.Store.
-func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	return s.store.List(ctx, scope, after, limit)
-}
-
-// GetMany implements storage.BatchStore.
+// GetMany implements storage.Store.
 func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
 	return s.store.GetMany(ctx, keys)
 }
 
-// PutMany implements storage.BatchStore.
-func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	return s.store.PutMany(ctx, ops)
+// List implements storage.Store.
+func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	return s.store.List(ctx, scope, r)
 }
 
-// DeleteMany implements storage.BatchDeleter.
-func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	return s.store.DeleteMany(ctx, ops)
+// Lookup implements storage.Store.
+func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
+	return s.store.Lookup(ctx, scope, index, r)
 }
 
-// Recall implements storage.Recaller: what the store below recalls, if it does.
+// SetEntries implements storage.Store.
+func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+	return s.store.SetEntries(ctx, key, expect, entries)
+}
+
+// Changes implements storage.Store.
+func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	return s.store.Changes(ctx, q)
+}
+
+// Redact implements storage.Store.
+func (s *Store) Redact(ctx context.Context, key storage.Key) error {
+	return s.store.Redact(ctx, key)
+}
+
+// Trim implements storage.Store.
+func (s *Store) Trim(ctx context.Context, before time.Time) error {
+	return s.store.Trim(ctx, before)
+}
+
+// Limits implements storage.Store: those of the store below.
+func (s *Store) Limits() storage.Limits { return s.store.Limits() }
+
+// Recall implements storage.Recaller: what the store below recalls, if it is one.
 func (s *Store) Recall(key storage.Key) (storage.Record, bool) {
 	if r, ok := s.store.(storage.Recaller); ok {
 		return r.Recall(key)
 	}
 	return storage.Record{}, false
-}
-
-// Limits implements storage.Limiter: those of the store below.
-func (s *Store) Limits() storage.Limits {
-	if l, ok := s.store.(storage.Limiter); ok {
-		return l.Limits()
-	}
-	return storage.Limits{}
 }

@@ -11,7 +11,7 @@ import (
 	"example.com/resourcekit/storage/recent"
 )
 
-// trips stands for a database: it prints each call that reaches it.
+// trips stands for a database: it prints the reads and writes that reach it.
 type trips struct{ storage.Store }
 
 func (s trips) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
@@ -19,14 +19,9 @@ func (s trips) Get(ctx context.Context, key storage.Key) (storage.Record, error)
 	return s.Store.Get(ctx, key)
 }
 
-func (s trips) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	fmt.Print("put ")
-	return s.Store.Put(ctx, rec, expect)
-}
-
-func (s trips) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	fmt.Print("delete ")
-	return s.Store.Delete(ctx, key, expect)
+func (s trips) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	fmt.Print("write ")
+	return s.Store.Write(ctx, writes)
 }
 
 func Example() {
@@ -59,13 +54,13 @@ func Example() {
 	}
 	// Output:
 	// without:
-	// get put created
-	// get put updated
-	// get put updated
-	// get delete deleted
+	// get write created
+	// get write updated
+	// get write updated
+	// get write deleted
 	// with:
-	// get put created
-	// put updated
-	// put updated
-	// delete deleted
+	// get write created
+	// write updated
+	// write updated
+	// write deleted
 }

@@ -13,7 +13,7 @@ import (
 	"example.com/resourcekit/storage/memory"
 )
 
-// check fails unless what s says of itself is so.
+// check fails unless the parts of s agree.
 func check(t *testing.T, s *Store) {
 	bytes, hand := 0, s.hand == nil
 	for e := s.order.Front(); e != nil; e = e.Next() {
@@ -32,7 +32,7 @@ func check(t *testing.T, s *Store) {
 	require.LessOrEqual(t, bytes, max(0, s.max))
 }
 
-// TestInvariants does what comes, with records that grow and shrink, in memories that
+// TestInvariants makes random calls, with records that grow and shrink, in memories that
 // are always full.
 func TestInvariants(t *testing.T) {
 	ctx := context.Background()
@@ -57,9 +57,9 @@ func TestInvariants(t *testing.T) {
 				case 3:
 					_, _ = here.Get(ctx, key)
 				case 4:
-					_, _ = here.Put(ctx, storage.Record{Key: key, Data: data}, storage.Revision(random.IntN(2)))
+					_, _ = storage.Put(ctx, here, storage.Record{Key: key, Data: data}, storage.Revision(random.IntN(2)))
 				case 5:
-					_ = here.Delete(ctx, key, 1)
+					_ = storage.Delete(ctx, here, key, 1)
 				default:
 					_, err = storage.Update(ctx, here, key, change)
 				}
@@ -73,8 +73,8 @@ func TestInvariants(t *testing.T) {
 	}
 }
 
-// TestHand: what was of no use goes first, in the order in which it came. To be
-// recalled is of use, and so is to be written.
+// TestHand: records that were not used go first, in the order in which they came. A record
+// is used when it is recalled or written.
 func TestHand(t *testing.T) {
 	ctx := context.Background()
 	s := New(memory.New(), 4*(overhead+1))
@@ -95,22 +95,22 @@ func TestHand(t *testing.T) {
 		put         bool
 	}{
 		{"", "a", "a", false}, {"", "b", "ab", false}, {"", "c", "abc", false}, {"", "d", "abcd", false},
-		{"a", "e", "acde", false}, // b was next after a, which was of use
+		{"a", "e", "acde", false}, // b was next after a, which was used
 		{"", "f", "adef", false},
-		{"d", "g", "defg", true}, // the hand passes d, and a, which was of no use again, goes
+		{"d", "g", "defg", true}, // the hand passes d, and a goes, which was not used again
 		{"", "h", "dfgh", false},
 	} {
 		if step.use != "" {
 			rec := s.records[key(step.use)].Record
 			if step.put {
-				_, err := s.Put(ctx, rec, rec.Revision)
+				_, err := storage.Put(ctx, s, rec, rec.Revision)
 				require.NoError(t, err)
 			} else {
 				_, ok := s.Recall(rec.Key)
 				require.True(t, ok)
 			}
 		}
-		_, err := s.Put(ctx, storage.Record{Key: key(step.create)}, 0)
+		_, err := storage.Put(ctx, s, storage.Record{Key: key(step.create)}, 0)
 		require.NoError(t, err)
 		require.Equal(t, step.held, held(), "after %s", step.create)
 		check(t, s)

@@ -4,26 +4,26 @@
 //
 //	store := recent.New(database, 16<<20)
 //
-// It is not a cache of reads. Get, GetMany and List always ask the store below, and see
-// what other processes wrote. Only a write may begin with a remembered record
-// (storage.Recaller), and its compare-and-swap fails unless that record is still the
-// stored one. A write that would change nothing, or that is refused, is decided by the
-// stored record. So a write does and returns the same as without this package. There is
-// one exception: a write that would change the remembered record, but not the stored one.
-// It fails while the store takes no writes.
+// It is not a cache of reads. Every read asks the store below, and sees what other
+// processes wrote. Only a write may begin with a remembered record (storage.Recaller),
+// and its compare-and-swap fails unless that record is still the stored one. A write that
+// would change nothing, or that is refused, is decided by the stored record. So a write
+// does and returns the same as without this package. There is one exception: a write that
+// would change the remembered record, but not the stored one. It fails while the store
+// takes no writes.
 //
-// All this rests on the revision: whatever changes a record must change its revision, as
-// every storage.Store does. Repairs by SQL must do so, too. Otherwise the next write of a
-// process that remembers the record overwrites the repair. The table of storage/postgres
-// has a trigger for it.
+// All this rests on the revision: every change of a record must change its revision, also
+// one by SQL. Otherwise the next write of a process that remembers the record overwrites
+// the change. The table of storage/postgres has a trigger for that. Entries are not
+// remembered, and SetEntries changes no revision.
 //
 // # When it pays
 //
 // It pays if mostly the same process writes a record again: one instance of a service, or
 // several, each with its own share of the records.
 //
-//   - A remembered record takes one statement, and another record two, as without this
-//     package.
+//   - A write of a remembered record takes one statement. A write of another record takes
+//     two, as without this package.
 //   - If another process has changed the record in between, the write is a conflict
 //     first. It takes two statements if the conflict carries the stored record at no
 //     cost (storage.ConflictError), and otherwise three. A batch reads the records of
@@ -37,14 +37,14 @@
 // # Where to put it
 //
 // Make one Store for a database, share it among all collections of the process, and put
-// no wrapper in front of it. A wrapper that is not a storage.Recaller hides the
-// remembered records: writes then take two round trips, without an error. Wrappers that
-// count or log the calls to the database belong below.
+// only wrappers in front of it that are a storage.Recaller, as storage/coalesce is. Any
+// other hides the remembered records: writes then take two round trips, without an error.
+// Wrappers that count or log the calls to the database belong below.
 //
 // # Personal data
 //
 // Records stay in the memory of the process until others displace them; nothing expires
-// by time. A record that this process deletes is forgotten when Delete returns. After
+// by time. A record that this process deletes is forgotten when the write returns. After
 // storage.ErrUnknownOutcome a read may bring it back, until the delete has been applied. A
 // record that another process deletes stays until it is read, written or displaced.
 package recent
@@ -53,6 +53,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -60,24 +61,19 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-var (
-	_ storage.BatchStore   = (*Store)(nil)
-	_ storage.BatchDeleter = (*Store)(nil)
-	_ storage.Limiter      = (*Store)(nil)
-	_ storage.Recaller     = (*Store)(nil)
-)
+var _ storage.Recaller = (*Store)(nil)
 
-// Store is a storage.Store that remembers records of the one below it: those that
-// Get and GetMany return, that are created, and that are updated while they are
-// remembered. Make it with New; it is safe for concurrent use.
+// Store is a storage.Store that remembers records of the store below: those that Get and
+// GetMany return, that are created, and that are updated while they are remembered. Make
+// it with New; it is safe for concurrent use.
 type Store struct {
 	store storage.Store
 
 	mu      sync.Mutex // for all that follows
 	max     int        // bytes
 	records map[storage.Key]*remembered
-	order   *list.List    // of them, a ring
-	hand    *list.Element // the next one to be forgotten, unless it was of use; nil is the first
+	order   *list.List    // of the *remembered, used as a ring
+	hand    *list.Element // the next one to be forgotten, unless it was used; nil is the first
 	now     instant
 	stats   Stats
 }
@@ -86,13 +82,13 @@ type remembered struct {
 	storage.Record
 	place  *list.Element
 	at     uint64 // the instant when it was remembered
-	ofUse  bool   // since the hand was here
-	own    bool   // this Store has put it, and not read it since
-	shared bool   // it was changed elsewhere, and no read has shown since that it was not again
+	used   bool   // since the hand was here
+	own    bool   // this Store has written it, and not read it since
+	shared bool   // it was changed elsewhere, and no read has shown since that it was not changed again
 }
 
-// An instant is how much was remembered and deleted before it: what a call finds says
-// nothing of what came after the call began.
+// An instant counts what was remembered and deleted before it. The result of a call may
+// be older than anything that was remembered or deleted after the call began.
 type instant struct{ remembered, deleted uint64 }
 
 // overhead is what a record takes beside its data and its external id, in bytes: the
@@ -101,18 +97,15 @@ const overhead = 560
 
 func sizeOf(rec *storage.Record) int { return overhead + len(rec.Key.ExternalID) + len(rec.Data) }
 
-// New returns a Store in front of the given one, which it then owns: Close closes
-// both.
+// New returns a Store in front of the given one, which it then owns: Close closes both.
+// It has the limits of that store.
 //
-// It remembers records up to about maxBytes in all, those that were of use lately, and
-// counts each as the length of its data and external id and 560 bytes more. A record
-// that counts for more than maxBytes is never remembered; with 0 or less none is. Not
-// counted is the free room that many small records leave behind when larger ones take
-// their place, at most a third of maxBytes; and as Data is kept without a copy, one
-// that is a piece of a larger buffer keeps the whole buffer alive.
-//
-// The Store takes batches whether the one below does or not, and has its limits.
-// Over one that does not, a batch of reads fails with the first that fails.
+// It remembers up to about maxBytes of records, those that were used lately, and counts
+// each as the length of its data and external id and 560 bytes more. A record that counts
+// for more than maxBytes is never remembered; with 0 or less none is. When larger records
+// displace many small ones, these leave free room of at most a third of maxBytes, which is
+// not counted. Data is kept without a copy: one that is a piece of a larger buffer keeps
+// the whole buffer alive.
 func New(store storage.Store, maxBytes int) *Store {
 	return &Store{store: store, max: maxBytes, records: make(map[storage.Key]*remembered), order: list.New()}
 }
@@ -120,8 +113,8 @@ func New(store storage.Store, maxBytes int) *Store {
 // Stats are counts of a Store since New.
 type Stats struct {
 	Hits     uint64 // calls of Recall that found a record
-	Misses   uint64 // calls of Recall that did not, or only one that others write, too
-	Outdated uint64 // writes that conflicted since a remembered record was out of date
+	Misses   uint64 // calls of Recall that found none, or one that others write, too
+	Outdated uint64 // writes that conflicted because a remembered record was out of date
 	Records  int    // remembered now
 	Bytes    int    // of these, counted as for New
 }
@@ -133,10 +126,10 @@ func (s *Store) Stats() Stats {
 	return s.stats
 }
 
-// String returns no more than what it is: the rest is personal data.
+// String returns the name of the type alone, as the records are personal data.
 func (s *Store) String() string { return "recent.Store" }
 
-// GoString returns the same, for the verb %#v.
+// GoString is String, for the verb %#v.
 func (s *Store) GoString() string { return s.String() }
 
 // Recall implements storage.Recaller.
@@ -149,7 +142,7 @@ func (s *Store) Recall(key storage.Key) (storage.Record, bool) {
 		return storage.Record{}, false
 	}
 	s.stats.Hits++
-	r.ofUse = true
+	r.used = true
 	return r.Record, true
 }
 
@@ -160,9 +153,9 @@ func (s *Store) begin() instant {
 	return s.now
 }
 
-// What follows is called with the lock held.
+// The methods from here to put are called with the lock held.
 
-// forget forgets what is remembered of the key.
+// forget removes the record of the key, if it is remembered.
 func (s *Store) forget(key storage.Key) {
 	r, ok := s.records[key]
 	if !ok {
@@ -177,15 +170,15 @@ func (s *Store) forget(key storage.Key) {
 	s.order.Remove(r.place)
 }
 
-// makeRoom forgets records that were of no use lately, until there is room for n
-// bytes more, which are at most s.max.
+// makeRoom forgets records that were not used lately, until there is room for n bytes
+// more, which are at most s.max.
 func (s *Store) makeRoom(n int) {
 	for s.stats.Bytes+n > s.max {
 		if s.hand == nil {
 			s.hand = s.order.Front()
 		}
-		if r := s.hand.Value.(*remembered); r.ofUse {
-			r.ofUse = false
+		if r := s.hand.Value.(*remembered); r.used {
+			r.used = false
 			s.hand = s.hand.Next()
 		} else {
 			s.forget(r.Key)
@@ -193,9 +186,9 @@ func (s *Store) makeRoom(n int) {
 	}
 }
 
-// remember remembers a record as the store below had it at some time since the call
-// began, unless it may have been deleted since. A delete of another key counts as well
-// for a record that is new here: it is not remembered this time, which does no harm.
+// remember keeps a record that the store below had at some time since the call began,
+// unless it may have been deleted since. Deletes are not counted by key, so a delete of
+// any key in between stops a record that is new here; the next call remembers it.
 func (s *Store) remember(rec storage.Record, own bool, began instant) {
 	size := sizeOf(&rec)
 	r, ok := s.records[rec.Key]
@@ -209,8 +202,8 @@ func (s *Store) remember(rec storage.Record, own bool, began instant) {
 		shared = r.shared && !(r.own && r.Revision == rec.Revision)
 		if more := size - sizeOf(&r.Record); s.stats.Bytes+more <= s.max {
 			s.stats.Bytes += more
-			rec.Key = r.Key // which holds on to nothing else
-			*r = remembered{Record: rec, place: r.place, at: s.now.remembered, ofUse: true, own: own, shared: shared}
+			rec.Key = r.Key // whose external id is a copy
+			*r = remembered{Record: rec, place: r.place, at: s.now.remembered, used: true, own: own, shared: shared}
 			return
 		}
 		s.forget(rec.Key)
@@ -222,19 +215,19 @@ func (s *Store) remember(rec storage.Record, own bool, began instant) {
 	if s.hand == nil {
 		r.place = s.order.PushBack(r)
 	} else {
-		r.place = s.order.InsertBefore(r, s.hand) // where the hand comes last
+		r.place = s.order.InsertBefore(r, s.hand) // the hand comes there last
 	}
 	s.stats.Records++
 	s.stats.Bytes += size
 }
 
-// newer reports whether something was remembered of the key since the call began.
+// newer reports whether a record of the key was remembered since the call began.
 func (s *Store) newer(key storage.Key, began instant) bool {
 	r, ok := s.records[key]
 	return ok && r.at > began.remembered
 }
 
-// read notes what a read found, which is nothing if the revision is 0.
+// read notes the result of a read: an absent record has revision 0.
 func (s *Store) read(rec storage.Record, began instant) {
 	switch {
 	case s.newer(rec.Key, began):
@@ -245,57 +238,48 @@ func (s *Store) read(rec storage.Record, began instant) {
 	}
 }
 
-// put notes what became of a Put.
-func (s *Store) put(rec storage.Record, expect, rev storage.Revision, err error, began instant) {
-	was, ok := s.records[rec.Key]
+// written notes the outcome of a write.
+func (s *Store) written(w *storage.Write, err error, began instant) {
+	key := w.Record.Key
+	was, ok := s.records[key]
 	switch {
-	case err != nil:
-		s.failed(rec.Key, expect, err)
+	case errors.Is(err, storage.ErrConflict) && !errors.Is(err, storage.ErrUnknownOutcome):
+		if ok && was.Revision == w.Expect {
+			s.stats.Outdated++
+			was.shared = true
+		}
 		var c *storage.ConflictError
-		if errors.As(err, &c) && c.Current != nil && c.Current.Key == rec.Key {
+		if errors.As(err, &c) && c.Current != nil && c.Current.Key == key {
 			s.read(*c.Current, began) // the next attempt may begin with it
 		}
-		return
+	case errors.Is(err, storage.ErrUnknownOutcome), err == nil && w.Delete:
+		if w.Delete {
+			s.now.deleted++
+		}
+		s.forget(key)
+	case err == nil:
+		s.put(w.Record, w.Expect, began)
+	}
+}
+
+// put remembers a record that was written, unless it may have been changed since.
+func (s *Store) put(rec storage.Record, expect storage.Revision, began instant) {
+	was, ok := s.records[rec.Key]
+	switch {
 	case ok && expect == was.Revision:
-		rec.ID, rec.CreatedAt = was.ID, was.CreatedAt // whatever was given
+		rec.ID, rec.CreatedAt = was.ID, was.CreatedAt // those of the write do not count
 	case s.newer(rec.Key, began):
 		return
 	case expect != 0: // the stored ID and creation time are unknown
 		s.forget(rec.Key)
 		return
 	}
-	rec.Revision = rev
 	rec.CreatedAt, rec.UpdatedAt = stored(rec.CreatedAt), stored(rec.UpdatedAt)
 	s.remember(rec, true, began)
 }
 
 // stored returns a time as a store returns it.
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
-
-// deleted notes what became of a Delete.
-func (s *Store) deleted(key storage.Key, expect storage.Revision, err error) {
-	if s.failed(key, expect, err); err == nil || gone(err) {
-		s.now.deleted++
-		s.forget(key)
-	}
-}
-
-// failed notes a write that failed, if it did.
-func (s *Store) failed(key storage.Key, expect storage.Revision, err error) {
-	changed := errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrNotFound)
-	switch r, ok := s.records[key]; {
-	case errors.Is(err, storage.ErrUnknownOutcome):
-		s.forget(key)
-	case changed && ok && r.Revision == expect:
-		s.stats.Outdated++
-		r.shared = true
-	}
-}
-
-// gone reports whether an error of a Delete leaves no record, or may leave none.
-func gone(err error) bool {
-	return errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrUnknownOutcome)
-}
 
 // Get implements storage.Store: it asks the store below.
 func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
@@ -311,35 +295,10 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	return rec, err
 }
 
-// Put implements storage.Store.
-func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	began := s.begin()
-	rev, err := s.store.Put(ctx, rec, expect)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.put(rec, expect, rev, err, began)
-	return rev, err
-}
-
-// Delete implements storage.Store.
-func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	err := s.store.Delete(ctx, key, expect)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deleted(key, expect, err)
-	return err
-}
-
-// List implements storage.Store. Nothing that is listed is remembered: a walk
-// through all records would leave nothing else.
-func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	return s.store.List(ctx, scope, after, limit)
-}
-
-// GetMany implements storage.BatchStore: it asks the store below.
+// GetMany implements storage.Store: it asks the store below.
 func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
 	began := s.begin()
-	records, err := storage.GetMany(ctx, s.store, keys)
+	records, err := s.store.GetMany(ctx, keys)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, rec := range records {
@@ -348,36 +307,59 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 	return records, err
 }
 
-// PutMany implements storage.BatchStore.
-func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
+// Write implements storage.Store.
+func (s *Store) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
 	began := s.begin()
-	results, err := storage.PutMany(ctx, s.store, ops)
+	errs, err := s.store.Write(ctx, writes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, r := range results {
-		s.put(ops[i].Record, ops[i].Expect, r.Revision, r.Err, began)
+	if len(errs) != len(writes) && errs != nil {
+		errs, err = nil, fmt.Errorf("%w: %d errors of %d writes", storage.ErrUnknownOutcome, len(errs), len(writes))
 	}
-	return results, err
-}
-
-// DeleteMany implements storage.BatchDeleter.
-func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	errs, err := storage.DeleteMany(ctx, s.store, ops)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range errs {
-		s.deleted(ops[i].Key, ops[i].Expect, errs[i])
+	for i := range writes {
+		outcome := err
+		if err == nil && errs != nil {
+			outcome = errs[i]
+		}
+		s.written(&writes[i], outcome, began)
 	}
 	return errs, err
 }
 
-// Limits implements storage.Limiter: those of the store below.
-func (s *Store) Limits() storage.Limits {
-	if l, ok := s.store.(storage.Limiter); ok {
-		return l.Limits()
-	}
-	return storage.Limits{}
+// List implements storage.Store. Listed records are not remembered: a walk through all
+// records would displace all others.
+func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	return s.store.List(ctx, scope, r)
 }
+
+// Lookup implements storage.Store. It remembers nothing, as List.
+func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
+	return s.store.Lookup(ctx, scope, index, r)
+}
+
+// SetEntries implements storage.Store. It leaves the record as it is remembered.
+func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+	return s.store.SetEntries(ctx, key, expect, entries)
+}
+
+// Changes implements storage.Store.
+func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	return s.store.Changes(ctx, q)
+}
+
+// Redact implements storage.Store. It leaves the record as it is remembered: only the
+// log changes.
+func (s *Store) Redact(ctx context.Context, key storage.Key) error {
+	return s.store.Redact(ctx, key)
+}
+
+// Trim implements storage.Store.
+func (s *Store) Trim(ctx context.Context, before time.Time) error {
+	return s.store.Trim(ctx, before)
+}
+
+// Limits implements storage.Store: those of the store below.
+func (s *Store) Limits() storage.Limits { return s.store.Limits() }
 
 // Close forgets all records and closes the store below.
 func (s *Store) Close() error {

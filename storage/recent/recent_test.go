@@ -29,9 +29,17 @@ func key(id string) storage.Key {
 	}
 }
 
-// batching is memory with batches, whose conflicts do not carry the stored record.
-func batching() storage.Store {
-	return storagetest.Faulty(memory.New(), func(storagetest.Op) storagetest.Fault { return storagetest.Fault{} })
+// mute is a store whose conflicts do not carry the stored record.
+type mute struct{ storage.Store }
+
+func (m mute) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	errs, err := m.Store.Write(ctx, writes)
+	for i, err := range errs {
+		if errors.Is(err, storage.ErrConflict) {
+			errs[i] = storage.ErrConflict
+		}
+	}
+	return errs, err
 }
 
 func TestStore(t *testing.T) {
@@ -41,8 +49,8 @@ func TestStore(t *testing.T) {
 		bytes int
 	}{
 		{"all is remembered", func() storage.Store { return memory.New() }, 1 << 30},
-		{"over a store with batches", batching, 1 << 30},
-		{"room for three records", batching, 3 * 610},
+		{"conflicts without the record", func() storage.Store { return mute{memory.New()} }, 1 << 30},
+		{"room for three records", func() storage.Store { return memory.New() }, 3 * 610},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			storagetest.Run(t, func(*testing.T) storage.Store { return recent.New(tt.below(), tt.bytes) })
@@ -63,26 +71,27 @@ func (c *counted) Get(ctx context.Context, k storage.Key) (storage.Record, error
 	return c.Store.Get(ctx, k)
 }
 
-func (c *counted) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	c.calls = append(c.calls, "put")
-	if err := c.err; err != nil {
-		c.err = nil
-		return 0, err
+func (c *counted) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if writes[0].Delete {
+		c.calls = append(c.calls, "delete")
+	} else {
+		c.calls = append(c.calls, "put")
+		if err := c.err; err != nil {
+			c.err = nil
+			return nil, err
+		}
 	}
-	rev, err := c.Store.Put(ctx, rec, expect)
-	return rev, c.conflict(err)
+	if c.tells {
+		return c.Store.Write(ctx, writes)
+	}
+	return mute{c.Store}.Write(ctx, writes)
 }
 
-func (c *counted) Delete(ctx context.Context, k storage.Key, expect storage.Revision) error {
-	c.calls = append(c.calls, "delete")
-	return c.conflict(c.Store.Delete(ctx, k, expect))
-}
-
-func (c *counted) conflict(err error) error {
-	if errors.Is(err, storage.ErrConflict) && !c.tells {
-		return storage.ErrConflict
-	}
-	return err
+// next returns the next write of a record.
+func next(rec storage.Record) storage.Write {
+	w := storage.Write{Record: rec, Expect: rec.Revision}
+	w.Record.Revision = storage.NextRevision(w.Expect)
+	return w
 }
 
 func appendX(old storage.Record) (storage.Record, error) {
@@ -93,35 +102,30 @@ func appendX(old storage.Record) (storage.Record, error) {
 // TestUpdate: which calls an update takes, after what.
 func TestUpdate(t *testing.T) {
 	mine := errors.New("mine")
-	get := func(t *testing.T, s storage.Store) {
-		_, err := s.Get(ctx, key("k"))
+	type step func(t *testing.T, store storage.Store, below *counted)
+	nothing := func(*testing.T, storage.Store, *counted) {}
+	get := func(t *testing.T, store storage.Store, _ *counted) {
+		_, err := store.Get(ctx, key("k"))
 		require.NoError(t, err)
 	}
-	update := func(t *testing.T, s storage.Store) {
-		_, err := storage.Update(ctx, s, key("k"), appendX)
+	update := func(t *testing.T, store storage.Store, _ *counted) {
+		_, err := storage.Update(ctx, store, key("k"), appendX)
 		require.NoError(t, err)
 	}
-	remove := func(t *testing.T, s storage.Store) {
-		_, err := storage.Update(ctx, s, key("k"), func(old storage.Record) (storage.Record, error) { return old, storage.ErrDelete })
+	remove := func(t *testing.T, store storage.Store, _ *counted) {
+		_, err := storage.Update(ctx, store, key("k"), func(old storage.Record) (storage.Record, error) { return old, storage.ErrDelete })
 		require.NoError(t, err)
 	}
-	// As another process would: past the store.
-	elsewhere := func(do func(*testing.T, storage.Store)) func(*testing.T, storage.Store) {
-		return func(t *testing.T, s storage.Store) {
-			get(t, s)
-			do(t, s.(struct {
-				*recent.Store
-				below storage.Store
-			}).below)
+	elsewhere := func(do step) step { // as another process would: past the store
+		return func(t *testing.T, store storage.Store, below *counted) {
+			get(t, store, below)
+			do(t, below, below)
 		}
 	}
-	telling := func(before func(*testing.T, storage.Store)) func(*testing.T, storage.Store) {
-		return func(t *testing.T, s storage.Store) {
-			before(t, s)
-			s.(struct {
-				*recent.Store
-				below storage.Store
-			}).below.(*counted).tells = true
+	telling := func(before step) step {
+		return func(t *testing.T, store storage.Store, below *counted) {
+			before(t, store, below)
+			below.tells = true
 		}
 	}
 	failing := func(err error) func(storage.Record) (storage.Record, error) {
@@ -129,21 +133,21 @@ func TestUpdate(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		before func(*testing.T, storage.Store) // the record is there, with the data "old"
+		before step // the record is there, with the data "old"
 		fn     func(storage.Record) (storage.Record, error)
 		err    error // of the first put
 		want   error
 		calls  string
 		data   string // in the end
 	}{
-		{"nothing", func(*testing.T, storage.Store) {}, appendX, nil, nil, "get put", "oldx"},
+		{"nothing", nothing, appendX, nil, nil, "get put", "oldx"},
 		{"a get", get, appendX, nil, nil, "put", "oldx"},
-		{"a get of many", func(t *testing.T, s storage.Store) {
-			_, err := storage.GetMany(ctx, s, []storage.Key{key("a"), key("k")})
+		{"a get of many", func(t *testing.T, store storage.Store, _ *counted) {
+			_, err := store.GetMany(ctx, []storage.Key{key("a"), key("k")})
 			require.NoError(t, err)
 		}, appendX, nil, nil, "put", "oldx"},
-		{"a list", func(t *testing.T, s storage.Store) {
-			_, err := s.List(ctx, key("k").Scope(), "", 10)
+		{"a list", func(t *testing.T, store storage.Store, _ *counted) {
+			_, err := store.List(ctx, key("k").Scope(), storage.Range{Limit: 10})
 			require.NoError(t, err)
 		}, appendX, nil, nil, "get put", "oldx"},
 		{"an update", update, appendX, nil, nil, "put", "oldxx"},
@@ -166,19 +170,17 @@ func TestUpdate(t *testing.T) {
 			return old, nil
 		}, nil, storage.ErrInvalid, "get", "old"},
 		{"unavailable", get, appendX, storage.ErrUnavailable, storage.ErrUnavailable, "put", "old"},
-		{"unknown outcome", get, appendX, storage.ErrUnknownOutcome, storage.ErrUnknownOutcome, "put", "old"},
-		{"unknown outcome that may be too large", get, appendX, errors.Join(storage.ErrUnknownOutcome, storage.ErrTooLarge), storage.ErrUnknownOutcome, "put", "old"},
+		{"unknown outcome", get, appendX, storage.ErrUnknownOutcome, storage.ErrUnknownOutcome, "put get", "old"},
+		{"unknown outcome that may be too large", get, appendX, errors.Join(storage.ErrUnknownOutcome, storage.ErrTooLarge), storage.ErrUnknownOutcome, "put get", "old"},
+		{"unknown outcome that has ended", get, appendX, errors.Join(storage.ErrUnknownOutcome, storage.ErrEnded), storage.ErrUnavailable, "put get", "old"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			below := &counted{Store: memory.New()}
 			created := storage.Record{Key: key("k"), ID: uuid.Max, CreatedAt: time.Unix(1e9, 0), Data: []byte("old")}
-			_, err := below.Put(ctx, created, 0)
+			_, err := storage.Put(ctx, below, created, 0)
 			require.NoError(t, err)
-			store := struct {
-				*recent.Store
-				below storage.Store
-			}{recent.New(below, 1<<20), below}
-			tt.before(t, store)
+			store := recent.New(below, 1<<20)
+			tt.before(t, store, below)
 			below.calls, below.err = nil, tt.err
 
 			got, err := storage.Update(ctx, store, key("k"), tt.fn)
@@ -194,7 +196,7 @@ func TestUpdate(t *testing.T) {
 			if tt.want == nil {
 				assert.Equal(t, rec, got)
 			}
-			// What went wrong is not remembered: the next one works.
+			// An error is not remembered: the next update works.
 			_, err = storage.Update(ctx, store, key("k"), appendX)
 			require.NoError(t, err)
 		})
@@ -205,7 +207,7 @@ func TestUpdate(t *testing.T) {
 func TestUpdateDone(t *testing.T) {
 	below := &counted{Store: memory.New()}
 	store := recent.New(below, 1<<20)
-	_, err := store.Put(ctx, storage.Record{Key: key("k"), Data: []byte("old")}, 0)
+	_, err := storage.Put(ctx, store, storage.Record{Key: key("k"), Data: []byte("old")}, 0)
 	require.NoError(t, err)
 	below.calls = nil
 	done, cancel := context.WithCancel(ctx)
@@ -221,7 +223,7 @@ func TestUpdateDone(t *testing.T) {
 // TestStats counts updates of a record that is remembered, of one that was changed
 // elsewhere and of one that is not there.
 func TestStats(t *testing.T) {
-	below := batching()
+	below := memory.New()
 	store := recent.New(below, 1<<20)
 	remove := func(old storage.Record) (storage.Record, error) { return old, storage.ErrDelete }
 	for _, step := range []struct {
@@ -244,28 +246,22 @@ func TestStats(t *testing.T) {
 		require.NoError(t, err, step.name)
 		assert.Equal(t, step.want, store.Stats(), step.name)
 	}
-	_, err := store.Put(ctx, storage.Record{Key: key("k")}, 4711)
+	_, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 4711)
 	require.ErrorIs(t, err, storage.ErrConflict)
 	assert.EqualValues(t, 2, store.Stats().Outdated, "nothing was remembered")
 }
 
-// held is a store whose reads wait, once they have read, until they may return.
+// held is a store whose reads and puts wait, once they are done, until they may return. A
+// delete of the key "unknown" loses its answer.
 type held struct {
 	storage.Store
-	read, goOn chan struct{}
+	done, goOn chan struct{}
 }
 
-// Delete loses the answer for the key "unknown".
-func (h held) Delete(ctx context.Context, k storage.Key, expect storage.Revision) error {
-	err := h.Store.Delete(ctx, k, expect)
-	if k == key("unknown") {
-		return storage.ErrUnknownOutcome
-	}
-	return err
-}
+func hold(below storage.Store) held { return held{below, make(chan struct{}), make(chan struct{})} }
 
 func (h held) wait() {
-	h.read <- struct{}{}
+	h.done <- struct{}{}
 	<-h.goOn
 }
 
@@ -274,68 +270,57 @@ func (h held) Get(ctx context.Context, k storage.Key) (storage.Record, error) {
 	return h.Store.Get(ctx, k)
 }
 
-func (h held) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+func (h held) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
 	defer h.wait()
-	return h.Store.Put(ctx, rec, expect)
+	return h.Store.GetMany(ctx, keys)
 }
 
-// TestForgets: what was deleted, or was there before Close, does not come back by
-// a call that was under way.
+func (h held) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if !writes[0].Delete {
+		defer h.wait()
+	}
+	errs, err := h.Store.Write(ctx, writes)
+	if writes[0].Delete && writes[0].Record.Key == key("unknown") {
+		return nil, storage.ErrUnknownOutcome
+	}
+	return errs, err
+}
+
+// TestForgets: a call that was under way does not bring back a record that was deleted, or
+// that was there before Close.
 func TestForgets(t *testing.T) {
+	first := func(id string) storage.Write { return storage.Write{Record: storage.Record{Key: key(id), Revision: 1}} }
+	last := func(id string) storage.Write {
+		return storage.Write{Record: storage.Record{Key: key(id), Revision: 2}, Expect: 1, Delete: true}
+	}
+	write := func(writes ...storage.Write) func(*recent.Store) error {
+		return func(s *recent.Store) error {
+			errs, err := s.Write(ctx, writes)
+			return errors.Join(append(errs, err)...)
+		}
+	}
+	get := func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err }
+	many := func(s *recent.Store) error { _, err := s.GetMany(ctx, []storage.Key{key("k")}); return err }
 	for _, tt := range []struct {
-		name string
-		call func(*recent.Store) error
-		end  func(*recent.Store, storage.Revision) error
+		name      string
+		call, end func(*recent.Store) error
+		err       error // of end
 	}{
-		{"get and delete",
-			func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
-			func(s *recent.Store, rev storage.Revision) error { return s.Delete(ctx, key("k"), rev) }},
-		{"get of many and delete",
-			func(s *recent.Store) error { _, err := s.GetMany(ctx, []storage.Key{key("k")}); return err },
-			func(s *recent.Store, rev storage.Revision) error { return s.Delete(ctx, key("k"), rev) }},
-		{"get and delete of many",
-			func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
-			func(s *recent.Store, rev storage.Revision) error {
-				errs, err := s.DeleteMany(ctx, []storage.DeleteOp{{Key: key("k"), Expect: rev}})
-				return errors.Join(append(errs, err)...)
-			}},
-		{"create and a delete without an answer",
-			func(s *recent.Store) error { _, err := s.Put(ctx, storage.Record{Key: key("unknown")}, 0); return err },
-			func(s *recent.Store, _ storage.Revision) error {
-				page, err := s.List(ctx, key("k").Scope(), "k", 1)
-				if e := s.Delete(ctx, key("unknown"), page.Records[0].Revision); !errors.Is(e, storage.ErrUnknownOutcome) {
-					return errors.New("there was an answer")
-				}
-				return err
-			}},
-		{"create and delete",
-			func(s *recent.Store) error { _, err := s.Put(ctx, storage.Record{Key: key("new")}, 0); return err },
-			func(s *recent.Store, _ storage.Revision) error {
-				page, err := s.List(ctx, key("new").Scope(), "k", 1)
-				return errors.Join(err, s.Delete(ctx, key("new"), page.Records[0].Revision))
-			}},
-		{"create many and delete",
-			func(s *recent.Store) error {
-				_, err := s.PutMany(ctx, []storage.PutOp{{Record: storage.Record{Key: key("new")}}})
-				return err
-			},
-			func(s *recent.Store, _ storage.Revision) error {
-				page, err := s.List(ctx, key("new").Scope(), "k", 1)
-				return errors.Join(err, s.Delete(ctx, key("new"), page.Records[0].Revision))
-			}},
-		{"get and close",
-			func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
-			func(s *recent.Store, _ storage.Revision) error { return s.Close() }},
+		{"get and delete", get, write(last("k")), nil},
+		{"get of many and delete", many, write(last("k")), nil},
+		{"get and delete of many", get, write(last("k"), last("other")), storage.ErrConflict},
+		{"create and delete", write(first("new")), write(last("new")), nil},
+		{"create and a delete without an answer", write(first("unknown")), write(last("unknown")), storage.ErrUnknownOutcome},
+		{"get and close", get, (*recent.Store).Close, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			below := held{memory.New(), make(chan struct{}), make(chan struct{})}
-			rev, err := below.Store.Put(ctx, storage.Record{Key: key("k")}, 0)
-			require.NoError(t, err)
+			below := hold(memory.New())
+			require.NoError(t, write(first("k"))(recent.New(below.Store, 0)))
 			store := recent.New(below, 1<<20)
 			done := make(chan error)
 			go func() { done <- tt.call(store) }()
-			<-below.read
-			require.NoError(t, tt.end(store, rev))
+			<-below.done
+			require.ErrorIs(t, tt.end(store), tt.err)
 			below.goOn <- struct{}{}
 			require.NoError(t, <-done)
 			assert.Zero(t, store.Stats().Records)
@@ -343,11 +328,11 @@ func TestForgets(t *testing.T) {
 	}
 }
 
-// TestOthersAreNoReason: a delete of another key makes a call forget nothing. What it
-// would have remembered again is remembered the next time.
+// TestOthersAreNoReason: a delete of another key makes a call forget nothing. A record that
+// it did not remember for that reason is remembered the next time.
 func TestOthersAreNoReason(t *testing.T) {
-	below := held{memory.New(), make(chan struct{}), make(chan struct{})}
-	_, err := below.Store.Put(ctx, storage.Record{Key: key("k")}, 0)
+	below := hold(memory.New())
+	_, err := storage.Put(ctx, below.Store, storage.Record{Key: key("k")}, 0)
 	require.NoError(t, err)
 	store := recent.New(below, 1<<20)
 	for _, remembered := range []bool{false, true, true} {
@@ -357,12 +342,16 @@ func TestOthersAreNoReason(t *testing.T) {
 				_, err := store.Get(ctx, key("k"))
 				done <- err
 			}()
-			<-below.read
+			<-below.done
 			during()
 			below.goOn <- struct{}{}
 			require.NoError(t, <-done)
 		}
-		get(func() { require.ErrorIs(t, store.Delete(ctx, key("other"), 1), storage.ErrNotFound) })
+		get(func() {
+			rev, err := storage.Put(ctx, below.Store, storage.Record{Key: key("other")}, 0)
+			require.NoError(t, err)
+			require.NoError(t, storage.Delete(ctx, store, key("other"), rev))
+		})
 		_, ok := store.Recall(key("k"))
 		assert.Equal(t, remembered, ok)
 		get(func() {})
@@ -371,31 +360,31 @@ func TestOthersAreNoReason(t *testing.T) {
 	}
 }
 
-// TestSlowRead: a read that began before a write of this process does not take the
-// place of what was written.
+// TestSlowRead: a read that began before a write of this process does not replace the
+// written record.
 func TestSlowRead(t *testing.T) {
 	for name, read := range map[string]func(*recent.Store) error{
 		"get":      func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err },
 		"get many": func(s *recent.Store) error { _, err := s.GetMany(ctx, []storage.Key{key("k")}); return err },
 		"conflict": func(s *recent.Store) error {
-			if _, err := s.Put(ctx, storage.Record{Key: key("k")}, 0); !errors.Is(err, storage.ErrConflict) {
+			if _, err := storage.Put(ctx, s, storage.Record{Key: key("k")}, 0); !errors.Is(err, storage.ErrConflict) {
 				return errors.New("no conflict")
 			}
 			return nil
 		},
 	} {
 		below := memory.New()
-		slow := held{below, make(chan struct{}), make(chan struct{})}
+		slow := hold(below)
 		way := &either{storage.Store(below)}
 		store := recent.New(way, 1<<20)
-		rev, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+		rev, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0)
 		require.NoError(t, err, name)
 		way.Store = slow
 		done := make(chan error)
 		go func() { done <- read(store) }()
-		<-slow.read
+		<-slow.done
 		way.Store = below
-		rev, err = store.Put(ctx, storage.Record{Key: key("k")}, rev)
+		rev, err = storage.Put(ctx, store, storage.Record{Key: key("k")}, rev)
 		require.NoError(t, err, name)
 		slow.goOn <- struct{}{}
 		require.NoError(t, <-done, name)
@@ -409,15 +398,15 @@ func TestSlowRead(t *testing.T) {
 // came.
 func TestSlowCreate(t *testing.T) {
 	below := memory.New()
-	slow := held{below, make(chan struct{}), make(chan struct{})}
+	slow := hold(below)
 	way := &either{slow}
 	store := recent.New(way, 1<<20)
 	done := make(chan error)
 	go func() {
-		_, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+		_, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0)
 		done <- err
 	}()
-	<-slow.read
+	<-slow.done
 	way.Store = below
 	rec, err := storage.Update(ctx, store, key("k"), appendX)
 	require.NoError(t, err)
@@ -428,34 +417,34 @@ func TestSlowCreate(t *testing.T) {
 	assert.Equal(t, rec, got)
 }
 
-// either is now this store and now that one.
+// either is a store that can be replaced.
 type either struct{ storage.Store }
 
-// TestKeeps: a write that fails for a reason of its own says nothing of the record
-// that is remembered.
+// TestKeeps: a write that fails for a reason of its own says nothing about the remembered
+// record.
 func TestKeeps(t *testing.T) {
 	below := &counted{Store: memory.New()}
 	store := recent.New(below, 1<<20)
-	rev, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+	rev, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0)
 	require.NoError(t, err)
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()
+	failing := func(err error) func() error {
+		return func() error {
+			below.err = err
+			_, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, rev)
+			return err
+		}
+	}
 	for name, write := range map[string]func() error{
-		"put in another revision": func() error { _, err := store.Put(ctx, storage.Record{Key: key("k")}, rev+1); return err },
-		"create":                  func() error { _, err := store.Put(ctx, storage.Record{Key: key("k")}, 0); return err },
-		"delete in another one":   func() error { return store.Delete(ctx, key("k"), rev+1) },
-		"delete in none":          func() error { return store.Delete(ctx, key("k"), 0) },
-		"canceled":                func() error { _, err := store.Put(canceled, storage.Record{Key: key("k")}, rev); return err },
-		"too large": func() error {
-			below.err = storage.ErrTooLarge
-			_, err := store.Put(ctx, storage.Record{Key: key("k")}, rev)
-			return err
-		},
-		"unavailable": func() error {
-			below.err = storage.ErrUnavailable
-			_, err := store.Put(ctx, storage.Record{Key: key("k")}, rev)
-			return err
-		},
+		"put in another revision": func() error { _, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, rev+1); return err },
+		"create":                  func() error { _, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0); return err },
+		"delete in another one":   func() error { return storage.Delete(ctx, store, key("k"), rev+1) },
+		"delete in none":          func() error { return storage.Delete(ctx, store, key("k"), 0) },
+		"canceled":                func() error { _, err := storage.Put(canceled, store, storage.Record{Key: key("k")}, rev); return err },
+		"too large":               failing(storage.ErrTooLarge),
+		"not unique":              failing(&storage.NotUniqueError{Index: 1}),
+		"unavailable":             failing(storage.ErrUnavailable),
 	} {
 		require.Error(t, write(), name)
 		rec, ok := store.Recall(key("k"))
@@ -464,44 +453,45 @@ func TestKeeps(t *testing.T) {
 	}
 	assert.Zero(t, store.Stats().Outdated)
 	below.err = errors.Join(storage.ErrUnknownOutcome, storage.ErrConflict)
-	_, err = store.Put(ctx, storage.Record{Key: key("k")}, rev)
+	_, err = storage.Put(ctx, store, storage.Record{Key: key("k")}, rev)
 	require.ErrorIs(t, err, storage.ErrUnknownOutcome)
 	_, ok := store.Recall(key("k"))
-	assert.False(t, ok, "nobody knows what it is")
+	assert.False(t, ok, "it may be either")
 	assert.Zero(t, store.Stats().Outdated)
 
-	// And a delete that finds nothing leaves nothing.
+	// A delete that finds no record says something.
 	rec, err := store.Get(ctx, key("k"))
 	require.NoError(t, err)
-	require.Equal(t, 1, store.Stats().Records)
-	require.NoError(t, below.Delete(ctx, key("k"), rec.Revision))
-	require.ErrorIs(t, store.Delete(ctx, key("k"), rec.Revision+1), storage.ErrNotFound)
-	require.Zero(t, store.Stats().Records)
+	require.NoError(t, storage.Delete(ctx, below, key("k"), rec.Revision))
+	require.ErrorIs(t, storage.Delete(ctx, store, key("k"), rec.Revision), storage.ErrConflict)
+	_, ok = store.Recall(key("k"))
+	assert.False(t, ok)
+	assert.EqualValues(t, 1, store.Stats().Outdated)
 }
 
-// TestPrint: what is remembered ends up in no log.
+// TestPrint: remembered records do not end up in logs.
 func TestPrint(t *testing.T) {
 	store := recent.New(memory.New(), 1<<20)
-	_, err := store.Put(ctx, storage.Record{Key: key("somebody"), Data: []byte("something")}, 0)
+	_, err := storage.Put(ctx, store, storage.Record{Key: key("somebody"), Data: []byte("something")}, 0)
 	require.NoError(t, err)
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		assert.Equal(t, "recent.Store", fmt.Sprintf(format, store), format)
 	}
 }
 
-// TestElsewhere: what another process did to a record, with the same key, is not
-// taken for the record that is remembered.
+// TestElsewhere: a record that another process made under the same key is not taken for
+// the one that is remembered.
 func TestElsewhere(t *testing.T) {
-	below := batching()
+	below := memory.New()
 	store := recent.New(below, 1<<20)
 	first := storage.Record{Key: key("k"), ID: uuid.UUID{1}}
-	rev, err := store.Put(ctx, first, 0)
+	rev, err := storage.Put(ctx, store, first, 0)
 	require.NoError(t, err)
-	require.NoError(t, below.Delete(ctx, key("k"), rev))
+	require.NoError(t, storage.Delete(ctx, below, key("k"), rev))
 	second := storage.Record{Key: key("k"), ID: uuid.UUID{2}}
-	rev, err = below.Put(ctx, second, 0)
+	rev, err = storage.Put(ctx, below, second, 0)
 	require.NoError(t, err)
-	_, err = store.Put(ctx, storage.Record{Key: key("k"), Data: []byte("x")}, rev)
+	_, err = storage.Put(ctx, store, storage.Record{Key: key("k"), Data: []byte("x")}, rev)
 	require.NoError(t, err)
 	_, ok := store.Recall(key("k"))
 	require.False(t, ok)
@@ -513,9 +503,9 @@ func TestElsewhere(t *testing.T) {
 	for name, forget := range map[string]func() error{
 		"get":      func() error { _, err := store.Get(ctx, key("k")); return err },
 		"get many": func() error { _, err := store.GetMany(ctx, []storage.Key{key("k")}); return err },
-		"put":      func() error { _, err := store.Put(ctx, got, got.Revision); return err },
+		"put":      func() error { _, err := storage.Put(ctx, store, got, got.Revision); return err },
 		"put many": func() error {
-			_, err := store.PutMany(ctx, []storage.PutOp{{Record: got, Expect: got.Revision}})
+			_, err := store.Write(ctx, []storage.Write{next(got)})
 			return err
 		},
 	} {
@@ -525,7 +515,7 @@ func TestElsewhere(t *testing.T) {
 		require.NoError(t, err)
 		_, ok = store.Recall(key("k"))
 		require.True(t, ok, name)
-		require.NoError(t, below.Delete(ctx, key("k"), got.Revision))
+		require.NoError(t, storage.Delete(ctx, below, key("k"), got.Revision))
 		_ = forget()
 		_, ok = store.Recall(key("k"))
 		assert.False(t, ok, name)
@@ -553,12 +543,12 @@ func TestInTurns(t *testing.T) {
 		assert.Equal(t, "get put", update(there), "in turns")
 	}
 	update(here)
-	for range 2 { // what it finds twice is still not what it left
+	for range 2 { // it finds it twice, but not as it left it
 		_, err := there.Get(ctx, key("k"))
 		require.NoError(t, err)
 	}
 	assert.Equal(t, "get put", update(there), "in turns")
-	for range 2 { // to look at what it left is no harm
+	for range 2 { // it finds it as it left it
 		_, err := there.Get(ctx, key("k"))
 		require.NoError(t, err)
 	}
@@ -577,9 +567,9 @@ func TestInTurns(t *testing.T) {
 			rec, err = store.Get(ctx, key("k"))
 			require.NoError(t, err)
 		}
-		results, err := storage.PutMany(ctx, store, []storage.PutOp{{Record: rec, Expect: rec.Revision}})
+		errs, err := store.Write(ctx, []storage.Write{next(rec)})
 		require.NoError(t, err)
-		return recalled && results[0].Err != nil
+		return recalled && errs != nil
 	}
 	assert.False(t, many(here), "still in turns")
 	assert.True(t, many(there), "changed here")
@@ -594,13 +584,13 @@ func TestInTurns(t *testing.T) {
 func TestForeignRecord(t *testing.T) {
 	foreign := storage.Record{Key: key("other"), Revision: 1}
 	store := recent.New(&counted{Store: memory.New(), err: &storage.ConflictError{Current: &foreign}}, 1<<20)
-	_, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+	_, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0)
 	require.ErrorIs(t, err, storage.ErrConflict)
 	assert.Zero(t, store.Stats().Records)
 }
 
-// TestBound: what is remembered takes no more memory than it may, whatever its
-// size, and what was of use lately stays longest.
+// TestBound: remembered records of any size take no more memory than they may, and those
+// that were used lately stay longest.
 func TestBound(t *testing.T) {
 	for _, size := range []int{0, 100, 1000, 100_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -617,7 +607,7 @@ func TestBound(t *testing.T) {
 				return held
 			}
 			for i := range n {
-				_, err := store.Put(ctx, storage.Record{Key: key(fmt.Sprint(i)), Data: make([]byte, size)}, 0)
+				_, err := storage.Put(ctx, store, storage.Record{Key: key(fmt.Sprint(i)), Data: make([]byte, size)}, 0)
 				require.NoError(t, err)
 				if i%20 == 0 {
 					_, ok := store.Recall(key("0"))
@@ -637,29 +627,27 @@ func TestBound(t *testing.T) {
 		store := recent.New(memory.New(), 10_000)
 		rec := storage.Record{Key: key("k"), Data: []byte("small")}
 		var err error
-		rec.Revision, err = store.Put(ctx, rec, 0)
+		rec.Revision, err = storage.Put(ctx, store, rec, 0)
 		require.NoError(t, err)
 		rec.Data = make([]byte, 10_000)
-		_, err = store.Put(ctx, rec, rec.Revision)
+		_, err = storage.Put(ctx, store, rec, rec.Revision)
 		require.NoError(t, err)
 		_, ok := store.Recall(rec.Key)
 		assert.False(t, ok)
 	})
 	t.Run("none", func(t *testing.T) {
 		store := recent.New(memory.New(), -1)
-		_, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+		_, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0)
 		require.NoError(t, err)
 		_, ok := store.Recall(key("k"))
 		assert.False(t, ok)
 	})
 }
 
-// nowhere takes every put.
+// nowhere takes every write.
 type nowhere struct{ storage.Store }
 
-func (nowhere) Put(context.Context, storage.Record, storage.Revision) (storage.Revision, error) {
-	return 1, nil
-}
+func (nowhere) Write(context.Context, []storage.Write) ([]error, error) { return nil, nil }
 
 func heap() int {
 	runtime.GC()
@@ -671,7 +659,7 @@ func heap() int {
 // TestClose: nothing is recalled of a store that is closed.
 func TestClose(t *testing.T) {
 	store := recent.New(memory.New(), 1<<20)
-	_, err := store.Put(ctx, storage.Record{Key: key("k")}, 0)
+	_, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0)
 	require.NoError(t, err)
 	_, ok := store.Recall(key("k"))
 	require.True(t, ok)
@@ -687,8 +675,10 @@ func TestKeepsNoRequest(t *testing.T) {
 	before := heap()
 	for i := range 16 {
 		request := strings.Repeat("x", 1<<20) + fmt.Sprint("id-", i)
-		for expect := range storage.Revision(2) { // created, and updated
-			_, err := store.Put(ctx, storage.Record{Key: key(request[1<<20:])}, expect)
+		var rev storage.Revision
+		for range 2 { // created, and updated
+			var err error
+			rev, err = storage.Put(ctx, store, storage.Record{Key: key(request[1<<20:])}, rev)
 			require.NoError(t, err)
 		}
 	}

@@ -1,5 +1,4 @@
-// Package openstore opens the stores that the examples let their users choose by
-// name.
+// Package openstore opens the store that the user of an example chooses by name.
 package openstore
 
 import (
@@ -26,12 +25,10 @@ const Usage = "memory, sqlite:PATH or postgres://USER@HOST/DATABASE"
 // ErrName is returned for a name that Open does not know.
 var ErrName = errors.New("expected " + Usage)
 
-// An Opened is a store, with what has to be said and closed beside it.
+// Opened is a store, its description, and the pool that is closed with it.
 type Opened struct {
-	// Store is the store itself and not embedded, so that its optional methods,
-	// those of a storage.BatchStore above all, are still there for others.
-	Store storage.Store
-	Place string // for people; without the password
+	Store storage.Store // not embedded: it may be a storage.Recaller, which that would hide
+	Place string        // a description for people, without the password
 	pool  *pgxpool.Pool
 }
 
@@ -44,12 +41,12 @@ func (o *Opened) Close() error {
 	return err
 }
 
-// Tenant returns the tenant of this name on the one platform that the examples
-// have, so that what one of them stores is there for the others.
+// Tenant returns the tenant of this name on the one platform of all examples, so that each
+// of them finds the records of the others.
 func Tenant(name string) storage.Tenant { return storage.TenantOf("example", name) }
 
-// Open opens the store of this name, see Usage. The table or file is made if
-// need be.
+// Open opens the store of this name, see Usage. It makes the table or file if there is
+// none.
 func Open(ctx context.Context, name string) (*Opened, error) { return open(ctx, name, false) }
 
 // OpenExisting is Open for programs that store nothing: where there is no table or
@@ -81,12 +78,12 @@ func open(ctx context.Context, name string, existing bool) (*Opened, error) {
 	return nil, ErrName
 }
 
-// missing reports whether sqlite.Open would make or fill the file at the path, which
-// it does in a folder that exists.
+// missing reports whether sqlite.Open would make or fill the file at the path, in a folder
+// that exists.
 func missing(path string) bool {
 	folder, err := os.Stat(filepath.Dir(path))
 	if path == "" || strings.HasPrefix(path, ":memory:") || strings.HasPrefix(path, "file:") || err != nil || !folder.IsDir() {
-		return false // and it refuses the path
+		return false // sqlite.Open refuses the path
 	}
 	info, err := os.Lstat(path)
 	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0
@@ -110,8 +107,7 @@ func openPostgres(ctx context.Context, url string, existing bool) (*Opened, erro
 	return &Opened{Store: store, pool: pool, Place: fmt.Sprintf("the PostgreSQL database %s on %s", conn.Database, conn.Host)}, nil
 }
 
-// openTable makes the table, which a service would rather do once, when it is
-// deployed.
+// openTable makes the table. A service does that once, when it is deployed.
 func openTable(ctx context.Context, pool *pgxpool.Pool, existing bool) (storage.Store, error) {
 	if existing {
 		var there bool
