@@ -144,8 +144,13 @@ func (s *Store) check(ctx context.Context) error {
 	if err := found.check(); err != nil {
 		return err
 	}
-	if found.version == 0 {
+	switch {
+	case found.version == 0:
 		return errors.New("the tables are missing: run Migrate")
+	case found.version < version:
+		return fmt.Errorf("the tables have version %d: run Migrate, which brings them to version %d", found.version, version)
+	case found.renamed:
+		return errors.New("the SQL schema has been renamed since its triggers were made: run Migrate")
 	}
 	if err := s.echo(bounded); err != nil {
 		return migrateFailed(ctx, err)

@@ -186,10 +186,10 @@ WHERE r.scope = k.scope AND r.external_id = k.external_id
 RETURNING r.external_id`
 
 	// Around a write: its row in the log, which has the ID of the stored record. The
-	// number is drawn after the row has been written, and so locked. %[1]s is the write,
+	// number is drawn after the row has been written, and so locked. %s is the write,
 	// $+1 its first free parameter.
 	loggedSQL = `
-WITH w AS (%[1]s
+WITH w AS (%s
 	RETURNING external_id, id)
 INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, at, actor, reason, data_before, data_after)
 SELECT $1, w.external_id, $+1::uuid, $+2::uuid, $+3::uuid, $+4::bigint, $+5::bigint, w.id, $+6::boolean,
@@ -199,7 +199,7 @@ FROM w`
 	// FULL JOIN, and a condition that the planner does not see through, as it is always
 	// made by a hash or by a merge: a nested loop would compare each row with each.
 	loggedManySQL = `
-WITH w AS (%[1]s, r.id)
+WITH w AS (%s, r.id)
 INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, at, actor, reason, data_before, data_after)
 SELECT $1, w.external_id, $+1::uuid, $+2::uuid, $+3::uuid, n.revision, n.before, w.id, $+7::boolean, n.at, n.actor, n.reason, n.data_before, n.data_after
 FROM w
@@ -239,7 +239,7 @@ FROM (
 				data_before, data_after, coalesce(octet_length(data_before), 0) + coalesce(octet_length(data_after), 0)
 					+ octet_length(actor) + octet_length(reason) AS size
 			FROM schema.changes
-			WHERE seq > $1 AND seq <= $2%[1]s
+			WHERE seq > $1 AND seq <= $2%s
 			ORDER BY seq
 			LIMIT $3
 		) AS p
