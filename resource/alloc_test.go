@@ -38,7 +38,7 @@ func TestAllocations(t *testing.T) {
 	}
 	batch := func() {
 		n++
-		if r, err := c.CreateBatch(ctx, tenant, batches[n%2], nil); err != nil || r.Failed > 0 {
+		if r, err := c.CreateBatch(ctx, tenant, batches[n%2], nil); err != nil || counted(r).Failed > 0 {
 			t.Error(err)
 		}
 	}
@@ -54,7 +54,7 @@ func TestAllocations(t *testing.T) {
 	}{
 		{"Create, changed", 4, update},
 		{"Create, unchanged", 3, func() { _, _ = c.Create(ctx, tenant, requests[n%2], nil) }},
-		{"Create, refused by Reject", 8, func() { _, _ = c.Create(ctx, tenant, res.Data(), &reject) }},
+		{"Create, refused by RejectExisting", 8, func() { _, _ = c.Create(ctx, tenant, res.Data(), &reject) }},
 		{"CreateBatch of 100, changed", 100*4 + 16, batch}, // as 100 calls, and its own
 		{"Get", 1, func() { _, _ = c.Get(ctx, tenant, "c-1") }},
 		{"AppendJSON of a result", 0, func() { buf = res.AppendJSON(buf[:0], nil) }},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -15,81 +14,23 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// DefaultMaxBatch is how many items a batch may have unless [Options] say
-// otherwise.
-const DefaultMaxBatch = 1000
+// maxBatch is how many items a batch may have unless [Options] say otherwise.
+const maxBatch = 1000
 
-// ErrBatchSize is returned for a batch with more items than Options.MaxBatch, of which
-// none was applied; and for items of one resource, once its states have more than 64 MiB
-// together.
-var ErrBatchSize = errors.New("too many items in the batch")
-
-// A PatchItem is one patch of a [Collection.PatchBatch].
-type PatchItem struct {
+// An Item is one patch or delete of a batch.
+type Item struct {
 	ExternalID string
-	Patch      []byte    // a JSON object; not kept
-	If         Condition // must hold beside that of PatchOptions
+	Data       []byte    // the merge patch, one JSON object; not kept. A delete has none.
+	If         Condition // must hold beside that of the WriteOptions
 }
 
-// A DeleteItem is one delete of a [Collection.DeleteBatch].
-type DeleteItem struct {
-	ExternalID string
-	If         Condition // must hold beside that of DeleteOptions
-}
-
-// An ItemResult is the result of one item of a batch, or its error.
+// An ItemResult is the result of one item of a batch, or its error. To be safe in logs, its
+// JSON does not have the result.
 type ItemResult struct {
-	Result *Result // nil when there is an error
+	Result *Result `json:"-"` // nil when there is an error
 	// Err is the error that the call for this item alone would return. For several items
 	// of one resource see [Collection.CreateBatch].
 	Err error
-}
-
-// String returns the outcome and the resource's ID, or the error.
-func (i ItemResult) String() string {
-	if i.Result == nil {
-		return fmt.Sprint(i.Err)
-	}
-	return i.Result.Outcome.String() + " " + i.Result.String()
-}
-
-// LogValue is String, for log/slog.
-func (i ItemResult) LogValue() slog.Value { return slog.StringValue(i.String()) }
-
-// A BatchResult has the results of the items of a batch, in the order of the items, and
-// their counts, whose sum is the number of items.
-type BatchResult struct {
-	Items []ItemResult
-	Counts
-}
-
-// String returns the counts.
-func (r BatchResult) String() string {
-	return fmt.Sprintf("%d created, %d updated, %d unchanged, %d deleted, %d failed", r.Created, r.Updated, r.Unchanged, r.Deleted, r.Failed)
-}
-
-// LogValue is String, for log/slog.
-func (r BatchResult) LogValue() slog.Value { return slog.StringValue(r.String()) }
-
-// Counts are the numbers of writes by their outcome.
-type Counts struct {
-	Created, Updated, Unchanged, Deleted, Failed int
-}
-
-// add counts one more write.
-func (n *Counts) add(result *Result, err error) {
-	switch {
-	case err != nil:
-		n.Failed++
-	case result.Outcome == Created:
-		n.Created++
-	case result.Outcome == Updated:
-		n.Updated++
-	case result.Outcome == Deleted:
-		n.Deleted++
-	default:
-		n.Unchanged++
-	}
 }
 
 // CreateBatch is [Collection.Create] for many documents. A store that takes batches is
@@ -107,14 +48,12 @@ func (n *Counts) add(result *Result, err error) {
 // A batch has every document in memory, before and after each item. Once the states of
 // one resource have 64 MiB, further items of it fail with [ErrBatchSize].
 //
-// The error, in place of a result, is [storage.ErrInvalid] for a tenant or options that
+// The results are in the order of the items. The error, in place of them, is [storage.ErrInvalid] for a tenant or options that
 // are not valid, or [ErrBatchSize]. All other errors are in the items, also an error of
 // the store or the context that is for all of them.
-func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *CreateOptions) (*BatchResult, error) {
-	if opts == nil {
-		opts = &CreateOptions{}
-	}
-	b, err := c.newBatch(ctx, OpCreateBatch, tenant, len(documents), opts.DryRun, opts.validate())
+func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *WriteOptions) ([]ItemResult, error) {
+	opts = opts.orZero()
+	b, err := c.newBatch(ctx, "create_batch", tenant, len(documents), opts.DryRun, opts.validate(true))
 	if err != nil {
 		return nil, err
 	}
@@ -127,18 +66,16 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 // PatchBatch is [Collection.Patch] for many items, as [Collection.CreateBatch] is for
 // documents, with the same errors. opts may be nil, and is for every item; an item can
 // have a Condition of its own beside.
-func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, items []PatchItem, opts *PatchOptions) (*BatchResult, error) {
-	if opts == nil {
-		opts = &PatchOptions{}
-	}
-	b, err := c.newBatch(ctx, OpPatchBatch, tenant, len(items), opts.DryRun, opts.validate())
+func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions) ([]ItemResult, error) {
+	opts = opts.orZero()
+	b, err := c.newBatch(ctx, "patch_batch", tenant, len(items), opts.DryRun, opts.validate(false))
 	if err != nil {
 		return nil, err
 	}
 	for _, item := range items {
 		own := *opts
 		own.If = opts.If.And(item.If)
-		b.add(c.newPatch(tenant, item.ExternalID, item.Patch, &own))
+		b.add(c.newPatch(tenant, item.ExternalID, item.Data, &own))
 	}
 	return b.run(ctx), nil
 }
@@ -147,18 +84,20 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 // documents, with the same errors. Of several items with the same external id the first
 // deletes the resource, and the others fail with [ErrNotFound]. opts may be nil, and is
 // for every item; an item can have a Condition of its own beside.
-func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, items []DeleteItem, opts *DeleteOptions) (*BatchResult, error) {
-	if opts == nil {
-		opts = &DeleteOptions{}
-	}
-	b, err := c.newBatch(ctx, OpDeleteBatch, tenant, len(items), opts.DryRun, nil)
+func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions) ([]ItemResult, error) {
+	opts = opts.orZero()
+	b, err := c.newBatch(ctx, "delete_batch", tenant, len(items), opts.DryRun, opts.validate(false))
 	if err != nil {
 		return nil, err
 	}
 	for _, item := range items {
 		own := *opts
 		own.If = opts.If.And(item.If)
-		b.add(c.newDelete(tenant, item.ExternalID, &own))
+		op, err := c.newDelete(tenant, item.ExternalID, &own)
+		if err == nil && item.Data != nil {
+			err = opError(op.name, op.key, fmt.Errorf("%w: Data of a delete", storage.ErrInvalid))
+		}
+		b.add(op, err)
 	}
 	return b.run(ctx), nil
 }
@@ -180,7 +119,7 @@ type group struct {
 	items   []int           // positions, in their order
 	keeping int             // how many items come before the first that changes the resource
 	outcome Outcome         // of all of them together
-	before  *storage.Record // the record that they were applied to, for the feed
+	before  *storage.Record // the record that they were applied to, for OnChange
 }
 
 // pending is the revision of a record that a batch has made and not stored yet. No caller
@@ -189,7 +128,7 @@ const pending = storage.Revision(math.MaxUint64)
 
 func (c *Collection) newBatch(ctx context.Context, op Op, tenant storage.Tenant, size int, dryRun bool, invalid error) (*batch, error) {
 	if err := c.checkBatch(op, tenant, size, invalid); err != nil {
-		if c.onCall != nil {
+		if c.opts.OnCall != nil {
 			c.called(ctx, c.start(), Call{Op: op, Tenant: tenant, DryRun: dryRun, Err: err})
 		}
 		return nil, err
@@ -209,7 +148,7 @@ func (b *batch) release() {
 	for i := range b.writes {
 		b.writes[i].request.Close()
 	}
-	if cap(b.writes) <= 2*DefaultMaxBatch {
+	if cap(b.writes) <= 2*maxBatch {
 		clear(b.writes) // they refer to the requests
 		writes := b.writes[:0]
 		writeOps.Put(&writes)
@@ -222,8 +161,8 @@ func (c *Collection) checkBatch(op Op, tenant storage.Tenant, size int, invalid 
 	err := key.Scope().Validate()
 	switch {
 	case err != nil:
-	case size > c.maxBatch:
-		err = fmt.Errorf("%w: found %d, expected at most %d", ErrBatchSize, size, c.maxBatch)
+	case size > c.opts.MaxBatch:
+		err = fmt.Errorf("%w: found %d, expected at most %d", ErrBatchSize, size, c.opts.MaxBatch)
 	default:
 		err = invalid
 	}
@@ -290,7 +229,7 @@ func (b *batch) groups() []group {
 	return groups
 }
 
-func (b *batch) run(ctx context.Context) *BatchResult {
+func (b *batch) run(ctx context.Context) []ItemResult {
 	defer b.release()
 	groups := b.groups()
 	keys := make([]storage.Key, len(groups))
@@ -307,9 +246,9 @@ func (b *batch) run(ctx context.Context) *BatchResult {
 
 // write writes the records of all groups. An error is for each of them.
 func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) error {
-	if b.c.feed != nil && !b.dryRun {
-		// The keys are locked while they are written, so that the feed gets the
-		// changes of each in their order.
+	if b.c.opts.OnChange != nil && !b.dryRun {
+		// The keys are locked while they are written, so that OnChange gets the changes
+		// of each in their order.
 		unlock, err := b.c.locks.LockAll(ctx, keys)
 		if err != nil {
 			return err
@@ -334,8 +273,8 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 		if g.outcome == Deleted {
 			rec = storage.Record{Key: g.key}
 		}
-		if g.outcome != Unchanged && b.c.feed != nil {
-			b.c.feed.add(b.c.schema, *g.before, rec)
+		if g.outcome != Unchanged && b.c.opts.OnChange != nil {
+			b.c.opts.OnChange(b.c.schema, *g.before, rec)
 		}
 		b.settle(g, rec.Revision)
 	}
@@ -351,7 +290,7 @@ const maxFolded = 64 << 20
 func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 	current, size := old, 0
 	g.keeping, g.outcome = len(g.items), Unchanged
-	if b.c.feed != nil {
+	if b.c.opts.OnChange != nil {
 		g.before = &storage.Record{}
 		*g.before = old
 	}
@@ -401,7 +340,7 @@ func (b *batch) settle(g *group, rev storage.Revision) {
 		item := &b.items[i]
 		switch {
 		case item.Err != nil:
-			var failed *PreconditionError
+			var failed *OpError
 			if errors.As(item.Err, &failed) && failed.Current == pending {
 				failed.Current = rev
 			}
@@ -423,19 +362,15 @@ func (b *batch) failWrites(g *group, err error) {
 	}
 }
 
-// result counts the results, and tells OnCall.
-func (b *batch) result(ctx context.Context) *BatchResult {
-	r := &BatchResult{Items: b.items}
-	for _, item := range b.items {
-		r.add(item.Result, item.Err)
-	}
-	if b.c.onCall != nil {
-		call := Call{Op: b.op, Tenant: b.tenant, Counts: r.Counts, DryRun: b.dryRun}
+// result returns the results, and tells OnCall.
+func (b *batch) result(ctx context.Context) []ItemResult {
+	if b.c.opts.OnCall != nil {
+		call := Call{Op: b.op, Tenant: b.tenant, DryRun: b.dryRun}
 		for i := range b.writes {
 			call.Attempts += b.writes[i].attempts
-			call.failed(b.items[i].Err)
+			call.add(b.items[i].Result, b.items[i].Err)
 		}
 		b.c.called(ctx, b.start, call)
 	}
-	return r
+	return b.items
 }

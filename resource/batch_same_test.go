@@ -33,24 +33,24 @@ func TestBatchFaultsOfOneResource(t *testing.T) {
 		other := strings.Replace(cust(``), "c-1", "c-2", 1)
 		for _, tt := range []struct {
 			name string
-			run  func() (*resource.BatchResult, error)
+			run  func() ([]resource.ItemResult, error)
 		}{
-			{"reject", func() (*resource.BatchResult, error) {
+			{"reject", func() ([]resource.ItemResult, error) {
 				return c.CreateBatch(ctx, tenant, [][]byte{[]byte(other), []byte(other)}, &reject)
 			}},
-			{"precondition", func() (*resource.BatchResult, error) {
-				return c.PatchBatch(ctx, tenant, []resource.PatchItem{
-					{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
-					{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
+			{"precondition", func() ([]resource.ItemResult, error) {
+				return c.PatchBatch(ctx, tenant, []resource.Item{
+					{ExternalID: "c-1", Data: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
+					{ExternalID: "c-1", Data: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
 				}, nil)
 			}},
-			{"delete", func() (*resource.BatchResult, error) {
-				return c.DeleteBatch(ctx, tenant, []resource.DeleteItem{{ExternalID: "c-1"}, {ExternalID: "c-1"}}, nil)
+			{"delete", func() ([]resource.ItemResult, error) {
+				return c.DeleteBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1"}, {ExternalID: "c-1"}}, nil)
 			}},
 		} {
 			res, err := tt.run()
 			require.NoError(t, err)
-			for i, item := range res.Items {
+			for i, item := range res {
 				assert.ErrorIs(t, item.Err, fault, "%s, item %d", tt.name, i)
 			}
 		}
@@ -61,13 +61,13 @@ func TestBatchFaultsOfOneResource(t *testing.T) {
 func TestBatchPending(t *testing.T) {
 	c, _ := customers(t)
 	rev := create(t, c, cust(``)).Revision()
-	res, err := c.PatchBatch(ctx, tenant, []resource.PatchItem{
-		{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
-		{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), If: resource.AtRevision(math.MaxUint64)},
+	res, err := c.PatchBatch(ctx, tenant, []resource.Item{
+		{ExternalID: "c-1", Data: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
+		{ExternalID: "c-1", Data: []byte(`{"email":"2"}`), If: resource.AtRevision(math.MaxUint64)},
 	}, nil)
 	require.NoError(t, err)
-	assert.NoError(t, res.Items[0].Err)
-	assert.ErrorIs(t, res.Items[1].Err, resource.ErrPrecondition)
+	assert.NoError(t, res[0].Err)
+	assert.ErrorIs(t, res[1].Err, resource.ErrPrecondition)
 }
 
 // TestBatchOfOneResourceIsBounded: many items that let one document grow. The
@@ -84,10 +84,10 @@ func TestBatchOfOneResourceIsBounded(t *testing.T) {
 	c := open(t, s, memory.New(), fixed)
 	res, err := c.CreateBatch(ctx, tenant, items, nil)
 	require.NoError(t, err)
-	assert.Positive(t, res.Updated)
-	assert.Positive(t, res.Failed)
+	assert.Positive(t, counted(res).Updated)
+	assert.Positive(t, counted(res).Failed)
 	held := 0
-	for i, item := range res.Items {
+	for i, item := range res {
 		if item.Err != nil {
 			assert.ErrorIs(t, item.Err, resource.ErrBatchSize, "item %d", i)
 			continue
@@ -106,7 +106,7 @@ func TestScanIsBoundedInBytes(t *testing.T) {
 	for i := range n {
 		put(t, store, customerKey(fmt.Sprintf("c-%06d", i)), document)
 	}
-	opts := resource.ListOptions{Filter: []schema.Equals{{Field: "email", Value: "nobody"}}}
+	opts := resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: "nobody"}}}
 	for found := 0; ; {
 		store.listed = 0
 		page, err := c.List(ctx, tenant, &opts)
@@ -129,7 +129,7 @@ func TestListIsBoundedInBytes(t *testing.T) {
 	for i := range n {
 		put(t, store, customerKey(fmt.Sprintf("c-%06d", i)), fmt.Sprintf(`{"customerId":"c-%06d","email":"%s"}`, i, strings.Repeat("x", size)))
 	}
-	for _, filter := range [][]schema.Equals{nil, {{Field: "smsOptOut", Value: true}}} {
+	for _, filter := range [][]schema.Condition{nil, {{Field: "smsOptOut", Value: true}}} {
 		store.listed = 0
 		got := pages(t, c, resource.ListOptions{Limit: 1000, Filter: filter})
 		assert.Len(t, got, 3)

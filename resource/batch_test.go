@@ -91,35 +91,56 @@ func numberedDocs(n int, more string) [][]byte {
 	return docs
 }
 
+type counts struct{ Created, Updated, Unchanged, Deleted, Failed int }
+
+// counted counts the results of a batch.
+func counted(items []resource.ItemResult) (n counts) {
+	for _, item := range items {
+		switch {
+		case item.Err != nil:
+			n.Failed++
+		case item.Result.Outcome == resource.Created:
+			n.Created++
+		case item.Result.Outcome == resource.Updated:
+			n.Updated++
+		case item.Result.Outcome == resource.Unchanged:
+			n.Unchanged++
+		default:
+			n.Deleted++
+		}
+	}
+	return n
+}
+
 // TestBatchRoundTrips: two questions to the store, whatever the size.
 func TestBatchRoundTrips(t *testing.T) {
 	store := &batching{Store: memory.New()}
 	c := open(t, schema.Customers(), store, fixed)
 	for _, tt := range []struct {
 		name string
-		run  func() (*resource.BatchResult, error)
+		run  func() ([]resource.ItemResult, error)
 		want []string
 	}{
-		{"create 1000", func() (*resource.BatchResult, error) { return c.CreateBatch(ctx, tenant, numberedDocs(1000, ""), nil) }, []string{"get 1000", "put 1000"}},
-		{"the same again", func() (*resource.BatchResult, error) { return c.CreateBatch(ctx, tenant, numberedDocs(1000, ""), nil) }, []string{"get 1000"}},
-		{"one changed", func() (*resource.BatchResult, error) {
+		{"create 1000", func() ([]resource.ItemResult, error) { return c.CreateBatch(ctx, tenant, numberedDocs(1000, ""), nil) }, []string{"get 1000", "put 1000"}},
+		{"the same again", func() ([]resource.ItemResult, error) { return c.CreateBatch(ctx, tenant, numberedDocs(1000, ""), nil) }, []string{"get 1000"}},
+		{"one changed", func() ([]resource.ItemResult, error) {
 			return c.CreateBatch(ctx, tenant, append(numberedDocs(1, `,"email":"e"`), numberedDocs(999, "")...), nil)
 		}, []string{"get 999", "put 1"}},
-		{"dry run", func() (*resource.BatchResult, error) {
-			return c.CreateBatch(ctx, tenant, numberedDocs(1000, `,"phone":"1"`), &resource.CreateOptions{DryRun: true})
+		{"dry run", func() ([]resource.ItemResult, error) {
+			return c.CreateBatch(ctx, tenant, numberedDocs(1000, `,"phone":"1"`), &resource.WriteOptions{DryRun: true})
 		}, []string{"get 1000"}},
-		{"patch", func() (*resource.BatchResult, error) {
+		{"patch", func() ([]resource.ItemResult, error) {
 			return c.PatchBatch(ctx, tenant, patches(500, `{"phone":"2"}`), nil)
 		}, []string{"get 500", "put 500"}},
-		{"none valid", func() (*resource.BatchResult, error) {
+		{"none valid", func() ([]resource.ItemResult, error) {
 			return c.CreateBatch(ctx, tenant, [][]byte{[]byte(`{`), []byte(`{}`)}, nil)
 		}, nil},
-		{"empty", func() (*resource.BatchResult, error) { return c.CreateBatch(ctx, tenant, nil, nil) }, nil},
-		{"delete, dry run", func() (*resource.BatchResult, error) {
-			return c.DeleteBatch(ctx, tenant, deletions(1000), &resource.DeleteOptions{DryRun: true})
+		{"empty", func() ([]resource.ItemResult, error) { return c.CreateBatch(ctx, tenant, nil, nil) }, nil},
+		{"delete, dry run", func() ([]resource.ItemResult, error) {
+			return c.DeleteBatch(ctx, tenant, deletions(1000), &resource.WriteOptions{DryRun: true})
 		}, []string{"get 1000"}},
-		{"delete", func() (*resource.BatchResult, error) { return c.DeleteBatch(ctx, tenant, deletions(1000), nil) }, []string{"get 1000", "delete 1000"}},
-		{"delete again", func() (*resource.BatchResult, error) { return c.DeleteBatch(ctx, tenant, deletions(1000), nil) }, []string{"get 1000"}},
+		{"delete", func() ([]resource.ItemResult, error) { return c.DeleteBatch(ctx, tenant, deletions(1000), nil) }, []string{"get 1000", "delete 1000"}},
+		{"delete again", func() ([]resource.ItemResult, error) { return c.DeleteBatch(ctx, tenant, deletions(1000), nil) }, []string{"get 1000"}},
 	} {
 		_, err := tt.run()
 		require.NoError(t, err, tt.name)
@@ -127,16 +148,16 @@ func TestBatchRoundTrips(t *testing.T) {
 	}
 }
 
-func patches(n int, patch string) []resource.PatchItem {
-	items := make([]resource.PatchItem, n)
+func patches(n int, patch string) []resource.Item {
+	items := make([]resource.Item, n)
 	for i := range items {
-		items[i] = resource.PatchItem{ExternalID: fmt.Sprintf("c-%06d", i), Patch: []byte(patch)}
+		items[i] = resource.Item{ExternalID: fmt.Sprintf("c-%06d", i), Data: []byte(patch)}
 	}
 	return items
 }
 
-func deletions(n int) []resource.DeleteItem {
-	items := make([]resource.DeleteItem, n)
+func deletions(n int) []resource.Item {
+	items := make([]resource.Item, n)
 	for i := range items {
 		items[i].ExternalID = fmt.Sprintf("c-%06d", i)
 	}
@@ -161,16 +182,22 @@ func TestBatchRules(t *testing.T) {
 			want, wantErr := open(t, s, single, fixed).Create(ctx, tenant, []byte(tt.request), &tt.opts)
 			got, err := open(t, s, many, fixed).CreateBatch(ctx, tenant, [][]byte{[]byte(tt.request)}, &tt.opts)
 			require.NoError(t, err)
-			require.Len(t, got.Items, 1)
-			assert.Equal(t, wantErr, got.Items[0].Err)
+			require.Len(t, got, 1)
+			for _, err := range []error{wantErr, got[0].Err} {
+				var failed *resource.OpError
+				if errors.As(err, &failed) {
+					failed.Current = 0 // the two stores make revisions of their own
+				}
+			}
+			assert.Equal(t, wantErr, got[0].Err)
 			if wantErr == nil {
-				res := got.Items[0].Result
+				res := got[0].Result
 				assert.Equal(t, want.Outcome, res.Outcome)
 				assert.Equal(t, want.Changed(), res.Changed())
 				assert.Equal(t, want.Removed(), res.Removed())
 				assert.Equal(t, want.Dropped, res.Dropped)
 				assert.Equal(t, string(want.AppendJSON(nil, nil)), string(res.AppendJSON(nil, nil)))
-				assert.Equal(t, stored(t, many, storage.Key{Tenant: tenant, Schema: s.ID(), ExternalID: res.ExternalID()}).Revision, res.Revision())
+				assert.Equal(t, stored(t, many, storage.Key{Tenant: tenant, Schema: s.ID(), ExternalID: res.Key().ExternalID}).Revision, res.Revision())
 			}
 			key.ExternalID = externalID(s, "", tt.request)
 			assert.Equal(t, butRevision(stored(t, single, key)), butRevision(stored(t, many, key)))
@@ -202,92 +229,92 @@ func TestBatchInOrder(t *testing.T) {
 		all = append(all, []byte(d))
 	}
 	for _, dryRun := range []bool{true, false} {
-		res, err := c.CreateBatch(ctx, tenant, all, &resource.CreateOptions{DryRun: dryRun})
+		res, err := c.CreateBatch(ctx, tenant, all, &resource.WriteOptions{DryRun: dryRun})
 		require.NoError(t, err)
 		var outcomes []string
-		for _, item := range res.Items {
+		for _, item := range res {
 			if item.Err != nil {
 				assert.Nil(t, item.Result)
 				outcomes = append(outcomes, "failed")
 				continue
 			}
-			outcomes = append(outcomes, item.Result.Outcome.String())
+			outcomes = append(outcomes, string(item.Result.Outcome))
 		}
 		assert.Equal(t, []string{"created", "updated", "updated", "failed", "unchanged", "updated", "updated", "failed", "failed", "unchanged", "updated"}, outcomes)
-		assert.Equal(t, [5]int{1, 5, 2, 0, 3}, [5]int{res.Created, res.Updated, res.Unchanged, res.Deleted, res.Failed})
-		assert.Equal(t, []string{"/email"}, res.Items[2].Result.Changed())
-		assert.Equal(t, []string{"/email"}, res.Items[10].Result.Removed())
-		assert.Contains(t, string(res.Items[5].Result.Data()), `"email":"2"`)
-		assert.NotContains(t, string(res.Items[5].Result.Data()), `"phone"`, "each result is the state after its own item")
+		assert.Equal(t, [5]int{1, 5, 2, 0, 3}, [5]int{counted(res).Created, counted(res).Updated, counted(res).Unchanged, counted(res).Deleted, counted(res).Failed})
+		assert.Equal(t, []string{"/email"}, res[2].Result.Changed())
+		assert.Equal(t, []string{"/email"}, res[10].Result.Removed())
+		assert.Contains(t, string(res[5].Result.Data()), `"email":"2"`)
+		assert.NotContains(t, string(res[5].Result.Data()), `"phone"`, "each result is the state after its own item")
 		if dryRun {
 			assert.Zero(t, stored(t, store, customerKey("new")))
 			assert.Equal(t, oldRevision, stored(t, store, customerKey("old")).Revision)
-			assert.Equal(t, oldRevision, res.Items[6].Result.Revision())
-			assert.Zero(t, res.Items[0].Result.Revision())
+			assert.Equal(t, oldRevision, res[6].Result.Revision())
+			assert.Zero(t, res[0].Result.Revision())
 			continue
 		}
 		newRec, oldRec := stored(t, store, customerKey("new")), stored(t, store, customerKey("old"))
 		assert.Equal(t, `{"customerId":"new","firstName":"a","lastName":"a","createdAt":"2024-05-01T10:00:00Z","emailOptOut":false,"smsOptOut":true}`, string(newRec.Data))
 		assert.Equal(t, strings.Replace(cust(outs+`,"email":"2","phone":"3"`), "c-1", "old", 1), string(oldRec.Data))
 		for i, want := range map[int]storage.Revision{0: 0, 2: 0, 4: 0, 10: newRec.Revision, 1: 0, 5: 0, 6: oldRec.Revision, 9: oldRec.Revision} {
-			assert.Equal(t, want, res.Items[i].Result.Revision(), "item %d: a state that was replaced has no revision", i)
+			assert.Equal(t, want, res[i].Result.Revision(), "item %d: a state that was replaced has no revision", i)
 		}
-		assert.Equal(t, newRec.ID, res.Items[0].Result.ID())
-		assert.Equal(t, newRec.ID, res.Items[10].Result.ID())
+		assert.Equal(t, newRec.ID, res[0].Result.ID())
+		assert.Equal(t, newRec.ID, res[10].Result.ID())
 	}
-	res, err := c.DeleteBatch(ctx, tenant, []resource.DeleteItem{{ExternalID: "old"}, {ExternalID: "none"}, {ExternalID: "old"}, {ExternalID: ""}}, nil)
+	res, err := c.DeleteBatch(ctx, tenant, []resource.Item{{ExternalID: "old"}, {ExternalID: "none"}, {ExternalID: "old"}, {ExternalID: ""}}, nil)
 	require.NoError(t, err)
-	assert.Equal(t, resource.Deleted, res.Items[0].Result.Outcome)
+	assert.Equal(t, resource.Deleted, res[0].Result.Outcome)
 	for _, i := range []int{1, 2, 3} {
-		assert.ErrorIs(t, res.Items[i].Err, resource.ErrNotFound, "item %d", i)
+		assert.ErrorIs(t, res[i].Err, resource.ErrNotFound, "item %d", i)
 	}
-	assert.Equal(t, [2]int{1, 3}, [2]int{res.Deleted, res.Failed})
+	assert.Equal(t, [2]int{1, 3}, [2]int{counted(res).Deleted, counted(res).Failed})
 	assert.Zero(t, stored(t, store, customerKey("old")))
 }
 
-// TestBatchRejectsDuplicates: under Reject the second of two items of one id is
+// TestBatchRejectsDuplicates: with RejectExisting the second of two items of one id is
 // refused.
 func TestBatchRejectsDuplicates(t *testing.T) {
 	c, _ := customers(t)
 	res, err := c.CreateBatch(ctx, tenant, [][]byte{[]byte(cust(``)), []byte(cust(`,"email":"x"`))}, &reject)
 	require.NoError(t, err)
-	assert.Equal(t, resource.Created, res.Items[0].Result.Outcome)
-	assert.ErrorIs(t, res.Items[1].Err, resource.ErrExists)
+	assert.Equal(t, resource.Created, res[0].Result.Outcome)
+	assert.ErrorIs(t, res[1].Err, resource.ErrExists)
 }
 
 func TestBatchPreconditions(t *testing.T) {
 	c, store := customers(t)
 	rev := create(t, c, cust(``)).Revision()
-	items := []resource.PatchItem{
-		{ExternalID: "c-1", Patch: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
-		{ExternalID: "c-1", Patch: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
-		{ExternalID: "c-2", Patch: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
+	items := []resource.Item{
+		{ExternalID: "c-1", Data: []byte(`{"email":"1"}`), If: resource.AtRevision(rev)},
+		{ExternalID: "c-1", Data: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
+		{ExternalID: "c-2", Data: []byte(`{"email":"2"}`), If: resource.AtRevision(rev)},
 	}
 	res, err := c.PatchBatch(ctx, tenant, items, nil)
 	require.NoError(t, err)
-	assert.Equal(t, resource.Updated, res.Items[0].Result.Outcome)
-	var failed *resource.PreconditionError
-	require.ErrorAs(t, res.Items[1].Err, &failed, "the first item has changed it")
+	assert.Equal(t, resource.Updated, res[0].Result.Outcome)
+	var failed *resource.OpError
+	require.ErrorAs(t, res[1].Err, &failed, "the first item has changed it")
 	assert.Equal(t, stored(t, store, customerKey("c-1")).Revision, failed.Current)
-	assert.ErrorIs(t, res.Items[2].Err, resource.ErrNotFound)
+	assert.ErrorIs(t, res[2].Err, resource.ErrNotFound)
 
 	// A condition of the whole batch holds for each item, beside its own.
-	res, err = c.PatchBatch(ctx, tenant, []resource.PatchItem{{ExternalID: "c-1", Patch: []byte(`{"email":"3"}`)}}, &resource.PatchOptions{If: resource.AtRevision(rev)})
+	res, err = c.PatchBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1", Data: []byte(`{"email":"3"}`)}}, &resource.WriteOptions{If: resource.AtRevision(rev)})
 	require.NoError(t, err)
-	assert.ErrorIs(t, res.Items[0].Err, resource.ErrPrecondition)
+	assert.ErrorIs(t, res[0].Err, resource.ErrPrecondition)
 	current := stored(t, store, customerKey("c-1")).Revision
-	res, err = c.DeleteBatch(ctx, tenant, []resource.DeleteItem{{ExternalID: "c-1", If: resource.AtRevision(rev)}}, &resource.DeleteOptions{If: resource.AtRevision(current)})
+	res, err = c.DeleteBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1", If: resource.AtRevision(rev)}}, &resource.WriteOptions{If: resource.AtRevision(current)})
 	require.NoError(t, err)
-	assert.ErrorIs(t, res.Items[0].Err, resource.ErrPrecondition)
-	res, err = c.CreateBatch(ctx, tenant, [][]byte{[]byte(cust(``)), []byte(strings.Replace(cust(``), "c-1", "c-9", 1))}, &resource.CreateOptions{If: resource.Absent()})
+	assert.ErrorIs(t, res[0].Err, resource.ErrPrecondition)
+	res, err = c.CreateBatch(ctx, tenant, [][]byte{[]byte(cust(``)), []byte(strings.Replace(cust(``), "c-1", "c-9", 1))}, &resource.WriteOptions{If: resource.Absent()})
 	require.NoError(t, err)
-	assert.ErrorIs(t, res.Items[0].Err, resource.ErrPrecondition)
-	assert.NoError(t, res.Items[1].Err)
+	assert.ErrorIs(t, res[0].Err, resource.ErrPrecondition)
+	assert.NoError(t, res[1].Err)
 
-	for _, call := range []func() (*resource.BatchResult, error){
-		func() (*resource.BatchResult, error) { return c.CreateBatch(ctx, storage.Tenant{}, nil, nil) },
-		func() (*resource.BatchResult, error) { return c.PatchBatch(ctx, storage.Tenant{}, nil, nil) },
-		func() (*resource.BatchResult, error) { return c.DeleteBatch(ctx, storage.Tenant{}, nil, nil) },
+	for _, call := range []func() ([]resource.ItemResult, error){
+		func() ([]resource.ItemResult, error) { return c.CreateBatch(ctx, storage.Tenant{}, nil, nil) },
+		func() ([]resource.ItemResult, error) { return c.PatchBatch(ctx, storage.Tenant{}, nil, nil) },
+		func() ([]resource.ItemResult, error) { return c.DeleteBatch(ctx, storage.Tenant{}, nil, nil) },
 	} {
 		res, err := call()
 		assert.ErrorIs(t, err, storage.ErrInvalid)
@@ -303,9 +330,9 @@ func TestBatchSize(t *testing.T) {
 		assert.NoError(t, err)
 		_, err = c.CreateBatch(ctx, tenant, make([][]byte, tt.size+1), nil)
 		assert.ErrorIs(t, err, resource.ErrBatchSize)
-		_, err = c.PatchBatch(ctx, tenant, make([]resource.PatchItem, tt.size+1), nil)
+		_, err = c.PatchBatch(ctx, tenant, make([]resource.Item, tt.size+1), nil)
 		assert.ErrorIs(t, err, resource.ErrBatchSize)
-		_, err = c.DeleteBatch(ctx, tenant, make([]resource.DeleteItem, tt.size+1), nil)
+		_, err = c.DeleteBatch(ctx, tenant, make([]resource.Item, tt.size+1), nil)
 		assert.ErrorIs(t, err, resource.ErrBatchSize)
 	}
 	assert.Empty(t, store.take())
@@ -336,7 +363,7 @@ func TestBatchConflicts(t *testing.T) {
 			}
 			res, err := c.PatchBatch(ctx, tenant, patches(10, `{"email":"e"}`), nil)
 			require.NoError(t, err)
-			assert.Equal(t, 10, res.Updated)
+			assert.Equal(t, 10, counted(res).Updated)
 			want := []string{"get 10", "put 10"}
 			for range min(rounds, 2) {
 				want = append(want, "get 2", "put 2")
@@ -348,7 +375,7 @@ func TestBatchConflicts(t *testing.T) {
 			rec := stored(t, store.Store, customerKey("c-000003"))
 			assert.Contains(t, string(rec.Data), `"email":"e"`)
 			assert.Contains(t, string(rec.Data), fmt.Sprintf(`"firstName":"Ada%d"`, min(rounds, 3)), "what the other wrote is still there")
-			assert.Equal(t, rec.Revision, res.Items[3].Result.Revision())
+			assert.Equal(t, rec.Revision, res[3].Result.Revision())
 		})
 	}
 }
@@ -373,7 +400,7 @@ func TestBatchFaults(t *testing.T) {
 			items = append(items, patches(3, `{"email":"e"}`)...)
 			res, err := c.PatchBatch(ctx, tenant, items, nil)
 			require.NoError(t, err)
-			for i, item := range res.Items {
+			for i, item := range res {
 				if i%3 == 1 && i > 3 {
 					assert.ErrorIs(t, item.Err, fault, "item %d", i)
 					assert.NotContains(t, item.Err.Error(), "c-0")
@@ -381,12 +408,12 @@ func TestBatchFaults(t *testing.T) {
 				}
 				require.NoError(t, item.Err, "item %d", i)
 			}
-			assert.Equal(t, resource.Unchanged, res.Items[1].Result.Outcome, "an item that changed nothing depends on no write")
-			assert.Equal(t, [3]int{2, 5, 2}, [3]int{res.Updated, res.Unchanged, res.Failed})
+			assert.Equal(t, resource.Unchanged, res[1].Result.Outcome, "an item that changed nothing depends on no write")
+			assert.Equal(t, [3]int{2, 5, 2}, [3]int{counted(res).Updated, counted(res).Unchanged, counted(res).Failed})
 			del, err := c.DeleteBatch(ctx, tenant, deletions(3), nil)
 			require.NoError(t, err)
-			assert.Equal(t, [2]int{2, 1}, [2]int{del.Deleted, del.Failed})
-			assert.ErrorIs(t, del.Items[1].Err, fault)
+			assert.Equal(t, [2]int{2, 1}, [2]int{counted(del).Deleted, counted(del).Failed})
+			assert.ErrorIs(t, del[1].Err, fault)
 		})
 	}
 	// A store that cannot be read: nothing is written, and each item says so.
@@ -399,9 +426,9 @@ func TestBatchFaults(t *testing.T) {
 	})
 	res, err := open(t, schema.Customers(), store, fixed).CreateBatch(ctx, tenant, append(numberedDocs(3, ""), []byte("{")), nil)
 	require.NoError(t, err)
-	assert.Equal(t, 4, res.Failed)
-	assert.ErrorIs(t, res.Items[0].Err, storage.ErrUnavailable)
-	assert.True(t, is[*schema.SyntaxError](res.Items[3].Err), "what was wrong before the store was asked stays")
+	assert.Equal(t, 4, counted(res).Failed)
+	assert.ErrorIs(t, res[0].Err, storage.ErrUnavailable)
+	assert.True(t, is[*schema.SyntaxError](res[3].Err), "what was wrong before the store was asked stays")
 	assert.Zero(t, count(t, inner, tenant, schema.Customers()))
 
 	cancelled, cancel := context.WithCancel(ctx)
@@ -409,8 +436,8 @@ func TestBatchFaults(t *testing.T) {
 	c, _ := customers(t)
 	res, err = c.CreateBatch(cancelled, tenant, numberedDocs(3, ""), nil)
 	require.NoError(t, err)
-	assert.Equal(t, 3, res.Failed)
-	assert.ErrorIs(t, res.Items[0].Err, context.Canceled)
+	assert.Equal(t, 3, counted(res).Failed)
+	assert.ErrorIs(t, res[0].Err, context.Canceled)
 }
 
 // TestBatchRace: batches, single writes and deletes of the same keys, through one
@@ -442,7 +469,7 @@ func TestBatchRace(t *testing.T) {
 					}
 					res, err := c.CreateBatch(ctx, tenant, docs, nil)
 					if assert.NoError(t, err) {
-						assert.Zero(t, res.Failed)
+						assert.Zero(t, counted(res).Failed)
 					}
 				}
 			})
@@ -470,13 +497,13 @@ func TestBatchTenants(t *testing.T) {
 	deleted, err := c.DeleteBatch(ctx, tenant, deletions(5), nil)
 	require.NoError(t, err)
 	for i := range 5 {
-		assert.True(t, errors.Is(patched.Items[i].Err, resource.ErrNotFound))
-		assert.True(t, errors.Is(deleted.Items[i].Err, resource.ErrNotFound))
+		assert.True(t, errors.Is(patched[i].Err, resource.ErrNotFound))
+		assert.True(t, errors.Is(deleted[i].Err, resource.ErrNotFound))
 	}
-	created, err := c.CreateBatch(ctx, tenant, numberedDocs(5, ""), &resource.CreateOptions{If: resource.Absent()})
+	created, err := c.CreateBatch(ctx, tenant, numberedDocs(5, ""), &resource.WriteOptions{If: resource.Absent()})
 	require.NoError(t, err)
-	assert.Equal(t, 5, created.Created)
-	for _, item := range created.Items {
+	assert.Equal(t, 5, counted(created).Created)
+	for _, item := range created {
 		assert.NotContains(t, string(item.Result.Data()), marker)
 	}
 	after, err := store.List(ctx, storage.Scope{Tenant: theirs, Schema: schema.Customers().ID()}, "", 100)

@@ -240,8 +240,8 @@ func BenchmarkBatch(b *testing.B) {
 				// Others, so that each changes something too.
 				of = requests[(2*i+1)%rounds*n:][:n]
 				res, err := c.CreateBatch(ctx, tenant, of, nil)
-				if err != nil || res.Failed > 0 {
-					b.Fatal(err, res.Failed)
+				if err != nil || counted(res).Failed > 0 {
+					b.Fatal(err, counted(res).Failed)
 				}
 				single, batch = single+middle.Sub(start), batch+time.Since(middle)
 			}

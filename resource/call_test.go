@@ -45,58 +45,47 @@ func TestOnCall(t *testing.T) {
 		name      string
 		conflicts int
 		do        func()
-		want      string // op, counts, found, attempts, class
+		want      string // op, results, attempts, class
 	}{
-		{"created", 0, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), nil) }, "create {1 0 0 0 0} 0 1 "},
-		{"unchanged", 0, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), nil) }, "create {0 0 1 0 0} 0 1 "},
-		{"not strict", 0, func() { _, _ = c.Create(withValue, tenant, []byte(`{`), nil) }, "create {0 0 0 0 1} 0 0 invalid"},
-		{"not valid", 0, func() { _, _ = c.Create(withValue, tenant, []byte(cust(`,"x":1`)), nil) }, "create {0 0 0 0 1} 0 1 invalid"},
-		{"exists", 0, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), &reject) }, "create {0 0 0 0 1} 0 1 exists"},
-		{"patched after conflicts", 2, func() { _, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"x"}`), nil) }, "patch {0 1 0 0 0} 0 3 "},
+		{"created", 0, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), nil) }, "create map[created:1] 1 "},
+		{"unchanged", 0, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), nil) }, "create map[unchanged:1] 1 "},
+		{"not strict", 0, func() { _, _ = c.Create(withValue, tenant, []byte(`{`), nil) }, "create map[invalid:1] 0 invalid"},
+		{"not valid", 0, func() { _, _ = c.Create(withValue, tenant, []byte(cust(`,"x":1`)), nil) }, "create map[invalid:1] 1 invalid"},
+		{"exists", 0, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), &reject) }, "create map[exists:1] 1 exists"},
+		{"patched after conflicts", 2, func() { _, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"x"}`), nil) }, "patch map[updated:1] 3 "},
 		{"dry run", 0, func() {
-			_, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"y"}`), &resource.PatchOptions{DryRun: true})
-		}, "patch {0 1 0 0 0} 0 1  dry"},
+			_, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"y"}`), &resource.WriteOptions{DryRun: true})
+		}, "patch map[updated:1] 1  dry"},
 		{"dry run, not valid", 0, func() {
-			_, _ = c.Create(withValue, tenant, []byte(`{`), &resource.CreateOptions{DryRun: true})
-		}, "create {0 0 0 0 1} 0 0 invalid dry"},
-		{"patch of none", 0, func() { _, _ = c.Patch(withValue, tenant, "c-2", []byte(`{}`), nil) }, "patch {0 0 0 0 1} 0 1 not_found"},
+			_, _ = c.Create(withValue, tenant, []byte(`{`), &resource.WriteOptions{DryRun: true})
+		}, "create map[invalid:1] 0 invalid dry"},
+		{"patch of none", 0, func() { _, _ = c.Patch(withValue, tenant, "c-2", []byte(`{}`), nil) }, "patch map[not_found:1] 1 not_found"},
 		{"precondition", 0, func() {
-			_, _ = c.Patch(withValue, tenant, "c-1", []byte(`{}`), &resource.PatchOptions{If: resource.AtRevision(1 << 50)})
-		}, "patch {0 0 0 0 1} 0 1 precondition"},
-		{"conflicts for ever", 1000, func() { _, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"z"}`), nil) }, "patch {0 0 0 0 1} 0 256 conflict"},
-		{"found", 0, func() { _, _ = c.Get(withValue, tenant, "c-1") }, "get {0 0 0 0 0} 1 0 "},
-		{"not found", 0, func() { _, _ = c.Get(withValue, tenant, "c-2") }, "get {0 0 0 0 0} 0 0 not_found"},
-		{"get batch", 0, func() { _, _ = c.GetBatch(withValue, tenant, []string{"c-2", "c-1", "c-1"}) }, "get_batch {0 0 0 0 0} 2 0 "},
-		{"batch", 0, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(3, ""), []byte(`{`)), nil) }, "create_batch {3 0 0 0 1} 0 3 "},
-		{"batch, all unavailable", -1, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(2, ""), []byte(`{`)), nil) }, "create_batch {0 0 0 0 3} 0 0 "},
-		{"unavailable", -1, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), nil) }, "create {0 0 0 0 1} 0 0 unavailable"},
-		{"patch batch", 0, func() { _, _ = c.PatchBatch(withValue, tenant, patches(4, `{"email":"x"}`), nil) }, "patch_batch {0 3 0 0 1} 0 4 "},
-		{"list", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Limit: 3}) }, "list {0 0 0 0 0} 3 0 "},
-		{"bad cursor", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Cursor: "x"}) }, "list {0 0 0 0 0} 0 0 invalid"},
-		{"delete batch", 0, func() { _, _ = c.DeleteBatch(withValue, tenant, deletions(2), nil) }, "delete_batch {0 0 0 2 0} 0 2 "},
-		{"batch too large", 0, func() { _, _ = c.DeleteBatch(withValue, tenant, deletions(2000), nil) }, "delete_batch {0 0 0 0 0} 0 0 invalid"},
-		{"deleted", 0, func() { _, _ = c.Delete(withValue, tenant, "c-1", nil) }, "delete {0 0 0 1 0} 0 1 "},
+			_, _ = c.Patch(withValue, tenant, "c-1", []byte(`{}`), &resource.WriteOptions{If: resource.AtRevision(1 << 50)})
+		}, "patch map[precondition:1] 1 precondition"},
+		{"conflicts for ever", 1000, func() { _, _ = c.Patch(withValue, tenant, "c-1", []byte(`{"email":"z"}`), nil) }, "patch map[conflict:1] 256 conflict"},
+		{"found", 0, func() { _, _ = c.Get(withValue, tenant, "c-1") }, "get map[found:1] 0 "},
+		{"not found", 0, func() { _, _ = c.Get(withValue, tenant, "c-2") }, "get map[] 0 not_found"},
+		{"get batch", 0, func() { _, _ = c.GetBatch(withValue, tenant, []string{"c-2", "c-1", "c-1"}) }, "get_batch map[found:2] 0 "},
+		{"batch", 0, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(3, ""), []byte(`{`)), nil) }, "create_batch map[created:3 invalid:1] 3 "},
+		{"batch, all unavailable", -1, func() { _, _ = c.CreateBatch(withValue, tenant, append(numberedDocs(2, ""), []byte(`{`)), nil) }, "create_batch map[invalid:1 unavailable:2] 0 "},
+		{"unavailable", -1, func() { _, _ = c.Create(withValue, tenant, []byte(cust(``)), nil) }, "create map[unavailable:1] 0 unavailable"},
+		{"patch batch", 0, func() { _, _ = c.PatchBatch(withValue, tenant, patches(4, `{"email":"x"}`), nil) }, "patch_batch map[not_found:1 updated:3] 4 "},
+		{"list", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Limit: 3}) }, "list map[found:3] 0 "},
+		{"bad cursor", 0, func() { _, _ = c.List(withValue, tenant, &resource.ListOptions{Cursor: "x"}) }, "list map[] 0 invalid"},
+		{"delete batch", 0, func() { _, _ = c.DeleteBatch(withValue, tenant, deletions(2), nil) }, "delete_batch map[deleted:2] 2 "},
+		{"batch too large", 0, func() { _, _ = c.DeleteBatch(withValue, tenant, deletions(2000), nil) }, "delete_batch map[] 0 invalid"},
+		{"deleted", 0, func() { _, _ = c.Delete(withValue, tenant, "c-1", nil) }, "delete map[deleted:1] 1 "},
 	} {
 		seen, conflicts = nil, tt.conflicts
 		tt.do()
 		if assert.Len(t, seen, 1, tt.name) {
 			got := seen[0]
-			text := fmt.Sprintf("%s %v %d %d %s", got.Op, got.Counts, got.Found, got.Attempts, resource.ErrorClass(got.Err))
+			text := fmt.Sprintf("%s %v %d %s", got.Op, got.Results, got.Attempts, resource.ErrorClass(got.Err))
 			if got.DryRun {
 				text += " dry"
 			}
 			assert.Equal(t, tt.want, text, tt.name)
-			failed := 0
-			for _, n := range got.FailedBy {
-				failed += n
-			}
-			assert.Equal(t, got.Failed, failed, tt.name)
-			switch {
-			case tt.name == "batch, all unavailable":
-				assert.Equal(t, map[resource.Class]int{"unavailable": 2, "invalid": 1}, got.FailedBy)
-			case got.Err != nil && got.Failed > 0:
-				assert.Equal(t, map[resource.Class]int{resource.ErrorClass(got.Err): 1}, got.FailedBy, tt.name)
-			}
 		}
 	}
 	seen, conflicts = nil, 0
@@ -109,10 +98,10 @@ func TestOnCall(t *testing.T) {
 func TestErrorClass(t *testing.T) {
 	for want, errs := range map[string][]error{
 		"":             {nil},
-		"invalid":      {&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize, storage.ErrTooLarge},
+		"invalid":      {&schema.SyntaxError{}, &schema.ValidationError{}, resource.ErrCursor, resource.ErrBatchSize, storage.ErrTooLarge},
 		"not_found":    {resource.ErrNotFound},
-		"exists":       {&resource.ExistsError{}},
-		"precondition": {&resource.PreconditionError{}},
+		"exists":       {resource.ErrExists},
+		"precondition": {resource.ErrPrecondition},
 		"unknown":      {storage.ErrUnknownOutcome, errors.Join(context.Canceled, storage.ErrUnknownOutcome), errors.Join(storage.ErrUnavailable, storage.ErrUnknownOutcome)},
 		"conflict":     {storage.ErrConflict, storage.ErrAttempts, fmt.Errorf("%w: %w", storage.ErrAttempts, storage.ErrConflict)},
 		"unavailable":  {storage.ErrUnavailable, storage.ErrClosed},

@@ -25,13 +25,15 @@ type Options struct {
 	// goroutines, at most once for each write, which fails with its error. Like Now, it
 	// must be quick, and must not call the collection.
 	NewID func() (uuid.UUID, error)
-	// MaxBatch is how many items a batch may have; DefaultMaxBatch (1000) when 0 or
-	// less.
+	// MaxBatch is how many items a batch may have; 1000 when 0 or less.
 	MaxBatch int
-	// Feed, if not nil, gets each change after it was stored. To keep its events in
-	// order, a batch then locks all of its keys while it is written, and other writes
-	// to these keys wait.
-	Feed *Feed
+	// OnChange, if not nil, gets each change after it was stored and while its resource
+	// is locked: the records before and after, with the revision 0 for absent. The
+	// changes of one resource through one collection come in their order; to keep it, a
+	// batch locks all of its resources while it is written. It is called from many
+	// goroutines, it must not block, call the collection or panic, and it must not change
+	// the records. Package feed passes changes on.
+	OnChange func(s *schema.Schema, before, after storage.Record)
 	// OnCall, if not nil, is called for every call when it ends, before it returns: for
 	// metrics and traces. It is called from many goroutines. It must be quick, and must
 	// not panic.
@@ -44,15 +46,10 @@ type Options struct {
 type Collection struct {
 	schema *schema.Schema
 	store  storage.Store
-	field  string // the name of the external-id field
-	now    func() time.Time
-	newID  func() (uuid.UUID, error)
+	opts   Options // with the defaults in them
+	field  string  // the name of the external-id field
 	locks  *keylock.Locks[storage.Key]
 	usual  atomic.Int64 // bytes of a document in the latest lists; 0 before the first
-
-	maxBatch int
-	feed     *Feed
-	onCall   func(context.Context, Call)
 }
 
 // NewCollection returns a collection of the resources of a schema in a store. opts may
@@ -67,27 +64,40 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 	if store == nil {
 		return nil, errors.New("resource: NewCollection without a store")
 	}
-	c := &Collection{schema: s, store: store, field: s.Definition().ExternalID, now: time.Now, newID: uuid.NewV7}
-	if opts == nil {
-		opts = &Options{}
+	c := &Collection{schema: s, store: store, field: s.Definition().ExternalID, locks: keylock.New[storage.Key]()}
+	if opts != nil {
+		c.opts = *opts
 	}
-	if opts.Now != nil {
-		c.now = opts.Now
+	if c.opts.Now == nil {
+		c.opts.Now = time.Now
 	}
-	if opts.NewID != nil {
-		c.newID = opts.NewID
+	if c.opts.NewID == nil {
+		c.opts.NewID = uuid.NewV7
 	}
-	c.maxBatch = DefaultMaxBatch
-	if opts.MaxBatch > 0 {
-		c.maxBatch = opts.MaxBatch
+	if c.opts.MaxBatch <= 0 {
+		c.opts.MaxBatch = maxBatch
 	}
-	c.feed, c.onCall = opts.Feed, opts.OnCall
-	c.locks = keylock.New[storage.Key]()
 	return c, nil
 }
 
 // Schema returns the schema of the collection's resources.
 func (c *Collection) Schema() *schema.Schema { return c.schema }
+
+// Rehearsal returns a collection for a dry run of many calls, each of which sees what the
+// calls before it would have stored. It is as c over the store that wrap returns, which
+// reads the store of c and must keep what is written to itself. OnCall gets its calls as
+// dry runs; OnChange gets none.
+func (c *Collection) Rehearsal(wrap func(storage.Store) storage.Store) *Collection {
+	opts := c.opts
+	opts.OnChange = nil
+	if c.opts.OnCall != nil {
+		opts.OnCall = func(ctx context.Context, call Call) {
+			call.DryRun = true
+			c.opts.OnCall(ctx, call)
+		}
+	}
+	return &Collection{schema: c.schema, store: wrap(c.store), opts: opts, field: c.field, locks: keylock.New[storage.Key]()}
+}
 
 // key returns the key of a resource.
 func (c *Collection) key(tenant storage.Tenant, externalID string) storage.Key {
@@ -95,4 +105,4 @@ func (c *Collection) key(tenant storage.Tenant, externalID string) storage.Key {
 }
 
 // timestamp returns the time of a write.
-func (c *Collection) timestamp() time.Time { return c.now().UTC().Truncate(time.Millisecond) }
+func (c *Collection) timestamp() time.Time { return c.opts.Now().UTC().Truncate(time.Millisecond) }

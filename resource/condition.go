@@ -12,17 +12,15 @@ import (
 )
 
 // A Condition is what a write demands of the resource: that it is at one of some
-// revisions, at none of some, present, or absent. The zero value demands nothing.
+// revisions, at none of some, or absent. The zero value demands nothing.
 // Conditions can be compared by ==, and those that are equal demand the same.
 //
 // A write whose Condition does not hold fails with [ErrPrecondition]. Judging it and
 // writing are one atomic step: optimistic concurrency.
 type Condition struct {
-	some  bool   // the resource must be in one of the revisions at
+	some  bool   // the resource must be at one of the revisions at
 	at    string // see listOf
-	notAt string // the resource must be in none of these revisions
-	there bool   // the resource must exist
-	gone  bool   // it must not
+	notAt string // the resource must be at none of these revisions
 }
 
 // AtRevision demands that the resource is at one of these revisions; without any, it
@@ -33,16 +31,14 @@ func AtRevision(revisions ...storage.Revision) Condition {
 }
 
 // NotAtRevision demands that the resource is at none of these revisions. It holds for a
-// resource that does not exist, unless 0 is among them.
+// resource that does not exist, unless 0 is among them: NotAtRevision(0) demands that the
+// resource exists.
 func NotAtRevision(revisions ...storage.Revision) Condition {
 	return Condition{notAt: listOf(revisions)}
 }
 
-// Present demands that the resource exists.
-func Present() Condition { return Condition{there: true} }
-
-// Absent demands that the resource does not exist.
-func Absent() Condition { return Condition{gone: true} }
+// Absent demands that the resource does not exist, as AtRevision(0) does.
+func Absent() Condition { return AtRevision(0) }
 
 // And returns the condition that holds if both c and other hold.
 func (c Condition) And(other Condition) Condition {
@@ -50,7 +46,7 @@ func (c Condition) And(other Condition) Condition {
 		return c
 	}
 	both := Condition{
-		some: c.some || other.some, there: c.there || other.there, gone: c.gone || other.gone,
+		some:  c.some || other.some,
 		notAt: listOf(append(revisionsOf(c.notAt), revisionsOf(other.notAt)...)),
 	}
 	switch {
@@ -67,22 +63,13 @@ func (c Condition) And(other Condition) Condition {
 // Holds reports whether a resource at this revision is as demanded; 0 is a resource that
 // does not exist.
 func (c Condition) Holds(current storage.Revision) bool {
-	if current == 0 && c.there || current != 0 && c.gone {
-		return false
-	}
 	return (!c.some || current != pending && has(c.at, current)) && !has(c.notAt, current)
 }
 
-// String returns the demand: "any", "absent", "present", "revision 7", "not revision 7
-// or 9", or several of these with "and" between them.
+// String returns the demand: "any", "absent", "not absent", "revision 7", "not revision 7
+// or 9", or two of these with "and" between them.
 func (c Condition) String() string {
 	var parts []string
-	if c.there {
-		parts = append(parts, "present")
-	}
-	if c.gone {
-		parts = append(parts, "absent")
-	}
 	if c.some {
 		parts = append(parts, textOf(c.at))
 	}
@@ -133,6 +120,9 @@ func textOf(list string) string {
 	revisions := revisionsOf(list)
 	if len(revisions) == 0 {
 		return "no revision"
+	}
+	if len(revisions) == 1 && revisions[0] == 0 {
+		return "absent"
 	}
 	text := "revision"
 	for i, r := range revisions {

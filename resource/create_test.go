@@ -48,13 +48,13 @@ var (
 
 // The options of the rows.
 var (
-	reject      = resource.CreateOptions{OnConflict: resource.Reject}
-	ignore      = resource.CreateOptions{UnknownFields: schema.IgnoreUnknown}
-	rejectNulls = resource.CreateOptions{Nulls: schema.RejectNulls}
-	ignoreNulls = resource.CreateOptions{Nulls: schema.IgnoreNulls}
-	complete    = resource.CreateOptions{RequireComplete: true}
-	lenient     = resource.CreateOptions{UnknownFields: schema.IgnoreUnknown, Nulls: schema.IgnoreNulls}
-	noOptions   resource.CreateOptions
+	reject      = resource.WriteOptions{RejectExisting: true}
+	ignore      = resource.WriteOptions{UnknownFields: schema.IgnoreUnknown}
+	rejectNulls = resource.WriteOptions{Nulls: schema.RejectNulls}
+	ignoreNulls = resource.WriteOptions{Nulls: schema.IgnoreNulls}
+	complete    = resource.WriteOptions{RequireComplete: true}
+	lenient     = resource.WriteOptions{UnknownFields: schema.IgnoreUnknown, Nulls: schema.IgnoreNulls}
+	noOptions   resource.WriteOptions
 )
 
 // The schemas of the rows.
@@ -87,7 +87,7 @@ var rules = []struct {
 	schema  *schema.Schema // nil: Customers
 	stored  string         // "": nothing
 	request string
-	opts    resource.CreateOptions
+	opts    resource.WriteOptions
 	want    want
 }{
 	{"identity/created", nil, ``, cust(``), noOptions, created(cust(outs))},
@@ -322,7 +322,7 @@ func TestCreate(t *testing.T) {
 			res, err := c.Create(ctx, tenant, request, &tt.opts)
 			assert.Equal(t, fmt.Sprint(err), fmt.Sprint(dryErr), "the error of the dry run")
 			require.Equal(t, tt.request, string(request), "the request was changed")
-			if tt.want.outcome == 0 {
+			if tt.want.outcome == "" {
 				require.Error(t, err)
 				assert.Nil(t, res)
 				assert.Equal(t, tt.want, classify(err))
@@ -349,7 +349,7 @@ func TestCreate(t *testing.T) {
 			assert.Equal(t, rec.ID, res.ID())
 			assert.Equal(t, rec.CreatedAt, res.CreatedAt())
 			assert.Equal(t, rec.UpdatedAt, res.UpdatedAt())
-			assert.Equal(t, key.ExternalID, res.ExternalID())
+			assert.Equal(t, key.ExternalID, res.Key().ExternalID)
 			switch tt.want.outcome {
 			case resource.Created:
 				assert.Equal(t, secondID, res.ID())
@@ -368,7 +368,7 @@ func TestCreate(t *testing.T) {
 			assert.Equal(t, tt.want.shown, string(got.Data()), "get")
 			assert.Equal(t, res.Revision(), got.Revision(), "get")
 
-			if tt.opts.OnConflict == resource.Reject || tt.want.removed != nil && strings.HasPrefix(tt.name, "unknown fields/") {
+			if tt.opts.RejectExisting || tt.want.removed != nil && strings.HasPrefix(tt.name, "unknown fields/") {
 				return // the second time it exists, or the null is on an unknown field
 			}
 			again, err := c.Create(ctx, tenant, []byte(tt.request), &tt.opts)
@@ -396,7 +396,7 @@ func sameButRevision(t *testing.T, res, dry *resource.Result, before storage.Rev
 func TestPatch(t *testing.T) {
 	rows := 0
 	for _, tt := range rules {
-		if tt.opts.OnConflict != resource.Upsert || tt.opts.RequireComplete {
+		if tt.opts.RejectExisting || tt.opts.RequireComplete {
 			continue // a patch has neither
 		}
 		t.Run(tt.name, func(t *testing.T) {
@@ -405,7 +405,7 @@ func TestPatch(t *testing.T) {
 				s = schema.Customers()
 			}
 			key := storage.Key{Tenant: tenant, Schema: s.ID(), ExternalID: externalID(s, tt.stored, tt.request)}
-			opts := &resource.PatchOptions{UnknownFields: tt.opts.UnknownFields, Nulls: tt.opts.Nulls}
+			opts := &resource.WriteOptions{UnknownFields: tt.opts.UnknownFields, Nulls: tt.opts.Nulls}
 			if tt.stored == "" {
 				c := open(t, s, memory.New(), fixed)
 				_, err := c.Patch(ctx, tenant, key.ExternalID, []byte(tt.request), opts)
@@ -477,7 +477,7 @@ func classify(err error) want {
 		violations: violations(err),
 		syntax:     is[*schema.SyntaxError](err),
 		corrupt:    is[*schema.CorruptError](err),
-		exists:     is[*resource.ExistsError](err) && errors.Is(err, resource.ErrExists),
+		exists:     errors.Is(err, resource.ErrExists),
 	}
 }
 
@@ -538,22 +538,23 @@ func TestCreateMessages(t *testing.T) {
 
 func TestExistsError(t *testing.T) {
 	c, _ := customers(t)
-	create(t, c, cust(``))
+	res := create(t, c, cust(``))
 	_, err := c.Create(ctx, tenant, []byte(cust(``)), &reject)
 	require.ErrorIs(t, err, resource.ErrExists)
-	var e *resource.ExistsError
+	var e *resource.OpError
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, customerKey("c-1"), e.Key)
-	assert.Equal(t, "customerId", e.Field)
-	assert.Equal(t, "resource: a resource with this customerId exists already", err.Error())
+	assert.Equal(t, res.Revision(), e.Current)
+	assert.EqualError(t, e.Err, "a resource with this customerId exists already")
+	assert.EqualError(t, err, "resource: create: a resource with this customerId exists already")
 }
 
-// TestInvalidPolicies: a value that is no policy is an error, and never another
-// policy.
+// TestInvalidPolicies: a value that is not a policy, and an option that the call cannot
+// have, is an error, and never another policy.
 func TestInvalidPolicies(t *testing.T) {
 	c, store := customers(t)
 	old := put(t, store, customerKey("c-1"), cust(outs))
-	for _, opts := range []resource.CreateOptions{{OnConflict: 2}, {OnConflict: -1}, {UnknownFields: 2}, {UnknownFields: -1}, {Nulls: 3}, {Nulls: -1}} {
+	for _, opts := range []resource.WriteOptions{{UnknownFields: 2}, {UnknownFields: -1}, {Nulls: 3}, {Nulls: -1}} {
 		_, err := c.Create(ctx, tenant, []byte(cust(`,"email":"e"`)), &opts)
 		assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
 		_, err = c.Create(ctx, tenant, []byte(`[`), &opts)
@@ -561,18 +562,26 @@ func TestInvalidPolicies(t *testing.T) {
 		batch, err := c.CreateBatch(ctx, tenant, [][]byte{[]byte(cust(``))}, &opts)
 		assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
 		assert.Nil(t, batch)
-		_, err = c.Patch(ctx, tenant, "c-1", []byte(`{"email":"e"}`), &resource.PatchOptions{UnknownFields: opts.UnknownFields, Nulls: opts.Nulls})
-		if opts.OnConflict == 0 {
-			assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
-			batch, err := c.PatchBatch(ctx, tenant, []resource.PatchItem{{ExternalID: "c-1", Patch: []byte(`{}`)}}, &resource.PatchOptions{UnknownFields: opts.UnknownFields, Nulls: opts.Nulls})
-			assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
-			assert.Nil(t, batch)
-		} else {
-			assert.NoError(t, err)
-		}
-		assert.Equal(t, resource.ClassInternal, resource.ErrorClass(storage.ErrInvalid))
 	}
-	assert.NotEqual(t, old, stored(t, store, customerKey("c-1")), "the patches without a policy")
+	for _, opts := range []resource.WriteOptions{
+		{UnknownFields: 2}, {UnknownFields: -1}, {Nulls: 3}, {Nulls: -1}, {RejectExisting: true}, {RequireComplete: true},
+	} {
+		_, err := c.Patch(ctx, tenant, "c-1", []byte(`{"email":"e"}`), &opts)
+		assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
+		batch, err := c.PatchBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1", Data: []byte(`{}`)}}, &opts)
+		assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
+		assert.Nil(t, batch)
+		_, err = c.Delete(ctx, tenant, "c-1", &opts)
+		assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
+		batch, err = c.DeleteBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1"}}, &opts)
+		assert.ErrorIs(t, err, storage.ErrInvalid, "%+v", opts)
+		assert.Nil(t, batch)
+	}
+	items, err := c.DeleteBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1", Data: []byte(`{}`)}}, nil)
+	require.NoError(t, err)
+	assert.ErrorIs(t, items[0].Err, storage.ErrInvalid, "a delete has no data")
+	assert.Equal(t, resource.Class("internal"), resource.ErrorClass(storage.ErrInvalid))
+	assert.Equal(t, old, stored(t, store, customerKey("c-1")))
 }
 
 // TestDefaultAddedLater goes through the life of a document that is older than

@@ -3,15 +3,10 @@ package resource
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
-
-// ErrCursor is returned for a cursor that is not the Next of a page of the same tenant,
-// schema and filter.
-var ErrCursor = errors.New("invalid cursor")
 
 // A cursor is a byte for its format, a hash of tenant, schema and filter, and the
 // external id after which the next page begins, in base64url without padding (RFC 4648,
@@ -49,26 +44,18 @@ func decodeCursor(cursor string, scope storage.Scope, sum [cursorSum]byte) (afte
 	}
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(b) <= 1+cursorSum || base64.RawURLEncoding.EncodeToString(b) != cursor {
-		return "", cursorError("malformed cursor")
+		return "", &reason{ErrCursor, "malformed cursor"}
 	}
 	if b[0] != cursorFormat {
-		return "", cursorError("invalid cursor: it is of another version of this service; begin the list again")
+		return "", &reason{ErrCursor, "invalid cursor: it is of another version of this service; begin the list again"}
 	}
 	if [cursorSum]byte(b[1:]) != sum {
-		return "", cursorError("invalid cursor: it is of another list; expected one of the same tenant, schema and filter")
+		return "", &reason{ErrCursor, "invalid cursor: it is of another list; expected one of the same tenant, schema and filter"}
 	}
 	after = string(b[1+cursorSum:])
 	key := storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: after}
 	if key.Validate() != nil {
-		return "", cursorError("malformed cursor")
+		return "", &reason{ErrCursor, "malformed cursor"}
 	}
 	return after, nil
 }
-
-// A cursorError is an ErrCursor that says what is wrong.
-type cursorError string
-
-func (e cursorError) Error() string { return "resource: " + string(e) }
-
-// Is makes the error match [ErrCursor].
-func (e cursorError) Is(target error) bool { return target == ErrCursor }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 
@@ -55,7 +56,7 @@ func checkDamaged(t *testing.T, rec storage.Record, err error) {
 func TestListGoesPastDamaged(t *testing.T) {
 	c, store := customers(t)
 	damaged := damage(t, c, store)
-	for name, filter := range map[string][]schema.Equals{
+	for name, filter := range map[string][]schema.Condition{
 		"all": nil, "half": {{Field: "emailOptOut", Value: true}}, "none": {{Field: "email", Value: "nobody"}},
 	} {
 		want := map[string]int{"all": 100, "half": 50}[name]
@@ -67,7 +68,7 @@ func TestListGoesPastDamaged(t *testing.T) {
 				page, err := c.List(ctx, tenant, opts)
 				require.NoError(t, err)
 				for _, r := range page.Resources {
-					ids = append(ids, r.ExternalID())
+					ids = append(ids, r.Key().ExternalID)
 				}
 				told = append(told, page.Damaged...)
 				if opts.Cursor = page.Next; page.Next == "" {
@@ -111,15 +112,15 @@ func TestDamagedIsNamed(t *testing.T) {
 		_, err := c.Get(ctx, tenant, id)
 		checkDamaged(t, rec, err)
 		for _, dryRun := range []bool{false, true} {
-			_, err = c.Create(ctx, tenant, whole, &resource.CreateOptions{DryRun: dryRun})
+			_, err = c.Create(ctx, tenant, whole, &resource.WriteOptions{DryRun: dryRun})
 			checkDamaged(t, rec, err)
-			_, err = c.Patch(ctx, tenant, id, []byte(`{"email":"e"}`), &resource.PatchOptions{DryRun: dryRun})
+			_, err = c.Patch(ctx, tenant, id, []byte(`{"email":"e"}`), &resource.WriteOptions{DryRun: dryRun})
 			checkDamaged(t, rec, err)
-			batch, err := c.CreateBatch(ctx, tenant, [][]byte{whole, numberedDocs(1, "")[0], whole}, &resource.CreateOptions{DryRun: dryRun})
+			batch, err := c.CreateBatch(ctx, tenant, [][]byte{whole, numberedDocs(1, "")[0], whole}, &resource.WriteOptions{DryRun: dryRun})
 			require.NoError(t, err)
-			checkDamaged(t, rec, batch.Items[0].Err)
-			assert.NoError(t, batch.Items[1].Err)
-			checkDamaged(t, rec, batch.Items[2].Err)
+			checkDamaged(t, rec, batch[0].Err)
+			assert.NoError(t, batch[1].Err)
+			checkDamaged(t, rec, batch[2].Err)
 		}
 		_, err = c.Create(ctx, tenant, whole, &reject)
 		assert.ErrorIs(t, err, resource.ErrExists)
@@ -135,32 +136,32 @@ func TestDamagedIsNamed(t *testing.T) {
 // TestDeleteDamaged: a damaged record is deleted in every way in which others are, and
 // a new one takes its place.
 func TestDeleteDamaged(t *testing.T) {
-	events := make(chan resource.Event, 100)
-	feed := resource.NewFeed(func(e resource.Event) { events <- e }, nil)
+	events := make(chan feed.Event, 100)
+	f := feed.New(func(e feed.Event) { events <- e }, nil)
 	made, store := customers(t)
 	damaged := damage(t, made, store)
-	c := open(t, schema.Customers(), store, &resource.Options{Now: fixed.Now, NewID: fixed.NewID, Feed: feed})
-	batch := []resource.DeleteItem{{ExternalID: "none"}}
+	c := open(t, schema.Customers(), store, &resource.Options{Now: fixed.Now, NewID: fixed.NewID, OnChange: f.Add})
+	batch := []resource.Item{{ExternalID: "none"}}
 	for i, rec := range damaged {
 		id := rec.Key.ExternalID
-		_, err := c.Delete(ctx, tenant, id, &resource.DeleteOptions{If: resource.AtRevision(rec.Revision + 1)})
+		_, err := c.Delete(ctx, tenant, id, &resource.WriteOptions{If: resource.AtRevision(rec.Revision + 1)})
 		assert.ErrorIs(t, err, resource.ErrPrecondition)
-		res, err := c.Delete(ctx, tenant, id, &resource.DeleteOptions{DryRun: true})
+		res, err := c.Delete(ctx, tenant, id, &resource.WriteOptions{DryRun: true})
 		require.NoError(t, err)
 		assert.Equal(t, resource.Deleted, res.Outcome)
 		if i%2 == 1 {
-			batch = append(batch, resource.DeleteItem{ExternalID: id, If: resource.AtRevision(rec.Revision)})
+			batch = append(batch, resource.Item{ExternalID: id, If: resource.AtRevision(rec.Revision)})
 			continue
 		}
-		res, err = c.Delete(ctx, tenant, id, &resource.DeleteOptions{If: resource.AtRevision(rec.Revision).And(resource.Present())})
+		res, err = c.Delete(ctx, tenant, id, &resource.WriteOptions{If: resource.AtRevision(rec.Revision).And(resource.NotAtRevision(0))})
 		require.NoError(t, err)
 		checkDeletedDamaged(t, rec, res)
 		checkDeletedEvent(t, rec, <-events)
 	}
 	deleted, err := c.DeleteBatch(ctx, tenant, batch, nil)
 	require.NoError(t, err)
-	assert.Equal(t, resource.Counts{Deleted: 5, Failed: 1}, deleted.Counts)
-	for i, item := range deleted.Items[1:] {
+	assert.Equal(t, counts{Deleted: 5, Failed: 1}, counted(deleted))
+	for i, item := range deleted[1:] {
 		checkDeletedDamaged(t, damaged[2*i+1], item.Result)
 		checkDeletedEvent(t, damaged[2*i+1], <-events)
 	}
@@ -170,7 +171,7 @@ func TestDeleteDamaged(t *testing.T) {
 	assert.Empty(t, page.Damaged)
 	res := create(t, c, strings.Replace(cust(``), "c-1", damaged[0].Key.ExternalID, 1))
 	assert.Equal(t, resource.Created, res.Outcome)
-	require.NoError(t, feed.Close(ctx))
+	require.NoError(t, f.Close(ctx))
 }
 
 func checkDeletedDamaged(t *testing.T, rec storage.Record, res *resource.Result) {
@@ -182,9 +183,9 @@ func checkDeletedDamaged(t *testing.T, rec storage.Record, res *resource.Result)
 	assert.Empty(t, res.Removed())
 }
 
-func checkDeletedEvent(t *testing.T, rec storage.Record, e resource.Event) {
+func checkDeletedEvent(t *testing.T, rec storage.Record, e feed.Event) {
 	t.Helper()
-	assert.Equal(t, resource.Event{Key: rec.Key, ID: rec.ID, Outcome: resource.Deleted, Before: rec.Revision}, e)
+	assert.Equal(t, feed.Event{Key: rec.Key, ID: rec.ID, Outcome: resource.Deleted, Before: rec.Revision}, e)
 }
 
 // TestDamagedPages: a tenant with nothing but damaged records is listed to the end.

@@ -1,20 +1,11 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 
 	"example.com/resourcekit/storage"
 )
-
-// DeleteOptions are the optional parts of one [Collection.Delete]. A nil
-// *DeleteOptions is the zero value.
-type DeleteOptions struct {
-	// If must hold for the resource; otherwise the error is ErrPrecondition. In a batch
-	// it is for each item.
-	If Condition
-	// DryRun returns the result of the call, or its error, and deletes nothing.
-	DryRun bool
-}
 
 // Delete deletes the tenant's resource with this external id and returns it as it was.
 // opts may be nil. A resource that is created under the id later is another one, with
@@ -23,26 +14,24 @@ type DeleteOptions struct {
 //
 // Errors:
 //
-//   - [storage.ErrInvalid]: the tenant is not valid.
+//   - [storage.ErrInvalid]: the tenant or opts are not valid.
 //   - [ErrNotFound]: there is no such resource, or the id is not a valid one. Of
 //     several deletes at the same time one succeeds, and the others return this.
 //   - [ErrPrecondition]: If does not hold.
 //   - the errors of the store, and the error of ctx when it ends, as for
 //     [Collection.Create].
-func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, externalID string, opts *DeleteOptions) (*Result, error) {
-	if opts == nil {
-		opts = &DeleteOptions{}
-	}
-	return c.do(ctx, Call{Op: OpDelete, Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
+func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, externalID string, opts *WriteOptions) (*Result, error) {
+	opts = opts.orZero()
+	return c.do(ctx, Call{Op: "delete", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
 		return c.newDelete(tenant, externalID, opts)
 	})
 }
 
 // newDelete returns the write of a delete.
-func (c *Collection) newDelete(tenant storage.Tenant, externalID string, opts *DeleteOptions) (writeOp, error) {
-	const name = OpDelete
+func (c *Collection) newDelete(tenant storage.Tenant, externalID string, opts *WriteOptions) (writeOp, error) {
+	const name = "delete"
 	key := c.key(tenant, externalID)
-	if err := key.Scope().Validate(); err != nil {
+	if err := cmp.Or(key.Scope().Validate(), opts.validate(false)); err != nil {
 		return writeOp{}, opError(name, key, err)
 	}
 	if key.Validate() != nil {

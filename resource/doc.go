@@ -7,64 +7,74 @@
 //	res, err := customers.Create(ctx, tenant, []byte(`{"customerId":"c-1","phone":null}`), nil)
 //	fmt.Println(res.Outcome, res.Changed(), res.Removed()) // updated [] [/phone]
 //
-// A [Collection] has the resources of one schema in one store. [Collection.Create]
-// creates a resource or, if one with its external id exists, merges the data into it.
-// [Collection.Patch] merges and never creates; [Collection.Delete] deletes;
-// [Collection.Get], [Collection.List] and [Collection.All] read. CreateBatch,
-// PatchBatch, DeleteBatch and GetBatch do the same for many resources in few round
-// trips. A write returns a [Result], which is a [Resource] and what the write did.
-// Policies are options of each call.
-//
-// # Identity
-//
-// A resource is identified by its tenant, its schema and its external id, which is the
-// value of the schema's external-id field (customerId for customers) and never changes.
-// Its ID is a UUID that the collection makes. Tenants never meet: the tenant is a
-// parameter of every call and a part of every key, and a resource of another tenant
-// answers exactly as one that does not exist.
-//
-// An external id has 1 to 512 bytes without NUL, and is neither trimmed nor folded. To
-// create a resource it needs at least one character outside the Unicode categories Z
-// and C. A resource that is stored under any other id can still be read, changed and
-// deleted.
+// A [Collection] has the resources of one schema in one store. A resource is identified by
+// its tenant, its schema and its external id, which is the value of the schema's
+// external-id field (customerId for customers) and never changes. Its ID is a UUID that
+// the collection makes. Tenants never meet: the tenant is a parameter of every call and a
+// part of every key, and a resource of another tenant answers exactly as one that does not
+// exist.
 //
 // # Writing
 //
-// A write is read, merge, compare-and-swap, and again from the start after a conflict
-// (see [storage.Update]). So a race never loses a field: concurrent writes to different
-// fields of one resource all stay, and exactly one of concurrent first writes has the
-// outcome [Created]. Writers of one resource in one collection wait for each other, in
-// the order of their arrival and as long as their contexts last. The compare-and-swap
-// makes writes of other collections and processes safe.
+// [Collection.Create] creates a resource or, if one with its external id exists, merges
+// the data into it. [Collection.Patch] merges and never creates. [Collection.Delete]
+// deletes. [WriteOptions] are the policies of one call. The [Result] is the resource after
+// the write, and what the write did.
+//
+// A write is read, merge, compare-and-swap, and again from the start after a conflict (see
+// [storage.Update]). So a race never loses a field: concurrent writes to different fields
+// of one resource all stay, and exactly one of concurrent first writes has the outcome
+// [Created]. Writers of one resource in one collection wait for each other, in the order
+// of their arrival and as long as their contexts last. The compare-and-swap makes writes
+// of other collections and processes safe.
 //
 // A write that changes nothing writes nothing: the revision and the time of the last
 // update stay, and the outcome is [Unchanged]. A default that a stored document lacks,
 // because it was written before the field had one, is filled in when it is read, and
 // stored by the next write that changes something.
 //
-// # Conditions and dry runs
-//
 // A [Condition] makes a write conditional on the revision that the caller has seen
-// ([AtRevision]), or on there being no resource ([Absent]). If it does not hold, the
-// error is a [*PreconditionError] with the revision that the resource has. A revision
-// never comes back, so content that was changed and changed back does not pass.
+// ([AtRevision]), or on there being no resource ([Absent]). If it does not hold, the error
+// matches [ErrPrecondition]. A revision never comes back, so content that was changed and
+// changed back does not pass. A dry run returns the result of a write, or its error, and
+// stores nothing.
 //
-// A dry run (DryRun) returns the result of a write, or its error, and stores nothing. A
-// [Rehearsal] is a dry run of several batches, each of which sees the results of the
-// batches before.
+// An external id has 1 to 512 bytes without NUL, and is neither trimmed nor folded. To
+// create a resource it needs at least one character outside the Unicode categories Z and
+// C. A resource that is stored under any other id can still be read, changed and deleted.
 //
-// # Times
+// # Reading
 //
-// A resource's own times are UTC, truncated to the millisecond. They are not fields of
-// its document: customers have a createdAt of their own, which belongs to the client,
-// and neither affects the other. UpdatedAt never goes back, even when the clock does.
+// [Collection.Get] returns a [Resource]: its document ([Resource.Data]), one value of it
+// ([Resource.Get]), or all of it in the shape of the wire contract
+// ([Resource.AppendJSON]).
+//
+// A resource's own times are UTC, truncated to the millisecond. They are not fields of its
+// document: customers have a createdAt of their own, which belongs to the client, and
+// neither affects the other. UpdatedAt never goes back, even when the clock does.
+//
+// # Lists
+//
+// [Collection.List] returns a [Page] of a tenant's resources, in the order of their
+// external ids, and [Collection.All] iterates over all pages. [ListOptions] choose.
+//
+// # Batches
+//
+// CreateBatch, PatchBatch, DeleteBatch and GetBatch do the same for many resources in few
+// round trips. They are not transactions: each item has a result or an error of its own.
+// Package ingest imports whole files.
 //
 // # Errors
 //
-// A mistake of the client is a [*schema.SyntaxError], a [*schema.ValidationError] with
-// all violations at once, [ErrExists], [ErrPrecondition], [ErrCursor] or a
-// [*schema.FilterError]. An error of the store keeps its sentinel:
-// [storage.ErrUnavailable], [storage.ErrUnknownOutcome] and so on. [ErrorClass] sorts
-// all of them, for metrics. No error's text holds a value of a document or an external
-// id.
+// A mistake of the client is a [*schema.SyntaxError], a [*schema.ValidationError] with all
+// violations of the data or the filter at once, [ErrExists], [ErrPrecondition] or
+// [ErrCursor]. An error of the store keeps its sentinel: [storage.ErrUnavailable],
+// [storage.ErrUnknownOutcome] and so on. All but the two types of schema are in an
+// [*OpError]. No error's text holds a value of a document or an external id.
+//
+// # Observing
+//
+// Options.OnCall gets each [Call] when it ends, for metrics and traces; [ErrorClass] sorts
+// errors for their labels. Options.OnChange gets each change after it was stored. What a
+// program logs of this package, by package fmt or log/slog, has no personal data.
 package resource

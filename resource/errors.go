@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -8,16 +9,39 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// ErrNotFound is returned when the tenant has no resource with the external id. It is
-// [storage.ErrNotFound].
-var ErrNotFound = storage.ErrNotFound
+// What a program decides on. Each comes in an [*OpError]: test with errors.Is.
+var (
+	// ErrNotFound: the tenant has no resource with the external id. It is
+	// [storage.ErrNotFound].
+	ErrNotFound = storage.ErrNotFound
+
+	// ErrExists: a resource with the external id exists, and the create was to reject
+	// that. OpError.Err says so in words for a client, with the name of the external-id
+	// field.
+	ErrExists = errors.New("resource exists already")
+
+	// ErrPrecondition: the [Condition] of a call does not hold. Nothing was written.
+	ErrPrecondition = errors.New("precondition failed")
+
+	// ErrCursor: the cursor is not the Next of a page of the same tenant, schema and
+	// filter. OpError.Err says in words for a client what is wrong with it.
+	ErrCursor = errors.New("invalid cursor")
+
+	// ErrBatchSize: the batch has more items than Options.MaxBatch, and none was applied.
+	// It is also the error of an item once the states of its resource in the batch have
+	// more than 64 MiB together.
+	ErrBatchSize = errors.New("too many items in the batch")
+)
 
 // An OpError says which operation failed, on which resource, and why. Its text has no
 // key: external ids may be personal data, and texts of errors end up in logs.
 type OpError struct {
 	Op  Op
 	Key storage.Key // ExternalID is "" when the operation has no single resource
-	Err error
+	// Current is the revision of the resource if the error is [ErrPrecondition] or
+	// [ErrExists]; 0 when there is no such resource, and for other errors.
+	Current storage.Revision
+	Err     error
 }
 
 // Error names the operation and the reason.
@@ -40,6 +64,15 @@ func opError(op Op, key storage.Key, err error) error {
 	return &OpError{Op: op, Key: key, Err: err}
 }
 
+// A reason is one of the errors above in words of its own.
+type reason struct {
+	err  error
+	text string
+}
+
+func (r *reason) Error() string { return r.text }
+func (r *reason) Unwrap() error { return r.err }
+
 // nameRecord sets the record of a *schema.CorruptError to the record's ID, which, unlike
 // the external id, may be logged.
 func nameRecord(rec *storage.Record, err error) {
@@ -49,49 +82,63 @@ func nameRecord(rec *storage.Record, err error) {
 	}
 }
 
-// ErrExists is returned by a create with [Reject] when a resource with the external id
-// exists. The error is an [*ExistsError].
-var ErrExists = errors.New("resource exists already")
+// A Class is a class of errors of a Collection, as a word for labels of metrics:
+//
+//   - invalid: a mistake of the client: not strict JSON, violations, a bad filter or
+//     cursor, too large
+//   - not_found, exists, precondition: [ErrNotFound], [ErrExists], [ErrPrecondition]
+//   - unknown: [storage.ErrUnknownOutcome]; the write may have been applied
+//   - conflict: too many conflicts with other writers
+//   - unavailable: the store is unavailable or closed
+//   - deadline, canceled: the context has ended
+//   - internal: all other errors: corrupt documents, a tenant or an option that is not
+//     valid
+type Class string
 
-// An ExistsError is an [ErrExists] with the key of the existing resource. Its text names
-// the external-id field and not its value.
-type ExistsError struct {
-	Key   storage.Key // of the existing resource
-	Field string      // the name of the schema's external-id field
-}
-
-// Error returns that a resource with this external id exists.
-func (e *ExistsError) Error() string {
-	return "resource: a resource with this " + e.Field + " exists already"
-}
-
-// MarshalText returns the text, for encoders that would show the fields.
-func (e *ExistsError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
-
-// Is makes the error match [ErrExists].
-func (e *ExistsError) Is(target error) bool { return target == ErrExists }
-
-// ErrPrecondition is returned when the [Condition] of a call does not hold. Nothing was
-// written. The error is a [*PreconditionError].
-var ErrPrecondition = errors.New("precondition failed")
-
-// A PreconditionError is an [ErrPrecondition] with the revision that the resource has.
-// Its text has neither the revision nor the external id.
-type PreconditionError struct {
-	Key     storage.Key
-	Current storage.Revision // as stored; 0 when there is no such resource
-}
-
-// Error returns whether the resource is absent or in another state.
-func (e *PreconditionError) Error() string {
-	if e.Current == 0 {
-		return "resource: precondition failed: there is no such resource"
+// ErrorClass returns the class of an error of a Collection, "" for nil.
+func ErrorClass(err error) Class {
+	if err == nil {
+		return ""
 	}
-	return "resource: precondition failed: the resource is in another state"
+	for _, row := range errorClasses {
+		if row.is(err) {
+			return row.class
+		}
+	}
+	return internal
 }
 
-// MarshalText returns the text, for encoders that would show the fields.
-func (e *PreconditionError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+const (
+	internal    Class = "internal"
+	unavailable Class = "unavailable"
+)
 
-// Is makes the error match [ErrPrecondition].
-func (e *PreconditionError) Is(target error) bool { return target == ErrPrecondition }
+// errorClasses is the table from errors to classes. The first row that matches counts.
+var errorClasses = []struct {
+	is    func(error) bool
+	class Class
+}{
+	{isA(storage.ErrUnknownOutcome), "unknown"}, // before the contexts' errors, which may come together with it
+	{isType[*schema.SyntaxError], "invalid"},
+	{isType[*schema.ValidationError], "invalid"},
+	{isA(ErrCursor), "invalid"},
+	{isA(ErrBatchSize), "invalid"},
+	{isA(storage.ErrTooLarge), "invalid"},
+	{isA(ErrNotFound), "not_found"},
+	{isA(ErrExists), "exists"},
+	{isA(ErrPrecondition), "precondition"},
+	{isA(storage.ErrConflict), "conflict"},
+	{isA(storage.ErrUnavailable), unavailable},
+	{isA(storage.ErrClosed), unavailable},
+	{isA(context.DeadlineExceeded), "deadline"},
+	{isA(context.Canceled), "canceled"},
+}
+
+func isA(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func isType[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}

@@ -37,7 +37,7 @@ func ExampleCollection_Patch_ifRevision() {
 		panic(err)
 	}
 	for _, patch := range []string{`{"phone":"1"}`, `{"phone":"2"}`} {
-		res, err := customers.Patch(ctx, tenant, "c-1", []byte(patch), &resource.PatchOptions{If: resource.AtRevision(seen.Revision())})
+		res, err := customers.Patch(ctx, tenant, "c-1", []byte(patch), &resource.WriteOptions{If: resource.AtRevision(seen.Revision())})
 		switch {
 		case errors.Is(err, resource.ErrPrecondition):
 			fmt.Println("somebody was faster: read again")
@@ -56,7 +56,7 @@ func ExampleCollection_Patch_ifRevision() {
 func ExampleCollection_Delete_dryRun() {
 	ctx := context.Background()
 	customers, tenant := shop(nil)
-	res, err := customers.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{DryRun: true})
+	res, err := customers.Delete(ctx, tenant, "c-1", &resource.WriteOptions{DryRun: true})
 	fmt.Println(res.Outcome, err)
 	_, err = customers.Get(ctx, tenant, "c-1")
 	fmt.Println("still there:", err == nil)
@@ -69,14 +69,14 @@ func ExampleCollection_Delete_dryRun() {
 func ExampleCollection_List() {
 	ctx := context.Background()
 	customers, tenant := shop(nil)
-	opts := &resource.ListOptions{Limit: 1, Filter: []schema.Equals{{Field: "emailOptOut", Value: true}}}
+	opts := &resource.ListOptions{Limit: 1, Filter: []schema.Condition{{Field: "emailOptOut", Value: true}}}
 	for {
 		page, err := customers.List(ctx, tenant, opts)
 		if err != nil {
 			panic(err)
 		}
 		for _, r := range page.Resources {
-			fmt.Println(r.ExternalID())
+			fmt.Println(r.Key().ExternalID)
 		}
 		if opts.Cursor = page.Next; opts.Cursor == "" {
 			return
@@ -93,7 +93,7 @@ func ExampleCollection_All() {
 		if err != nil {
 			panic(err)
 		}
-		fmt.Println(r.ExternalID())
+		fmt.Println(r.Key().ExternalID)
 	}
 	// Output:
 	// c-1
@@ -106,23 +106,23 @@ func ExampleCollection_All() {
 // independent.
 func ExampleCollection_PatchBatch() {
 	customers, tenant := shop(nil)
-	res, err := customers.PatchBatch(context.Background(), tenant, []resource.PatchItem{
-		{ExternalID: "c-1", Patch: []byte(`{"phone":"1"}`)},
-		{ExternalID: "c-2", Patch: []byte(`{"phone":2}`)},
-		{ExternalID: "c-1", Patch: []byte(`{"phone":null}`)},
-		{ExternalID: "c-9", Patch: []byte(`{"phone":"9"}`)},
+	res, err := customers.PatchBatch(context.Background(), tenant, []resource.Item{
+		{ExternalID: "c-1", Data: []byte(`{"phone":"1"}`)},
+		{ExternalID: "c-2", Data: []byte(`{"phone":2}`)},
+		{ExternalID: "c-1", Data: []byte(`{"phone":null}`)},
+		{ExternalID: "c-9", Data: []byte(`{"phone":"9"}`)},
 	}, nil)
 	if err != nil {
 		panic(err)
 	}
-	for i, item := range res.Items {
+	for i, item := range res {
 		if item.Err != nil {
 			fmt.Println(i, item.Err)
 			continue
 		}
 		fmt.Println(i, item.Result.Outcome, item.Result.Changed(), item.Result.Removed())
 	}
-	fmt.Println("updated:", res.Updated, "failed:", res.Failed)
+	fmt.Println("updated:", counted(res).Updated, "failed:", counted(res).Failed)
 	// Output:
 	// 0 updated [/phone] []
 	// 1 schema: invalid document: /phone: expected string, found number
@@ -155,28 +155,4 @@ func ExampleOpt() {
 	// Output:
 	// {"phone":"555-0100","emailOptOut":null}
 	// Ada 555-0100 false
-}
-
-// Personal data is redacted unless it is asked for.
-func ExampleFeed() {
-	ctx := context.Background()
-	feed := resource.NewFeed(func(e resource.Event) {
-		fmt.Println(e.Outcome, e.Key.ExternalID, string(e.Patch))
-	}, nil)
-	customers, tenant := shop(&resource.Options{Feed: feed})
-	for _, patch := range []string{`{"email":"ada@example.com","emailOptOut":false}`, `{"email":null}`} {
-		if _, err := customers.Patch(ctx, tenant, "c-1", []byte(patch), nil); err != nil {
-			panic(err)
-		}
-	}
-	if err := feed.Close(ctx); err != nil { // after the last write: waits for the observer
-		panic(err)
-	}
-	// Output:
-	// created c-1 {"customerId":"[redacted]","firstName":"[redacted]","lastName":"[redacted]","emailOptOut":true,"createdAt":"2024-05-01T10:00:00Z","smsOptOut":true}
-	// created c-2 {"customerId":"[redacted]","firstName":"[redacted]","lastName":"[redacted]","emailOptOut":false,"createdAt":"2024-05-01T10:00:00Z","smsOptOut":true}
-	// created c-3 {"customerId":"[redacted]","firstName":"[redacted]","lastName":"[redacted]","emailOptOut":true,"createdAt":"2024-05-01T10:00:00Z","smsOptOut":true}
-	// created c-4 {"customerId":"[redacted]","firstName":"[redacted]","lastName":"[redacted]","emailOptOut":false,"createdAt":"2024-05-01T10:00:00Z","smsOptOut":true}
-	// updated c-1 {"emailOptOut":false,"email":"[redacted]"}
-	// updated c-1 {"email":null}
 }

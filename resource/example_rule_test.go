@@ -92,10 +92,10 @@ func Example_ruleOfYourOwn() {
 	if err != nil {
 		panic(err)
 	}
-	for _, item := range batch.Items {
+	for _, item := range batch {
 		show("batch:", item.Result, item.Err)
 	}
-	res, err = customers.Patch(ctx, tenant, "c-1", patch, &resource.PatchOptions{DryRun: true})
+	res, err = customers.Patch(ctx, tenant, "c-1", patch, &resource.WriteOptions{DryRun: true})
 	show("dry run:", res, err)
 	// Output:
 	// create: created

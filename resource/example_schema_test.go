@@ -57,7 +57,7 @@ func Example_renameAField() {
 			if err != nil {
 				panic(err)
 			}
-			res, err := devices.Patch(ctx, tenant, device.ExternalID(), patch, &resource.PatchOptions{If: resource.AtRevision(device.Revision())})
+			res, err := devices.Patch(ctx, tenant, device.Key().ExternalID, patch, &resource.WriteOptions{If: resource.AtRevision(device.Revision())})
 			if errors.Is(err, resource.ErrPrecondition) { // a client was faster: look again
 				again = true
 				continue

@@ -80,7 +80,7 @@ func ExampleResult_Changed() {
 	// removed: [/phone]
 }
 
-func ExampleExistsError() {
+func ExampleOpError() {
 	ctx := context.Background()
 	tenant := storage.TenantOf("acme", "corner-shop")
 	customers, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
@@ -89,14 +89,14 @@ func ExampleExistsError() {
 	}
 	data := []byte(`{"customerId":"c-1","firstName":"Ada","lastName":"King","createdAt":"2024-05-01T10:00:00Z"}`)
 	for range 2 {
-		_, err = customers.Create(ctx, tenant, data, &resource.CreateOptions{OnConflict: resource.Reject})
-		var exists *resource.ExistsError
-		if errors.As(err, &exists) {
+		_, err = customers.Create(ctx, tenant, data, &resource.WriteOptions{RejectExisting: true})
+		var exists *resource.OpError
+		if errors.Is(err, resource.ErrExists) && errors.As(err, &exists) {
 			fmt.Println(err)
 			fmt.Println("exists:", exists.Key.ExternalID)
 		}
 	}
 	// Output:
-	// resource: a resource with this customerId exists already
+	// resource: create: a resource with this customerId exists already
 	// exists: c-1
 }

@@ -185,13 +185,13 @@ func TestConflictsWithoutEnd(t *testing.T) {
 func TestRacesLostInBetween(t *testing.T) {
 	for _, tt := range []struct {
 		name, stored, other, request string // other "" deletes
-		opts                         *resource.CreateOptions
-		outcome                      resource.Outcome // 0: exists
+		opts                         *resource.WriteOptions
+		outcome                      resource.Outcome // "": exists
 		want                         string
 	}{
 		{"insert, other inserts", ``, cust(`,"phone":"1"` + outs), cust(`,"email":"e"`), nil, resource.Updated, cust(`,"phone":"1"` + outs + `,"email":"e"`)},
 		{"insert, other inserts the same", ``, cust(outs), cust(``), nil, resource.Unchanged, cust(outs)},
-		{"reject, other inserts", ``, cust(outs), cust(``), &reject, 0, cust(outs)},
+		{"reject, other inserts", ``, cust(outs), cust(``), &reject, "", cust(outs)},
 		{"update, other updates", cust(outs), cust(`,"phone":"1"` + outs), cust(`,"email":"e"`), nil, resource.Updated, cust(`,"phone":"1"` + outs + `,"email":"e"`)},
 		{"update, other updates to the same", cust(outs), cust(`,"email":"e"` + outs), cust(`,"email":"e"`), nil, resource.Unchanged, cust(`,"email":"e"` + outs)},
 		{"update, other deletes", cust(outs), ``, cust(`,"email":"e"`), nil, resource.Created, cust(`,"email":"e"` + outs)},
@@ -222,7 +222,7 @@ func TestRacesLostInBetween(t *testing.T) {
 			res, err := c.Create(ctx, tenant, []byte(tt.request), tt.opts)
 			assert.Equal(t, tt.want, string(stored(t, mem, customerKey("c-1")).Data))
 			assert.LessOrEqual(t, asked, 1)
-			if tt.outcome == 0 {
+			if tt.outcome == "" {
 				assert.ErrorIs(t, err, resource.ErrExists)
 				return
 			}
@@ -251,12 +251,12 @@ func TestNewID(t *testing.T) {
 	assert.Equal(t, 1, asked)
 	for _, fail = range []error{
 		storage.ErrNoChange, storage.ErrDelete, fmt.Errorf("id service: %w", storage.ErrNotFound), storage.ErrUnknownOutcome, storage.ErrConflict,
-		storage.ErrTooLarge, storage.ErrInvalid, resource.ErrPrecondition, &resource.ExistsError{}, &schema.ValidationError{},
+		storage.ErrTooLarge, storage.ErrInvalid, resource.ErrPrecondition, resource.ErrExists, &schema.ValidationError{},
 	} {
 		res, err := c.Create(ctx, tenant, []byte(cust(``)), nil)
 		assert.Nil(t, res)
 		assert.ErrorContains(t, err, "cannot make an id")
-		assert.Equal(t, resource.ClassInternal, resource.ErrorClass(err))
+		assert.Equal(t, resource.Class("internal"), resource.ErrorClass(err))
 	}
 	assert.Zero(t, store.puts.Load())
 
@@ -295,7 +295,7 @@ func TestEndedContext(t *testing.T) {
 		store := &hooked{Store: mem}
 		asked := 0
 		c := open(t, schema.Customers(), store, &resource.Options{NewID: func() (uuid.UUID, error) { asked++; return secondID, nil }})
-		for _, opts := range []*resource.CreateOptions{nil, &reject} {
+		for _, opts := range []*resource.WriteOptions{nil, &reject} {
 			_, err := c.Create(cancelled, tenant, []byte(cust(`,"email":"e"`)), opts)
 			assert.ErrorIs(t, err, context.Canceled)
 			assert.NotErrorIs(t, err, storage.ErrUnknownOutcome)

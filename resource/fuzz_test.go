@@ -29,10 +29,10 @@ const (
 	fuzzRaw    // the first document is stored as it is, whatever it is
 )
 
-func fuzzOptions(bits byte) resource.CreateOptions {
-	var o resource.CreateOptions
+func fuzzOptions(bits byte) resource.WriteOptions {
+	var o resource.WriteOptions
 	if bits&fuzzReject != 0 {
-		o.OnConflict = resource.Reject
+		o.RejectExisting = true
 	}
 	if bits&fuzzIgnoreUnknown != 0 {
 		o.UnknownFields = schema.IgnoreUnknown
@@ -47,7 +47,7 @@ func fuzzOptions(bits byte) resource.CreateOptions {
 	return o
 }
 
-func fuzzBits(o resource.CreateOptions) (bits byte) {
+func fuzzBits(o resource.WriteOptions) (bits byte) {
 	for bits&fuzzPerson == 0 {
 		if reflect.DeepEqual(fuzzOptions(bits), o) {
 			return bits
@@ -120,9 +120,9 @@ func FuzzCreate(f *testing.F) {
 				_, err := merge.Patch(nil, request)
 				require.Error(t, err)
 			case w.exists:
-				require.True(t, old.Revision != 0 && opts.OnConflict == resource.Reject)
+				require.True(t, old.Revision != 0 && opts.RejectExisting)
 			case w.corrupt:
-				_, showErr := s.Show(old.Data)
+				_, showErr := s.Show(old.Data, nil)
 				require.True(t, raw && showErr != nil, "corrupt: %v", err)
 			default:
 				require.NotEqual(t, named, w, "what is this: %v", err)
@@ -175,7 +175,7 @@ func FuzzCreate(f *testing.F) {
 
 		again, err := c.Create(ctx, tenant, request, &opts)
 		switch {
-		case opts.OnConflict == resource.Reject:
+		case opts.RejectExisting:
 			require.ErrorIs(t, err, resource.ErrExists)
 		case err != nil: // a null deleted an undeclared field, and is now on an unknown one
 			require.True(t, raw && len(removed) > 0, "again: %v", err)
@@ -238,7 +238,7 @@ func find(fields []schema.Field, name string) *schema.Field {
 
 // stripped is a request without what the policies drop. Without fields an
 // object is open.
-func stripped(fields []schema.Field, v any, opts resource.CreateOptions, inArray bool) any {
+func stripped(fields []schema.Field, v any, opts resource.WriteOptions, inArray bool) any {
 	o, ok := v.(map[string]any)
 	if !ok {
 		return v

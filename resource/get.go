@@ -16,10 +16,10 @@ import (
 func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
 	start := c.start()
 	r, err := c.get(ctx, tenant, externalID)
-	if c.onCall != nil {
-		call := Call{Op: OpGet, Tenant: tenant, Err: err}
+	if c.opts.OnCall != nil {
+		call := Call{Op: "get", Tenant: tenant, Err: err}
 		if err == nil {
-			call.Found = 1
+			call.count(found, 1)
 		}
 		c.called(ctx, start, call)
 	}
@@ -29,16 +29,16 @@ func (c *Collection) Get(ctx context.Context, tenant storage.Tenant, externalID 
 func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID string) (*Resource, error) {
 	key := c.key(tenant, externalID)
 	if err := key.Scope().Validate(); err != nil {
-		return nil, opError(OpGet, key, err)
+		return nil, opError("get", key, err)
 	}
 	rec, err := c.store.Get(ctx, key)
 	if errors.Is(err, storage.ErrInvalid) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return nil, opError(OpGet, key, err)
+		return nil, opError("get", key, err)
 	}
-	return c.read(OpGet, rec)
+	return c.read("get", rec)
 }
 
 // GetBatch returns the tenant's resources with these external ids, in the order of the
@@ -52,15 +52,19 @@ func (c *Collection) get(ctx context.Context, tenant storage.Tenant, externalID 
 // [*schema.CorruptError].
 func (c *Collection) GetBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) ([]*Resource, error) {
 	start := c.start()
-	resources, found, err := c.getBatch(ctx, tenant, externalIDs)
-	if c.onCall != nil {
-		c.called(ctx, start, Call{Op: OpGetBatch, Tenant: tenant, Found: found, Err: err})
+	resources, n, err := c.getBatch(ctx, tenant, externalIDs)
+	if c.opts.OnCall != nil {
+		call := Call{Op: "get_batch", Tenant: tenant, Err: err}
+		if n > 0 {
+			call.count(found, n)
+		}
+		c.called(ctx, start, call)
 	}
 	return resources, err
 }
 
-func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) (resources []*Resource, found int, err error) {
-	const op = OpGetBatch
+func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) (resources []*Resource, n int, err error) {
+	const op = "get_batch"
 	if err := c.checkBatch(op, tenant, len(externalIDs), nil); err != nil {
 		return nil, 0, err
 	}
@@ -96,15 +100,15 @@ func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, extern
 		place, valid := places[id]
 		if valid && read[place] != nil {
 			resources[i] = read[place]
-			found++
+			n++
 		}
 	}
-	return resources, found, errors.Join(damaged...)
+	return resources, n, errors.Join(damaged...)
 }
 
 // read returns the resource in a record.
 func (c *Collection) read(op Op, rec storage.Record) (*Resource, error) {
-	shown, err := c.schema.Show(rec.Data)
+	shown, err := c.schema.Show(rec.Data, nil)
 	if err != nil {
 		nameRecord(&rec, err)
 		return nil, opError(op, rec.Key, err)

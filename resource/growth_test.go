@@ -59,17 +59,17 @@ func TestGrowth(t *testing.T) {
 	}{
 		"Create, members": {1000, func(t *testing.T, c *resource.Collection, n int) func() {
 			doc := document(n, 0)
-			return func() { _, err := c.Create(ctx, tenant, doc, &resource.CreateOptions{DryRun: true}); must(err) }
+			return func() { _, err := c.Create(ctx, tenant, doc, &resource.WriteOptions{DryRun: true}); must(err) }
 		}},
 		"Create, depth": {7, func(t *testing.T, c *resource.Collection, n int) func() {
 			doc := nested(n, "1")
-			return func() { _, err := c.Create(ctx, tenant, doc, &resource.CreateOptions{DryRun: true}); must(err) }
+			return func() { _, err := c.Create(ctx, tenant, doc, &resource.WriteOptions{DryRun: true}); must(err) }
 		}},
 		"Create over another, members": {1000, func(t *testing.T, c *resource.Collection, n int) func() {
 			create(t, c, string(document(n, 0)))
 			doc := document(n, 1)
 			return func() {
-				res, err := c.Create(ctx, tenant, doc, &resource.CreateOptions{DryRun: true})
+				res, err := c.Create(ctx, tenant, doc, &resource.WriteOptions{DryRun: true})
 				must(err)
 				assert.Equal(t, n, len(res.Changed()))
 			}
@@ -98,11 +98,11 @@ func TestGrowth(t *testing.T) {
 		}},
 		"CreateBatch, ids": {100, func(t *testing.T, c *resource.Collection, n int) func() {
 			docs := batchOf(n, 0, false)
-			return func() { _, err := c.CreateBatch(ctx, tenant, docs, &resource.CreateOptions{DryRun: true}); must(err) }
+			return func() { _, err := c.CreateBatch(ctx, tenant, docs, &resource.WriteOptions{DryRun: true}); must(err) }
 		}},
 		"CreateBatch, items of one id": {100, func(t *testing.T, c *resource.Collection, n int) func() {
 			docs := batchOf(n, 0, true)
-			return func() { _, err := c.CreateBatch(ctx, tenant, docs, &resource.CreateOptions{DryRun: true}); must(err) }
+			return func() { _, err := c.CreateBatch(ctx, tenant, docs, &resource.WriteOptions{DryRun: true}); must(err) }
 		}},
 		"GetBatch, ids": {100, func(t *testing.T, c *resource.Collection, n int) func() {
 			docs := batchOf(n, 0, false)
@@ -114,16 +114,16 @@ func TestGrowth(t *testing.T) {
 		"List, conditions": {12, func(t *testing.T, c *resource.Collection, n int) func() {
 			_, err := c.CreateBatch(ctx, tenant, batchOf(100, 0, false), nil)
 			must(err)
-			opts := &resource.ListOptions{Filter: make([]schema.Equals, n)}
+			opts := &resource.ListOptions{Filter: make([]schema.Condition, n)}
 			for i := range opts.Filter {
-				opts.Filter[i] = schema.Equals{Field: "n", Value: 7}
+				opts.Filter[i] = schema.Condition{Field: "n", Value: 7}
 			}
 			return func() { _, err := c.List(ctx, tenant, opts); must(err) }
 		}},
 		"List, records": {100, func(t *testing.T, c *resource.Collection, n int) func() {
 			_, err := c.CreateBatch(ctx, tenant, batchOf(n, 0, false), nil)
 			must(err)
-			opts := &resource.ListOptions{Filter: []schema.Equals{{Field: "n", Value: -1}}}
+			opts := &resource.ListOptions{Filter: []schema.Condition{{Field: "n", Value: -1}}}
 			return func() { _, err := c.List(ctx, tenant, opts); must(err) }
 		}},
 	} {

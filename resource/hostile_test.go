@@ -99,7 +99,7 @@ func TestHostileRequests(t *testing.T) {
 				if exists {
 					old = put(t, store, customerKey(marker), strings.Replace(cust(outs), "c-1", marker, 1))
 				}
-				policies := []*resource.CreateOptions{nil, &complete, &reject}
+				policies := []*resource.WriteOptions{nil, &complete, &reject}
 				if len(tt.request) > 1<<16 {
 					policies = policies[:1] // once is long enough
 				}
@@ -256,7 +256,7 @@ func TestHostileExternalIDs(t *testing.T) {
 			require.NoError(t, err)
 			n++
 			assert.Equal(t, resource.Created, res.Outcome)
-			assert.Equal(t, tt.id, res.ExternalID())
+			assert.Equal(t, tt.id, res.Key().ExternalID)
 			got, err := c.Get(ctx, tenant, tt.id)
 			require.NoError(t, err)
 			assert.Equal(t, res.Revision(), got.Revision())

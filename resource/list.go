@@ -4,14 +4,13 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"log/slog"
 
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
 
-// DefaultLimit is the number of resources in a page unless ListOptions say otherwise.
-const DefaultLimit = 100
+// defaultLimit is the number of resources in a page unless ListOptions say otherwise.
+const defaultLimit = 100
 
 // maxScan is how many resources a filtered page reads at most. It also ends after 64 MiB
 // of documents.
@@ -22,24 +21,25 @@ const maxScan = 10 * storage.MaxPage
 type ListOptions struct {
 	// Cursor is the Next of the page before; "" begins with the first resource.
 	Cursor string
-	// Limit is how many resources a page has at most: DefaultLimit (100) when 0. More
+	// Limit is how many resources a page has at most: 100 when 0. More
 	// than storage.MaxPage (1000) counts as that.
 	Limit int
 	// MaxBytes is how many bytes the documents of a page have together at most, without
 	// the last one: 16 MiB when 0 or less. More counts as that.
 	MaxBytes int
 	// Filter are conditions, all of which must hold for a resource to be in the list.
-	Filter []schema.Equals
+	Filter []schema.Condition
 }
 
-// A Page is one page of a list.
+// A Page is one page of a list. To be safe in logs, its JSON has neither the resources nor
+// the cursor.
 type Page struct {
 	// Resources are in ascending byte order of their external ids. There may be fewer
 	// than the limit, even none, and still a Next.
-	Resources []*Resource
+	Resources []*Resource `json:"-"`
 	// Next is the cursor of the next page, "" at the end. It is opaque, and valid only
 	// for the same tenant, schema and filter.
-	Next string
+	Next string `json:"-"`
 	// Damaged has an error for each record that was left out because its stored
 	// document is not a JSON object, whatever the filter: as that of Get, an
 	// [*OpError] with the record's Key that wraps a *schema.CorruptError with its ID.
@@ -47,11 +47,8 @@ type Page struct {
 	Damaged []error
 }
 
-// String returns the number of resources.
+// String returns the number of resources, and no external id, which Next has.
 func (p Page) String() string { return fmt.Sprintf("page of %d resources", len(p.Resources)) }
-
-// LogValue is String, for log/slog: neither documents nor the external id in Next.
-func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // List returns a page of the tenant's resources, in ascending byte order of their
 // external ids. opts may be nil.
@@ -67,7 +64,7 @@ func (p Page) LogValue() slog.Value { return slog.StringValue(p.String()) }
 //
 //   - [storage.ErrInvalid]: the tenant is not valid, or Limit is negative.
 //   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
-//   - [*schema.FilterError]: a field of the filter is not declared, or cannot have the
+//   - [*schema.ValidationError]: a field of the filter is not declared, or cannot have the
 //     value.
 //   - the errors of the store, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
@@ -122,7 +119,7 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 	}
 	l := &listing{c: c, scope: c.key(tenant, "").Scope(), limit: opts.Limit}
 	if l.limit == 0 {
-		l.limit = DefaultLimit
+		l.limit = defaultLimit
 	}
 	l.limit = min(l.limit, storage.MaxPage)
 	l.bytes = maxPageBytes
@@ -142,12 +139,14 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 		}
 	}
 	l.sum = sumOf(l.scope, l.filter)
-	l.after, err = decodeCursor(opts.Cursor, l.scope, l.sum)
+	if l.after, err = decodeCursor(opts.Cursor, l.scope, l.sum); err != nil {
+		err = l.fail(err)
+	}
 	return l, err
 }
 
 func (l *listing) fail(err error) error {
-	return opError(OpList, storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
+	return opError("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
 }
 
 // observedPage returns the next page, unless err is the error of it already, and tells
@@ -157,10 +156,10 @@ func (l *listing) observedPage(ctx context.Context, err error) (page *Page, _ er
 	if err == nil {
 		page, err = l.page(ctx)
 	}
-	if l.c.onCall != nil {
-		call := Call{Op: OpList, Tenant: l.scope.Tenant, Err: err}
+	if l.c.opts.OnCall != nil {
+		call := Call{Op: "list", Tenant: l.scope.Tenant, Err: err}
 		if err == nil {
-			call.Found = len(page.Resources)
+			call.count(found, len(page.Resources))
 		}
 		l.c.called(ctx, start, call)
 	}
@@ -204,13 +203,13 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 		full := false
 		for i, rec := range found.Records {
 			seen += len(rec.Data)
-			shown, matches, err := l.c.schema.ShowMatching(rec.Data, l.filter)
+			shown, err := l.c.schema.Show(rec.Data, l.filter)
 			if err != nil {
 				nameRecord(&rec, err)
-				page.Damaged = append(page.Damaged, opError(OpList, rec.Key, err))
+				page.Damaged = append(page.Damaged, opError("list", rec.Key, err))
 				continue
 			}
-			if !matches {
+			if shown == nil { // the filter leaves it out
 				continue
 			}
 			page.Resources = append(page.Resources, &Resource{record: rec, shown: shown})

@@ -47,7 +47,7 @@ func pages(t testing.TB, c *resource.Collection, opts resource.ListOptions) (ids
 func idsOf(list []*resource.Resource) []string {
 	ids := []string{}
 	for _, r := range list {
-		ids = append(ids, r.ExternalID())
+		ids = append(ids, r.Key().ExternalID)
 	}
 	return ids
 }
@@ -74,7 +74,7 @@ func TestList(t *testing.T) {
 				got := pages(t, c, resource.ListOptions{Limit: limit})
 				assert.Equal(t, numbered(0, 250, 1), slices.Concat(got...))
 				if limit == 0 {
-					limit = resource.DefaultLimit
+					limit = 100
 				}
 				for _, page := range got {
 					assert.LessOrEqual(t, len(page), limit)
@@ -111,16 +111,16 @@ func TestListFilter(t *testing.T) {
 	fillUp(t, c, tenant, 250)
 	for _, tt := range []struct {
 		name   string
-		filter []schema.Equals
+		filter []schema.Condition
 		want   []string
 	}{
-		{"half", []schema.Equals{{Field: "emailOptOut", Value: true}}, numbered(0, 250, 2)},
-		{"a tenth", []schema.Equals{{Field: "lastName", Value: "3"}}, numbered(3, 250, 10)},
-		{"both", []schema.Equals{{Field: "lastName", Value: "4"}, {Field: "emailOptOut", Value: true}}, numbered(4, 250, 10)},
-		{"one", []schema.Equals{{Field: "email", Value: "249"}}, numbered(249, 250, 1)},
-		{"a default that was filled in", []schema.Equals{{Field: "smsOptOut", Value: true}}, numbered(0, 250, 1)},
-		{"none", []schema.Equals{{Field: "email", Value: "250"}}, []string{}},
-		{"nobody", []schema.Equals{{Field: "lastName", Value: "4"}, {Field: "emailOptOut", Value: false}}, []string{}},
+		{"half", []schema.Condition{{Field: "emailOptOut", Value: true}}, numbered(0, 250, 2)},
+		{"a tenth", []schema.Condition{{Field: "lastName", Value: "3"}}, numbered(3, 250, 10)},
+		{"both", []schema.Condition{{Field: "lastName", Value: "4"}, {Field: "emailOptOut", Value: true}}, numbered(4, 250, 10)},
+		{"one", []schema.Condition{{Field: "email", Value: "249"}}, numbered(249, 250, 1)},
+		{"a default that was filled in", []schema.Condition{{Field: "smsOptOut", Value: true}}, numbered(0, 250, 1)},
+		{"none", []schema.Condition{{Field: "email", Value: "250"}}, []string{}},
+		{"nobody", []schema.Condition{{Field: "lastName", Value: "4"}, {Field: "emailOptOut", Value: false}}, []string{}},
 	} {
 		for _, limit := range []int{1, 3, 100, 1000} {
 			t.Run(fmt.Sprintf("%s, limit %d", tt.name, limit), func(t *testing.T) {
@@ -135,8 +135,8 @@ func TestListFilter(t *testing.T) {
 			})
 		}
 	}
-	_, err := c.List(ctx, tenant, &resource.ListOptions{Filter: []schema.Equals{{Field: "emial", Value: "x"}}})
-	assert.True(t, is[*schema.FilterError](err))
+	_, err := c.List(ctx, tenant, &resource.ListOptions{Filter: []schema.Condition{{Field: "emial", Value: "x"}}})
+	assert.True(t, is[*schema.ValidationError](err))
 }
 
 // TestListScanBudget: a page of a filter that finds nothing ends, and goes on
@@ -146,7 +146,7 @@ func TestListScanBudget(t *testing.T) {
 	c := open(t, schema.Customers(), store, fixed)
 	const n = 10*storage.MaxPage + 500
 	fillUp(t, c, tenant, n)
-	filter := []schema.Equals{{Field: "email", Value: fmt.Sprint(n - 1)}}
+	filter := []schema.Condition{{Field: "email", Value: fmt.Sprint(n - 1)}}
 	got := pages(t, c, resource.ListOptions{Filter: filter})
 	assert.Len(t, got, 2)
 	assert.Empty(t, got[0], "the budget was used up")
@@ -178,7 +178,7 @@ func TestListMaxBytes(t *testing.T) {
 			i, strings.Repeat("x", size)))
 	}
 	for _, limit := range []int{10, 100, 1000} {
-		for _, filter := range [][]schema.Equals{nil, {{Field: "lastName", Value: ""}}} {
+		for _, filter := range [][]schema.Condition{nil, {{Field: "lastName", Value: ""}}} {
 			store.listed = 0
 			got := pages(t, c, resource.ListOptions{Limit: limit, Filter: filter, MaxBytes: 1 << 20})
 			assert.Equal(t, numbered(0, n, 1), slices.Concat(got...))
@@ -206,9 +206,9 @@ func TestCursor(t *testing.T) {
 	def.ID = secondID
 	sibling := open(t, schema.MustCompile(def), store, fixed)
 	fillUp(t, sibling, tenant, 10)
-	optOut := []schema.Equals{{Field: "emailOptOut", Value: true}}
+	optOut := []schema.Condition{{Field: "emailOptOut", Value: true}}
 
-	next := func(c *resource.Collection, tenant storage.Tenant, filter []schema.Equals) string {
+	next := func(c *resource.Collection, tenant storage.Tenant, filter []schema.Condition) string {
 		page, err := c.List(ctx, tenant, &resource.ListOptions{Limit: 2, Filter: filter})
 		require.NoError(t, err)
 		require.NotEmpty(t, page.Next)
@@ -255,7 +255,7 @@ func TestCursor(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, numbered(8, 10, 1), idsOf(page.Resources))
 	for _, r := range page.Resources {
-		assert.Equal(t, tenant, r.Tenant())
+		assert.Equal(t, tenant, r.Key().Tenant)
 	}
 	// A cursor outlives the resource that it names.
 	for i := range 3 {
@@ -281,7 +281,7 @@ func TestAll(t *testing.T) {
 		n := 0
 		for r, err := range again {
 			require.NoError(t, err)
-			assert.Equal(t, fmt.Sprintf("c-%06d", n), r.ExternalID())
+			assert.Equal(t, fmt.Sprintf("c-%06d", n), r.Key().ExternalID)
 			if n++; n == 10 {
 				break
 			}
@@ -357,7 +357,7 @@ func FuzzCursor(f *testing.F) {
 		}
 		require.Subset(t, numbered(0, 5, 1), idsOf(page.Resources))
 		for _, r := range page.Resources {
-			require.Equal(t, tenant, r.Tenant())
+			require.Equal(t, tenant, r.Key().Tenant)
 		}
 	})
 }

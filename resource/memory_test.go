@@ -55,7 +55,7 @@ func TestManyMembersBelowALongName(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			res, err := c.Create(ctx, tenant, tt.request, &resource.CreateOptions{})
+			res, err := c.Create(ctx, tenant, tt.request, &resource.WriteOptions{})
 			require.NoError(t, err)
 			_, _ = res.Changed(), res.Removed()
 			runtime.ReadMemStats(&after)

@@ -4,25 +4,8 @@ import (
 	"cmp"
 	"context"
 
-	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
-
-// PatchOptions are the policies of one [Collection.Patch]. A nil *PatchOptions is
-// the zero value.
-type PatchOptions struct {
-	UnknownFields schema.UnknownFields // schema.RejectUnknown unless set
-	Nulls         schema.Nulls         // schema.DeleteNulls unless set
-	// If must hold for the resource; otherwise the error is ErrPrecondition. In a batch
-	// it is for each item.
-	If Condition
-	// DryRun returns the result of the write, or its error, and stores nothing.
-	DryRun bool
-}
-
-func (o *PatchOptions) validate() error {
-	return validPolicies(&schema.ReadOptions{UnknownFields: o.UnknownFields, Nulls: o.Nulls})
-}
 
 // Patch merges patch into the tenant's resource with this external id (RFC 7396):
 // absent fields stay, and a null deletes. It never creates. patch is one JSON object; it
@@ -33,25 +16,22 @@ func (o *PatchOptions) validate() error {
 // Errors are those of [Collection.Create] without ErrExists, and [ErrNotFound] when there
 // is no such resource, or when the id is not a valid one. A patch that is not strict
 // JSON, or not an object, is refused first.
-func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (*Result, error) {
-	if opts == nil {
-		opts = &PatchOptions{}
-	}
-	return c.do(ctx, Call{Op: OpPatch, Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
+func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalID string, patch []byte, opts *WriteOptions) (*Result, error) {
+	opts = opts.orZero()
+	return c.do(ctx, Call{Op: "patch", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
 		return c.newPatch(tenant, externalID, patch, opts)
 	})
 }
 
 // newPatch returns the write of a patch.
-func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []byte, opts *PatchOptions) (writeOp, error) {
-	const name = OpPatch
+func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []byte, opts *WriteOptions) (writeOp, error) {
+	const name = "patch"
 	key := c.key(tenant, externalID)
-	if err := cmp.Or(key.Scope().Validate(), opts.validate()); err != nil {
+	if err := cmp.Or(key.Scope().Validate(), opts.validate(false)); err != nil {
 		return writeOp{}, opError(name, key, err)
 	}
-	request, err := c.schema.Read(patch, &schema.ReadOptions{
-		UnknownFields: opts.UnknownFields, Nulls: opts.Nulls, ExternalID: externalID,
-	})
+	policies := opts.read(externalID)
+	request, err := c.schema.Read(patch, &policies)
 	if err != nil {
 		return writeOp{}, err
 	}

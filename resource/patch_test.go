@@ -48,7 +48,7 @@ func TestPatchID(t *testing.T) {
 			old := put(t, store, customerKey("c-1"), cust(outs))
 			put(t, store, customerKey("c-3"), strings.Replace(cust(outs), "c-1", "c-3", 1))
 			res, err := c.Patch(ctx, tenant, tt.id, []byte(tt.patch), nil)
-			if tt.want.outcome == 0 {
+			if tt.want.outcome == "" {
 				require.Error(t, err)
 				assert.Equal(t, tt.notFound, errors.Is(err, resource.ErrNotFound), "%v", err)
 				assert.Equal(t, tt.want, classify(err))
@@ -59,7 +59,7 @@ func TestPatchID(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, tt.want.outcome, res.Outcome)
 			assert.Equal(t, tt.want.changed, res.Changed())
-			assert.Equal(t, "c-1", res.ExternalID())
+			assert.Equal(t, "c-1", res.Key().ExternalID)
 		})
 	}
 }
@@ -68,7 +68,7 @@ func TestPatchID(t *testing.T) {
 // is.
 func TestPreconditions(t *testing.T) {
 	type call func(c *resource.Collection, rev storage.Revision) error
-	create := func(opts func(storage.Revision) resource.CreateOptions) call {
+	create := func(opts func(storage.Revision) resource.WriteOptions) call {
 		return func(c *resource.Collection, rev storage.Revision) error {
 			o := opts(rev)
 			_, err := c.Create(ctx, tenant, []byte(cust(`,"email":"new"`)), &o)
@@ -76,41 +76,41 @@ func TestPreconditions(t *testing.T) {
 		}
 	}
 	patch := func(c *resource.Collection, rev storage.Revision) error {
-		_, err := c.Patch(ctx, tenant, "c-1", []byte(`{"email":"new"}`), &resource.PatchOptions{If: resource.AtRevision(rev)})
+		_, err := c.Patch(ctx, tenant, "c-1", []byte(`{"email":"new"}`), &resource.WriteOptions{If: resource.AtRevision(rev)})
 		return err
 	}
 	remove := func(c *resource.Collection, rev storage.Revision) error {
-		_, err := c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{If: resource.AtRevision(rev)})
+		_, err := c.Delete(ctx, tenant, "c-1", &resource.WriteOptions{If: resource.AtRevision(rev)})
 		return err
 	}
-	ifRevision := func(rev storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{If: resource.AtRevision(rev)}
+	ifRevision := func(rev storage.Revision) resource.WriteOptions {
+		return resource.WriteOptions{If: resource.AtRevision(rev)}
 	}
-	ifAbsent := func(storage.Revision) resource.CreateOptions { return resource.CreateOptions{If: resource.Absent()} }
-	both := func(rev storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{If: resource.AtRevision(rev).And(resource.Absent())}
+	ifAbsent := func(storage.Revision) resource.WriteOptions { return resource.WriteOptions{If: resource.Absent()} }
+	both := func(rev storage.Revision) resource.WriteOptions {
+		return resource.WriteOptions{If: resource.AtRevision(rev).And(resource.Absent())}
 	}
-	rejectIf := func(rev storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{If: resource.AtRevision(rev), OnConflict: resource.Reject}
+	rejectIf := func(rev storage.Revision) resource.WriteOptions {
+		return resource.WriteOptions{If: resource.AtRevision(rev), RejectExisting: true}
 	}
-	rejectAbsent := func(storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{If: resource.Absent(), OnConflict: resource.Reject}
+	rejectAbsent := func(storage.Revision) resource.WriteOptions {
+		return resource.WriteOptions{If: resource.Absent(), RejectExisting: true}
 	}
 	is := func(rev storage.Revision) resource.Condition { return resource.AtRevision(rev, rev) }
-	ifSame := func(rev storage.Revision) resource.CreateOptions { return resource.CreateOptions{If: is(rev)} }
-	ifNone := func(storage.Revision) resource.CreateOptions { return resource.CreateOptions{If: is(0)} }
-	ifAny := func(storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{If: resource.Present()}
+	ifSame := func(rev storage.Revision) resource.WriteOptions { return resource.WriteOptions{If: is(rev)} }
+	ifNone := func(storage.Revision) resource.WriteOptions { return resource.WriteOptions{If: is(0)} }
+	ifAny := func(storage.Revision) resource.WriteOptions {
+		return resource.WriteOptions{If: resource.NotAtRevision(0)}
 	}
-	rejectSame := func(rev storage.Revision) resource.CreateOptions {
-		return resource.CreateOptions{If: is(rev), OnConflict: resource.Reject}
+	rejectSame := func(rev storage.Revision) resource.WriteOptions {
+		return resource.WriteOptions{If: is(rev), RejectExisting: true}
 	}
 	patchIf := func(c *resource.Collection, rev storage.Revision) error {
-		_, err := c.Patch(ctx, tenant, "c-1", []byte(`{"email":"new"}`), &resource.PatchOptions{If: is(rev)})
+		_, err := c.Patch(ctx, tenant, "c-1", []byte(`{"email":"new"}`), &resource.WriteOptions{If: is(rev)})
 		return err
 	}
 	removeIf := func(c *resource.Collection, rev storage.Revision) error {
-		_, err := c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{If: is(rev)})
+		_, err := c.Delete(ctx, tenant, "c-1", &resource.WriteOptions{If: is(rev)})
 		return err
 	}
 	failed, gone, ok := resource.ErrPrecondition, resource.ErrNotFound, error(nil)
@@ -162,7 +162,7 @@ func TestPreconditions(t *testing.T) {
 				assert.NotContains(t, err.Error(), "c-1")
 				assert.NotContains(t, err.Error(), fmt.Sprint(rev))
 				if want == failed {
-					var e *resource.PreconditionError
+					var e *resource.OpError
 					require.ErrorAs(t, err, &e)
 					assert.Equal(t, was.Revision, e.Current, "it tells the current revision")
 					assert.Equal(t, key, e.Key)
@@ -185,11 +185,11 @@ func TestIfRevisionIsSafe(t *testing.T) {
 				c := all[i%len(all)]
 				switch i % 3 {
 				case 0:
-					_, errs[i] = c.Patch(ctx, tenant, "c-1", fmt.Appendf(nil, `{"email":"%d"}`, i), &resource.PatchOptions{If: resource.AtRevision(rev)})
+					_, errs[i] = c.Patch(ctx, tenant, "c-1", fmt.Appendf(nil, `{"email":"%d"}`, i), &resource.WriteOptions{If: resource.AtRevision(rev)})
 				case 1:
-					_, errs[i] = c.Create(ctx, tenant, []byte(cust(fmt.Sprintf(`,"email":"%d"`, i))), &resource.CreateOptions{If: resource.AtRevision(rev)})
+					_, errs[i] = c.Create(ctx, tenant, []byte(cust(fmt.Sprintf(`,"email":"%d"`, i))), &resource.WriteOptions{If: resource.AtRevision(rev)})
 				case 2:
-					_, errs[i] = c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{If: resource.AtRevision(rev)})
+					_, errs[i] = c.Delete(ctx, tenant, "c-1", &resource.WriteOptions{If: resource.AtRevision(rev)})
 				}
 			})
 			through := 0
@@ -214,7 +214,7 @@ func TestDelete(t *testing.T) {
 		assert.ErrorIs(t, err, resource.ErrNotFound, "%q", id)
 		assert.NotErrorIs(t, err, storage.ErrInvalid, "%q", id)
 	}
-	dry, err := c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{DryRun: true})
+	dry, err := c.Delete(ctx, tenant, "c-1", &resource.WriteOptions{DryRun: true})
 	require.NoError(t, err)
 	assert.Equal(t, old, stored(t, store, key), "after a dry run")
 	res, err := c.Delete(ctx, tenant, "c-1", nil)
@@ -275,15 +275,15 @@ func TestDryRunTakesNoLock(t *testing.T) {
 	waiting := write(c, ctx, "a")
 	for _, dry := range []func() error{
 		func() error {
-			_, err := c.Create(ctx, tenant, []byte(cust(``)), &resource.CreateOptions{DryRun: true})
+			_, err := c.Create(ctx, tenant, []byte(cust(``)), &resource.WriteOptions{DryRun: true})
 			return err
 		},
 		func() error {
-			_, err := c.Patch(ctx, tenant, "c-1", []byte(`{}`), &resource.PatchOptions{DryRun: true})
+			_, err := c.Patch(ctx, tenant, "c-1", []byte(`{}`), &resource.WriteOptions{DryRun: true})
 			return err
 		},
 		func() error {
-			_, err := c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{DryRun: true})
+			_, err := c.Delete(ctx, tenant, "c-1", &resource.WriteOptions{DryRun: true})
 			return err
 		},
 	} {

@@ -184,12 +184,12 @@ func TestConcurrentWriters(t *testing.T) {
 }
 
 // TestConcurrentFirstWrites: of 64 first writes exactly one creates, and with
-// Reject the other 63 find that it exists.
+// RejectExisting the other 63 find that it exists.
 func TestConcurrentFirstWrites(t *testing.T) {
 	for _, setup := range setups {
 		for _, tt := range []struct {
 			name string
-			opts *resource.CreateOptions
+			opts *resource.WriteOptions
 		}{{"upsert", nil}, {"reject", &reject}} {
 			t.Run(setup.name+", "+tt.name, func(t *testing.T) {
 				store := yielding()

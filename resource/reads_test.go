@@ -55,7 +55,7 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 		name    string
 		stored  string // "" for none
 		request string // REQUEST is somewhere in it
-		opts    *resource.CreateOptions
+		opts    *resource.WriteOptions
 		want    counts
 		outcome string // or the class of the error
 	}{
@@ -63,14 +63,14 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 		{"changed", old, `{"customerId":"c-1","phone":"REQUEST"}`, nil, counts{1, 1, 0}, "updated"},
 		{"unchanged", strings.Replace(old, "STORED", "STORED REQUEST", 1), `{"customerId":"c-1","customerDetailUrl":"STORED REQUEST"}`, nil, counts{0, 0, 2}, "unchanged"},
 		{"null deletes", old, `{"customerId":"c-1","email":null,"phone":"REQUEST"}`, nil, counts{1, 1, 0}, "updated"},
-		{"unknown dropped", old, `{"customerId":"c-1","x":1,"phone":"REQUEST"}`, &resource.CreateOptions{UnknownFields: schema.IgnoreUnknown}, counts{1, 1, 0}, "updated"},
+		{"unknown dropped", old, `{"customerId":"c-1","x":1,"phone":"REQUEST"}`, &resource.WriteOptions{UnknownFields: schema.IgnoreUnknown}, counts{1, 1, 0}, "updated"},
 		{"violation", old, `{"customerId":"c-1","x":"REQUEST"}`, nil, counts{1, 1, 0}, "invalid"},
 		{"required null", old, `{"customerId":"c-1","phone":"REQUEST","firstName":null}`, nil, counts{1, 1, 0}, "invalid"},
 		{"no id", old, `{"phone":"REQUEST"}`, nil, counts{1, 0, 0}, "invalid"},
 		{"not JSON", old, `{"customerId":"c-1","phone":"REQUEST"`, nil, counts{1, 0, 0}, "invalid"},
 		{"null resets a default", strings.Replace(old, `"smsOptOut":true`, `"smsOptOut":false`, 1), `{"customerId":"c-1","smsOptOut":null,"phone":"REQUEST"}`, nil, counts{1, 1, 1}, "updated"},
 		{"null resets what is the default", old, `{"customerId":"c-1","smsOptOut":null,"phone":"REQUEST"}`, nil, counts{1, 1, 0}, "updated"},
-		{"dry run", old, `{"customerId":"c-1","phone":"REQUEST"}`, &resource.CreateOptions{DryRun: true}, counts{1, 1, 0}, "updated"},
+		{"dry run", old, `{"customerId":"c-1","phone":"REQUEST"}`, &resource.WriteOptions{DryRun: true}, counts{1, 1, 0}, "updated"},
 		{"reject, exists", old, cust(`,"phone":"REQUEST"`), &reject, counts{1, 0, 0}, "exists"},
 		{"reject, created", "", cust(`,"phone":"REQUEST"`), &reject, counts{1, 0, 0}, "created"},
 	} {
@@ -104,7 +104,7 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 				{"CreateBatch", false, func(c *resource.Collection) (*resource.Result, error) {
 					res, err := c.CreateBatch(ctx, tenant, [][]byte{[]byte(tt.request)}, tt.opts)
 					require.NoError(t, err)
-					return res.Items[0].Result, res.Items[0].Err
+					return res[0].Result, res[0].Err
 				}},
 				{"import line", false, importLine},
 				{"Create, general reader", true, func(c *resource.Collection) (*resource.Result, error) {
@@ -113,7 +113,7 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 				{"CreateBatch, general reader", true, func(c *resource.Collection) (*resource.Result, error) {
 					res, err := c.CreateBatch(ctx, tenant, [][]byte{[]byte(tt.request)}, tt.opts)
 					require.NoError(t, err)
-					return res.Items[0].Result, res.Items[0].Err
+					return res[0].Result, res[0].Err
 				}},
 				{"import line, general reader", true, importLine},
 			} {
@@ -128,7 +128,7 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 				got.request, got.stored, got.merged = reads(t, func() { res, err = way.create(c) })
 				outcome := string(resource.ErrorClass(err))
 				if err == nil {
-					outcome = res.Outcome.String()
+					outcome = string(res.Outcome)
 				}
 				assert.Equal(t, tt.outcome, outcome, "%s: %v", way.name, err)
 				assert.Equal(t, tt.want, got, way.name)
@@ -180,7 +180,7 @@ func TestEveryRecordIsReadOnce(t *testing.T) {
 		id := fmt.Sprintf("c-%d", i)
 		put(t, store, customerKey(id), strings.Replace(cust(fmt.Sprintf(`,"email":"STORED %d"`, i%2)), "c-1", id, 1))
 	}
-	for _, filter := range [][]schema.Equals{nil, {{Field: "email", Value: "STORED 1"}, {Field: "smsOptOut", Value: true}}} {
+	for _, filter := range [][]schema.Condition{nil, {{Field: "email", Value: "STORED 1"}, {Field: "smsOptOut", Value: true}}} {
 		_, stored, _ := reads(t, func() {
 			page, err := c.List(ctx, tenant, &resource.ListOptions{Filter: filter})
 			require.NoError(t, err)

@@ -24,7 +24,7 @@ func TestRecallInBatches(t *testing.T) {
 	id := func(id, more string) []byte { return []byte(strings.Replace(cust(more), "c-1", id, 1)) }
 	for _, tt := range []struct {
 		name  string
-		opts  *resource.CreateOptions
+		opts  *resource.WriteOptions
 		email string // sent to all; "old" is what is stored
 		fault error  // of the first put
 		want  []string
@@ -36,7 +36,7 @@ func TestRecallInBatches(t *testing.T) {
 			"get new, get elsewhere, get known, put elsewhere"},
 		{"reject", &reject, "new", nil, []string{"exists", "exists", "exists"},
 			"get new, get elsewhere, get known"},
-		{"dry run", &resource.CreateOptions{DryRun: true}, "new", nil, []string{"updated", "updated", "updated"},
+		{"dry run", &resource.WriteOptions{DryRun: true}, "new", nil, []string{"updated", "updated", "updated"},
 			"get new, get elsewhere, get known"},
 		{"too large, as it was", nil, "new", storage.ErrTooLarge, []string{"updated", "updated", "updated"},
 			"get new, put elsewhere, put known, put new, get elsewhere, put elsewhere"},
@@ -73,10 +73,10 @@ func TestRecallInBatches(t *testing.T) {
 			res, err := c.CreateBatch(ctx, tenant, [][]byte{id("known", email), id("elsewhere", email), id("new", email)}, tt.opts)
 			require.NoError(t, err)
 			assert.Equal(t, tt.calls, strings.Join(calls, ", "))
-			for i, item := range res.Items {
+			for i, item := range res {
 				got := string(resource.ErrorClass(item.Err))
 				if item.Err == nil {
-					got = item.Result.Outcome.String()
+					got = string(item.Result.Outcome)
 				}
 				assert.Equal(t, tt.want[i], got, "item %d: %v", i, item.Err)
 				if i == 1 && item.Err == nil {
@@ -85,7 +85,7 @@ func TestRecallInBatches(t *testing.T) {
 			}
 			rec := stored(t, inner, customerKey("elsewhere"))
 			assert.Contains(t, string(rec.Data), `"phone":"1"`)
-			if item := res.Items[1]; item.Err == nil && (tt.opts == nil || !tt.opts.DryRun) {
+			if item := res[1]; item.Err == nil && (tt.opts == nil || !tt.opts.DryRun) {
 				assert.Equal(t, rec.Revision, item.Result.Revision())
 				assert.Equal(t, string(rec.Data), string(item.Result.Data()))
 			}
@@ -126,18 +126,18 @@ func TestRecallAndFaults(t *testing.T) {
 					create(t, c, cust(`,"email":"old"`))
 					current := create(t, direct, cust(`,"email":"other"`))
 					failing = true
-					res, err := c.PatchBatch(ctx, tenant, []resource.PatchItem{
-						{ExternalID: "c-1", Patch: []byte(`{"email":"old"}`)},
-						{ExternalID: "c-1", Patch: []byte(`{"email":"new"}`), If: resource.AtRevision(current.Revision())},
-						{ExternalID: "c-1", Patch: []byte(`{"phone":"1"}`)},
+					res, err := c.PatchBatch(ctx, tenant, []resource.Item{
+						{ExternalID: "c-1", Data: []byte(`{"email":"old"}`)},
+						{ExternalID: "c-1", Data: []byte(`{"email":"new"}`), If: resource.AtRevision(current.Revision())},
+						{ExternalID: "c-1", Data: []byte(`{"phone":"1"}`)},
 					}, nil)
 					require.NoError(t, err)
-					for i, item := range res.Items {
+					for i, item := range res {
 						assert.True(t, errors.Is(item.Err, fault) || !reads && errors.Is(item.Err, storage.ErrUnavailable), "item %d: %v, %v", i, item.Result, item.Err)
 					}
-					res, err = c.PatchBatch(ctx, tenant, []resource.PatchItem{{ExternalID: "c-1", Patch: []byte(`{"email":"old"}`)}}, nil)
+					res, err = c.PatchBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1", Data: []byte(`{"email":"old"}`)}}, nil)
 					require.NoError(t, err)
-					assert.Error(t, res.Items[0].Err, "it would change the stored one")
+					assert.Error(t, res[0].Err, "it would change the stored one")
 				})
 			}
 		}
@@ -158,10 +158,10 @@ func TestRecallDecidesNothing(t *testing.T) {
 		want string
 	}{
 		{"the revision that was", func() (*resource.Result, error) {
-			return c.Patch(ctx, tenant, "c-1", []byte(`{"email":"x"}`), &resource.PatchOptions{If: resource.AtRevision(known.Revision())})
+			return c.Patch(ctx, tenant, "c-1", []byte(`{"email":"x"}`), &resource.WriteOptions{If: resource.AtRevision(known.Revision())})
 		}, "precondition"},
 		{"the revision that was, to delete", func() (*resource.Result, error) {
-			return c.Delete(ctx, tenant, "c-1", &resource.DeleteOptions{If: resource.AtRevision(known.Revision())})
+			return c.Delete(ctx, tenant, "c-1", &resource.WriteOptions{If: resource.AtRevision(known.Revision())})
 		}, "precondition"},
 		{"what was there before", func() (*resource.Result, error) {
 			return c.Create(ctx, tenant, []byte(cust(`,"email":"old"`)), nil)
@@ -173,11 +173,11 @@ func TestRecallDecidesNothing(t *testing.T) {
 		res, err := tt.call()
 		got := string(resource.ErrorClass(err))
 		if err == nil {
-			got = res.Outcome.String()
+			got = string(res.Outcome)
 		}
 		assert.Equal(t, tt.want, got, tt.name)
-		var failed *resource.PreconditionError
-		if errors.As(err, &failed) {
+		var failed *resource.OpError
+		if errors.Is(err, resource.ErrPrecondition) && errors.As(err, &failed) {
 			assert.Equal(t, current.Revision(), failed.Current, tt.name)
 		}
 	}

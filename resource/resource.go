@@ -2,6 +2,8 @@ package resource
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -21,14 +23,9 @@ type Resource struct {
 // ID returns the resource's ID, which was made when the resource was created.
 func (r *Resource) ID() uuid.UUID { return r.record.ID }
 
-// Tenant returns the tenant that the resource belongs to.
-func (r *Resource) Tenant() storage.Tenant { return r.record.Key.Tenant }
-
-// SchemaID returns the id of the schema that the resource belongs to.
-func (r *Resource) SchemaID() uuid.UUID { return r.record.Key.Schema }
-
-// ExternalID returns the external id, which the tenant chose for the resource.
-func (r *Resource) ExternalID() string { return r.record.Key.ExternalID }
+// Key returns the tenant and the schema that the resource belongs to, and the external
+// id, which the tenant chose for it.
+func (r *Resource) Key() storage.Key { return r.record.Key }
 
 // Revision returns the revision of this stored state. It is 0 for a state that was not
 // stored: of a resource that a dry run would create, or between the items of a batch.
@@ -52,12 +49,11 @@ func (r *Resource) Data() []byte { return bytes.Clone(r.shown) }
 // make one of a client's data. For an absent value, Exists of the result is false.
 func (r *Resource) Get(path string) gjson.Result { return gjson.GetBytes(r.shown, path) }
 
-// String returns the resource's ID and no data, which may be personal: so a resource can
-// be logged.
-func (r Resource) String() string { return "resource " + r.record.ID.String() }
+// Format writes "resource" and the ID, whatever the verb, and no data, which may be
+// personal: so a resource can be printed.
+func (r Resource) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.text()) }
 
-// GoString is String, for the verb %#v.
-func (r Resource) GoString() string { return r.String() }
+// LogValue returns what Format writes.
+func (r Resource) LogValue() slog.Value { return slog.StringValue(r.text()) }
 
-// LogValue is String, for log/slog.
-func (r Resource) LogValue() slog.Value { return slog.StringValue(r.String()) }
+func (r Resource) text() string { return "resource " + r.record.ID.String() }

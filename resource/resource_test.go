@@ -67,7 +67,7 @@ func enum(f schema.Field, values ...any) schema.Field { f.Enum = values; return 
 
 func defaulted(f schema.Field, value any) schema.Field { f.Default = value; return f }
 
-func dateTime(name string) schema.Field { f := str(name); f.Format = schema.DateTime; return f }
+func dateTime(name string) schema.Field { f := str(name); f.Format = "date-time"; return f }
 
 // cust is the text of customer c-1 with more members at its end.
 func cust(more string) string {
@@ -174,9 +174,9 @@ func TestResource(t *testing.T) {
 	require.NoError(t, err)
 	for _, r := range []*resource.Resource{&res.Resource, got} {
 		assert.Equal(t, secondID, r.ID())
-		assert.Equal(t, tenant, r.Tenant())
-		assert.Equal(t, schema.Customers().ID(), r.SchemaID())
-		assert.Equal(t, "c-1", r.ExternalID())
+		assert.Equal(t, tenant, r.Key().Tenant)
+		assert.Equal(t, schema.Customers().ID(), r.Key().Schema)
+		assert.Equal(t, "c-1", r.Key().ExternalID)
 		assert.Equal(t, now, r.CreatedAt())
 		assert.Equal(t, now, r.UpdatedAt())
 		assert.NotZero(t, r.Revision())
@@ -189,8 +189,8 @@ func TestResource(t *testing.T) {
 func TestPrintedResource(t *testing.T) {
 	c, _ := customers(t)
 	res := create(t, c, cust(`,"email":"marker"`))
-	assert.Equal(t, "resource "+secondID.String(), res.Resource.String())
-	for _, verb := range []string{"%v", "%s", "%+v"} {
+	assert.Equal(t, "resource "+secondID.String(), fmt.Sprint(res.Resource))
+	for _, verb := range []string{"%v", "%s", "%+v", "%#v", "%d"} {
 		assert.NotContains(t, fmt.Sprintf(verb, &res.Resource), "marker", verb)
 		assert.NotContains(t, fmt.Sprintf(verb, res), "marker", verb)
 	}
@@ -226,7 +226,7 @@ func TestOwnership(t *testing.T) {
 			scribble(marshalled)
 
 			assert.Equal(t, kept, stored(t, store, customerKey("c-1")))
-			assert.Equal(t, "c-1", res.ExternalID())
+			assert.Equal(t, "c-1", res.Key().ExternalID)
 			assert.Equal(t, tt.want, string(res.Data()))
 			assert.Equal(t, tt.want, string(got.Data()))
 		})
@@ -237,7 +237,7 @@ func TestOwnership(t *testing.T) {
 func TestOwnershipOfDropped(t *testing.T) {
 	c, _ := customers(t)
 	request := []byte(cust(`,"vip":true`))
-	res, err := c.Create(ctx, tenant, request, &resource.CreateOptions{UnknownFields: schema.IgnoreUnknown})
+	res, err := c.Create(ctx, tenant, request, &resource.WriteOptions{UnknownFields: schema.IgnoreUnknown})
 	require.NoError(t, err)
 	scribble(request)
 	assert.Equal(t, []string{"/vip"}, res.Dropped)
@@ -275,9 +275,4 @@ func TestGet(t *testing.T) {
 	cancel()
 	_, err = c.Get(cancelled, tenant, "c-1")
 	assert.ErrorIs(t, err, context.Canceled)
-}
-
-func TestOutcomeString(t *testing.T) {
-	assert.Equal(t, "created updated unchanged deleted Outcome(0) Outcome(9)",
-		fmt.Sprint(resource.Created, " ", resource.Updated, " ", resource.Unchanged, " ", resource.Deleted, " ", resource.Outcome(0), " ", resource.Outcome(9)))
 }

@@ -1,45 +1,17 @@
 package resource
 
-import (
-	"fmt"
-
-	"example.com/resourcekit/merge"
-)
+import "example.com/resourcekit/merge"
 
 // Outcome is what a write did.
-type Outcome int
+type Outcome string
 
-// The outcomes. The zero value is not an outcome.
+// The outcomes.
 const (
-	Created   Outcome = iota + 1 // the resource is new
-	Updated                      // the resource was changed
-	Unchanged                    // it had that data already; nothing was written
-	Deleted                      // the resource was deleted
+	Created   Outcome = "created"   // the resource is new
+	Updated   Outcome = "updated"   // the resource was changed
+	Unchanged Outcome = "unchanged" // it had that data already; nothing was written
+	Deleted   Outcome = "deleted"   // the resource was deleted
 )
-
-// String returns "created", "updated", "unchanged" or "deleted".
-func (o Outcome) String() string {
-	switch o {
-	case Created:
-		return "created"
-	case Updated:
-		return "updated"
-	case Unchanged:
-		return "unchanged"
-	case Deleted:
-		return "deleted"
-	}
-	return fmt.Sprintf("Outcome(%d)", int(o))
-}
-
-// MarshalText returns the text of String, or an error for a value that is not an
-// outcome.
-func (o Outcome) MarshalText() ([]byte, error) {
-	if o < Created || o > Deleted {
-		return nil, fmt.Errorf("resource: %v is not an outcome", o)
-	}
-	return []byte(o.String()), nil
-}
 
 // A Result is a resource after a write, or as it was before a delete, and what the write
 // did. Its JSON is that of the resource alone, without the Outcome.

@@ -121,7 +121,7 @@ func checkShape(t *testing.T, r *resource.Resource) {
 		}
 		require.NoError(t, json.Unmarshal(text, &shape))
 		require.Equal(t, r.ID(), shape.ID)
-		require.Equal(t, r.ExternalID(), shape.ResourceExternalID)
+		require.Equal(t, r.Key().ExternalID, shape.ResourceExternalID)
 		require.True(t, r.CreatedAt().Equal(shape.CreatedAt))
 		require.True(t, r.UpdatedAt().Equal(shape.UpdatedAt))
 		require.Equal(t, string(r.Data()), string(shape.Data))
@@ -136,7 +136,7 @@ func TestShapeOfAwkwardIDs(t *testing.T) {
 		put(t, store, customerKey(id), strings.Replace(cust(``), `"c-1"`, string(quoted), 1)) // some may not be created
 		res, err := c.Get(ctx, tenant, id)
 		require.NoError(t, err)
-		require.Equal(t, id, res.ExternalID())
+		require.Equal(t, id, res.Key().ExternalID)
 		checkShape(t, res)
 	}
 }

@@ -63,27 +63,27 @@ func TestTenants(t *testing.T) {
 					return fmt.Sprintf("%v %v", r, allText(err))
 				}},
 				{"patch if revision", func(w world) string {
-					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{If: resource.AtRevision(1)})
+					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), &resource.WriteOptions{If: resource.AtRevision(1)})
 					return fmt.Sprintf("%v %v", r, allText(err))
 				}},
 				{"create if revision", func(w world) string {
-					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{If: resource.AtRevision(1)})
-					var e *resource.PreconditionError
+					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.WriteOptions{If: resource.AtRevision(1)})
+					var e *resource.OpError
 					require.ErrorAs(t, err, &e)
 					return fmt.Sprintf("%v %v %+v", r, allText(err), *e)
 				}},
 				{"create if absent", func(w world) string {
-					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{If: resource.Absent()})
+					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.WriteOptions{If: resource.Absent()})
 					require.NoError(t, err)
 					return fmt.Sprintf("%v %s %q", r.Outcome, r.AppendJSON(nil, nil), r.Changed())
 				}},
 				{"dry run", func(w world) string {
-					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.CreateOptions{DryRun: true})
+					r, err := w.c.Create(ctx, ours, []byte(cust(``)), &resource.WriteOptions{DryRun: true})
 					require.NoError(t, err)
 					return fmt.Sprintf("%v %s %q %d", r.Outcome, r.AppendJSON(nil, nil), r.Changed(), r.Revision())
 				}},
 				{"dry patch", func(w world) string {
-					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{DryRun: true})
+					r, err := w.c.Patch(ctx, ours, "c-1", []byte(`{"phone":"1"}`), &resource.WriteOptions{DryRun: true})
 					return fmt.Sprintf("%v %v", r, allText(err))
 				}},
 				{"delete", func(w world) string {
@@ -91,7 +91,7 @@ func TestTenants(t *testing.T) {
 					return fmt.Sprintf("%v %v", r, allText(err))
 				}},
 				{"dry delete", func(w world) string {
-					r, err := w.c.Delete(ctx, ours, "c-1", &resource.DeleteOptions{DryRun: true})
+					r, err := w.c.Delete(ctx, ours, "c-1", &resource.WriteOptions{DryRun: true})
 					return fmt.Sprintf("%v %v", r, allText(err))
 				}},
 				{"list", func(w world) string {
@@ -99,7 +99,7 @@ func TestTenants(t *testing.T) {
 					return fmt.Sprintf("%+v %v", page, err)
 				}},
 				{"list by their email", func(w world) string {
-					page, err := w.c.List(ctx, ours, &resource.ListOptions{Filter: []schema.Equals{{Field: "email", Value: marker}}})
+					page, err := w.c.List(ctx, ours, &resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: marker}}})
 					return fmt.Sprintf("%+v %v", page, err)
 				}},
 				{"partial upsert", func(w world) string {
@@ -117,7 +117,7 @@ func TestTenants(t *testing.T) {
 				}},
 				{"reject again", func(w world) string {
 					_, err := w.c.Create(ctx, ours, []byte(cust(``)), &reject)
-					var e *resource.ExistsError
+					var e *resource.OpError
 					require.ErrorAs(t, err, &e)
 					return fmt.Sprintf("%v %+v", err, e.Key)
 				}},
@@ -163,7 +163,7 @@ func TestSchemasApart(t *testing.T) {
 	res, err := other.Create(ctx, tenant, []byte(cust(``)), &reject)
 	require.NoError(t, err)
 	assert.Equal(t, resource.Created, res.Outcome)
-	assert.Equal(t, def.ID, res.SchemaID())
+	assert.Equal(t, def.ID, res.Key().Schema)
 }
 
 // TestNoTenant: half a tenant is none, for every call and before anything else.
@@ -172,7 +172,7 @@ func TestNoTenant(t *testing.T) {
 	c := open(t, schema.Customers(), store, fixed)
 	for _, nobody := range []storage.Tenant{{}, {Platform: tenant.Platform}, {Business: tenant.Business}} {
 		for _, request := range []string{cust(``), `{`, `{}`, `{"customerId":"c-1","email":1}`} {
-			for _, opts := range []*resource.CreateOptions{nil, &reject} {
+			for _, opts := range []*resource.WriteOptions{nil, &reject} {
 				_, err := c.Create(ctx, nobody, []byte(request), opts)
 				assert.ErrorIs(t, err, storage.ErrInvalid)
 				assert.NotContains(t, err.Error(), "c-1")

@@ -21,7 +21,7 @@ func TestInvisibleIDs(t *testing.T) {
 	refused := []string{"/customerId external_id"}
 
 	c, store := customers(t)
-	for name, opts := range map[string]*resource.CreateOptions{
+	for name, opts := range map[string]*resource.WriteOptions{
 		"upsert": nil, "reject": &reject, "dry run": {DryRun: true}, "if absent": {If: resource.Absent()}, "complete": {RequireComplete: true},
 	} {
 		_, err := c.Create(ctx, tenant, document, opts)
@@ -29,8 +29,8 @@ func TestInvisibleIDs(t *testing.T) {
 		assert.EqualError(t, err, "schema: invalid document: /customerId: expected at least one visible character", name)
 		batch, err := c.CreateBatch(ctx, tenant, [][]byte{document, []byte(cust(``)), document}, opts)
 		require.NoError(t, err)
-		assert.Equal(t, refused, violations(batch.Items[0].Err), name)
-		assert.Equal(t, refused, violations(batch.Items[2].Err), name)
+		assert.Equal(t, refused, violations(batch[0].Err), name)
+		assert.Equal(t, refused, violations(batch[2].Err), name)
 	}
 	_, err := c.Patch(ctx, tenant, id, changed, nil)
 	assert.ErrorIs(t, err, resource.ErrNotFound)
@@ -39,8 +39,8 @@ func TestInvisibleIDs(t *testing.T) {
 	old := put(t, store, customerKey(id), string(document))
 	got, err := c.Get(ctx, tenant, id)
 	require.NoError(t, err)
-	assert.Equal(t, id, got.ExternalID())
-	page, err := c.List(ctx, tenant, &resource.ListOptions{Filter: []schema.Equals{{Field: "customerId", Value: id}}})
+	assert.Equal(t, id, got.Key().ExternalID)
+	page, err := c.List(ctx, tenant, &resource.ListOptions{Filter: []schema.Condition{{Field: "customerId", Value: id}}})
 	require.NoError(t, err)
 	assert.Len(t, page.Resources, 1)
 	res, err := c.Create(ctx, tenant, changed, nil)
@@ -51,7 +51,7 @@ func TestInvisibleIDs(t *testing.T) {
 	assert.Equal(t, []string{"/email"}, res.Removed())
 	batch, err := c.CreateBatch(ctx, tenant, [][]byte{changed, changed}, nil)
 	require.NoError(t, err)
-	assert.Equal(t, resource.Counts{Updated: 1, Unchanged: 1}, batch.Counts)
+	assert.Equal(t, counts{Updated: 1, Unchanged: 1}, counted(batch))
 	res, err = c.Delete(ctx, tenant, id, nil)
 	require.NoError(t, err)
 	assert.Equal(t, old.ID, res.ID())

@@ -38,10 +38,9 @@ func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, e
 		result, err = c.write(ctx, &op)
 		op.request.Close()
 	}
-	if c.onCall != nil {
+	if c.opts.OnCall != nil {
 		call.Attempts, call.Err = op.attempts, err
 		call.add(result, err)
-		call.failed(err)
 		c.called(ctx, start, call)
 	}
 	return result, err
@@ -74,20 +73,19 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 	if !op.dryRun || result.Outcome == Unchanged {
 		result.record = rec
 	}
-	if !op.dryRun && result.Outcome != Unchanged {
+	if c.opts.OnChange != nil && !op.dryRun && result.Outcome != Unchanged {
 		if op.delete {
-			rec = storage.Record{}
+			rec = storage.Record{Key: op.key}
 		}
-		c.feed.add(c.schema, was, rec) // while the lock is held, for the order
+		c.opts.OnChange(c.schema, was, rec)
 	}
 	return result, nil
 }
 
 // wrap adds the operation, the key and the ID of the found record to an error, unless it
-// is one that needs none.
+// is about the data alone.
 func (op *writeOp) wrap(found *storage.Record, err error) error {
-	switch err.(type) {
-	case *schema.ValidationError, *ExistsError, *PreconditionError:
+	if _, ok := err.(*schema.ValidationError); ok {
 		return err
 	}
 	nameRecord(found, err)
@@ -104,7 +102,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	if op.delete {
 		result.Outcome = Deleted
 		var err error
-		if result.shown, err = c.schema.Show(old.Data); err == nil {
+		if result.shown, err = c.schema.Show(old.Data, nil); err == nil {
 			result.before = old.Data
 		} else { // a record with a damaged document can be deleted
 			result.shown = []byte("{}")
@@ -128,7 +126,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	if old.Revision == 0 {
 		result.Outcome = Created
 		if !op.hasID { // otherwise an attempt before has made it
-			if op.id, err = c.newID(); err != nil {
+			if op.id, err = c.opts.NewID(); err != nil {
 				return *old, idError(err)
 			}
 			op.hasID = true
@@ -147,7 +145,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 // which NewID may use, must not match: it is not about this record. Only ErrUnavailable
 // is kept.
 func idError(err error) error {
-	if class := ErrorClass(err); class != ClassInternal && class != ClassUnavailable {
+	if class := ErrorClass(err); class != internal && class != unavailable {
 		err = errors.New(err.Error())
 	}
 	return fmt.Errorf("cannot make an id: %w", err)
@@ -159,11 +157,19 @@ func (op *writeOp) check(old *storage.Record, field string) error {
 	case !present && !op.mayCreate:
 		return ErrNotFound
 	case !op.condition.Holds(old.Revision):
-		return &PreconditionError{Key: op.key, Current: old.Revision}
+		why := "precondition failed: the resource is in another state"
+		if !present {
+			why = "precondition failed: there is no such resource"
+		}
+		return op.refuse(old, ErrPrecondition, why)
 	case present && !op.mayChange:
-		return &ExistsError{Key: op.key, Field: field}
+		return op.refuse(old, ErrExists, "a resource with this "+field+" exists already")
 	}
 	return nil
+}
+
+func (op *writeOp) refuse(old *storage.Record, err error, why string) error {
+	return &OpError{Op: op.name, Key: op.key, Current: old.Revision, Err: &reason{err, why}}
 }
 
 // document returns the document of a record, nil if the record is absent.

@@ -48,7 +48,7 @@ func TestAllocations(t *testing.T) {
 				return err
 			})
 			assertAllocs("Apply that changes nothing", 0, func() error { _, err := r.Apply(tt.doc); return err })
-			assertAllocs("Show", 0, func() error { _, err := tt.s.Show(tt.doc); return err })
+			assertAllocs("Show", 0, func() error { _, err := tt.s.Show(tt.doc, nil); return err })
 		})
 	}
 }

@@ -122,7 +122,7 @@ func BenchmarkApplyFill(b *testing.B) {
 func BenchmarkShow(b *testing.B) {
 	s := Customers()
 	bench(b, benchDocs(), func(doc []byte) {
-		if _, err := s.Show(doc); err != nil {
+		if _, err := s.Show(doc, nil); err != nil {
 			b.Fatal(err)
 		}
 	})

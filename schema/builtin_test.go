@@ -36,9 +36,9 @@ func TestTransactions(t *testing.T) {
 	assert.Equal(t, uuid.NewSHA1(uuid.NameSpaceURL, []byte("urn:resourcekit:schema:transactions")), s.ID())
 	assert.Equal(t, []Field{
 		{Name: "transactionId", Type: String, Required: true},
-		{Name: "customerId", Type: String, PII: PIIExternalID},
+		{Name: "customerId", Type: String, PII: "EXTERNAL_ID"},
 		{Name: "locationId", Type: String},
-		{Name: "transactionDate", Type: String, Format: DateTime, Required: true},
+		{Name: "transactionDate", Type: String, Format: dateTime, Required: true},
 		{Name: "transactionTotal", Type: Number, Required: true},
 		{Name: "transactionDetailUrl", Type: String},
 	}, s.Definition().Fields)

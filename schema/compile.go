@@ -1,11 +1,8 @@
 package schema
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -18,133 +15,24 @@ import (
 const (
 	maxFields     = 10_000 // of one definition, at all depths; it also bounds a definition that contains itself
 	maxExternalID = 512    // bytes
+	maxIndex      = 65_535 // the greatest number of an index
+	maxIndexed    = 14     // fields of one definition
 )
-
-// An object is the compiled form of []Field: the fields in their order, and an open
-// hash table of their names.
-type object struct {
-	fields   []field
-	table    []uint16 // index of a field plus 1, or 0; at least half of it is 0
-	mask     uint32
-	required int // how many fields are required
-	defaults int // how many fields have a default
-
-	anyRequired bool // here or at any depth below, arrays included
-
-	names     *strictjson.Names // of the fields, in their order; nil if they are too many
-	defaulted uint64            // which of them have a default, as bits
-	nested    uint64            // and in the values of which declared objects may stand
-}
-
-// A field is the compiled form of Field.
-type field struct {
-	name       string // "" for items
-	hash       uint32
-	index      int    // in the object
-	next       *field // in the object; the first after the last
-	typ        Type
-	required   bool
-	externalID bool
-	pii        bool
-	format     Format
-	accepts    uint // kinds, as bits, of values that need no further judging
-	nested     bool // values may contain declared objects
-	enum       *enum
-	object     *object         // nil if the object is open, or for another type
-	items      *field          // nil if any element is allowed, or for another type
-	def        *strictjson.Doc // the default, compact, or nil
-}
-
-// acceptable has, by type and as bits, the kinds whose values are valid whatever they
-// are. Null is not one of them.
-var acceptable = [...]uint{
-	String:  1 << strictjson.String,
-	Boolean: 1<<strictjson.True | 1<<strictjson.False,
-	Number:  1 << strictjson.Number,
-	Array:   0, // and so for Integer and Object
-}
-
-// is reports whether member c of d has the name of f, written without escapes. It is
-// the guess before find: members mostly come in the order of the schema, so the next is
-// likely to be the field after the last one found.
-func (f *field) is(d *strictjson.Doc, c uint32) bool {
-	n := &d.Nodes[c]
-	return f.hash == n.Hash && n.Escapes&strictjson.InName == 0 && string(d.Src[n.NameStart:n.NameEnd]) == f.name
-}
-
-// know makes the names with which documents are read.
-func (o *object) know() *strictjson.Names {
-	names, inner := make([]string, len(o.fields)), make([]*strictjson.Names, len(o.fields))
-	for i := range o.fields {
-		f := &o.fields[i]
-		names[i] = f.name
-		if f.def != nil {
-			o.defaulted |= 1 << (i & 63)
-		}
-		if f.nested {
-			o.nested |= 1 << (i & 63)
-		}
-		if f.items != nil {
-			f = f.items
-		}
-		if f.object != nil {
-			inner[i] = f.object.know()
-		}
-	}
-	o.names = strictjson.NewNames(names, inner)
-	return o.names
-}
-
-// find returns the field with the name of member c of d, or nil.
-func (o *object) find(d *strictjson.Doc, c uint32) *field {
-	hash := d.Nodes[c].Hash
-	for slot := hash & o.mask; o.table[slot] != 0; slot = (slot + 1) & o.mask {
-		if f := &o.fields[o.table[slot]-1]; f.hash == hash && d.NameIs(c, hash, f.name) {
-			return f
-		}
-	}
-	return nil
-}
-
-// named returns the field of this name, or nil.
-func (o *object) named(name string) *field {
-	hash := strictjson.HashName(name)
-	for slot := hash & o.mask; o.table[slot] != 0; slot = (slot + 1) & o.mask {
-		if f := &o.fields[o.table[slot]-1]; f.hash == hash && f.name == name {
-			return f
-		}
-	}
-	return nil
-}
-
-// An enum is a list of allowed values: strings decoded, other values as their text.
-type enum struct {
-	sorted []string
-	want   string // for messages
-}
-
-func (e *enum) has(value []byte) bool {
-	lo, hi := 0, len(e.sorted)
-	for lo < hi {
-		mid := int(uint(lo+hi) / 2)
-		if e.sorted[mid] < string(value) {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo < len(e.sorted) && e.sorted[lo] == string(value)
-}
 
 // Compile returns the schema that def declares. The schema keeps a copy of def.
 //
-// The error is a [*DefinitionError] with every mistake: a missing ID; an invalid name; an
+// The error is a [*ValidationError] with every mistake: a missing ID; an invalid name; an
 // external id that is not a required string field of the document; an empty or repeated
 // field name; a field without a type; properties that do not belong to the type; an
 // enum value or default that is not valid for its field; a default on a required field
-// or inside items; more than 64 levels; more than 10,000 fields.
+// or inside items; an index, a unique mark or a fold where it cannot be; an index number
+// that is retired or has another field; more than 64 levels; more than 10,000 fields; more
+// than 14 indexes.
 func Compile(def Definition) (*Schema, error) {
-	c := compiler{}
+	c := compiler{indexes: make(map[uint32]string)}
+	for _, number := range def.RetiredIndexes {
+		c.indexes[number] = "retired"
+	}
 	if def.ID == uuid.Nil {
 		c.mistake("", "the id is missing")
 	}
@@ -153,11 +41,19 @@ func Compile(def Definition) (*Schema, error) {
 	}
 	root := c.object(def.Fields, place{depth: 1})
 	id := c.externalID(root, def.ExternalID)
+	s := &Schema{root: root, id: id}
+	s.index(root, nil)
+	for _, x := range s.indexed {
+		if x.unique && slices.ContainsFunc(x.path, func(f *field) bool { return f.def != nil }) {
+			c.mistake(string(pointerOf(x.path)), "expected no default for a unique field or an object around it")
+		}
+	}
 	if len(c.mistakes) > 0 {
-		return nil, &DefinitionError{Name: def.Name, Mistakes: c.mistakes}
+		return nil, &ValidationError{Of: "definition " + strconv.Quote(def.Name), Violations: c.mistakes}
 	}
 	root.know()
-	return &Schema{def: copyDefinition(def), root: root, id: id}, nil
+	s.def = copyDefinition(def) // not before: a definition that contains itself has no end
+	return s, nil
 }
 
 // MustCompile is Compile for variables of a package: it panics if def has a mistake.
@@ -180,7 +76,9 @@ func isName(s string) bool {
 
 type compiler struct {
 	mistakes []Violation
-	count    int // fields so far
+	count    int               // fields so far
+	indexes  map[uint32]string // the pointers of the fields with an index, or "retired", by number
+	indexed  int               // fields with an index so far
 }
 
 // A place is the position of a field in a definition.
@@ -191,7 +89,7 @@ type place struct {
 }
 
 func (c *compiler) mistake(pointer, format string, args ...any) {
-	c.mistakes = append(c.mistakes, Violation{Pointer(pointer), CodeDefinition, fmt.Sprintf(format, args...)})
+	c.mistakes = append(c.mistakes, Violation{Pointer(pointer), codeDefinition, fmt.Sprintf(format, args...)})
 }
 
 // externalID returns the field of the external id.
@@ -255,52 +153,32 @@ func (c *compiler) object(fields []Field, p place) *object {
 	return o
 }
 
-// index makes the table of find, and the next fields of the guess before it.
-func (o *object) index() {
-	size := 2
-	for size < 2*len(o.fields) {
-		size *= 2
-	}
-	o.table, o.mask = make([]uint16, size), uint32(size-1)
-	for i := range o.fields {
-		o.fields[i].next = &o.fields[(i+1)%len(o.fields)]
-		slot := o.fields[i].hash & o.mask
-		for o.table[slot] != 0 {
-			slot = (slot + 1) & o.mask
-		}
-		o.table[slot] = uint16(i + 1)
-	}
-}
-
-// anyRequired reports whether a field inside values of f is required.
-func (f *field) anyRequired() bool {
-	for f.items != nil {
-		f = f.items
-	}
-	return f.object != nil && f.object.anyRequired
-}
-
 // field compiles what a field and items have in common.
 func (c *compiler) field(decl *Field, p place) field {
-	f := field{typ: decl.Type, required: decl.Required, pii: decl.PII != ""}
-	if decl.Type < String || decl.Type > Array {
-		c.mistake(p.pointer, "the type is missing")
+	f := field{typ: decl.Type, kinds: kindsOf[decl.Type], required: decl.Required, pii: decl.PII != ""}
+	if f.kinds == 0 {
+		if decl.Type == "" {
+			c.mistake(p.pointer, "the type is missing")
+		} else {
+			c.mistake(p.pointer, "the type %q is not known", decl.Type)
+		}
 		return f
 	}
 	switch {
 	case decl.Format == "":
 	case decl.Type != String:
 		c.mistake(p.pointer, "expected no format on type %v", decl.Type)
-	case decl.Format == DateTime:
-		f.format = decl.Format
+	case decl.Format == dateTime:
+		f.dateTime = true
 	default:
 		c.mistake(p.pointer, "the format %q is not known", decl.Format)
 	}
 	switch decl.PII {
-	case "", PIIEmail, PIIPhone, PIIFirstName, PIILastName, PIIName, PIIExternalID:
+	case "", "EMAIL", "PHONE", "FIRST_NAME", "LAST_NAME", "NAME", "EXTERNAL_ID":
 	default:
 		c.mistake(p.pointer, "the PII mark %q is not known", decl.PII)
 	}
+	c.index(decl, &f, p)
 	if decl.Type != Object && len(decl.Fields) > 0 {
 		c.mistake(p.pointer, "expected no fields on type %v", decl.Type)
 	}
@@ -324,11 +202,44 @@ func (c *compiler) field(decl *Field, p place) field {
 		return f // an enum or default cannot be judged by a field that is wrong
 	}
 	f.enum = c.enum(decl, &f, p)
-	if f.enum == nil && f.format == "" {
-		f.accepts = acceptable[f.typ]
+	if f.enum == nil && !f.dateTime && (f.typ == String || f.typ == Boolean || f.typ == Number) {
+		f.accepts = f.kinds
 	}
 	f.def = c.defaultOf(decl, &f, p)
 	return f
+}
+
+// index compiles how values of a field are compared and found.
+func (c *compiler) index(decl *Field, f *field, p place) {
+	f.number, f.unique, f.lower = decl.Index, decl.Unique, decl.Fold != ""
+	switch {
+	case decl.Fold == "":
+	case decl.Fold != "lower":
+		c.mistake(p.pointer, "the fold %q is not known", decl.Fold)
+	case decl.Type != String || decl.Format != "" || p.items:
+		c.mistake(p.pointer, "expected a fold only on a string without a format that is not inside items")
+	}
+	if decl.Index == 0 {
+		if decl.Unique {
+			c.mistake(p.pointer, "a unique field needs an index")
+		}
+		return
+	}
+	switch holder := c.indexes[decl.Index]; {
+	case decl.Index > maxIndex:
+		c.mistake(p.pointer, "expected an index number up to %d", maxIndex)
+	case decl.Type == Object || decl.Type == Array || p.items:
+		c.mistake(p.pointer, "expected an index only on a string, boolean, number or integer that is not inside items")
+	case holder == "retired":
+		c.mistake(p.pointer, "the index number %d is retired", decl.Index)
+	case holder != "":
+		c.mistake(p.pointer, "the index number %d is that of %s", decl.Index, holder)
+	default:
+		c.indexes[decl.Index] = p.pointer
+		if c.indexed++; c.indexed == maxIndexed+1 {
+			c.mistake("", "expected at most %d fields with an index", maxIndexed)
+		}
+	}
 }
 
 func (c *compiler) items(decl *Field, p place) *field {
@@ -459,54 +370,6 @@ func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 type wrongValue struct{ Violation }
 
 func (e wrongValue) Error() string { return e.String() }
-
-// rawValue returns the JSON text of a Go value of the types of Field.Enum.
-func rawValue(v any) ([]byte, error) {
-	switch v := v.(type) {
-	case string:
-		if !utf8.ValidString(v) {
-			return nil, errors.New("expected valid UTF-8")
-		}
-		return strictjson.AppendQuoted(nil, v), nil
-	case bool:
-		return strconv.AppendBool(nil, v), nil
-	case int:
-		return strconv.AppendInt(nil, int64(v), 10), nil
-	case int64:
-		return strconv.AppendInt(nil, v, 10), nil
-	case float64:
-		if math.IsInf(v, 0) || math.IsNaN(v) {
-			return nil, errors.New("expected a finite number")
-		}
-		return json.Marshal(v)
-	case json.Number:
-		return []byte(v), nil
-	case json.RawMessage:
-		return slices.Clone([]byte(v)), nil
-	}
-	switch v := reflect.ValueOf(v); v.Kind() { // a type of the program's own
-	case reflect.String:
-		return rawValue(v.String())
-	case reflect.Bool:
-		return rawValue(v.Bool())
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return rawValue(v.Int())
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return strconv.AppendUint(nil, v.Uint(), 10), nil
-	case reflect.Float64:
-		return rawValue(v.Float())
-	}
-	return nil, fmt.Errorf("a value of Go type %T; expected a string, a bool, an integer, a float64, json.Number or json.RawMessage", v)
-}
-
-// decoded returns the value of a valid JSON string.
-func decoded(raw []byte) string {
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return ""
-	}
-	return s
-}
 
 func pointerTo(parent, name string) string {
 	return parent + string(strictjson.AppendPointer(nil, []byte(name)))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,6 +31,12 @@ func TestCompileMistakes(t *testing.T) {
 	for i := range many {
 		many[i] = Field{Name: fmt.Sprint(i), Type: String}
 	}
+	indexes := make([]Field, 15)
+	for i := range indexes {
+		indexes[i] = Field{Name: fmt.Sprint(i), Type: String, Index: uint32(i + 1)}
+	}
+	retired := with(Field{Name: "x", Type: String, Index: 3})
+	retired.RetiredIndexes = []uint32{2, 3}
 	sub := []Field{{Name: "s", Type: String, Required: true}, {Name: "d", Type: Boolean, Default: true}}
 
 	tests := []struct {
@@ -48,10 +55,25 @@ func TestCompileMistakes(t *testing.T) {
 		{"name/not-utf8", with(Field{Name: "a\xff", Type: String}), "/a\xff: the name is not valid UTF-8"},
 		{"name/twice", with(Field{Name: "id", Type: String}), "/id: the name is declared twice"},
 		{"type/missing", with(Field{Name: "x"}), "/x: the type is missing"},
-		{"type/beyond", with(Field{Name: "x", Type: Array + 1}), "/x: the type is missing"},
+		{"type/unknown", with(Field{Name: "x", Type: "date"}), `/x: the type "date" is not known`},
 		{"format/unknown", with(Field{Name: "x", Type: String, Format: "date"}), `/x: the format "date" is not known`},
-		{"format/on-number", with(Field{Name: "x", Type: Number, Format: DateTime}), "/x: expected no format on type number"},
+		{"format/on-number", with(Field{Name: "x", Type: Number, Format: dateTime}), "/x: expected no format on type number"},
 		{"pii/unknown", with(Field{Name: "x", Type: String, PII: "email"}), `/x: the PII mark "email" is not known`},
+		{"index/twice", with(Field{Name: "x", Type: String, Index: 1}, Field{Name: "y", Type: Object, Fields: []Field{{Name: "z", Type: String, Index: 1}}}), "/y/z: the index number 1 is that of /x"},
+		{"index/retired", retired, "/x: the index number 3 is retired"},
+		{"index/too-great", with(Field{Name: "x", Type: String, Index: 65_536}), "/x: expected an index number up to 65535"},
+		{"index/too-many", with(indexes...), "expected at most 14 fields with an index"},
+		{"index/on-object", with(Field{Name: "x", Type: Object, Index: 1}), "/x: expected an index only on"},
+		{"index/on-array", with(Field{Name: "x", Type: Array, Index: 1}), "/x: expected an index only on"},
+		{"index/on-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Index: 1}}), "/x/items: expected an index only on"},
+		{"index/in-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "y", Type: String, Index: 1}}}}), "/x/items/y: expected an index only on"},
+		{"unique/no-index", with(Field{Name: "x", Type: String, Unique: true}), "/x: a unique field needs an index"},
+		{"unique/default", with(Field{Name: "x", Type: String, Unique: true, Index: 1, Default: "y"}), "/x: expected no default for a unique field"},
+		{"unique/default-around", with(Field{Name: "x", Type: Object, Default: json.RawMessage("{}"), Fields: []Field{{Name: "y", Type: String, Unique: true, Index: 1}}}), "/x/y: expected no default for a unique field"},
+		{"fold/unknown", with(Field{Name: "x", Type: String, Fold: "upper"}), `/x: the fold "upper" is not known`},
+		{"fold/on-number", with(Field{Name: "x", Type: Number, Fold: "lower"}), "/x: expected a fold only on"},
+		{"fold/on-date-time", with(Field{Name: "x", Type: String, Format: dateTime, Fold: "lower"}), "/x: expected a fold only on"},
+		{"fold/on-items", with(Field{Name: "x", Type: Array, Items: &Field{Type: String, Fold: "lower"}}), "/x/items: expected a fold only on"},
 		{"fields/on-string", with(Field{Name: "x", Type: String, Fields: sub}), "/x: expected no fields on type string"},
 		{"items/on-object", with(Field{Name: "x", Type: Object, Items: &Field{Type: String}}), "/x: expected no items on type object"},
 		{"items/name", with(Field{Name: "x", Type: Array, Items: &Field{Name: "y", Type: String}}), "/x/items: expected no name on items"},
@@ -62,7 +84,7 @@ func TestCompileMistakes(t *testing.T) {
 		{"enum/on-object", with(Field{Name: "x", Type: Object, Enum: []any{1}}), "/x: expected no enum on type object"},
 		{"enum/wrong-kind", with(Field{Name: "x", Type: String, Enum: []any{"a", 1}}), "/x: value 1 of the enum: expected string, found number"},
 		{"enum/twice", with(Field{Name: "x", Type: String, Enum: []any{"a", json.RawMessage(`"\u0061"`)}}), "/x: value 1 of the enum stands there twice"},
-		{"enum/not-the-format", with(Field{Name: "x", Type: String, Format: DateTime, Enum: []any{"today"}}), "/x: value 0 of the enum: expected a date-time"},
+		{"enum/not-the-format", with(Field{Name: "x", Type: String, Format: dateTime, Enum: []any{"today"}}), "/x: value 0 of the enum: expected a date-time"},
 		{"enum/go-type", with(Field{Name: "x", Type: Number, Enum: []any{float32(1)}}), "/x: value 0 of the enum: a value of Go type float32; expected a string, a bool"},
 		{"default/wrong-kind", with(Field{Name: "x", Type: Boolean, Default: "true"}), "/x: the default: expected boolean, found string"},
 		{"default/fraction", with(Field{Name: "x", Type: Integer, Default: 1.5}), "/x: the default: expected integer"},
@@ -88,23 +110,25 @@ func TestCompileMistakes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := Compile(tt.def)
 			assert.Nil(t, s)
-			var mistakes *DefinitionError
+			var mistakes *ValidationError
 			require.ErrorAs(t, err, &mistakes)
-			assert.Equal(t, tt.def.Name, mistakes.Name)
-			assert.Contains(t, mistakes.Mistakes[0].String(), tt.want)
-			assert.Equal(t, CodeDefinition, mistakes.Mistakes[0].Code)
-			assert.Contains(t, err.Error(), "schema: definition")
+			assert.Equal(t, "definition "+strconv.Quote(tt.def.Name), mistakes.Of)
+			assert.Contains(t, mistakes.Violations[0].String(), tt.want)
+			assert.Equal(t, codeDefinition, mistakes.Violations[0].Code)
+			assert.Contains(t, err.Error(), "schema: invalid definition")
 		})
 	}
-	_, err := Compile(with(deep(63)))
-	assert.NoError(t, err)
+	for _, fields := range [][]Field{{deep(63)}, indexes[:14]} {
+		_, err := Compile(with(fields...))
+		assert.NoError(t, err)
+	}
 }
 
 func TestCompileReportsAllMistakes(t *testing.T) {
 	_, err := Compile(Definition{Fields: []Field{{}, {Name: "a", Type: Number, Format: "x", PII: "y"}}})
-	var mistakes *DefinitionError
+	var mistakes *ValidationError
 	require.ErrorAs(t, err, &mistakes)
-	assert.Len(t, mistakes.Mistakes, 7, "%v", err)
+	assert.Len(t, mistakes.Violations, 7, "%v", err)
 	assert.Panics(t, func() { MustCompile(Definition{}) })
 }
 
@@ -149,16 +173,11 @@ func TestDefaultValues(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.field.Name = "x"
-			got, err := define(t, tt.field).Show([]byte(`{"id":"1"}`))
+			got, err := define(t, tt.field).Show([]byte(`{"id":"1"}`), nil)
 			require.NoError(t, err)
 			assert.Equal(t, `{"id":"1","x":`+tt.want+`}`, string(got))
 		})
 	}
-}
-
-func TestTypeString(t *testing.T) {
-	assert.Equal(t, "string boolean number integer object array no type",
-		fmt.Sprint(String, " ", Boolean, " ", Number, " ", Integer, " ", Object, " ", Array, " ", Type(0)))
 }
 
 // Objects of every size find their fields, and nothing else.
@@ -202,17 +221,17 @@ func TestOwnTypes(t *testing.T) {
 			{Name: "flag", Type: Boolean, Default: flag(true)},
 		},
 	})
-	shown, err := s.Show([]byte(`{"id":"1"}`))
+	shown, err := s.Show([]byte(`{"id":"1"}`), nil)
 	require.NoError(t, err)
 	require.Equal(t, `{"id":"1","state":"open","level":2,"count":18446744073709551615,"share":0.5,"flag":true}`, string(shown))
 	require.Error(t, s.Validate([]byte(`{"id":"1","state":"ajar"}`)))
-	f, err := s.Filter([]Equals{{"state", state("open")}, {"level", level(2)}})
+	f, err := s.Filter(conditions(eq{"state", state("open")}, eq{"level", level(2)}))
 	require.NoError(t, err)
-	_, match, err := s.ShowMatching(shown, f)
+	match, err := s.Show(shown, f)
 	require.NoError(t, err)
-	require.True(t, match)
-	_, err = s.Filter([]Equals{{"state", state("ajar")}})
-	var wrong *FilterError
+	require.NotNil(t, match)
+	_, err = s.Filter(conditions(eq{"state", state("ajar")}))
+	var wrong *ValidationError
 	require.ErrorAs(t, err, &wrong)
-	require.Equal(t, CodeEnum, wrong.Violations[0].Code)
+	require.Equal(t, codeEnum, wrong.Violations[0].Code)
 }

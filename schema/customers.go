@@ -18,11 +18,11 @@ var customers = sync.OnceValue(func() *Schema {
 		Description: "Default Customer Resource",
 		ExternalID:  "customerId",
 		Fields: []Field{
-			{Name: "customerId", Type: String, Required: true, PII: PIIExternalID},
-			{Name: "email", Type: String, PII: PIIEmail},
-			{Name: "phone", Type: String, PII: PIIPhone},
-			{Name: "firstName", Type: String, Required: true, PII: PIIFirstName},
-			{Name: "lastName", Type: String, Required: true, PII: PIILastName},
+			{Name: "customerId", Type: String, Required: true, PII: "EXTERNAL_ID"},
+			{Name: "email", Type: String, PII: "EMAIL"},
+			{Name: "phone", Type: String, PII: "PHONE"},
+			{Name: "firstName", Type: String, Required: true, PII: "FIRST_NAME"},
+			{Name: "lastName", Type: String, Required: true, PII: "LAST_NAME"},
 			{
 				Name: "emailOptOut", Type: Boolean, Default: false,
 				Description: "Email subscription opt-out status. Defaults to false (opted in)",
@@ -35,7 +35,7 @@ var customers = sync.OnceValue(func() *Schema {
 				Name: "customerDetailUrl", Type: String,
 				Description: "URL to click-out to the customer detail page",
 			},
-			{Name: "createdAt", Type: String, Format: DateTime, Required: true},
+			{Name: "createdAt", Type: String, Format: "date-time", Required: true},
 		},
 	})
 })

@@ -15,15 +15,15 @@ func TestCustomers(t *testing.T) {
 	assert.Equal(t, uuid.MustParse("6caaf7d9-0467-5c07-afa4-90718629419f"), s.ID())
 	assert.Equal(t, uuid.NewSHA1(uuid.NameSpaceURL, []byte("urn:resourcekit:schema:customers")), s.ID())
 	assert.Equal(t, []Field{
-		{Name: "customerId", Type: String, Required: true, PII: PIIExternalID},
-		{Name: "email", Type: String, PII: PIIEmail},
-		{Name: "phone", Type: String, PII: PIIPhone},
-		{Name: "firstName", Type: String, Required: true, PII: PIIFirstName},
-		{Name: "lastName", Type: String, Required: true, PII: PIILastName},
+		{Name: "customerId", Type: String, Required: true, PII: "EXTERNAL_ID"},
+		{Name: "email", Type: String, PII: "EMAIL"},
+		{Name: "phone", Type: String, PII: "PHONE"},
+		{Name: "firstName", Type: String, Required: true, PII: "FIRST_NAME"},
+		{Name: "lastName", Type: String, Required: true, PII: "LAST_NAME"},
 		{Name: "emailOptOut", Type: Boolean, Default: false, Description: "Email subscription opt-out status. Defaults to false (opted in)"},
 		{Name: "smsOptOut", Type: Boolean, Default: true, Description: "SMS subscription opt-out status. Defaults to true (opted out)"},
 		{Name: "customerDetailUrl", Type: String, Description: "URL to click-out to the customer detail page"},
-		{Name: "createdAt", Type: String, Format: DateTime, Required: true},
+		{Name: "createdAt", Type: String, Format: dateTime, Required: true},
 	}, s.Definition().Fields)
 }
 

@@ -89,9 +89,9 @@ func ExampleCompile() {
 		},
 	})
 	fmt.Println(s == nil)
-	var mistakes *schema.DefinitionError
+	var mistakes *schema.ValidationError
 	if errors.As(err, &mistakes) {
-		for _, m := range mistakes.Mistakes {
+		for _, m := range mistakes.Violations {
 			fmt.Println(m)
 		}
 	}
@@ -103,7 +103,7 @@ func ExampleCompile() {
 
 func ExampleSchema_Show() {
 	stored := `{"customerId":"c-1","smsOptOut":false,"legacyScore":7}`
-	shown, _ := schema.Customers().Show([]byte(stored))
+	shown, _ := schema.Customers().Show([]byte(stored), nil)
 	fmt.Printf("%s\n", shown)
 	// Output:
 	// {"customerId":"c-1","smsOptOut":false,"emailOptOut":false}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -8,18 +9,31 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/resourcekit/internal/indexvalue"
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// Equals is a condition on a document: a declared field has this value.
-type Equals struct {
+// A Condition is a demand on a field of a document.
+type Condition struct {
 	// Field is the name of a field, or a JSON Pointer (RFC 6901), which begins with
 	// '/': "email", "/shipTo/city". Its type is String, Boolean, Number or Integer, and
 	// it is not in an array.
 	Field string
-	// Value is a valid value of the field, of the Go types of [Field.Enum]. Strings are
-	// compared by value, other values by their text, so 1 is not 1.0. Nil demands that
-	// the field is absent.
+	// Op says what is demanded:
+	//
+	//	""      the field has this value; if Value is nil, it is absent
+	//	from    it has this value or a greater one; not for a Boolean
+	//	to      it has a smaller value; not for a Boolean
+	//	prefix  it begins with this value; only for a String without a Format
+	Op string
+	// Value is a valid value of the field, of the Go types of [Field.Enum]. A string may
+	// also be the text of another value, as in a query: "true", "12.50". Only a value that
+	// is demanded to be equal must be in the field's Enum.
+	//
+	// Numbers are compared by value, exactly whatever their size, except that those from
+	// 1e500000000000 on are equal, and so are those as near to zero. Date-times are
+	// compared by instant, and strings by the bytes of their UTF-8, in lower case if
+	// [Field.Fold] says so.
 	Value any
 }
 
@@ -32,30 +46,20 @@ type Filter struct {
 	conditions []condition
 }
 
-// A condition is the compiled form of Equals.
+// A condition is the compiled form of Condition.
 type condition struct {
-	path   []*field
-	value  []byte // JSON; nil for absent
-	text   string // of a string, decoded
-	isText bool
+	*field
+	path  []*field
+	op    string
+	whole []byte // the value as indexvalue has it; nil for absent
 }
 
-// A FilterError holds all mistakes of the conditions of a filter.
-type FilterError struct {
-	Violations []Violation // at least 1; the pointers name the conditions' fields
-}
-
-// Error returns the mistakes in one line, cut after some 4 KiB, and no value.
-func (e *FilterError) Error() string {
-	return "schema: invalid filter: " + joinViolations(e.Violations, 0)
-}
-
-// Filter compiles conditions. The error is a [*FilterError] with each field that is not
-// declared, cannot be compared, or cannot have the value; or for more than 100
-// conditions.
-func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
+// Filter compiles conditions. The error is a [*ValidationError] with each condition on a
+// field that is not declared, that cannot have it, or that cannot have the value; or for
+// more than 100 conditions.
+func (s *Schema) Filter(conditions []Condition) (*Filter, error) {
 	if len(conditions) > maxConditions {
-		return nil, &FilterError{[]Violation{{"", CodeType, "expected at most 100 conditions"}}}
+		return nil, &ValidationError{Of: "filter", Violations: []Violation{{"", codeType, "expected at most 100 conditions"}}}
 	}
 	f := &Filter{conditions: make([]condition, len(conditions))}
 	var wrong []Violation
@@ -67,45 +71,21 @@ func (s *Schema) Filter(conditions []Equals) (*Filter, error) {
 		f.conditions[i] = c
 	}
 	if wrong != nil {
-		return nil, &FilterError{wrong}
+		return nil, &ValidationError{Of: "filter", Violations: wrong}
 	}
 	return f, nil
 }
 
-// EqualsText returns a condition whose value is given as text, as in a query: the text
-// itself for a String; true or false for a Boolean; a JSON number (RFC 8259, section 6)
-// for a Number or an Integer. [Schema.Filter] refuses the condition if the text is not a
-// value of the field, or the field is not declared.
-func (s *Schema) EqualsText(field, text string) Equals {
-	e := Equals{Field: field, Value: text}
-	switch s.typeOf(field) {
-	case Boolean:
-		if text == "true" || text == "false" {
-			e.Value = text == "true"
-		}
-	case Number, Integer:
-		if isNumber(text) {
-			e.Value = json.Number(text)
-		}
+// fromText returns the value that a text stands for, as in a query: the text itself if it
+// does not stand for one.
+func (f *field) fromText(text string) any {
+	switch {
+	case f.typ == Boolean && (text == "true" || text == "false"):
+		return text == "true"
+	case (f.typ == Number || f.typ == Integer) && isNumber(text):
+		return json.Number(text)
 	}
-	return e
-}
-
-// typeOf returns the type of a field by its name or JSON Pointer, 0 if there is
-// none.
-func (s *Schema) typeOf(name string) (typ Type) {
-	o := s.root
-	for _, name := range namesOf(name) {
-		if o == nil {
-			return 0
-		}
-		f := o.named(name)
-		if f == nil {
-			return 0
-		}
-		typ, o = f.typ, f.object
-	}
-	return typ
+	return text
 }
 
 // isNumber reports whether the text is a number of JSON, without blanks.
@@ -128,55 +108,87 @@ func namesOf(field string) []string {
 	return names
 }
 
-func (s *Schema) compileCondition(e Equals) (condition, *Violation) {
-	var c condition
-	names := namesOf(e.Field)
+// path returns the fields to one that conditions can name.
+func (s *Schema) path(name string) ([]*field, *Violation) {
+	var path []*field
 	pointer := []byte{}
-	var f *field
 	o := s.root
-	for _, name := range names {
+	for _, step := range namesOf(name) {
 		if pointer = append(pointer, '/'); len(pointer) <= maxShownPath {
-			pointer = strictjson.AppendShownName(pointer, []byte(name))
+			pointer = strictjson.AppendShownName(pointer, []byte(step))
 		}
 		if o == nil {
-			return c, &Violation{Pointer(pointer), CodeUnknownField, "unknown field"}
+			return nil, &Violation{Pointer(pointer), codeUnknownField, "unknown field"}
 		}
-		if f = o.named(name); f == nil {
-			near := s.respelled(e.Field)
+		f := o.named(step)
+		if f == nil {
+			near := s.respelled(name)
 			if near == "" {
-				near = suggest(o.fields, []byte(name))
+				near = suggest(o.fields, []byte(step))
 			}
 			message := "unknown field"
 			if near != "" {
 				message = `unknown field, did you mean "` + near + `"?`
 			}
-			return c, &Violation{Pointer(pointer), CodeUnknownField, message}
+			return nil, &Violation{Pointer(pointer), codeUnknownField, message}
 		}
-		o = f.object
-		c.path = append(c.path, f)
+		path, o = append(path, f), f.object
 	}
-	switch f.typ {
-	case Object, Array:
-		return c, &Violation{Pointer(pointer), CodeType, "expected a field of type string, boolean, number or integer, found " + f.typ.String()}
+	if f := path[len(path)-1]; f.typ == Object || f.typ == Array {
+		return nil, &Violation{Pointer(pointer), codeType, "expected a field of type string, boolean, number or integer, found " + string(f.typ)}
+	}
+	return path, nil
+}
+
+func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
+	path, violation := s.path(e.Field)
+	if violation != nil {
+		return condition{}, violation
+	}
+	c := condition{field: path[len(path)-1], path: path, op: e.Op}
+	wrong := func(code, message string) (condition, *Violation) {
+		return c, &Violation{pointerOf(path), code, message}
+	}
+	alone := *c.field
+	alone.name = "" // or the message would begin with a pointer of its own
+	switch e.Op {
+	case "":
+		if e.Value == nil {
+			return c, nil
+		}
+	case "from", "to":
+		if c.typ == Boolean {
+			return wrong(codeCondition, "booleans have no order: expected a value")
+		}
+		alone.enum = nil
+	case "prefix":
+		if c.typ != String || c.dateTime {
+			return wrong(codeCondition, "expected a prefix only of a string without a format")
+		}
+		alone.enum = nil
+	default:
+		return wrong(codeCondition, "unknown condition; expected from, to or prefix")
 	}
 	if e.Value == nil {
-		return c, nil
+		return wrong(codeCondition, "expected a value")
 	}
-	alone := *f
-	alone.name = "" // or the message would begin with a pointer of its own
-	raw, err := new(compiler).value(e.Value, &alone, place{depth: len(names)})
+	if text, ok := e.Value.(string); ok {
+		e.Value = c.fromText(text)
+	}
+	raw, err := new(compiler).value(e.Value, &alone, place{depth: len(path)})
 	if err != nil {
-		code := CodeType
-		var wrong wrongValue
-		if errors.As(err, &wrong) {
-			code = wrong.Code
+		code := codeType
+		var judged wrongValue
+		if errors.As(err, &judged) {
+			code = judged.Code
 		}
-		return c, &Violation{Pointer(pointer), code, err.Error()}
+		return wrong(code, err.Error())
 	}
-	c.value = raw
-	if f.typ == String {
-		c.isText, c.text = true, decoded(raw)
+	var d strictjson.Doc
+	if err := d.Parse(raw, strictjson.MaxDepth); err != nil {
+		return wrong(codeType, err.Error()) // not reached: value has parsed it
 	}
+	c.whole = c.appendWhole(nil, &d, 0)
 	return c, nil
 }
 
@@ -208,41 +220,107 @@ func (s *Schema) respelled(name string) string {
 
 // holds reports whether all conditions hold for a stored document as a reader sees it:
 // absent fields have their defaults.
-func (f *Filter) holds(d *strictjson.Doc) bool {
+func (f *Filter) holds(w *workspace, d *strictjson.Doc) bool {
 	if f == nil {
 		return true
 	}
 	for i := range f.conditions {
-		if !f.conditions[i].holds(d) {
+		if !f.conditions[i].holds(w, d) {
 			return false
 		}
 	}
 	return true
 }
 
-// holds judges one condition; an absent field counts as its default. Whatever this
-// depends on must be in Filter.Sum, which is a part of cursors.
-func (c *condition) holds(d *strictjson.Doc) bool {
-	node := uint32(0)
-	for _, f := range c.path {
-		member, ok := d.Find(node, f.hash, f.name)
-		switch {
-		case ok:
-			node = member
-		case d.Nodes[node].Kind == strictjson.Object && f.def != nil:
-			d, node = f.def, 0
-		default:
-			return c.value == nil
+// holds judges one condition. Whatever this depends on must be in Filter.Sum, which is a
+// part of cursors.
+func (c *condition) holds(w *workspace, d *strictjson.Doc) bool {
+	d, node, ok := find(c.path, nil, d)
+	if !ok || c.whole == nil {
+		return !ok && c.whole == nil
+	}
+	w.values = c.appendWhole(w.values[:0], d, node)
+	if string(w.values) == indexvalue.Absent {
+		return false // a value of another type
+	}
+	switch c.op {
+	case "prefix":
+		return bytes.HasPrefix(w.values, c.whole)
+	case "from":
+		return bytes.Compare(w.values, c.whole) >= 0
+	case "to":
+		return bytes.Compare(w.values, c.whole) < 0
+	}
+	return bytes.Equal(w.values, c.whole)
+}
+
+// bounds returns the values from and to of Filter.Range for one condition.
+func (c *condition) bounds() (from, to []byte) {
+	switch {
+	case c.whole == nil:
+		return []byte(indexvalue.Absent), []byte(indexvalue.Present)
+	case c.op == "prefix":
+		return indexvalue.From(c.whole), indexvalue.Next(c.whole)
+	case c.op == "from":
+		return indexvalue.From(c.whole), nil
+	case c.op == "to":
+		return []byte(indexvalue.Present), indexvalue.To(c.whole)
+	}
+	return indexvalue.Only(c.whole, c.unique)
+}
+
+// rank is greater for a condition that fewer documents fulfil, as far as one can tell.
+func (c *condition) rank() int {
+	switch {
+	case c.whole == nil:
+		return 1
+	case c.op == "prefix":
+		return 3
+	case c.op != "":
+		return 2
+	case c.unique:
+		return 5
+	}
+	return 4
+}
+
+// Range returns bounds of an index: every document that the filter matches has an entry
+// in it with a value from from on and before to, in the order of bytes. Other documents
+// may have, too, so each must be judged by [Schema.Show]. A bound is nil or has 1 to 256
+// bytes; nil is no bound. If nothing can match, to may be before from.
+//
+// index is a number that [Schema.Index] has returned, for an order by its field. It is 0
+// for the index that narrows the search best. The number returned is that of the index,
+// and 0 if no condition is on a field with an index. f may be nil.
+func (f *Filter) Range(index uint32) (number uint32, from, to []byte) {
+	if f == nil {
+		return index, nil, nil
+	}
+	for i, best := 0, 0; index == 0 && i < len(f.conditions); i++ {
+		if c := &f.conditions[i]; c.number != 0 && c.rank() > best {
+			best, number = c.rank(), c.number
 		}
 	}
-	if c.isText && d.Nodes[node].Kind == strictjson.String {
-		return d.StringIs(node, c.text)
+	number = max(number, index)
+	for i := range f.conditions {
+		c := &f.conditions[i]
+		if c.number == 0 || c.number != number {
+			continue
+		}
+		low, high := c.bounds()
+		if bytes.Compare(low, from) > 0 {
+			from = low
+		}
+		if to == nil || high != nil && bytes.Compare(high, to) < 0 {
+			to = high
+		}
 	}
-	return c.value != nil && string(d.Text(node)) == string(c.value)
+	return number, from, to
 }
 
 // Sum returns a hash of the conditions, for cursors to recognise their filter. It is the
-// same on every machine and for every order of the conditions.
+// same on every machine, for every order of the conditions, and for every text of their
+// values.
 func (f *Filter) Sum() [sha256.Size]byte {
 	if f == nil {
 		f = &Filter{}
@@ -254,11 +332,8 @@ func (f *Filter) Sum() [sha256.Size]byte {
 			b = appendSized(b, f.name)
 		}
 		b = append(b, 0xff) // the length of a name never begins with it
-		value := string(c.value)
-		if c.isText {
-			value = "\"" + c.text
-		}
-		texts[i] = string(appendSized(b, value))
+		b = appendSized(b, c.op)
+		texts[i] = string(appendSized(b, string(c.whole)))
 	}
 	slices.Sort(texts)
 	var all []byte

@@ -3,6 +3,8 @@ package schema
 import (
 	"unicode"
 	"unicode/utf8"
+
+	"example.com/resourcekit/internal/indexvalue"
 )
 
 // isDateTime reports whether s is a date-time of RFC 3339, section 5.6, that is in the
@@ -119,28 +121,9 @@ func isIntegral(text []byte) bool {
 		shift -= int64(i)
 	}
 	if i < len(text) {
-		shift += exponent(text[i+1:])
+		shift += indexvalue.Exponent(text[i+1:])
 	}
 	return shift+int64(zeros) >= 0
-}
-
-// exponent returns the value of a JSON exponent, cut to ±(1<<40): more than the digits
-// of any text can outweigh.
-func exponent(text []byte) int64 {
-	const limit = 1 << 40
-	e, negative := int64(0), false
-	for _, c := range text {
-		switch {
-		case c == '-':
-			negative = true
-		case c != '+':
-			e = min(e*10+int64(c-'0'), limit)
-		}
-	}
-	if negative {
-		return -e
-	}
-	return e
 }
 
 // isVisible reports whether s has a character outside the Unicode categories Z and C:

@@ -41,8 +41,8 @@ func FuzzApply(f *testing.F) {
 			return // not an object
 		}
 		defer r.Close()
-		if shown, err := s.Show(stored); err == nil {
-			again, err := s.Show(shown)
+		if shown, err := s.Show(stored, nil); err == nil {
+			again, err := s.Show(shown, nil)
 			require.NoError(t, err)
 			require.Equal(t, string(shown), string(again))
 		} else {
@@ -64,7 +64,7 @@ func FuzzApply(f *testing.F) {
 			require.Equal(t, string(stored), string(doc.Stored))
 			merged = string(stored)
 		}
-		shown, err := s.Show(doc.Stored)
+		shown, err := s.Show(doc.Stored, nil)
 		require.NoError(t, err)
 		require.Equal(t, string(doc.Shown), string(shown))
 		if opts.UnknownFields == RejectUnknown {

@@ -104,7 +104,7 @@ func nested(t testing.TB) *Schema {
 		Field{Name: "live", Type: Boolean, Default: true},
 		Field{Name: "tier", Type: String, Enum: []any{"gold", "silver", "\u00e9"}},
 		Field{Name: "level", Type: Number, Enum: []any{1, 2.5, -3}},
-		Field{Name: "since", Type: String, Format: DateTime},
+		Field{Name: "since", Type: String, Format: dateTime},
 		Field{Name: "address", Type: Object, Fields: []Field{
 			{Name: "city", Type: String, Required: true},
 			{Name: "zip", Type: String},

@@ -146,9 +146,9 @@ func (j *judge) object(o *object, node, stored uint32, whole bool) {
 func (j *judge) null(f *field, c uint32, before *storedObject) {
 	switch {
 	case f.required:
-		j.report(f, CodeRequired, "required, cannot be null")
+		j.report(f, codeRequired, "required, cannot be null")
 	case j.opts.Nulls == RejectNulls:
-		j.report(f, CodeNull, f.wantKind(strictjson.Null))
+		j.report(f, codeNull, f.wantKind(strictjson.Null))
 	case f.def != nil:
 		// A null resets the field. A field that has its default already is left alone,
 		// so that it keeps its place and nothing changes.
@@ -222,7 +222,7 @@ func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
 
 // scalar judges node c as a value of field f; objects and arrays that f allows do not
 // come here. The code is "" if the value is valid.
-func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (Code, string) {
+func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (string, string) {
 	text := j.doc.Text(c)
 	if kind == strictjson.String {
 		text = text[1 : len(text)-1]
@@ -236,46 +236,46 @@ func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (Code, string) 
 	}
 	code, message := judgeExternalID(text, j.opts.ExternalID)
 	if code == "" && j.insert && !isVisible(text) {
-		return CodeExternalID, "expected at least one visible character"
+		return codeExternalID, "expected at least one visible character"
 	}
 	return code, message
 }
 
 // judge returns the violation of a scalar value, given as text, a string decoded. The
 // code is "" if the value is valid.
-func (f *field) judge(kind strictjson.Kind, text []byte) (Code, string) {
+func (f *field) judge(kind strictjson.Kind, text []byte) (string, string) {
 	switch {
 	case !f.isKind(kind):
-		return CodeType, f.wantKind(kind)
+		return codeType, f.wantKind(kind)
 	case f.typ == Integer && !isIntegral(text):
-		return CodeType, "expected integer, found number with a fraction"
-	case f.format == DateTime && !isDateTime(text):
-		return CodeFormat, "expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z"
+		return codeType, "expected integer, found number with a fraction"
+	case f.dateTime && !isDateTime(text):
+		return codeFormat, "expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z"
 	case f.enum != nil && !f.enum.has(text):
-		return CodeEnum, f.enum.want
+		return codeEnum, f.enum.want
 	}
 	return "", ""
 }
 
 // judgeExternalID returns the violation of an external id, which must be expected, if
 // that is not "". The code is "" if the id is valid.
-func judgeExternalID(id []byte, expected string) (Code, string) {
+func judgeExternalID(id []byte, expected string) (string, string) {
 	switch {
 	case len(id) == 0:
-		return CodeExternalID, "expected a string that is not empty"
+		return codeExternalID, "expected a string that is not empty"
 	case len(id) > maxExternalID:
-		return CodeExternalID, "expected at most 512 bytes, found more"
+		return codeExternalID, "expected at most 512 bytes, found more"
 	case bytes.IndexByte(id, 0) >= 0:
-		return CodeExternalID, "expected a string without NUL"
+		return codeExternalID, "expected a string without NUL"
 	case expected != "" && string(id) != expected:
-		return CodeExternalID, "an external id never changes, found another one"
+		return codeExternalID, "an external id never changes, found another one"
 	}
 	return "", ""
 }
 
 // wantKind returns the message for a value of another kind.
 func (f *field) wantKind(found strictjson.Kind) string {
-	return "expected " + f.typ.String() + ", found " + found.String()
+	return "expected " + string(f.typ) + ", found " + found.String()
 }
 
 // open applies the null policies to an object that declares no fields.
@@ -287,7 +287,7 @@ func (j *judge) open(node uint32) {
 			if j.opts.Nulls == IgnoreNulls {
 				j.omit(c)
 			} else {
-				j.reportMember(c, CodeNull, "expected a value, found null")
+				j.reportMember(c, codeNull, "expected a value, found null")
 			}
 		case strictjson.Object:
 			omitted := j.omitted
@@ -319,7 +319,7 @@ func (j *judge) undeclared(o *object, c uint32, before *storedObject, whole bool
 		if name := suggest(o.fields, j.doc.AppendName(nil, c)); name != "" {
 			message += `, did you mean "` + string(strictjson.AppendShownName(nil, []byte(name))) + `"?`
 		}
-		j.reportMember(c, CodeUnknownField, message)
+		j.reportMember(c, codeUnknownField, message)
 	}
 }
 
@@ -381,7 +381,7 @@ func (j *judge) missingBetween(o *object, from, to, lacks int) int {
 			return 0
 		}
 		if o.fields[i].required {
-			j.report(&o.fields[i], CodeRequired, "required, but missing")
+			j.report(&o.fields[i], codeRequired, "required, but missing")
 			lacks--
 		}
 	}
@@ -421,7 +421,7 @@ func (j *judge) leave(f *field) {
 }
 
 // report adds a violation by the current value of field f.
-func (j *judge) report(f *field, code Code, message string) {
+func (j *judge) report(f *field, code, message string) {
 	if len(j.violations) == maxViolations {
 		j.more++
 		return
@@ -434,7 +434,7 @@ func (j *judge) report(f *field, code Code, message string) {
 }
 
 // reportMember adds a violation by member c, which is not declared.
-func (j *judge) reportMember(c uint32, code Code, message string) {
+func (j *judge) reportMember(c uint32, code, message string) {
 	if len(j.violations) == maxViolations {
 		j.more++
 		return

@@ -2,11 +2,11 @@ package schema
 
 import "example.com/resourcekit/internal/strictjson"
 
-// Redacted replaces the values that [Schema.Redact] hides.
-const Redacted = "[redacted]"
+// redacted replaces the values that Redact hides.
+const redacted = "[redacted]"
 
 // Redact returns a document, or a merge patch (RFC 7396), without its personal data: the
-// string [Redacted] replaces each value of a field with a PII mark, of a member that is
+// string "[redacted]" replaces each value of a field with a PII mark, of a member that is
 // not declared, and of a field that has another kind than declared. It does so at every
 // depth that declares fields, and in the elements of arrays. Members of an open object
 // are kept, unless the object is marked. A null is kept: it only says that the field is
@@ -19,7 +19,7 @@ func (s *Schema) Redact(document []byte) ([]byte, error) {
 	if err := s.parseStored(d, document); err != nil {
 		return nil, err
 	}
-	return appendRedacted(make([]byte, 0, len(document)), d, 0, &field{typ: Object, object: s.root}), nil
+	return appendRedacted(make([]byte, 0, len(document)), d, 0, &field{kinds: kindsOf[Object], object: s.root}), nil
 }
 
 // appendRedacted appends node i, a value of f; f is nil for a member that is not
@@ -30,7 +30,7 @@ func appendRedacted(dst []byte, d *strictjson.Doc, i uint32, f *field) []byte {
 	case n.Kind == strictjson.Null:
 		return append(dst, "null"...)
 	case f == nil || f.pii || !f.isKind(n.Kind):
-		return strictjson.AppendQuoted(dst, Redacted)
+		return strictjson.AppendQuoted(dst, redacted)
 	case n.Kind == strictjson.Object && f.object != nil:
 		dst = append(dst, '{')
 		for c := i + 1; c < n.Next; c = d.Nodes[c].Next {
@@ -52,19 +52,4 @@ func appendRedacted(dst []byte, d *strictjson.Doc, i uint32, f *field) []byte {
 		return append(dst, ']')
 	}
 	return strictjson.AppendCompact(dst, d.Text(i))
-}
-
-// isKind reports whether values of the field can have this kind.
-func (f *field) isKind(kind strictjson.Kind) bool {
-	switch f.typ {
-	case String:
-		return kind == strictjson.String
-	case Boolean:
-		return kind == strictjson.True || kind == strictjson.False
-	case Number, Integer:
-		return kind == strictjson.Number
-	case Object:
-		return kind == strictjson.Object
-	}
-	return kind == strictjson.Array
 }

@@ -12,15 +12,15 @@ func TestRedact(t *testing.T) {
 	s := MustCompile(Definition{
 		ID: uuid.MustParse("7b000000-0000-4000-8000-0000000000ff"), Name: "things", ExternalID: "id",
 		Fields: []Field{
-			{Name: "id", Type: String, Required: true, PII: PIIExternalID},
+			{Name: "id", Type: String, Required: true, PII: "EXTERNAL_ID"},
 			{Name: "state", Type: String},
 			{Name: "score", Type: Number},
-			{Name: "name", Type: Object, PII: PIIName, Fields: []Field{{Name: "first", Type: String}}},
-			{Name: "shipTo", Type: Object, Fields: []Field{{Name: "city", Type: String}, {Name: "phone", Type: String, PII: PIIPhone}}},
+			{Name: "name", Type: Object, PII: "NAME", Fields: []Field{{Name: "first", Type: String}}},
+			{Name: "shipTo", Type: Object, Fields: []Field{{Name: "city", Type: String}, {Name: "phone", Type: String, PII: "PHONE"}}},
 			{Name: "open", Type: Object},
 			{Name: "tags", Type: Array},
-			{Name: "emails", Type: Array, Items: &Field{Type: String, PII: PIIEmail}},
-			{Name: "lines", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "sku", Type: String}, {Name: "for", Type: String, PII: PIIName}}}},
+			{Name: "emails", Type: Array, Items: &Field{Type: String, PII: "EMAIL"}},
+			{Name: "lines", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "sku", Type: String}, {Name: "for", Type: String, PII: "NAME"}}}},
 		},
 	})
 	const r = `"[redacted]"`

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,9 +10,6 @@ import (
 	"example.com/resourcekit/internal/jsonmerge"
 	"example.com/resourcekit/internal/strictjson"
 )
-
-// ErrInvalid is returned for an option that is not one of its type's constants.
-var ErrInvalid = errors.New("schema: invalid option")
 
 // UnknownFields is the policy for unknown fields.
 type UnknownFields int
@@ -55,15 +53,14 @@ type ReadOptions struct {
 	ExternalID string
 }
 
-// Validate returns [ErrInvalid] for a policy that is not one of the constants, and
-// otherwise nil.
+// Validate returns an error if a policy is not one of its type's constants. o may be nil.
 func (o *ReadOptions) Validate() error {
 	switch {
 	case o == nil:
 	case o.UnknownFields < RejectUnknown || o.UnknownFields > IgnoreUnknown:
-		return fmt.Errorf("%w: UnknownFields(%d)", ErrInvalid, o.UnknownFields)
+		return fmt.Errorf("schema: invalid option: UnknownFields(%d)", o.UnknownFields)
 	case o.Nulls < DeleteNulls || o.Nulls > IgnoreNulls:
-		return fmt.Errorf("%w: Nulls(%d)", ErrInvalid, o.Nulls)
+		return fmt.Errorf("schema: invalid option: Nulls(%d)", o.Nulls)
 	}
 	return nil
 }
@@ -88,7 +85,7 @@ func (s *Schema) parseRequest(d *strictjson.Doc, src []byte) error {
 		return err
 	}
 	if kind := d.Nodes[0].Kind; kind != strictjson.Object {
-		return &ValidationError{Violations: []Violation{{"", CodeType, "expected object, found " + kind.String()}}}
+		return &ValidationError{Violations: []Violation{{"", codeType, "expected object, found " + kind.String()}}}
 	}
 	return nil
 }
@@ -116,7 +113,7 @@ type Request struct {
 // of the request.
 //
 // The error is a [*SyntaxError]; a [*ValidationError] when the request is not an object;
-// or [ErrInvalid] for a policy that is not one of the constants.
+// or that of [ReadOptions.Validate].
 func (s *Schema) Read(request []byte, opts *ReadOptions) (Request, error) {
 	r := Request{schema: s, src: request}
 	if err := opts.Validate(); err != nil {
@@ -241,6 +238,10 @@ type Document struct {
 	// Changed reports whether the request changes anything. Defaults that the stored
 	// document lacks are not a change: [Schema.Show] fills them in.
 	Changed bool
+	// Entries are those of Stored, and Before those of the stored document before: the
+	// same slice if they do not differ, nil if it was absent. Both are nil if the schema
+	// has no indexes.
+	Entries, Before []Entry
 	// Dropped are the JSON Pointers (RFC 6901) of the unknown fields that were
 	// dropped, in the order of the request, with exact names.
 	Dropped []string
@@ -296,6 +297,9 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		return Document{}, err
 	}
 	doc := Document{Dropped: w.judge.droppedPointers()}
+	if len(r.schema.indexed) > 0 {
+		doc.Entries, doc.Before = w.entries(r.schema)
+	}
 	if len(stored) == 0 && !w.judge.nulls && !w.judge.opens && w.judge.omitted == 0 {
 		// Merging would copy the request.
 		doc.Changed = true
@@ -326,6 +330,7 @@ type workspace struct {
 	view           view
 	stored, merged strictjson.Doc
 	buffer         []byte // of merge
+	values         []byte // for indexes and conditions
 }
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
@@ -339,6 +344,9 @@ func getWorkspace() *workspace { return workspaces.Get().(*workspace) }
 func (w *workspace) put() {
 	if cap(w.buffer) > maxPooled {
 		w.buffer = nil
+	}
+	if cap(w.values) > maxPooled {
+		w.values = nil
 	}
 	if max(cap(w.judge.at), cap(w.judge.scratch), cap(w.view.at)) > maxPooled {
 		return
@@ -358,6 +366,26 @@ func (w *workspace) merge(size int) (merged []byte, changed bool) {
 	}
 	w.buffer, changed = jsonmerge.Append(w.buffer[:0], w.judge.stored, w.judge.doc)
 	return w.buffer, changed
+}
+
+// entries returns the entries of what the request makes of the stored document, and those
+// of the stored document.
+func (w *workspace) entries(s *Schema) (after, before []Entry) {
+	var ends, endsBefore [maxIndexed]int
+	values := s.appendValues(w.values[:0], &ends, w.judge.doc, w.judge.stored)
+	after = s.entries(values, &ends)
+	if w.judge.stored != nil {
+		n := len(values)
+		values = s.appendValues(values, &endsBefore, nil, w.judge.stored)
+		for i := range s.indexed {
+			endsBefore[i] -= n
+		}
+		if before = after; ends != endsBefore || !bytes.Equal(values[:n], values[n:]) {
+			before = s.entries(values[n:], &endsBefore)
+		}
+	}
+	w.values = values
+	return after, before
 }
 
 // keep returns a text in memory of its own. A large one in w.buffer, which is what a

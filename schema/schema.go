@@ -23,6 +23,9 @@ type Definition struct {
 	ExternalID string
 	// Fields are the fields of a document. Missing ones are reported in this order.
 	Fields []Field
+	// RetiredIndexes are the numbers of indexes that an earlier edition of the schema
+	// had, so that no field gets them again. Optional.
+	RetiredIndexes []uint32
 }
 
 // A Field declares a member of an object, or (as Items) the elements of an
@@ -35,8 +38,11 @@ type Field struct {
 	Description string
 	// Type is the kind of value. It must be set.
 	Type Type
-	// Format narrows a String. Optional.
-	Format Format
+	// Format narrows a String, by its name in JSON Schema. Optional. The only one is
+	// "date-time": RFC 3339, section 5.6, with a calendar check. T and Z may be in
+	// either case, and second 60 is valid only where a leap second can be (23:59:60
+	// UTC).
+	Format string
 	// Enum lists the allowed values of a String, Boolean, Number or Integer. Optional.
 	// Each is a string, a bool, an integer or a float64, of any type with one of these
 	// as its underlying type, or a [json.Number] or [json.RawMessage]. Strings are
@@ -51,9 +57,25 @@ type Field struct {
 	// defaults of its own fields. Not for a Required field and not inside Items.
 	// Filling it in costs a copy of the document.
 	Default any
-	// PII says which personal data the field holds. Optional. Only [Schema.Redact], and
-	// so a feed of package resource, uses it.
-	PII PII
+	// PII says which personal data the field holds: "EMAIL", "PHONE", "FIRST_NAME",
+	// "LAST_NAME", "NAME" or "EXTERNAL_ID". Optional. [Schema.Redact] hides the values
+	// of such fields; nothing else depends on it.
+	PII string
+	// Index is the number of the field's index, by which documents are found and sorted:
+	// 1 to 65,535, or 0 for none. A number belongs to the field for ever. Give the field
+	// a new one when Type, Format, Fold or Unique changes, and put the old one, and that
+	// of a removed field, in RetiredIndexes. At most 14 fields have an index. Not for an
+	// Object or an Array, and not inside Items.
+	Index uint32
+	// Unique makes the value unique among the documents of a tenant; any number of them
+	// may lack the field. Strings are compared as Fold says, numbers by value, date-times
+	// by instant. It needs an Index.
+	Unique bool
+	// Fold is "lower" if filters and the index take strings in lower case: each character
+	// c as [unicode.ToLower](c), which knows no locale. It is "" if case counts. What is
+	// stored and shown stays as it is. Only for a String without a Format, and not inside
+	// Items.
+	Fold string
 	// Fields are the fields of an Object. Without any, the object is open: it may have
 	// any member.
 	Fields []Field
@@ -61,60 +83,21 @@ type Field struct {
 	Items *Field
 }
 
-// A Type is a kind of JSON value: String, Boolean, Number, Integer, Object or
-// Array.
-type Type int
+// A Type is a kind of JSON value, by its name in JSON Schema.
+type Type string
 
-// The types. The zero value is not a type: [Compile] reports it as missing.
+// The types.
 const (
-	String  Type = iota + 1
-	Boolean      // true or false
-	Number       // any number
-	Integer      // a number whose value is integral, however it is written
-	Object
-	Array
+	String  Type = "string"
+	Boolean Type = "boolean" // true or false
+	Number  Type = "number"  // any number
+	Integer Type = "integer" // a number whose value is integral, however it is written
+	Object  Type = "object"
+	Array   Type = "array"
 )
 
-// String returns the type's name in JSON Schema, "string", "boolean" and so on, or "no
-// type" for any other value.
-func (t Type) String() string {
-	switch t {
-	case String:
-		return "string"
-	case Boolean:
-		return "boolean"
-	case Number:
-		return "number"
-	case Integer:
-		return "integer"
-	case Object:
-		return "object"
-	case Array:
-		return "array"
-	}
-	return "no type"
-}
-
-// A Format narrows the values of a String field.
-type Format string
-
-// DateTime is a date-time of RFC 3339, section 5.6, with a calendar check. T and Z may
-// be in either case, and second 60 is valid only where a leap second can be (23:59:60
-// UTC).
-const DateTime Format = "date-time"
-
-// PII says which personal data a field holds.
-type PII string
-
-// The PII marks.
-const (
-	PIIEmail      PII = "EMAIL"
-	PIIPhone      PII = "PHONE"
-	PIIFirstName  PII = "FIRST_NAME"
-	PIILastName   PII = "LAST_NAME"
-	PIIName       PII = "NAME"
-	PIIExternalID PII = "EXTERNAL_ID"
-)
+// dateTime is the only format.
+const dateTime = "date-time"
 
 // A Schema is a compiled [Definition]. It is immutable and safe for concurrent use. Make
 // one with [Compile]; the zero value cannot be used.
@@ -122,6 +105,8 @@ type Schema struct {
 	def  Definition
 	root *object
 	id   *field // that of the external id, in root
+
+	indexed []indexed // in the order of their numbers
 }
 
 // ID returns the definition's ID.
@@ -136,6 +121,7 @@ func (s *Schema) Definition() Definition { return copyDefinition(s.def) }
 
 func copyDefinition(def Definition) Definition {
 	def.Fields = copyFields(def.Fields)
+	def.RetiredIndexes = slices.Clone(def.RetiredIndexes)
 	return def
 }
 

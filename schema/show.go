@@ -8,26 +8,19 @@ import "example.com/resourcekit/internal/strictjson"
 // defaults come last in their object, in the order of the schema. Nothing is judged: a
 // stored value of the wrong type is shown as it is.
 //
-// It returns stored itself if nothing is to be changed. The error is a [*CorruptError]
+// It returns stored itself if nothing is to be changed, and nil if the document does not
+// match the filter. A nil filter matches every document. The error is a [*CorruptError]
 // when stored is not a JSON object.
-func (s *Schema) Show(stored []byte) ([]byte, error) {
-	shown, _, err := s.ShowMatching(stored, nil)
-	return shown, err
-}
-
-// ShowMatching returns the result of Show and true for a document that matches the
-// filter, and nil and false for any other. A nil filter matches every document. The
-// error is that of Show.
-func (s *Schema) ShowMatching(stored []byte, filter *Filter) (shown []byte, matches bool, err error) {
+func (s *Schema) Show(stored []byte, filter *Filter) ([]byte, error) {
 	w := getWorkspace()
 	defer w.put()
 	if err := s.parseStored(&w.stored, stored); err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if !filter.holds(&w.stored) {
-		return nil, false, nil
+	if !filter.holds(w, &w.stored) {
+		return nil, nil
 	}
-	return w.show(s.root, &w.stored), true, nil
+	return w.show(s.root, &w.stored), nil
 }
 
 // show returns document d as a reader sees it.

@@ -35,14 +35,14 @@ func TestShow(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			stored := []byte(tt.stored)
-			got, err := s.Show(stored)
+			got, err := s.Show(stored, nil)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(got))
 			assert.Equal(t, tt.stored, string(stored), "input changed")
 			if tt.stored == tt.want {
 				assert.Same(t, &stored[0], &got[0])
 			}
-			again, err := s.Show(got)
+			again, err := s.Show(got, nil)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(again))
 		})
@@ -52,7 +52,7 @@ func TestShow(t *testing.T) {
 // Items that are arrays themselves.
 func TestShowArraysOfArrays(t *testing.T) {
 	s := define(t, Field{Name: "m", Type: Array, Items: &Field{Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "a", Type: String, Required: true}}}}})
-	got, err := s.Show([]byte(`{"m":[[{"a":"1","b":2}],3]}`))
+	got, err := s.Show([]byte(`{"m":[[{"a":"1","b":2}],3]}`), nil)
 	require.NoError(t, err)
 	assert.Equal(t, `{"m":[[{"a":"1"}],3]}`, string(got))
 	assert.Equal(t, []string{"/m/0/1/b unknown_field", "/m/1 type", "/m/0/1/a required"}, lines(t, s.Validate([]byte(`{"id":"1","m":[[{"a":"x"},{"b":1}],3]}`))))
@@ -81,7 +81,7 @@ func TestFillNastyNames(t *testing.T) {
 					{Name: other, Type: Boolean},
 				}})
 			in := `{"id":"1",` + literal(other) + `:{` + literal(other) + `:false}}`
-			got, err := s.Show([]byte(in))
+			got, err := s.Show([]byte(in), nil)
 			require.NoError(t, err)
 			gotMembers := members(t, string(got))
 			require.Equal(t, []string{"id", other, name}, names(gotMembers), "%q %q: %s", name, other, got)

@@ -19,9 +19,9 @@ var transactions = sync.OnceValue(func() *Schema {
 		ExternalID:  "transactionId",
 		Fields: []Field{
 			{Name: "transactionId", Type: String, Required: true},
-			{Name: "customerId", Type: String, PII: PIIExternalID},
+			{Name: "customerId", Type: String, PII: "EXTERNAL_ID"},
 			{Name: "locationId", Type: String},
-			{Name: "transactionDate", Type: String, Format: DateTime, Required: true},
+			{Name: "transactionDate", Type: String, Format: "date-time", Required: true},
 			{Name: "transactionTotal", Type: Number, Required: true},
 			{Name: "transactionDetailUrl", Type: String},
 		},

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -15,28 +16,41 @@ const (
 	maxErrorText  = 4 << 10
 )
 
-// A Code is the kind of a violation, for programs. Messages may change; codes do not.
-type Code string
-
-// The codes.
+// The codes of violations.
 const (
-	CodeType         Code = "type"          // the value has another kind
-	CodeRequired     Code = "required"      // a required field is missing or null
-	CodeUnknownField Code = "unknown_field" // the field is not declared
-	CodeNull         Code = "null"          // null under RejectNulls
-	CodeFormat       Code = "format"        // the string does not have the declared format
-	CodeEnum         Code = "enum"          // the value is not one of the declared ones
-	CodeExternalID   Code = "external_id"   // not a valid external id, or not the expected one
-	CodeDefinition   Code = "definition"    // in a DefinitionError only
+	codeType         = "type"
+	codeRequired     = "required"
+	codeUnknownField = "unknown_field"
+	codeNull         = "null"
+	codeFormat       = "format"
+	codeEnum         = "enum"
+	codeExternalID   = "external_id"
+	codeUnique       = "unique"
+	codeIndex        = "index"
+	codeCondition    = "condition"
+	codeDefinition   = "definition"
 )
 
-// A Violation is one mistake, of a request, a definition or a filter.
+// A Violation is one mistake, of a document, a definition or a filter.
 type Violation struct {
 	// Pointer is the place, a JSON Pointer (RFC 6901); "" is the whole document. A
 	// name that a client made up is escaped and cut at 64 bytes, and a long path of
 	// them ends in an ellipsis.
 	Pointer Pointer
-	Code    Code // the kind, for programs
+	// Code is the kind of mistake, for programs. Messages may change; codes do not.
+	//
+	//	type           the value has another kind
+	//	required       a required field is missing or null
+	//	unknown_field  the field is not declared
+	//	null           null under RejectNulls
+	//	format         the string does not have the declared format
+	//	enum           the value is not one of the declared ones
+	//	external_id    not a valid external id, or not the expected one
+	//	unique         another document has the value
+	//	index          the field has no index
+	//	condition      the field cannot have a condition of this kind
+	//	definition     a mistake in a Definition
+	Code string
 	// Message says what was found and what was expected. It holds neither the pointer
 	// nor a value of the document.
 	Message string
@@ -50,29 +64,23 @@ func (v Violation) String() string {
 	return string(v.Pointer) + ": " + v.Message
 }
 
-// A ValidationError holds all violations of a request: first those in the order of the
-// request, then the missing fields in the order of the schema. It holds no value of the
-// request.
+// A ValidationError holds all violations of a document, first those in the order of the
+// document, then the missing fields in the order of the schema; or all mistakes of a
+// definition, or of the conditions of a filter. It holds no value of them.
+//
+// The pointers in a definition name fields, "/address/city"; the items of an array are
+// "/tags/items".
 type ValidationError struct {
-	Violations []Violation // at least 1, at most 100
+	// Of is "filter", "order" (see Schema.Index) or `definition "NAME"`; it is "" for a
+	// document.
+	Of         string
+	Violations []Violation // at least 1, at most 100 of a document
 	More       int         // how many violations were left out
 }
 
 // Error returns the violations in one line, cut after some 4 KiB.
 func (e *ValidationError) Error() string {
-	return "schema: invalid document: " + joinViolations(e.Violations, e.More)
-}
-
-// A DefinitionError holds all mistakes of a [Definition]. The pointers name fields,
-// "/address/city"; the items of an array are "/tags/items".
-type DefinitionError struct {
-	Name     string // Definition.Name
-	Mistakes []Violation
-}
-
-// Error returns the mistakes in one line, cut after some 4 KiB.
-func (e *DefinitionError) Error() string {
-	return "schema: definition " + strconv.Quote(e.Name) + ": " + joinViolations(e.Mistakes, 0)
+	return "schema: invalid " + cmp.Or(e.Of, "document") + ": " + joinViolations(e.Violations, e.More)
 }
 
 func joinViolations(list []Violation, more int) string {

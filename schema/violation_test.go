@@ -35,12 +35,12 @@ func TestAppendClientName(t *testing.T) {
 func TestErrorIsBounded(t *testing.T) {
 	list := make([]Violation, 100)
 	for i := range list {
-		list[i] = Violation{Pointer("/" + strings.Repeat("x", 64)), CodeUnknownField, strings.Repeat("y", 100)}
+		list[i] = Violation{Pointer("/" + strings.Repeat("x", 64)), codeUnknownField, strings.Repeat("y", 100)}
 	}
 	text := (&ValidationError{Violations: list, More: 1000}).Error()
 	assert.Less(t, len(text), 5000)
 	assert.Regexp(t, ` …and 10[0-9][0-9] more$`, text)
-	assert.Equal(t, "schema: invalid document: /a: b …and 3 more", (&ValidationError{Violations: []Violation{{"/a", CodeType, "b"}}, More: 3}).Error())
+	assert.Equal(t, "schema: invalid document: /a: b …and 3 more", (&ValidationError{Violations: []Violation{{"/a", codeType, "b"}}, More: 3}).Error())
 	assert.Equal(t, "not strict JSON at byte 7 (/a): r", (&SyntaxError{Offset: 7, Pointer: "/a", Reason: "r"}).Error())
 	damaged := &SyntaxError{Offset: 7, Reason: "r"}
 	assert.Equal(t, "schema: corrupt stored document: not strict JSON at byte 7: r", (&CorruptError{Err: damaged}).Error())

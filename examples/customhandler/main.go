@@ -203,7 +203,7 @@ func shape(customer *resource.Resource) json.RawMessage {
 func replyChange(w http.ResponseWriter, status int, result *resource.Result) {
 	w.Header().Set("ETag", httpapi.ETag(&result.Resource))
 	reply(w, status, answer{
-		Status:   result.Outcome.String(),
+		Status:   string(result.Outcome),
 		Customer: shape(&result.Resource),
 		Changed:  result.Changed(),
 		Removed:  result.Removed(),

@@ -35,9 +35,12 @@ type config struct {
 	path                          string
 }
 
-// The words of -onconflict and -nulls.
+// maxBatch is the most documents of -batch, and as many as are written at once without it.
+const maxBatch = 1000
+
+// The words of -onconflict, for whether to reject, and of -nulls.
 var (
-	onConflicts = map[string]resource.OnConflict{"upsert": resource.Upsert, "reject": resource.Reject}
+	onConflicts = map[string]bool{"upsert": false, "reject": true}
 	nullWords   = map[string]schema.Nulls{"delete": schema.DeleteNulls, "reject": schema.RejectNulls, "ignore": schema.IgnoreNulls}
 )
 
@@ -95,7 +98,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	flags.TextVar(&c.from, "from", ingest.Position{}, "position to go on from, NUMBER or NUMBER:HASH: so many documents are left out")
 	flags.StringVar(&c.positionFile, "position-file", "", "file to keep the position in, and to go on from if it is there")
 	flags.StringVar(&c.rejects, "rejects", "", "file for the documents that fail, to mend and import again")
-	flags.IntVar(&c.batch, "batch", resource.DefaultMaxBatch, "documents to write at once")
+	flags.IntVar(&c.batch, "batch", maxBatch, "documents to write at once")
 	flags.IntVar(&c.errors, "errors", 20, "how many documents that fail to tell of, at most")
 	flags.StringVar(&comma, "comma", "", "separator of CSV, one character or the word tab; recognised if not given")
 	flags.Var(c.columns, "map", "COLUMN=FIELD, the field of a CSV column with another name; may be repeated")
@@ -127,7 +130,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		{schemas[c.schema] == nil, "-schema: expected customers, locations or transactions"},
 		{!conflictKnown, "-onconflict: expected upsert or reject"},
 		{!nullsKnown, "-nulls: expected delete, reject or ignore"},
-		{c.batch < 1 || c.batch > resource.DefaultMaxBatch, fmt.Sprintf("-batch: expected 1 to %d", resource.DefaultMaxBatch)},
+		{c.batch < 1 || c.batch > maxBatch, fmt.Sprintf("-batch: expected 1 to %d", maxBatch)},
 		{c.errors < 0, "-errors: expected 0 or more"},
 		{c.from.Documents > 0 && c.positionFile != "", "-from and -position-file: expected one of them"},
 		{c.dryRun && c.positionFile != "", "-dry-run and -position-file: expected one of them, for nothing would be done up to the position"},
@@ -145,9 +148,9 @@ func parse(args []string, stderr io.Writer) (config, error) {
 }
 
 // createOptions are the policies for each document.
-func (c *config) createOptions() resource.CreateOptions {
-	return resource.CreateOptions{
-		OnConflict: onConflicts[c.onConflict], Nulls: nullWords[c.nulls], UnknownFields: c.unknownFields(), DryRun: c.dryRun,
+func (c *config) createOptions() resource.WriteOptions {
+	return resource.WriteOptions{
+		RejectExisting: onConflicts[c.onConflict], Nulls: nullWords[c.nulls], UnknownFields: c.unknownFields(), DryRun: c.dryRun,
 	}
 }
 

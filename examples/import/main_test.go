@@ -70,7 +70,7 @@ func write(t testing.TB, name, text string) string {
 func stored(t testing.TB, file, schemaName string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	visit(t, file, schemaName, func(r *resource.Resource) { all[r.ExternalID()] = string(r.Data()) })
+	visit(t, file, schemaName, func(r *resource.Resource) { all[r.Key().ExternalID] = string(r.Data()) })
 	return all
 }
 
@@ -265,10 +265,10 @@ func TestNoValues(t *testing.T) {
 
 // TestReason: what is wrong with a document is told without the library's own words.
 func TestReason(t *testing.T) {
-	batch := func(err error) error { return &resource.OpError{Op: resource.OpCreateBatch, Err: err} }
+	batch := func(err error) error { return &resource.OpError{Op: resource.Op("create_batch"), Err: err} }
 	for want, err := range map[string]error{
-		"data too large": batch(storage.ErrTooLarge),
-		"a resource with this customerId exists already":          &resource.ExistsError{Field: "customerId"},
+		"data too large":          batch(storage.ErrTooLarge),
+		"resource exists already": batch(resource.ErrExists),
 		"corrupt stored document: expected object, found nothing": batch(&schema.CorruptError{Err: errors.New("expected object, found nothing")}),
 	} {
 		assert.Equal(t, want, reason(err))

@@ -10,13 +10,12 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/ingest"
 )
 
 // counts are those of one or several runs.
 type counts struct {
-	resource.Counts
+	ingest.Counts
 	Repeated int64
 }
 

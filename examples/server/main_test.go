@@ -363,11 +363,11 @@ func TestLog(t *testing.T) {
 	tenant := openstore.Tenant("acme")
 	whose := fmt.Sprintf(`tenant.platform=%s tenant.business=%s`, tenant.Platform, tenant.Business)
 	for _, want := range []string{
-		"level=DEBUG msg=call op=create schema=customers class=ok " + whose + " created=1 updated=0 unchanged=0 deleted=0 failed=0 found=0 dry_run=false attempts=1 duration=",
-		"level=INFO msg=call op=create schema=customers class=exists " + whose + " created=0 updated=0 unchanged=0 deleted=0 failed=1 found=0 ",
+		"level=DEBUG msg=call op=create schema=customers class=ok " + whose + " results=map[created:1] dry_run=false attempts=1 duration=",
+		"level=INFO msg=call op=create schema=customers class=exists " + whose + " results=map[exists:1] ",
 		"level=INFO msg=call op=create schema=customers class=invalid ",
 		"level=INFO msg=call op=get schema=customers class=not_found ",
-		"level=DEBUG msg=call op=list schema=customers class=ok " + whose + " created=0 updated=0 unchanged=0 deleted=0 failed=0 found=1 ",
+		"level=DEBUG msg=call op=list schema=customers class=ok " + whose + " results=map[found:1] ",
 		"level=DEBUG msg=change outcome=created schema=customers " + whose + "\n",
 		"level=DEBUG msg=change outcome=updated schema=customers " + whose + "\n",
 		"level=DEBUG msg=change outcome=deleted schema=customers " + whose + "\n",

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/storage/recent"
 )
 
@@ -23,7 +24,7 @@ type metrics struct {
 	attempts prometheus.Histogram
 }
 
-func newMetrics(feed *resource.Feed) *metrics {
+func newMetrics(changes *feed.Feed) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -47,7 +48,7 @@ func newMetrics(feed *resource.Feed) *metrics {
 	m.registry.MustRegister(m.calls, m.duration, m.writes, m.failed, m.attempts,
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "resourcekit_feed_dropped_total", Help: "Changes that the observer of the feed was not told of.",
-		}, func() float64 { return float64(feed.Dropped()) }),
+		}, func() float64 { return float64(changes.Dropped()) }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -80,18 +81,18 @@ func (m *metrics) called(call resource.Call) {
 	if call.DryRun {
 		return
 	}
-	for outcome, n := range map[string]int{
-		"created": call.Created, "updated": call.Updated, "unchanged": call.Unchanged, "deleted": call.Deleted, "failed": call.Failed,
-	} {
-		if n > 0 {
-			m.writes.WithLabelValues(call.Schema, outcome).Add(float64(n))
+	for result, n := range call.Results {
+		switch resource.Outcome(result) {
+		case resource.Created, resource.Updated, resource.Unchanged, resource.Deleted:
+			m.writes.WithLabelValues(call.Schema, result).Add(float64(n))
+		case "found": // by a read
+		default:
+			m.writes.WithLabelValues(call.Schema, "failed").Add(float64(n))
+			m.failed.WithLabelValues(call.Schema, result).Add(float64(n))
 		}
 	}
-	for class, n := range call.FailedBy {
-		m.failed.WithLabelValues(call.Schema, string(class)).Add(float64(n))
-	}
 	switch call.Op {
-	case resource.OpCreate, resource.OpPatch, resource.OpDelete: // of a batch they are the sum of its items
+	case "create", "patch", "delete": // of a batch they are the sum of its items
 		if call.Attempts > 0 {
 			m.attempts.Observe(float64(call.Attempts))
 		}

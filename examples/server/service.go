@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -22,19 +23,19 @@ import (
 type service struct {
 	http.Handler
 	log     *slog.Logger
-	feed    *resource.Feed
+	feed    *feed.Feed
 	metrics *metrics
 }
 
 // newService returns the service of the tenants in the store. With events, each
 // change is worth a line of the log.
 func newService(store storage.Store, tenants tenants, log *slog.Logger, events bool) (*service, error) {
-	s := &service{log: log, feed: resource.NewFeed(logEvents(log, events), nil)}
+	s := &service{log: log, feed: feed.New(logEvents(log, events), nil)}
 	s.metrics = newMetrics(s.feed)
 	if remembering, ok := store.(interface{ Stats() recent.Stats }); ok {
 		s.metrics.remembers(remembering.Stats)
 	}
-	opts := &resource.Options{Feed: s.feed, OnCall: s.called}
+	opts := &resource.Options{OnChange: s.feed.Add, OnCall: s.called}
 	var collections []*resource.Collection
 	for _, declared := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
 		c, err := resource.NewCollection(declared, store, opts)
@@ -84,9 +85,7 @@ func (s *service) called(ctx context.Context, call resource.Call) {
 	}
 	s.log.LogAttrs(ctx, level, "call",
 		slog.String("op", string(call.Op)), slog.String("schema", call.Schema), slog.String("class", class), tenantAttr(call.Tenant),
-		slog.Int("created", call.Created), slog.Int("updated", call.Updated), slog.Int("unchanged", call.Unchanged),
-		slog.Int("deleted", call.Deleted), slog.Int("failed", call.Failed), slog.Int("found", call.Found),
-		slog.Bool("dry_run", call.DryRun), slog.Int("attempts", call.Attempts), slog.Duration("duration", call.Duration))
+		slog.Any("results", call.Results), slog.Bool("dry_run", call.DryRun), slog.Int("attempts", call.Attempts), slog.Duration("duration", call.Duration))
 }
 
 // classOf is resource.ErrorClass with a word for no error.
@@ -103,7 +102,7 @@ func tenantAttr(t storage.Tenant) slog.Attr {
 
 // logEvents returns an observer that logs what became of a resource, and neither
 // which one it was nor what changed.
-func logEvents(log *slog.Logger, events bool) func(resource.Event) {
+func logEvents(log *slog.Logger, events bool) func(feed.Event) {
 	level := slog.LevelDebug
 	if events {
 		level = slog.LevelInfo
@@ -112,9 +111,9 @@ func logEvents(log *slog.Logger, events bool) func(resource.Event) {
 	for _, s := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
 		names[s.ID()] = s.Name()
 	}
-	return func(e resource.Event) {
+	return func(e feed.Event) {
 		log.LogAttrs(context.Background(), level, "change",
-			slog.String("outcome", e.Outcome.String()), slog.String("schema", names[e.Key.Schema]), tenantAttr(e.Key.Tenant))
+			slog.String("outcome", string(e.Outcome)), slog.String("schema", names[e.Key.Schema]), tenantAttr(e.Key.Tenant))
 	}
 }
 

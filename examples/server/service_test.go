@@ -253,14 +253,15 @@ func TestClose(t *testing.T) {
 // TestMetricsOfCalls: calls that the API does not make.
 func TestMetricsOfCalls(t *testing.T) {
 	s, _ := testService(t, memory.New())
-	s.metrics.called(resource.Call{Op: "create", Schema: "customers", DryRun: true, Attempts: 1, Counts: resource.Counts{Created: 1}})
-	s.metrics.called(resource.Call{Op: "create_batch", Schema: "customers", Attempts: 7, Counts: resource.Counts{Updated: 5, Failed: 2}})
+	s.metrics.called(resource.Call{Op: "create", Schema: "customers", DryRun: true, Attempts: 1, Results: map[string]int{"created": 1}})
+	s.metrics.called(resource.Call{Op: "create_batch", Schema: "customers", Attempts: 7, Results: map[string]int{"updated": 5, "conflict": 2}})
 	assert.Equal(t, []string{
 		`resourcekit_attempts_count 0`,
 		`resourcekit_call_duration_seconds_count{op="create",schema="customers"} 1`,
 		`resourcekit_call_duration_seconds_count{op="create_batch",schema="customers"} 1`,
 		`resourcekit_calls_total{class="ok",op="create",schema="customers"} 1`,
 		`resourcekit_calls_total{class="ok",op="create_batch",schema="customers"} 1`,
+		`resourcekit_failed_writes_total{class="conflict",schema="customers"} 2`,
 		`resourcekit_feed_dropped_total 0`,
 		`resourcekit_writes_total{outcome="failed",schema="customers"} 2`,
 		`resourcekit_writes_total{outcome="updated",schema="customers"} 5`,

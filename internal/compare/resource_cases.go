@@ -75,9 +75,10 @@ type customer struct {
 func publish(r *resource.Resource, data any) published {
 	const layout = "2006-01-02T15:04:05.000Z"
 	created, updated := r.CreatedAt().Format(layout), r.UpdatedAt().Format(layout)
+	key := r.Key()
 	return published{
-		r.ID(), r.SchemaID(), r.SchemaID(), r.Tenant().Platform, r.Tenant().Platform, r.Tenant().Business, r.Tenant().Business,
-		r.ExternalID(), r.ExternalID(), created, created, updated, updated, data,
+		r.ID(), key.Schema, key.Schema, key.Tenant.Platform, key.Tenant.Platform, key.Tenant.Business, key.Tenant.Business,
+		key.ExternalID, key.ExternalID, created, created, updated, updated, data,
 	}
 }
 

@@ -109,7 +109,7 @@ func ordersSchema() *schema.Schema {
 	for _, f := range orderFields {
 		field := schema.Field{Name: f.name, Type: types[f.typ], Required: f.required}
 		if f.typ == "date-time" {
-			field.Format = schema.DateTime
+			field.Format = "date-time"
 		}
 		def.Fields = append(def.Fields, field)
 	}
@@ -137,7 +137,7 @@ func nestedSchema() *schema.Schema {
 	var list []schema.Field
 	for k := range 40 {
 		list = append(list, object(fmt.Sprintf("order_%04d", k), field("string", "status"),
-			schema.Field{Name: "placedAt", Type: schema.String, Format: schema.DateTime},
+			schema.Field{Name: "placedAt", Type: schema.String, Format: "date-time"},
 			object("ship", address("to"), field("string", "carrier"), field("string", "tracking")), array("items", item)))
 	}
 	id := field("string", "customerId")

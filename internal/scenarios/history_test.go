@@ -18,6 +18,7 @@ import (
 
 	"example.com/resourcekit/merge"
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
@@ -110,7 +111,7 @@ func writeHistory(t *testing.T, store storage.Store) (wrong []string) {
 	for i, err := range errs {
 		require.NoError(t, err, writers[i].name)
 	}
-	events := make(map[string][]resource.Event)
+	events := make(map[string][]feed.Event)
 	for _, s := range services {
 		require.NoError(t, s.feed.Close(ctx))
 		require.Zero(t, s.feed.Dropped())
@@ -136,7 +137,7 @@ const temporary = "temporary"
 
 // entriesDiffer holds the entries of a journal, and those in its events, against
 // those that were acknowledged.
-func entriesDiffer(name string, want []string, rec storage.Record, events []resource.Event) (wrong []string) {
+func entriesDiffer(name string, want []string, rec storage.Record, events []feed.Event) (wrong []string) {
 	times := make(map[string]int)
 	for entry := range entriesOf(rec.Data) {
 		times[entry] += 1000
@@ -170,14 +171,14 @@ func entriesOf(document []byte) map[string]any {
 
 // replayDiffers goes from event to event, from absence to what is stored, and
 // needs all of them for it.
-func replayDiffers(name string, rec storage.Record, events []resource.Event) (wrong []string) {
+func replayDiffers(name string, rec storage.Record, events []feed.Event) (wrong []string) {
 	note := func(format string, args ...any) []string {
 		return append(wrong, name+": "+fmt.Sprintf(format, args...))
 	}
 	// A journal that is deleted can be created again, so there can be several
 	// beginnings; each begins with a revision of its own.
-	after := make(map[storage.Revision]resource.Event)
-	var begins []resource.Event
+	after := make(map[storage.Revision]feed.Event)
+	var begins []feed.Event
 	for _, e := range events {
 		if e.Before == 0 {
 			begins = append(begins, e)
@@ -229,14 +230,14 @@ type journalService struct {
 	c      *resource.Collection
 	url    string
 	http   *http.Client
-	feed   *resource.Feed
-	events []resource.Event // read after the feed is closed
+	feed   *feed.Feed
+	events []feed.Event // read after the feed is closed
 }
 
 func newJournalService(t *testing.T, store storage.Store) *journalService {
 	s := new(journalService)
-	s.feed = resource.NewFeed(func(e resource.Event) { s.events = append(s.events, e) }, &resource.FeedOptions{Buffer: 1 << 14})
-	s.c = newCollection(t, journals, store, &resource.Options{Feed: s.feed})
+	s.feed = feed.New(func(e feed.Event) { s.events = append(s.events, e) }, &feed.Options{Buffer: 1 << 14})
+	s.c = newCollection(t, journals, store, &resource.Options{OnChange: s.feed.Add})
 	api, err := httpapi.NewAPI(hooksOf(everybody), nil, s.c)
 	require.NoError(t, err)
 	server := httptest.NewServer(api)
@@ -342,18 +343,18 @@ func (s *journalService) createBatch(key string, entries []string) error {
 }
 
 func (s *journalService) patchBatch(key string, entries []string) error {
-	var items []resource.PatchItem
+	var items []resource.Item
 	for _, d := range documents(key, entries) {
-		items = append(items, resource.PatchItem{ExternalID: key, Patch: d})
+		items = append(items, resource.Item{ExternalID: key, Data: d})
 	}
 	return again(func() error { return firstError(s.c.PatchBatch(ctx, everybody, items, nil)) })
 }
 
-func firstError(b *resource.BatchResult, err error) error {
+func firstError(b []resource.ItemResult, err error) error {
 	if err != nil {
 		return err
 	}
-	for _, i := range b.Items {
+	for _, i := range b {
 		err = errors.Join(err, i.Err)
 	}
 	return err
@@ -389,7 +390,7 @@ func (s *journalService) comeAndGo(_ string, entries []string) error {
 		return nil // the next one changes it
 	}
 	if strings.HasSuffix(entries[0], "1") {
-		return firstError(s.c.DeleteBatch(ctx, everybody, []resource.DeleteItem{{ExternalID: temporary}}, nil))
+		return firstError(s.c.DeleteBatch(ctx, everybody, []resource.Item{{ExternalID: temporary}}, nil))
 	}
 	return acknowledged(s.send("DELETE", s.url+"/"+temporary, nil, ""))
 }

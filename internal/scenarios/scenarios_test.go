@@ -552,7 +552,7 @@ func (w *world) observe(a answer, o options) answer {
 
 type option func(*world, *options)
 
-func reject(_ *world, o *options)        { o.onConflict = resource.Reject }
+func reject(_ *world, o *options)        { o.reject = true }
 func ignoreUnknown(_ *world, o *options) { o.unknown = schema.IgnoreUnknown }
 func complete(_ *world, o *options)      { o.complete = true }
 func ifAbsent(_ *world, o *options)      { o.ifAbsent = true }
@@ -611,7 +611,7 @@ func all(*listing)                  {}
 func limit(n int) listOption        { return func(l *listing) { l.limit = n } }
 func cursor(text string) listOption { return func(l *listing) { l.cursor = text } }
 func where(field string, value any) listOption {
-	return func(l *listing) { l.filter = append(l.filter, schema.Equals{Field: field, Value: value}) }
+	return func(l *listing) { l.filter = append(l.filter, schema.Condition{Field: field, Value: value}) }
 }
 
 func list(opts ...listOption) func(*world) answer {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
@@ -71,8 +72,8 @@ type side struct {
 	made   map[storage.Tenant]int // ids
 	c      *resource.Collection
 	server *httptest.Server
-	feed   *resource.Feed
-	events []resource.Event // read after the feed is closed
+	feed   *feed.Feed
+	events []feed.Event // read after the feed is closed
 	told   []string
 }
 
@@ -96,10 +97,10 @@ func newSide(t *testing.T, name string, store storage.Store, shared bool) *side 
 	if shared {
 		s.theirs = neighbours
 	}
-	s.feed = resource.NewFeed(func(e resource.Event) { s.events = append(s.events, e) }, &resource.FeedOptions{Unredacted: true})
+	s.feed = feed.New(func(e feed.Event) { s.events = append(s.events, e) }, &feed.Options{Unredacted: true})
 	s.c = newCollection(t, schema.Customers(), s.store, &resource.Options{
-		Now:  func() time.Time { return start },
-		Feed: s.feed,
+		Now:      func() time.Time { return start },
+		OnChange: s.feed.Add,
 		NewID: func() (uuid.UUID, error) {
 			s.made[s.acting]++
 			return uuid.NewSHA1(s.acting.Business, fmt.Append(nil, s.acting.Platform, s.made[s.acting])), nil
@@ -136,7 +137,7 @@ func (s *side) settle() loot {
 		s.acting = they
 		batch, err := s.c.CreateBatch(ctx, they, [][]byte{theirCust("c-1"), theirCust("c-2"), theirCust("c-5")}, nil)
 		require.NoError(s.t, err)
-		require.Equal(s.t, resource.Counts{Created: 3}, batch.Counts)
+		require.Equal(s.t, 3, countOf(batch, resource.Created))
 		r, err := s.c.Patch(ctx, they, "c-1", []byte(`{"phone":"`+theirMark+`"}`), nil)
 		require.NoError(s.t, err)
 		page, err := s.c.List(ctx, they, &resource.ListOptions{Limit: 1})
@@ -200,18 +201,14 @@ func (s *side) tell(format string, args ...any) {
 func (s *side) tellError(err error) {
 	s.tell("error %s %s", resource.ErrorClass(err), err)
 	var (
-		op           *storage.OpError
-		exists       *resource.ExistsError
-		precondition *resource.PreconditionError
+		stored *storage.OpError
+		failed *resource.OpError
 	)
-	if errors.As(err, &op) {
-		s.tell("op %+v %T", op.Key, op.Err)
+	if errors.As(err, &stored) {
+		s.tell("op %+v %T", stored.Key, stored.Err)
 	}
-	if errors.As(err, &exists) {
-		s.tell("exists %+v", *exists)
-	}
-	if errors.As(err, &precondition) {
-		s.tell("precondition %+v", *precondition)
+	if errors.As(err, &failed) {
+		s.tell("op %s %+v %d", failed.Op, failed.Key, failed.Current)
 	}
 	s.tell("problem %+v", *httpapi.ProblemOf(err))
 }
@@ -224,13 +221,12 @@ func (s *side) result(r *resource.Result, err error) {
 	s.tell("%s %d %s changed %q removed %q dropped %q", r.Outcome, r.Revision(), r.AppendJSON(nil, nil), r.Changed(), r.Removed(), r.Dropped)
 }
 
-func (s *side) batch(b *resource.BatchResult, err error) {
+func (s *side) batch(b []resource.ItemResult, err error) {
 	if err != nil {
 		s.tellError(err)
 		return
 	}
-	s.tell("counts %+v", b.Counts)
-	for _, i := range b.Items {
+	for _, i := range b {
 		s.result(i.Result, i.Err)
 	}
 }
@@ -248,15 +244,15 @@ func (s *side) page(p *resource.Page, err error) {
 
 // The calls of the library, told.
 
-func (s *side) create(data []byte, o resource.CreateOptions) {
+func (s *side) create(data []byte, o resource.WriteOptions) {
 	s.result(s.c.Create(ctx, s.ours, data, &o))
 }
 
-func (s *side) patch(id, patch string, o resource.PatchOptions) {
+func (s *side) patch(id, patch string, o resource.WriteOptions) {
 	s.result(s.c.Patch(ctx, s.ours, id, []byte(patch), &o))
 }
 
-func (s *side) remove(id string, o resource.DeleteOptions) {
+func (s *side) remove(id string, o resource.WriteOptions) {
 	s.result(s.c.Delete(ctx, s.ours, id, &o))
 }
 
@@ -274,7 +270,7 @@ func (s *side) list(o resource.ListOptions) { s.page(s.c.List(ctx, s.ours, &o)) 
 // have gives us a resource of our own.
 func (s *side) have(ids ...string) {
 	for _, id := range ids {
-		s.create(ourCust(id), resource.CreateOptions{})
+		s.create(ourCust(id), resource.WriteOptions{})
 	}
 }
 
@@ -304,9 +300,9 @@ const (
 )
 
 type (
-	createOptions = resource.CreateOptions
-	patchOptions  = resource.PatchOptions
-	deleteOptions = resource.DeleteOptions
+	createOptions = resource.WriteOptions
+	patchOptions  = resource.WriteOptions
+	deleteOptions = resource.WriteOptions
 )
 
 // A row is one thing that we do, with what we have got of theirs.
@@ -338,8 +334,8 @@ var libraryRows = []row{
 		s.create([]byte(cust("c-1", `,"vip":true`)), createOptions{UnknownFields: schema.IgnoreUnknown})
 	}},
 	{"create or reject", func(s *side, _ loot) {
-		s.create(ourCust("c-1"), createOptions{OnConflict: resource.Reject})
-		s.create(ourCust("c-1"), createOptions{OnConflict: resource.Reject})
+		s.create(ourCust("c-1"), createOptions{RejectExisting: true})
+		s.create(ourCust("c-1"), createOptions{RejectExisting: true})
 	}},
 	{"create if there is none", func(s *side, _ loot) {
 		s.create(ourCust("c-1"), createOptions{If: resource.Absent()})
@@ -361,7 +357,7 @@ var libraryRows = []row{
 	}},
 	{"dry create", func(s *side, _ loot) {
 		s.create(ourCust("c-1"), createOptions{DryRun: true})
-		s.create(ourCust("c-1"), createOptions{DryRun: true, OnConflict: resource.Reject})
+		s.create(ourCust("c-1"), createOptions{DryRun: true, RejectExisting: true})
 		s.create(ourCust("c-1"), createOptions{DryRun: true, If: resource.Absent()})
 		s.create([]byte(`{"customerId":"c-1"}`), createOptions{DryRun: true})
 	}},
@@ -409,11 +405,11 @@ var libraryRows = []row{
 	{"list ours", func(s *side, _ loot) { s.have("c-3", "c-0"); s.list(resource.ListOptions{}) }},
 	{"list by their email", func(s *side, _ loot) {
 		s.have("c-3")
-		s.list(resource.ListOptions{Filter: []schema.Equals{{Field: "email", Value: theirMark}}})
+		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: theirMark}}})
 	}},
 	{"list by absence", func(s *side, _ loot) {
 		s.have("c-3")
-		s.list(resource.ListOptions{Filter: []schema.Equals{{Field: "phone"}}})
+		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "phone"}}})
 	}},
 	{"list with their cursor", func(s *side, got loot) {
 		s.list(resource.ListOptions{Cursor: got.cursor})
@@ -446,14 +442,14 @@ var libraryRows = []row{
 	}},
 	{"batch of creates", func(s *side, _ loot) {
 		documents := [][]byte{ourCust("c-1"), ourCust("c-3"), []byte(`{"customerId":"c-2"}`), ourCust("c-1"), []byte(cust("c-1", `,"phone":"1"`))}
-		for _, o := range []createOptions{{DryRun: true}, {}, {OnConflict: resource.Reject}, {If: resource.Absent()}, {DryRun: true}} {
+		for _, o := range []createOptions{{DryRun: true}, {}, {RejectExisting: true}, {If: resource.Absent()}, {DryRun: true}} {
 			s.batch(s.c.CreateBatch(ctx, s.ours, documents, &o))
 		}
 	}},
 	{"batch of patches", func(s *side, got loot) {
-		items := []resource.PatchItem{
-			{ExternalID: "c-1", Patch: []byte(ourPhone)}, {ExternalID: "c-2", Patch: []byte(ourPhone), If: resource.AtRevision(1)},
-			{ExternalID: "c-1", Patch: []byte(ourPhone), If: resource.AtRevision(got.revision)}, {ExternalID: "c-3", Patch: []byte(ourPhone)},
+		items := []resource.Item{
+			{ExternalID: "c-1", Data: []byte(ourPhone)}, {ExternalID: "c-2", Data: []byte(ourPhone), If: resource.AtRevision(1)},
+			{ExternalID: "c-1", Data: []byte(ourPhone), If: resource.AtRevision(got.revision)}, {ExternalID: "c-3", Data: []byte(ourPhone)},
 		}
 		s.batch(s.c.PatchBatch(ctx, s.ours, items, nil))
 		s.have("c-1")
@@ -461,7 +457,7 @@ var libraryRows = []row{
 		s.batch(s.c.PatchBatch(ctx, s.ours, items, nil))
 	}},
 	{"batch of deletes", func(s *side, got loot) {
-		items := []resource.DeleteItem{{ExternalID: "c-1", If: resource.AtRevision(got.revision)}, {ExternalID: "c-1"}, {ExternalID: "c-2"}, {ExternalID: "c-3"}}
+		items := []resource.Item{{ExternalID: "c-1", If: resource.AtRevision(got.revision)}, {ExternalID: "c-1"}, {ExternalID: "c-2"}, {ExternalID: "c-3"}}
 		s.batch(s.c.DeleteBatch(ctx, s.ours, items, nil))
 		s.have("c-2", "c-3")
 		s.batch(s.c.DeleteBatch(ctx, s.ours, items, &deleteOptions{DryRun: true}))
@@ -469,7 +465,7 @@ var libraryRows = []row{
 	}},
 	{"import", func(s *side, _ loot) { s.importAll(ingest.Options{}) }},
 	{"import or reject", func(s *side, _ loot) {
-		s.importAll(ingest.Options{Create: createOptions{OnConflict: resource.Reject}})
+		s.importAll(ingest.Options{Create: createOptions{RejectExisting: true}})
 	}},
 	{"dry import", func(s *side, _ loot) { s.importAll(ingest.Options{Create: createOptions{DryRun: true}}) }},
 	{"import from a position", func(s *side, _ loot) { s.importAll(ingest.Options{From: ingest.Position{Documents: 3}}) }},

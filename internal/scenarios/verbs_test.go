@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,13 +40,13 @@ type verbs interface {
 
 // options are the policies of a write. The zero value is the default of all.
 type options struct {
-	onConflict resource.OnConflict
-	unknown    schema.UnknownFields
-	nulls      schema.Nulls
-	complete   bool
-	ifTag      *tag // the revision that it must have
-	ifAbsent   bool
-	dryRun     bool
+	reject   bool
+	unknown  schema.UnknownFields
+	nulls    schema.Nulls
+	complete bool
+	ifTag    *tag // the revision that it must have
+	ifAbsent bool
+	dryRun   bool
 }
 
 // A tag is a revision that a scenario has seen, in both spellings.
@@ -74,7 +75,7 @@ type item struct {
 type listing struct {
 	cursor string
 	limit  int
-	filter []schema.Equals
+	filter []schema.Condition
 }
 
 // An answer is what the caller is told.
@@ -145,19 +146,19 @@ func (l library) create(data string, o options) answer {
 	return l.written(l.c.Create(ctx, l.tenant, []byte(data), o.create()))
 }
 
-func (o options) create() *resource.CreateOptions {
-	return &resource.CreateOptions{
-		OnConflict: o.onConflict, UnknownFields: o.unknown, Nulls: o.nulls, RequireComplete: o.complete,
+func (o options) create() *resource.WriteOptions {
+	return &resource.WriteOptions{
+		RejectExisting: o.reject, UnknownFields: o.unknown, Nulls: o.nulls, RequireComplete: o.complete,
 		If: o.condition(), DryRun: o.dryRun,
 	}
 }
 
-func (o options) patch() *resource.PatchOptions {
-	return &resource.PatchOptions{UnknownFields: o.unknown, Nulls: o.nulls, If: o.condition(), DryRun: o.dryRun}
+func (o options) patch() *resource.WriteOptions {
+	return &resource.WriteOptions{UnknownFields: o.unknown, Nulls: o.nulls, If: o.condition(), DryRun: o.dryRun}
 }
 
-func (o options) delete() *resource.DeleteOptions {
-	return &resource.DeleteOptions{If: o.condition(), DryRun: o.dryRun}
+func (o options) delete() *resource.WriteOptions {
+	return &resource.WriteOptions{If: o.condition(), DryRun: o.dryRun}
 }
 
 func (l library) patch(id, data string, o options) answer {
@@ -198,18 +199,18 @@ func (l library) createBatch(documents []string, o options) answer {
 }
 
 func (l library) patchBatch(items []item, o options) answer {
-	var all []resource.PatchItem
+	var all []resource.Item
 	for _, i := range items {
-		all = append(all, resource.PatchItem{ExternalID: i.id, Patch: []byte(i.data), If: options{ifTag: i.ifTag}.condition()})
+		all = append(all, resource.Item{ExternalID: i.id, Data: []byte(i.data), If: options{ifTag: i.ifTag}.condition()})
 	}
 	b, err := l.c.PatchBatch(ctx, l.tenant, all, o.patch())
 	return l.batch(b, err, o.dryRun)
 }
 
 func (l library) deleteBatch(items []item, o options) answer {
-	var all []resource.DeleteItem
+	var all []resource.Item
 	for _, i := range items {
-		all = append(all, resource.DeleteItem{ExternalID: i.id, If: options{ifTag: i.ifTag}.condition()})
+		all = append(all, resource.Item{ExternalID: i.id, If: options{ifTag: i.ifTag}.condition()})
 	}
 	b, err := l.c.DeleteBatch(ctx, l.tenant, all, o.delete())
 	return l.batch(b, err, o.dryRun)
@@ -248,7 +249,7 @@ func (l library) written(r *resource.Result, err error) answer {
 	if err != nil {
 		return failed(err)
 	}
-	a := answer{what: r.Outcome.String(), resources: []string{string(r.AppendJSON(nil, nil))}}
+	a := answer{what: string(r.Outcome), resources: []string{string(r.AppendJSON(nil, nil))}}
 	if r.Outcome != resource.Deleted {
 		a.etag = httpapi.ETag(&r.Resource)
 	}
@@ -257,36 +258,27 @@ func (l library) written(r *resource.Result, err error) answer {
 
 // batch is what a batch answers: the outcomes in one row, and what its promises do
 // not allow.
-func (l library) batch(r *resource.BatchResult, err error, dryRun bool) answer {
+func (l library) batch(r []resource.ItemResult, err error, dryRun bool) answer {
 	if err != nil {
 		return failed(err)
 	}
 	a := answer{what: "batch"}
-	counts := make(map[string]int)
 	last := make(map[string]*resource.Result)
-	for _, i := range r.Items {
+	for _, i := range r {
 		one := l.written(i.Result, i.Err)
 		a.resources = append(a.resources, one.resources...)
 		if i.Err != nil {
-			counts["failed"]++
 			a.lines = append(a.lines, one.text())
 			continue
 		}
-		counts[one.what]++
 		a.lines = append(a.lines, one.what)
-		last[i.Result.ExternalID()] = i.Result
+		last[i.Result.Key().ExternalID] = i.Result
 	}
 	for id, r := range last {
 		stored, err := l.c.Get(ctx, l.tenant, id)
 		if gone := r.Outcome == resource.Deleted; !dryRun && (gone != (err != nil) || !gone && stored.Revision() != r.Revision()) {
 			a.lines = append(a.lines, "the last result of an item is not what is stored: "+id)
 		}
-	}
-	want := resource.Counts{
-		Created: counts["created"], Updated: counts["updated"], Unchanged: counts["unchanged"], Deleted: counts["deleted"], Failed: counts["failed"],
-	}
-	if r.Counts != want {
-		a.lines = append(a.lines, fmt.Sprintf("counted as %+v", r.Counts))
 	}
 	return a
 }
@@ -296,14 +288,11 @@ func failed(err error) answer {
 	a := answer{what: string(resource.ErrorClass(err))}
 	var (
 		invalid *schema.ValidationError
-		filter  *schema.FilterError
 		syntax  *schema.SyntaxError
 	)
 	switch {
 	case errors.As(err, &invalid):
-		a.lines = violations("data", invalid.Violations)
-	case errors.As(err, &filter):
-		a.lines = violations("filter", filter.Violations)
+		a.lines = violations(cmp.Or(invalid.Of, "data"), invalid.Violations)
 	case errors.As(err, &syntax):
 		a.lines = []string{fmt.Sprintf("%s at byte %d", syntax.Reason, syntax.Offset)}
 	case errors.Is(err, resource.ErrCursor):
@@ -401,7 +390,7 @@ func (h overHTTP) do(method, target, data string, o options) answer {
 	req, err := http.NewRequest(method, target, body)
 	require.NoError(h.t, err)
 	q := req.URL.Query()
-	if o.onConflict == resource.Reject {
+	if o.reject {
 		q.Set("onconflict", "reject")
 	}
 	if o.unknown == schema.IgnoreUnknown {

@@ -14,7 +14,7 @@ import (
 // WriteCreate answers a POST: status 200 for every outcome, the resource in data, its
 // ETag, and Dropped-Fields. It is not for a dry run, see [ETag]. opts may be nil.
 func WriteCreate(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
-	b := newBody(`{"success":true,"message":"resource `, result.Outcome.String(), `","data":`)
+	b := newBody(`{"success":true,"message":"resource `, string(result.Outcome), `","data":`)
 	b.text = append(result.AppendJSON(b.text, opts), '}')
 	setDropped(w, result.Dropped)
 	b.write(w, http.StatusOK, ETag(&result.Resource))
@@ -25,13 +25,13 @@ func WriteCreate(w http.ResponseWriter, result *resource.Result, opts *resource.
 // may be nil.
 func WritePatch(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
 	setDropped(w, result.Dropped)
-	writeWrapped(w, result.Outcome.String(), &result.Resource, ETag(&result.Resource), opts)
+	writeWrapped(w, string(result.Outcome), &result.Resource, ETag(&result.Resource), opts)
 }
 
 // WriteDelete answers a DELETE: status 200, the resource as it was in data.result, and an
 // empty data.included. opts may be nil.
 func WriteDelete(w http.ResponseWriter, result *resource.Result, opts *resource.ShapeOptions) {
-	writeWrapped(w, result.Outcome.String(), &result.Resource, "", opts)
+	writeWrapped(w, string(result.Outcome), &result.Resource, "", opts)
 }
 
 // WriteGet answers a GET: status 200, the resource in data.result, an empty

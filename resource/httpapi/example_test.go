@@ -133,7 +133,7 @@ func ExampleParsePreconditions() {
 		if err != nil {
 			return err
 		}
-		result, err := customers.Patch(r.Context(), tenant, "c-1", body, &resource.PatchOptions{If: condition})
+		result, err := customers.Patch(r.Context(), tenant, "c-1", body, &resource.WriteOptions{If: condition})
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func ExampleParsePreconditions() {
 func ExampleProblemOf() {
 	for _, err := range []error{
 		fmt.Errorf("reading: %w", resource.ErrNotFound),
-		&resource.ExistsError{Field: "customerId"},
+		fmt.Errorf("importing: %w", resource.ErrExists),
 		schema.Customers().Validate([]byte(`{"customerId":"c-1","firstName":"Ada","lastName":7}`)),
 		storage.ErrUnavailable,
 		errors.New("dial tcp 10.0.0.7:5432: connection refused"),
@@ -180,7 +180,7 @@ func ExampleProblemOf() {
 	}
 	// Output:
 	// 404 resource not found
-	// 400 a resource with this customerId exists already
+	// 400 the resource exists already
 	// 400 the data is not valid
 	//     /lastName: expected string, found number
 	//     /createdAt: required, but missing
@@ -195,7 +195,7 @@ func ExampleReadCreate() {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "reject: %v, if: %v, data: %s", opts.OnConflict == resource.Reject, opts.If, data)
+		fmt.Fprintf(w, "reject: %v, if: %v, data: %s", opts.RejectExisting, opts.If, data)
 		return nil
 	})
 	for _, request := range []struct{ query, body string }{

@@ -21,8 +21,10 @@ const (
 	smallBytes = 16 << 10
 	// pieceBytes is what a client must take or send within Options.StallTimeout.
 	pieceBytes = 64 << 10
-	// usualBytes is what a resource in a list is taken for, and maxListBytes what a
-	// list is: maxPageBytes of documents with what is around them.
+	// A list without a limit has usualLimit resources, each taken for usualBytes. A list
+	// is at most taken for maxListBytes: maxPageBytes of documents with what is around
+	// them.
+	usualLimit   = 100
 	usualBytes   = 4 << 10
 	maxListBytes = maxPageBytes + maxPageBytes/4
 	// A list counts as so many times its bytes while it is made: what the store

@@ -195,7 +195,7 @@ func FuzzPreconditions(f *testing.F) {
 		res, err := c.Get(context.Background(), acme, "c-1")
 		require.NoError(t, err)
 		modified, err := httpapi.Modified(r, res)
-		_, patchErr := c.Patch(context.Background(), acme, "c-1", []byte("{}"), &resource.PatchOptions{If: condition})
+		_, patchErr := c.Patch(context.Background(), acme, "c-1", []byte("{}"), &resource.WriteOptions{If: condition})
 		if match {
 			require.Equal(t, strong, err == nil)
 			require.Equal(t, strong, patchErr == nil)

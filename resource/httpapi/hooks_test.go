@@ -69,7 +69,7 @@ func TestAuthenticateErrors(t *testing.T) {
 		{"body too large", &http.MaxBytesError{Limit: 7}, 401},
 		{"claims are not JSON", fmt.Errorf("claims: %w", &schema.SyntaxError{Offset: 7, Reason: marker}), 401},
 		{"claims are not valid", &schema.ValidationError{Violations: []schema.Violation{{Pointer: "/sub", Message: marker}}}, 401},
-		{"exists", &resource.ExistsError{Field: marker}, 401},
+		{"exists", &resource.OpError{Err: fmt.Errorf("%s: %w", marker, resource.ErrExists)}, 401},
 		{"a problem of the service's own", fmt.Errorf("scopes: %w", &httpapi.Problem{Status: 400, Message: "which key?"}), 400},
 		{"a problem that is no authentication", errors.Join(httpapi.ErrUnauthenticated, &httpapi.Problem{Status: 403, Message: marker}), 401},
 	} {
@@ -468,16 +468,16 @@ func TestUnknownParameters(t *testing.T) {
 // TestClasses: what Collection metrics call the client's mistake is a 4xx.
 func TestClasses(t *testing.T) {
 	for _, err := range []error{
-		&schema.SyntaxError{}, &schema.ValidationError{}, &schema.FilterError{}, resource.ErrCursor, resource.ErrBatchSize,
-		storage.ErrTooLarge, resource.ErrNotFound, &resource.ExistsError{}, resource.ErrPrecondition,
+		&schema.SyntaxError{}, &schema.ValidationError{}, resource.ErrCursor, resource.ErrBatchSize,
+		storage.ErrTooLarge, resource.ErrNotFound, resource.ErrExists, resource.ErrPrecondition,
 	} {
 		status := httpapi.ProblemOf(err).Status
 		assert.True(t, status >= 400 && status < 500, "%v: %d", err, status)
-		assert.NotEqual(t, resource.ClassInternal, resource.ErrorClass(err), err)
+		assert.NotEqual(t, resource.Class("internal"), resource.ErrorClass(err), err)
 	}
 	for _, err := range []error{storage.ErrInvalid, &schema.CorruptError{}, errSecret} {
 		assert.Equal(t, 500, httpapi.ProblemOf(err).Status)
-		assert.Equal(t, resource.ClassInternal, resource.ErrorClass(err))
+		assert.Equal(t, resource.Class("internal"), resource.ErrorClass(err))
 	}
 }
 

@@ -39,7 +39,7 @@ var things = schema.MustCompile(schema.Definition{
 	Fields: []schema.Field{
 		{Name: "id", Type: schema.String, Required: true},
 		{Name: "vip", Type: schema.Boolean},
-		{Name: "at", Type: schema.String, Format: schema.DateTime},
+		{Name: "at", Type: schema.String, Format: "date-time"},
 		{Name: "score", Type: schema.Number},
 		{Name: "age", Type: schema.Integer},
 		{Name: "shipTo", Type: schema.Object, Fields: []schema.Field{
@@ -58,7 +58,7 @@ func TestReadList(t *testing.T) {
 	equals := func(pairs ...any) resource.ListOptions {
 		var opts resource.ListOptions
 		for i := 0; i < len(pairs); i += 2 {
-			opts.Filter = append(opts.Filter, schema.Equals{Field: pairs[i].(string), Value: pairs[i+1]})
+			opts.Filter = append(opts.Filter, schema.Condition{Field: pairs[i].(string), Value: pairs[i+1]})
 		}
 		return opts
 	}
@@ -94,13 +94,13 @@ func TestReadList(t *testing.T) {
 		{"filter[id]", equals("id", ""), nil},
 		{"filter[id]=null", equals("id", "null"), nil},
 		{"filter[id]=b&filter[id]=a", equals("id", "b", "id", "a"), nil},
-		{"filter[vip]=true&filter[id]=x", equals("id", "x", "vip", true), nil},
-		{"filter[vip]=false", equals("vip", false), nil},
+		{"filter[vip]=true&filter[id]=x", equals("id", "x", "vip", "true"), nil},
+		{"filter[vip]=false", equals("vip", "false"), nil},
 		{"filter[vip]=TRUE", equals("vip", "TRUE"), nil},
 		{"filter[vip]=1", equals("vip", "1"), nil},
-		{"filter[score]=1.50", equals("score", json.Number("1.50")), nil},
-		{"filter[score]=-1e400", equals("score", json.Number("-1e400")), nil},
-		{"filter[age]=7", equals("age", json.Number("7")), nil},
+		{"filter[score]=1.50", equals("score", "1.50"), nil},
+		{"filter[score]=-1e400", equals("score", "-1e400"), nil},
+		{"filter[age]=7", equals("age", "7"), nil},
 		{"filter[score]=1+", equals("score", "1 "), nil},
 		{"filter[score]=+1", equals("score", " 1"), nil},
 		{"filter[score]=%2B1", equals("score", "+1"), nil},
@@ -112,11 +112,11 @@ func TestReadList(t *testing.T) {
 		{"filter[score]=true", equals("score", "true"), nil},
 		{"filter[score]=", equals("score", ""), nil},
 		{"filter[/shipTo/city]=1", equals("/shipTo/city", "1"), nil},
-		{"filter[/shipTo/lat]=1", equals("/shipTo/lat", json.Number("1")), nil},
-		{"filter[/a~1b]=1", equals("/a~1b", json.Number("1")), nil},
-		{"filter[a/b]=1", equals("a/b", json.Number("1")), nil},
-		{"filter[/a~0b]=true", equals("/a~0b", true), nil},
-		{"filter[a]]=1", equals("a]", json.Number("1")), nil},
+		{"filter[/shipTo/lat]=1", equals("/shipTo/lat", "1"), nil},
+		{"filter[/a~1b]=1", equals("/a~1b", "1"), nil},
+		{"filter[a/b]=1", equals("a/b", "1"), nil},
+		{"filter[/a~0b]=true", equals("/a~0b", "true"), nil},
+		{"filter[a]]=1", equals("a]", "1"), nil},
 		{"filter[nope]=1", equals("nope", "1"), nil},
 		{"filter[/shipTo/nope/x]=1", equals("/shipTo/nope/x", "1"), nil},
 		{"filter[shipTo]=1", equals("shipTo", "1"), nil},
@@ -180,14 +180,14 @@ func TestReadPatchQuery(t *testing.T) {
 		switch want {
 		case "":
 			require.NoError(t, err, query)
-			assert.Equal(t, resource.PatchOptions{}, got, query)
+			assert.Equal(t, resource.WriteOptions{}, got, query)
 		case "ignore":
 			require.NoError(t, err, query)
-			assert.Equal(t, resource.PatchOptions{UnknownFields: schema.IgnoreUnknown}, got, query)
+			assert.Equal(t, resource.WriteOptions{UnknownFields: schema.IgnoreUnknown}, got, query)
 		default:
 			require.Error(t, err, query)
 			assert.Equal(t, []string{want}, httpapi.ProblemOf(err).Errors, query)
-			assert.Equal(t, resource.PatchOptions{}, got, query)
+			assert.Equal(t, resource.WriteOptions{}, got, query)
 		}
 	}
 	r := httptest.NewRequest("PATCH", "/anything", nil)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 )
 
@@ -39,7 +38,7 @@ func (e *endpoint) list(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit := cmp.Or(opts.Limit, resource.DefaultLimit)
+	limit := cmp.Or(opts.Limit, usualLimit)
 	return x.answer(int64(min(limit*usualBytes, maxListBytes)), func() error {
 		page, err := e.collection.List(r.Context(), tenant, &opts)
 		if err != nil {

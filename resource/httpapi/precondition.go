@@ -84,8 +84,7 @@ func Modified(r *http.Request, res *resource.Resource) (bool, error) {
 	case err != nil:
 		return false, err
 	case !match.Holds(res.Revision()):
-		key := storage.Key{Tenant: res.Tenant(), Schema: res.SchemaID(), ExternalID: res.ExternalID()}
-		return false, &resource.PreconditionError{Key: key, Current: res.Revision()}
+		return false, resource.ErrPrecondition
 	}
 	return noneMatch.Holds(res.Revision()), nil
 }
@@ -106,7 +105,7 @@ type entityTag struct {
 // 8.8.3.2).
 func (l *tagList) match() (resource.Condition, error) {
 	if l.any {
-		return resource.Present(), nil
+		return resource.NotAtRevision(0), nil
 	}
 	var revisions []storage.Revision
 	why := "there is none"

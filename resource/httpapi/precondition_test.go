@@ -49,7 +49,7 @@ func TestETag(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	dry, err := customers.Create(ctx, acme, data, &resource.CreateOptions{DryRun: true})
+	dry, err := customers.Create(ctx, acme, data, &resource.WriteOptions{DryRun: true})
 	require.NoError(t, err)
 	assert.Empty(t, httpapi.ETag(&dry.Resource))
 	w := httptest.NewRecorder()
@@ -177,9 +177,9 @@ func TestParsePreconditions(t *testing.T) {
 					continue
 				}
 				require.NoError(t, err)
-				_, patchErr := c.Patch(ctx, acme, "c-1", []byte(`{}`), &resource.PatchOptions{If: condition})
-				_, createErr := c.Create(ctx, acme, []byte(`{"customerId":"c-1"}`), &resource.CreateOptions{If: condition})
-				_, deleteErr := c.Delete(ctx, acme, "c-1", &resource.DeleteOptions{If: condition, DryRun: true})
+				_, patchErr := c.Patch(ctx, acme, "c-1", []byte(`{}`), &resource.WriteOptions{If: condition})
+				_, createErr := c.Create(ctx, acme, []byte(`{"customerId":"c-1"}`), &resource.WriteOptions{If: condition})
+				_, deleteErr := c.Delete(ctx, acme, "c-1", &resource.WriteOptions{If: condition, DryRun: true})
 				err = modifiedErr
 				holds := (want == "yes") == (name == "If-Match")
 				assert.Equal(t, holds, condition.Holds(res.Revision()))
@@ -230,9 +230,9 @@ func TestPreconditionsAndOptions(t *testing.T) {
 		{"request", good, resource.Condition{}, true},
 		{"request fails", bad, resource.Condition{}, false},
 		{"both", good, resource.AtRevision(first.Revision()), true},
-		{"both, another condition", good, resource.NotAtRevision(77).And(resource.Present()), true},
+		{"both, another condition", good, resource.NotAtRevision(77).And(resource.NotAtRevision(0)), true},
 		{"request fails, the other holds", bad, resource.AtRevision(first.Revision()), false},
-		{"request fails, the other holds too much", bad, resource.Present(), false},
+		{"request fails, the other holds too much", bad, resource.NotAtRevision(0), false},
 		{"the other fails", good, resource.AtRevision(77), false},
 		{"the other fails always", good, resource.AtRevision(), false},
 		{"the other fails, no request", with("", ""), resource.AtRevision(77), false},
@@ -241,9 +241,9 @@ func TestPreconditionsAndOptions(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, both := range []resource.Condition{tc.request.And(tc.more), tc.more.And(tc.request)} {
-				_, createErr := customers.Create(ctx, acme, full, &resource.CreateOptions{If: both})
-				_, patchErr := customers.Patch(ctx, acme, "c-1", []byte(`{"phone":"1"}`), &resource.PatchOptions{If: both, DryRun: true})
-				_, deleteErr := customers.Delete(ctx, acme, "c-1", &resource.DeleteOptions{If: both, DryRun: true})
+				_, createErr := customers.Create(ctx, acme, full, &resource.WriteOptions{If: both})
+				_, patchErr := customers.Patch(ctx, acme, "c-1", []byte(`{"phone":"1"}`), &resource.WriteOptions{If: both, DryRun: true})
+				_, deleteErr := customers.Delete(ctx, acme, "c-1", &resource.WriteOptions{If: both, DryRun: true})
 				for _, err := range []error{createErr, patchErr, deleteErr} {
 					if tc.ok {
 						require.NoError(t, err)
@@ -261,11 +261,11 @@ func TestPreconditionsAndOptions(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, resource.AtRevision(first.Revision()).And(resource.NotAtRevision(first.Revision())), condition)
 	for _, condition := range []resource.Condition{good, bad, with("If-None-Match", "*")} {
-		_, err = customers.Create(ctx, storage.Tenant{}, full, &resource.CreateOptions{If: condition})
+		_, err = customers.Create(ctx, storage.Tenant{}, full, &resource.WriteOptions{If: condition})
 		require.ErrorIs(t, err, storage.ErrInvalid)
-		_, err = customers.Patch(ctx, storage.Tenant{}, "c-1", []byte(`{}`), &resource.PatchOptions{If: condition})
+		_, err = customers.Patch(ctx, storage.Tenant{}, "c-1", []byte(`{}`), &resource.WriteOptions{If: condition})
 		require.ErrorIs(t, err, storage.ErrInvalid)
-		_, err = customers.Delete(ctx, storage.Tenant{}, "c-1", &resource.DeleteOptions{If: condition})
+		_, err = customers.Delete(ctx, storage.Tenant{}, "c-1", &resource.WriteOptions{If: condition})
 		require.ErrorIs(t, err, storage.ErrInvalid)
 	}
 }
@@ -366,17 +366,17 @@ func TestPreconditionsAreHeldAgain(t *testing.T) {
 }
 
 func patchPhone(condition resource.Condition, c *resource.Collection) error {
-	_, err := c.Patch(context.Background(), acme, "c-1", []byte(`{"phone":"mine"}`), &resource.PatchOptions{If: condition})
+	_, err := c.Patch(context.Background(), acme, "c-1", []byte(`{"phone":"mine"}`), &resource.WriteOptions{If: condition})
 	return err
 }
 
 func createPhone(condition resource.Condition, c *resource.Collection) error {
-	_, err := c.Create(context.Background(), acme, []byte(`{"customerId":"c-1","phone":"mine"}`), &resource.CreateOptions{If: condition})
+	_, err := c.Create(context.Background(), acme, []byte(`{"customerId":"c-1","phone":"mine"}`), &resource.WriteOptions{If: condition})
 	return err
 }
 
 func deleteIt(condition resource.Condition, c *resource.Collection) error {
-	_, err := c.Delete(context.Background(), acme, "c-1", &resource.DeleteOptions{If: condition})
+	_, err := c.Delete(context.Background(), acme, "c-1", &resource.WriteOptions{If: condition})
 	return err
 }
 

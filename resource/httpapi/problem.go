@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -58,6 +59,7 @@ var table = []struct {
 }{
 	{ErrUnknownTenant, Problem{Status: http.StatusNotFound, Message: "tenant not found"}},
 	{resource.ErrNotFound, Problem{Status: http.StatusNotFound, Message: "resource not found"}},
+	{resource.ErrExists, Problem{Status: http.StatusBadRequest, Message: "the resource exists already"}},
 	{resource.ErrPrecondition, Problem{Status: http.StatusPreconditionFailed, Message: "precondition failed: the resource is not in the state that the request demands"}},
 	{resource.ErrBatchSize, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the batch has too many items"}},
 	{resource.ErrCursor, Problem{Status: http.StatusBadRequest, Message: "the cursor is not valid: begin the list again"}},
@@ -78,9 +80,8 @@ func ProblemOf(err error) *Problem {
 	var (
 		problem *Problem
 		invalid *schema.ValidationError
-		filter  *schema.FilterError
 		syntax  *schema.SyntaxError
-		exists  *resource.ExistsError
+		failed  *resource.OpError
 		tooLong *http.MaxBytesError
 	)
 	switch {
@@ -95,13 +96,12 @@ func ProblemOf(err error) *Problem {
 		}
 		return &p
 	case errors.As(err, &invalid):
-		return badRequest("the data is not valid", lines("data", invalid.Violations, invalid.More)...)
-	case errors.As(err, &filter):
-		return badRequest("the filter is not valid", lines("filter", filter.Violations, 0)...)
+		what := cmp.Or(invalid.Of, "data")
+		return badRequest("the "+what+" is not valid", lines(what, invalid.Violations, invalid.More)...)
 	case errors.As(err, &syntax):
 		return badRequest("the request is not strict JSON: " + syntax.Reason + " at byte " + strconv.Itoa(syntax.Offset))
-	case errors.As(err, &exists):
-		return badRequest("a resource with this " + exists.Field + " exists already")
+	case errors.Is(err, resource.ErrExists) && errors.As(err, &failed):
+		return badRequest(failed.Err.Error())
 	case errors.As(err, &tooLong):
 		return &Problem{Status: http.StatusRequestEntityTooLarge, Message: "the request body is larger than " + strconv.FormatInt(tooLong.Limit, 10) + " bytes"}
 	}

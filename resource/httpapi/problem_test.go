@@ -14,6 +14,7 @@ import (
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,9 +26,19 @@ const (
 	demanded       = "precondition failed: the resource is not in the state that the request demands"
 )
 
+// existing returns the error of a create that is to reject what exists.
+func existing() error {
+	data := []byte(`{"customerId":"` + marker + `","firstName":"A","lastName":"B","createdAt":"2024-05-01T10:00:00Z"}`)
+	c, err := resource.NewCollection(schema.Customers(), memory.New(), nil)
+	for err == nil {
+		_, err = c.Create(context.Background(), storage.TenantOf("a", "b"), data, &resource.WriteOptions{RejectExisting: true})
+	}
+	return err
+}
+
 func TestProblemOf(t *testing.T) {
 	violation := func(pointer string) schema.Violation {
-		return schema.Violation{Pointer: schema.Pointer(pointer), Code: schema.CodeType, Message: "expected string, found number"}
+		return schema.Violation{Pointer: schema.Pointer(pointer), Code: "type", Message: "expected string, found number"}
 	}
 	for _, tc := range []struct {
 		name string
@@ -44,15 +55,16 @@ func TestProblemOf(t *testing.T) {
 			httpapi.Problem{Status: 400, Message: "the data is not valid", Errors: []string{"/a: expected string, found number", "and 12 more"}},
 		},
 		{
-			"filter", &schema.FilterError{Violations: []schema.Violation{violation("/a"), violation("")}},
+			"filter", &schema.ValidationError{Of: "filter", Violations: []schema.Violation{violation("/a"), violation("")}},
 			httpapi.Problem{Status: 400, Message: "the filter is not valid", Errors: []string{"/a: expected string, found number", "filter: expected string, found number"}},
 		},
-		{"precondition", &resource.PreconditionError{Key: storage.Key{ExternalID: marker}, Current: 7}, httpapi.Problem{Status: 412, Message: demanded}},
-		{"precondition, absent", &resource.PreconditionError{Key: storage.Key{ExternalID: marker}}, httpapi.Problem{Status: 412, Message: demanded}},
+		{"precondition", &resource.OpError{Key: storage.Key{ExternalID: marker}, Current: 7, Err: resource.ErrPrecondition}, httpapi.Problem{Status: 412, Message: demanded}},
+		{"precondition, absent", &resource.OpError{Key: storage.Key{ExternalID: marker}, Err: resource.ErrPrecondition}, httpapi.Problem{Status: 412, Message: demanded}},
 		{"cursor", resource.ErrCursor, httpapi.Problem{Status: 400, Message: "the cursor is not valid: begin the list again"}},
 		{"batch size", fmt.Errorf("%w: found 1001", resource.ErrBatchSize), httpapi.Problem{Status: 413, Message: "the batch has too many items"}},
 		{"syntax", &schema.SyntaxError{Offset: 7, Reason: "duplicate member name"}, httpapi.Problem{Status: 400, Message: "the request is not strict JSON: duplicate member name at byte 7"}},
-		{"exists", &resource.ExistsError{Key: storage.Key{ExternalID: marker}, Field: "customerId"}, httpapi.Problem{Status: 400, Message: "a resource with this customerId exists already"}},
+		{"exists", resource.ErrExists, httpapi.Problem{Status: 400, Message: "the resource exists already"}},
+		{"exists, with the field", existing(), httpapi.Problem{Status: 400, Message: "a resource with this customerId exists already"}},
 		{"body too large", &http.MaxBytesError{Limit: 7}, httpapi.Problem{Status: 413, Message: "the request body is larger than 7 bytes"}},
 		{"unauthenticated", httpapi.ErrUnauthenticated, httpapi.Problem{Status: 401, Message: "authentication failed"}},
 		{"unknown tenant", httpapi.ErrUnknownTenant, httpapi.Problem{Status: 404, Message: "tenant not found"}},
@@ -169,9 +181,9 @@ func TestWriteErrorOfAProblemOfTheServicesOwn(t *testing.T) {
 // The kit on its own, in handlers that are not the ready one.
 
 func TestReadCreateQuery(t *testing.T) {
-	reject := resource.CreateOptions{OnConflict: resource.Reject}
-	ignore := resource.CreateOptions{UnknownFields: schema.IgnoreUnknown}
-	both := resource.CreateOptions{OnConflict: resource.Reject, UnknownFields: schema.IgnoreUnknown}
+	reject := resource.WriteOptions{RejectExisting: true}
+	ignore := resource.WriteOptions{UnknownFields: schema.IgnoreUnknown}
+	both := resource.WriteOptions{RejectExisting: true, UnknownFields: schema.IgnoreUnknown}
 	bad := func(errs ...string) []string { return errs }
 	const (
 		conflict = `onconflict: expected "upsert" or "reject", in lower case`
@@ -180,38 +192,38 @@ func TestReadCreateQuery(t *testing.T) {
 	)
 	for _, tc := range []struct {
 		query string
-		want  resource.CreateOptions
+		want  resource.WriteOptions
 		errs  []string
 	}{
-		{"", resource.CreateOptions{}, nil},
-		{"onconflict=upsert", resource.CreateOptions{}, nil},
+		{"", resource.WriteOptions{}, nil},
+		{"onconflict=upsert", resource.WriteOptions{}, nil},
 		{"onconflict=reject", reject, nil},
 		{"onconflict=%72eject", reject, nil},
 		{"ignoreUnknownFields=true", ignore, nil},
 		{"ignoreUnknownFields=true&onconflict=reject", both, nil},
-		{"ignoreUnknownFields=false", resource.CreateOptions{}, nil},
-		{"ignoreUnknownFields=", resource.CreateOptions{}, nil},
-		{"ignoreUnknownFields", resource.CreateOptions{}, nil},
-		{"ignoreUnknownFields=null", resource.CreateOptions{}, nil},
-		{"x=y&x=z", resource.CreateOptions{}, nil},
-		{"OnConflict=reject&ignoreunknownfields=true&x=y&x=z", resource.CreateOptions{}, bad("OnConflict: unknown parameter, did you mean onconflict?", "ignoreunknownfields: unknown parameter, did you mean ignoreUnknownFields?")},
-		{"onconflict", resource.CreateOptions{}, bad(conflict)},
-		{"onconflict=", resource.CreateOptions{}, bad(conflict)},
-		{"onconflict=null", resource.CreateOptions{}, bad(conflict)},
-		{"onconflict=REJECT", resource.CreateOptions{}, bad(conflict)},
-		{"onconflict=Reject", resource.CreateOptions{}, bad(conflict)},
-		{"onconflict=reject+", resource.CreateOptions{}, bad(conflict)},
-		{"onconflict=reject,upsert", resource.CreateOptions{}, bad(conflict)},
-		{"onconflict=merge&ignoreUnknownFields=true", resource.CreateOptions{}, bad(conflict)},
-		{"onconflict=upsert&onconflict=upsert", resource.CreateOptions{}, bad("onconflict: given more than once")},
-		{"onconflict=reject&onconflict=upsert", resource.CreateOptions{}, bad("onconflict: given more than once")},
-		{"ignoreUnknownFields=True", resource.CreateOptions{}, bad(unknown)},
-		{"ignoreUnknownFields=0", resource.CreateOptions{}, bad(unknown)},
-		{"ignoreUnknownFields=yes&onconflict=reject", resource.CreateOptions{}, bad(unknown)},
-		{"ignoreUnknownFields=&ignoreUnknownFields=", resource.CreateOptions{}, bad("ignoreUnknownFields: given more than once")},
-		{"ignoreUnknownFields=x&onconflict=y", resource.CreateOptions{}, bad(conflict, unknown)},
-		{"onconflict=reject;ignoreUnknownFields=true", resource.CreateOptions{}, bad(noQuery)},
-		{"onconflict=%", resource.CreateOptions{}, bad(noQuery)},
+		{"ignoreUnknownFields=false", resource.WriteOptions{}, nil},
+		{"ignoreUnknownFields=", resource.WriteOptions{}, nil},
+		{"ignoreUnknownFields", resource.WriteOptions{}, nil},
+		{"ignoreUnknownFields=null", resource.WriteOptions{}, nil},
+		{"x=y&x=z", resource.WriteOptions{}, nil},
+		{"OnConflict=reject&ignoreunknownfields=true&x=y&x=z", resource.WriteOptions{}, bad("OnConflict: unknown parameter, did you mean onconflict?", "ignoreunknownfields: unknown parameter, did you mean ignoreUnknownFields?")},
+		{"onconflict", resource.WriteOptions{}, bad(conflict)},
+		{"onconflict=", resource.WriteOptions{}, bad(conflict)},
+		{"onconflict=null", resource.WriteOptions{}, bad(conflict)},
+		{"onconflict=REJECT", resource.WriteOptions{}, bad(conflict)},
+		{"onconflict=Reject", resource.WriteOptions{}, bad(conflict)},
+		{"onconflict=reject+", resource.WriteOptions{}, bad(conflict)},
+		{"onconflict=reject,upsert", resource.WriteOptions{}, bad(conflict)},
+		{"onconflict=merge&ignoreUnknownFields=true", resource.WriteOptions{}, bad(conflict)},
+		{"onconflict=upsert&onconflict=upsert", resource.WriteOptions{}, bad("onconflict: given more than once")},
+		{"onconflict=reject&onconflict=upsert", resource.WriteOptions{}, bad("onconflict: given more than once")},
+		{"ignoreUnknownFields=True", resource.WriteOptions{}, bad(unknown)},
+		{"ignoreUnknownFields=0", resource.WriteOptions{}, bad(unknown)},
+		{"ignoreUnknownFields=yes&onconflict=reject", resource.WriteOptions{}, bad(unknown)},
+		{"ignoreUnknownFields=&ignoreUnknownFields=", resource.WriteOptions{}, bad("ignoreUnknownFields: given more than once")},
+		{"ignoreUnknownFields=x&onconflict=y", resource.WriteOptions{}, bad(conflict, unknown)},
+		{"onconflict=reject;ignoreUnknownFields=true", resource.WriteOptions{}, bad(noQuery)},
+		{"onconflict=%", resource.WriteOptions{}, bad(noQuery)},
 	} {
 		t.Run(tc.query, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/anything", strings.NewReader(`{"data":{}}`))

@@ -24,37 +24,37 @@ const (
 )
 
 // createQuery returns the policies that the query of a POST asks for.
-func createQuery(r *http.Request) (resource.CreateOptions, error) {
+func createQuery(r *http.Request) (resource.WriteOptions, error) {
 	q, err := parseQuery(r)
 	if err != nil {
-		return resource.CreateOptions{}, err
+		return resource.WriteOptions{}, err
 	}
 	q.nearMisses(onConflict, ignoreUnknownFields)
-	var opts resource.CreateOptions
+	var opts resource.WriteOptions
 	switch value, given := q.one(onConflict); {
 	case !given || value == "upsert":
 	case value == "reject":
-		opts.OnConflict = resource.Reject
+		opts.RejectExisting = true
 	default:
 		q.note(`onconflict: expected "upsert" or "reject", in lower case`)
 	}
 	opts.UnknownFields = q.unknownFields()
 	if err := q.err(); err != nil {
-		return resource.CreateOptions{}, err
+		return resource.WriteOptions{}, err
 	}
 	return opts, nil
 }
 
 // patchQuery returns the policy that the query of a PATCH asks for.
-func patchQuery(r *http.Request, also []string) (resource.PatchOptions, error) {
+func patchQuery(r *http.Request, also []string) (resource.WriteOptions, error) {
 	q, err := parseQuery(r)
 	if err != nil {
-		return resource.PatchOptions{}, err
+		return resource.WriteOptions{}, err
 	}
 	q.known(slices.Concat([]string{ignoreUnknownFields}, idParameter(r), also))
-	opts := resource.PatchOptions{UnknownFields: q.unknownFields()}
+	opts := resource.WriteOptions{UnknownFields: q.unknownFields()}
 	if err := q.err(); err != nil {
-		return resource.PatchOptions{}, err
+		return resource.WriteOptions{}, err
 	}
 	return opts, nil
 }
@@ -92,11 +92,11 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 			if lostPlus(s, name, text) {
 				q.about(parameter, "a + in a URL stands for a blank; write it as %2B")
 			}
-			opts.Filter = append(opts.Filter, s.EqualsText(name, text))
+			opts.Filter = append(opts.Filter, schema.Condition{Field: name, Value: text})
 		}
 	}
 	q.filterable = func(name string) bool {
-		_, err := s.Filter([]schema.Equals{{Field: name}})
+		_, err := s.Filter([]schema.Condition{{Field: name}})
 		return err == nil
 	}
 	q.known(append([]string{cursor, limit, filter}, also...))
@@ -116,7 +116,7 @@ func lostPlus(s *schema.Schema, field, text string) bool {
 		return false
 	}
 	allowed := func(text string) bool {
-		_, err := s.Filter([]schema.Equals{s.EqualsText(field, text)})
+		_, err := s.Filter([]schema.Condition{{Field: field, Value: text}})
 		return err == nil
 	}
 	return !allowed(text) && allowed(strings.ReplaceAll(text, " ", "+"))

@@ -54,7 +54,7 @@ c-2;Bob;B;2024-05-01T10:00:00Z;no
 			panic(err)
 		}
 		res, err := ingest.Import(context.Background(), customers, tenant, csv.Documents(), &ingest.Options{
-			Create: resource.CreateOptions{DryRun: dryRun},
+			Create: resource.WriteOptions{DryRun: dryRun},
 		})
 		fmt.Println("created:", res.Created, "failed:", res.Failed, res.Errors, err)
 	}

@@ -20,6 +20,7 @@ import (
 // The bounds of an import unless Options say otherwise.
 const (
 	maxErrors        = 100
+	batchSize        = 1000
 	DefaultMaxMemory = 256 << 20
 
 	// maxBatchBytes is how many bytes of documents end a batch.
@@ -44,10 +45,9 @@ type Document struct {
 // Options are the policies of one [Import]. A nil *Options is the zero value.
 type Options struct {
 	// Create holds the policies for each document.
-	Create resource.CreateOptions
-	// BatchSize is how many documents are written at once;
-	// resource.DefaultMaxBatch when 0 or less. A collection whose batches are
-	// smaller gets several for one.
+	Create resource.WriteOptions
+	// BatchSize is how many documents are written at once; 1000 when 0 or less. A
+	// collection whose batches are smaller gets several for one.
 	BatchSize int
 	// From is where to begin: the Position of an earlier import of the same input
 	// that ended early. The documents before it are read and not imported.
@@ -86,6 +86,9 @@ func (e DocumentError) Error() string { return fmt.Sprintf("%v: %v", e.Place, e.
 // Unwrap returns Err.
 func (e DocumentError) Unwrap() error { return e.Err }
 
+// Counts are how many documents had each outcome.
+type Counts struct{ Created, Updated, Unchanged, Failed int }
+
 // A Result is what an import has done.
 type Result struct {
 	// Position is how far it has come: From for the next import after this one
@@ -93,7 +96,7 @@ type Result struct {
 	Position Position
 	// Counts are of this import alone, without those of an earlier one. In a dry
 	// run they are what would be.
-	resource.Counts
+	Counts
 	// Repeated is how many documents changed a resource that an earlier document
 	// of this import had created, changed or found unchanged. Where each document
 	// should be another resource, that tells of external ids that are not unique.
@@ -123,18 +126,20 @@ type Result struct {
 // Import can then be called again with Options.From.
 func Import(ctx context.Context, c *resource.Collection, tenant storage.Tenant, documents iter.Seq2[Document, error], opts *Options) (*Result, error) {
 	im := &importer{
-		tenant: tenant, createBatch: c.CreateBatch, hash: sha256.New(),
+		tenant: tenant, c: c, hash: sha256.New(),
 		seed: maphash.MakeSeed(), seen: make(map[uint64]first),
 	}
 	if opts != nil {
 		im.opts = *opts
 	}
 	if im.opts.Create.DryRun {
-		im.rehearsal = c.Rehearsal()
-		im.createBatch = im.rehearsal.CreateBatch
+		im.c = c.Rehearsal(func(store storage.Store) storage.Store {
+			im.overlay = newOverlay(store)
+			return im.overlay
+		})
 	}
 	if im.opts.BatchSize <= 0 {
-		im.opts.BatchSize = resource.DefaultMaxBatch
+		im.opts.BatchSize = batchSize
 	}
 	if im.opts.MaxErrors == 0 {
 		im.opts.MaxErrors = maxErrors
@@ -152,12 +157,12 @@ func Import(ctx context.Context, c *resource.Collection, tenant storage.Tenant, 
 
 // An importer is one import.
 type importer struct {
-	tenant      storage.Tenant
-	opts        Options
-	createBatch func(context.Context, storage.Tenant, [][]byte, *resource.CreateOptions) (*resource.BatchResult, error)
-	rehearsal   *resource.Rehearsal // of a dry run
-	result      Result
-	hash        hash.Hash // of the documents before result.Position
+	tenant  storage.Tenant
+	opts    Options
+	c       *resource.Collection // of a dry run the rehearsal
+	overlay *overlay             // of a dry run
+	result  Result
+	hash    hash.Hash // of the documents before result.Position
 
 	// The batch that is being collected is bytes, cut into entries.
 	bytes []byte
@@ -242,9 +247,9 @@ func (im *importer) flush(ctx context.Context) error {
 	}
 	full := int64(len(im.seen))*idBytes >= im.opts.MaxMemory
 	opts := im.opts.Create
-	if im.rehearsal != nil {
-		full = int64(len(im.seen))*idBytes+im.rehearsal.Bytes() >= im.opts.MaxMemory
-		opts.DryRun = full // in a rehearsal that is to forget what the batch makes
+	if im.overlay != nil {
+		full = int64(len(im.seen))*idBytes+im.overlay.bytes >= im.opts.MaxMemory
+		opts.DryRun = full // then the overlay forgets what the batch makes
 	}
 	items, err := im.create(ctx, &opts)
 	if err != nil {
@@ -278,7 +283,7 @@ func (im *importer) flush(ctx context.Context) error {
 }
 
 // create writes the documents of the batch, and returns what became of each.
-func (im *importer) create(ctx context.Context, opts *resource.CreateOptions) ([]resource.ItemResult, error) {
+func (im *importer) create(ctx context.Context, opts *resource.WriteOptions) ([]resource.ItemResult, error) {
 	items := make([]resource.ItemResult, len(im.batch))
 	var left []int // entries, in their order
 	for i, e := range im.batch {
@@ -293,7 +298,7 @@ func (im *importer) create(ctx context.Context, opts *resource.CreateOptions) ([
 			e := &im.batch[i]
 			documents[k] = im.bytes[e.data:e.text:e.text]
 		}
-		batch, err := im.createBatch(ctx, im.tenant, documents, opts)
+		batch, err := im.c.CreateBatch(ctx, im.tenant, documents, opts)
 		if errors.Is(err, resource.ErrBatchSize) && len(part) > 1 {
 			most = len(part) / 2
 			im.opts.BatchSize = min(im.opts.BatchSize, most)
@@ -305,7 +310,7 @@ func (im *importer) create(ctx context.Context, opts *resource.CreateOptions) ([
 		// What one resource has too many of is tried again, before what comes after.
 		var again []int
 		for k, i := range part {
-			if items[i] = batch.Items[k]; errors.Is(items[i].Err, resource.ErrBatchSize) && k > 0 {
+			if items[i] = batch[k]; errors.Is(items[i].Err, resource.ErrBatchSize) && k > 0 {
 				again = append(again, i)
 			}
 		}
@@ -324,7 +329,7 @@ func (im *importer) count(place Place, result *resource.Result, full bool) {
 	default:
 		im.result.Unchanged++
 	}
-	id := maphash.String(im.seed, result.ExternalID())
+	id := maphash.String(im.seed, result.Key().ExternalID)
 	earlier, known := im.seen[id]
 	switch {
 	case known && result.Outcome == resource.Updated:

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var dryRun = resource.CreateOptions{DryRun: true}
+var dryRun = resource.WriteOptions{DryRun: true}
 
 func TestImport(t *testing.T) {
 	store := &batching{Store: memory.New()}
@@ -60,7 +60,7 @@ func TestImport(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, none.Errors)
 
-	rejected, err := ingest.Import(ctx, c, tenant, documents(docs...), &ingest.Options{Create: resource.CreateOptions{OnConflict: resource.Reject}})
+	rejected, err := ingest.Import(ctx, c, tenant, documents(docs...), &ingest.Options{Create: resource.WriteOptions{RejectExisting: true}})
 	require.NoError(t, err)
 	assert.EqualValues(t, 25, rejected.Failed)
 
@@ -69,7 +69,7 @@ func TestImport(t *testing.T) {
 	assert.Equal(t, &ingest.Result{}, empty)
 	_, err = ingest.Import(ctx, c, storage.Tenant{}, documents(docs...), nil)
 	assert.ErrorIs(t, err, storage.ErrInvalid)
-	_, err = ingest.Import(ctx, c, tenant, documents(docs...), &ingest.Options{Create: resource.CreateOptions{Nulls: 7}})
+	_, err = ingest.Import(ctx, c, tenant, documents(docs...), &ingest.Options{Create: resource.WriteOptions{Nulls: 7}})
 	assert.ErrorIs(t, err, storage.ErrInvalid)
 }
 
@@ -260,16 +260,16 @@ func TestDryRun(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		docs []string
-		opts resource.CreateOptions
+		opts resource.WriteOptions
 		want [5]int
 	}{
-		{"a patch of an earlier batch's document", append(many, patch("c-000000", `"email":"x@y"`)), resource.CreateOptions{}, [5]int{1001, 1000, 1, 0, 0}},
-		{"the same twice", append(many, many[0], patch("stored", `"email":null`)), resource.CreateOptions{}, [5]int{1002, 1000, 1, 1, 0}},
-		{"one that is stored", []string{patch("stored", `"email":"b"`), patch("stored", `"email":"b"`), patch("stored", `"email":"a"`)}, resource.CreateOptions{}, [5]int{3, 0, 2, 1, 0}},
-		{"rejected the second time", []string{customer("new", ""), customer("new", ""), customer("stored", "")}, resource.CreateOptions{OnConflict: resource.Reject}, [5]int{3, 1, 0, 0, 2}},
-		{"absent the first time", []string{customer("new", ""), customer("new", "")}, resource.CreateOptions{If: resource.Absent()}, [5]int{2, 1, 0, 0, 1}},
-		{"nulls", []string{customer("new", `,"phone":"1"`), patch("new", `"phone":null`), patch("new", `"phone":null`), patch("new", `"firstName":null`)}, resource.CreateOptions{}, [5]int{4, 1, 1, 1, 1}},
-		{"nulls are ignored", []string{customer("new", `,"emailOptOut":true`), patch("new", `"emailOptOut":null`)}, resource.CreateOptions{Nulls: schema.IgnoreNulls}, [5]int{2, 1, 0, 1, 0}},
+		{"a patch of an earlier batch's document", append(many, patch("c-000000", `"email":"x@y"`)), resource.WriteOptions{}, [5]int{1001, 1000, 1, 0, 0}},
+		{"the same twice", append(many, many[0], patch("stored", `"email":null`)), resource.WriteOptions{}, [5]int{1002, 1000, 1, 1, 0}},
+		{"one that is stored", []string{patch("stored", `"email":"b"`), patch("stored", `"email":"b"`), patch("stored", `"email":"a"`)}, resource.WriteOptions{}, [5]int{3, 0, 2, 1, 0}},
+		{"rejected the second time", []string{customer("new", ""), customer("new", ""), customer("stored", "")}, resource.WriteOptions{RejectExisting: true}, [5]int{3, 1, 0, 0, 2}},
+		{"absent the first time", []string{customer("new", ""), customer("new", "")}, resource.WriteOptions{If: resource.Absent()}, [5]int{2, 1, 0, 0, 1}},
+		{"nulls", []string{customer("new", `,"phone":"1"`), patch("new", `"phone":null`), patch("new", `"phone":null`), patch("new", `"firstName":null`)}, resource.WriteOptions{}, [5]int{4, 1, 1, 1, 1}},
+		{"nulls are ignored", []string{customer("new", `,"emailOptOut":true`), patch("new", `"emailOptOut":null`)}, resource.WriteOptions{Nulls: schema.IgnoreNulls}, [5]int{2, 1, 0, 1, 0}},
 	} {
 		for _, size := range []int{1, 2, 1000} {
 			var results [2]*ingest.Result
@@ -297,24 +297,23 @@ func TestDryRun(t *testing.T) {
 // collection see a dry run.
 func TestDryRunLimits(t *testing.T) {
 	var calls []resource.Call
-	var events []resource.Event
-	feed := resource.NewFeed(func(e resource.Event) { events = append(events, e) }, nil)
+	changes := 0
 	c := open(t, schema.Customers(), limited{memory.New()}, &resource.Options{
-		Feed: feed, OnCall: func(_ context.Context, call resource.Call) { calls = append(calls, call) },
+		OnChange: func(*schema.Schema, storage.Record, storage.Record) { changes++ },
+		OnCall:   func(_ context.Context, call resource.Call) { calls = append(calls, call) },
 	})
 	docs := []string{customer("a", `,"email":"`+strings.Repeat("x", 300)+`"`), customer("b", `,"phone":"`+strings.Repeat("1", 100)+`"`), `{"customerId":"b","email":"` + strings.Repeat("x", 100) + `"}`}
 	dry, err := ingest.Import(ctx, c, tenant, documents(docs...), &ingest.Options{BatchSize: 1, Create: dryRun})
 	require.NoError(t, err)
 	require.Len(t, calls, 3)
 	assert.True(t, calls[0].DryRun && calls[2].DryRun)
-	assert.Equal(t, resource.OpCreateBatch, calls[0].Op)
+	assert.Equal(t, resource.Op("create_batch"), calls[0].Op)
 	res, err := ingest.Import(ctx, c, tenant, documents(docs...), &ingest.Options{BatchSize: 1})
 	require.NoError(t, err)
 	assert.Equal(t, [5]int{3, 1, 0, 0, 2}, counts(res))
 	assert.Equal(t, counts(res), counts(dry))
 	assert.ErrorIs(t, dry.Errors[1], storage.ErrTooLarge)
-	require.NoError(t, feed.Close(ctx))
-	assert.Len(t, events, 1, "of the run, none of the dry run")
+	assert.Equal(t, 1, changes, "of the run, none of the dry run")
 }
 
 // A limited store refuses more than 300 bytes.
@@ -336,7 +335,7 @@ func TestMaxMemory(t *testing.T) {
 	docs := append(numbered(n), `{"customerId":"c-000000","email":"a"}`, fmt.Sprintf(`{"customerId":"c-%06d","email":"a"}`, n-1))
 	for _, tt := range []struct {
 		name                 string
-		create               resource.CreateOptions
+		create               resource.WriteOptions
 		memory               int64
 		updated, failed      int
 		repeated             int64
@@ -345,9 +344,9 @@ func TestMaxMemory(t *testing.T) {
 		{"dry run, enough", dryRun, 0, 2, 0, 2, n + 2, n + 2},
 		{"dry run, bounded", dryRun, 500_000, 1, 1, 1, 300, 1300},
 		{"dry run, nothing kept", dryRun, -1, 0, 2, 0, 0, 0},
-		{"run, enough", resource.CreateOptions{}, 0, 2, 0, 2, n + 2, n + 2},
-		{"run, bounded", resource.CreateOptions{}, 32 * n / 2, 2, 0, 1, n / 2, n/2 + 100},
-		{"run, nothing kept", resource.CreateOptions{}, -1, 2, 0, 0, 0, 0},
+		{"run, enough", resource.WriteOptions{}, 0, 2, 0, 2, n + 2, n + 2},
+		{"run, bounded", resource.WriteOptions{}, 32 * n / 2, 2, 0, 1, n / 2, n/2 + 100},
+		{"run, nothing kept", resource.WriteOptions{}, -1, 2, 0, 0, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := customers(t)
@@ -372,7 +371,7 @@ func TestRepeated(t *testing.T) {
 			c, _ := customers(t)
 			var told []string
 			res, err := ingest.Import(ctx, c, tenant, ingest.NDJSON(strings.NewReader(text), 0), &ingest.Options{
-				BatchSize: size, Create: resource.CreateOptions{DryRun: dry},
+				BatchSize: size, Create: resource.WriteOptions{DryRun: dry},
 				OnRepeat: func(later, earlier ingest.Place) { told = append(told, fmt.Sprintf("%v after %v", later, earlier)) },
 			})
 			require.NoError(t, err)
@@ -399,7 +398,7 @@ func TestInvisibleIDs(t *testing.T) {
 		var invalid *schema.ValidationError
 		require.ErrorAs(t, failed, &invalid)
 		require.Len(t, invalid.Violations, 1)
-		assert.Equal(t, schema.CodeExternalID, invalid.Violations[0].Code)
+		assert.Equal(t, "external_id", invalid.Violations[0].Code)
 	}
 	assert.Equal(t, 1, count(t, store))
 }
@@ -468,7 +467,7 @@ func TestNoValues(t *testing.T) {
 	const marker = "Zq9-PersonalData"
 	c, _ := customers(t)
 	docs := []string{customer(marker, ""), marker, `{"customerId":"` + marker + `","email":7}`, customer(marker, "")}
-	res, err := ingest.Import(ctx, c, tenant, lines(docs...), &ingest.Options{Create: resource.CreateOptions{OnConflict: resource.Reject}})
+	res, err := ingest.Import(ctx, c, tenant, lines(docs...), &ingest.Options{Create: resource.WriteOptions{RejectExisting: true}})
 	require.NoError(t, err)
 	require.Len(t, res.Errors, 3)
 	encoded, err := json.Marshal(res)

@@ -33,7 +33,7 @@ func TestTypedStructsAreTheSchemas(t *testing.T) {
 			got := tt.typ.Field(i)
 			assert.Equal(t, f.Name+",omitzero", got.Tag.Get("json"), "%s.%s", tt.typ.Name(), got.Name)
 			want := map[schema.Type]string{schema.String: "string", schema.Boolean: "bool", schema.Number: "encoding/json.Number"}[f.Type]
-			if f.Format == schema.DateTime {
+			if f.Format == "date-time" {
 				want = "example.com/resourcekit/resource/typed.Timestamp"
 			}
 			name := strings.TrimSuffix(strings.TrimPrefix(got.Type.Name(), "Opt["), "]")

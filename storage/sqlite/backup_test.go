@@ -19,13 +19,13 @@ import (
 func all(t *testing.T, store storage.Store) map[string]storage.Record {
 	t.Helper()
 	records := make(map[string]storage.Record)
-	for after := ""; ; {
-		page, err := store.List(context.Background(), scope, after, storage.MaxPage)
+	for r := (storage.Range{Limit: storage.MaxPage}); ; {
+		page, err := store.List(context.Background(), scope, r)
 		require.NoError(t, err)
 		for _, rec := range page.Records {
 			records[rec.Key.ExternalID] = rec
 		}
-		if after = page.Next; after == "" {
+		if r.After = page.Next; r.After.IsZero() {
 			return records
 		}
 	}
@@ -36,15 +36,14 @@ func fill(t *testing.T, store storage.Store, n int, data []byte) { fillFrom(t, s
 func fillFrom(t *testing.T, store storage.Store, from, n int, data []byte) {
 	t.Helper()
 	for i := from; i < from+n; i += 500 {
-		var ops []storage.PutOp
+		var writes []storage.Write
 		for j := i; j < min(from+n, i+500); j++ {
-			ops = append(ops, storage.PutOp{Record: storage.Record{Key: key(fmt.Sprintf("fill-%06d", j)), Data: data}})
+			rec := storage.Record{Key: key(fmt.Sprintf("fill-%06d", j)), Revision: storage.NextRevision(0), Data: data}
+			writes = append(writes, storage.Write{Record: rec})
 		}
-		results, err := storage.PutMany(context.Background(), store, ops)
+		errs, err := store.Write(context.Background(), writes)
 		require.NoError(t, err)
-		for _, r := range results {
-			require.NoError(t, r.Err)
-		}
+		require.Nil(t, errs)
 	}
 }
 
@@ -55,13 +54,13 @@ func TestBackup(t *testing.T) {
 	path := filepath.Join(dir, "backup.db")
 	require.NoError(t, store.Backup(ctx, path))
 	want := all(t, store)
-	_, err := store.Put(ctx, record("later", "x"), 0)
+	_, err := storage.Put(ctx, store, record("later", "x"), 0)
 	require.NoError(t, err)
 
 	copied := open(t, path, nil)
 	require.Equal(t, want, all(t, copied), "the same records and revisions")
 	rec := want["fill-000007"]
-	rev, err := copied.Put(ctx, rec, rec.Revision)
+	rev, err := storage.Put(ctx, copied, rec, rec.Revision)
 	require.NoError(t, err)
 	require.NotEqual(t, rec.Revision, rev)
 
@@ -79,7 +78,7 @@ func TestBackup(t *testing.T) {
 func TestStaleSideFiles(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	store := open(t, filepath.Join(dir, "records.db"), nil)
-	_, err := store.Put(ctx, record("k", "x"), 0)
+	_, err := storage.Put(ctx, store, record("k", "x"), 0)
 	require.NoError(t, err)
 	log, err := os.ReadFile(filepath.Join(dir, "records.db-wal"))
 	require.NoError(t, err)
@@ -113,18 +112,18 @@ func TestRevisionsAfterARestore(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	store := open(t, filepath.Join(dir, "records.db"), nil)
 	rec := record("k", "first")
-	first, err := store.Put(ctx, rec, 0)
+	first, err := storage.Put(ctx, store, rec, 0)
 	require.NoError(t, err)
 	require.NoError(t, store.Backup(ctx, filepath.Join(dir, "backup.db")))
-	lost, err := store.Put(ctx, rec, first)
+	lost, err := storage.Put(ctx, store, rec, first)
 	require.NoError(t, err)
 
 	restored := open(t, filepath.Join(dir, "backup.db"), nil)
 	rec.Data = []byte("instead")
-	instead, err := restored.Put(ctx, rec, first)
+	instead, err := storage.Put(ctx, restored, rec, first)
 	require.NoError(t, err)
 	require.NotEqual(t, lost, instead)
-	_, err = restored.Put(ctx, record("k", "of who saw the lost one"), lost)
+	_, err = storage.Put(ctx, restored, record("k", "of who saw the lost one"), lost)
 	require.ErrorIs(t, err, storage.ErrConflict)
 	require.Equal(t, "instead", string(all(t, restored)["k"].Data))
 }
@@ -143,7 +142,7 @@ func TestBackupDuringWrites(t *testing.T) {
 		revs := [2]storage.Revision{}
 		for n := int64(1); !stop.Load(); n++ {
 			for i, id := range []string{"first", "second"} {
-				rev, err := store.Put(ctx, record(id, fmt.Sprintf("%09d", n)), revs[i])
+				rev, err := storage.Put(ctx, store, record(id, fmt.Sprintf("%09d", n)), revs[i])
 				if err != nil {
 					t.Error(err)
 					return

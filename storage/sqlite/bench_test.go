@@ -93,11 +93,12 @@ func filled(b *testing.B, records int) (path string, store *sqlite.Store) {
 	path = filepath.Join(b.TempDir(), "records.db")
 	store = open(b, path, nil)
 	for i := 0; i < records; i += 1000 {
-		var ops []storage.PutOp
+		var writes []storage.Write
 		for j := range 1000 {
-			ops = append(ops, storage.PutOp{Record: storage.Record{Key: benchKey(i + j), Data: make([]byte, 400)}})
+			rec := storage.Record{Key: benchKey(i + j), Revision: storage.NextRevision(0), Data: make([]byte, 400)}
+			writes = append(writes, storage.Write{Record: rec})
 		}
-		if _, err := store.PutMany(context.Background(), ops); err != nil {
+		if _, err := store.Write(context.Background(), writes); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -145,6 +145,18 @@ func (c *conn) query(query string, columns int, each func(row []driver.Value) bo
 	return nil
 }
 
+// snapshot runs f in a transaction, so that all it reads is of one instant.
+func (c *conn) snapshot(f func() error) error {
+	if _, err := c.exec("BEGIN"); err != nil {
+		return err
+	}
+	err := f()
+	if _, end := c.exec(sqlCommit); end != nil {
+		return errors.Join(err, end)
+	}
+	return err
+}
+
 // value returns the one value that a query has.
 func (c *conn) value(query string) (v driver.Value, err error) {
 	err = c.query(query, 1, func(row []driver.Value) bool {

@@ -32,7 +32,7 @@ func Example_backup() {
 		Schema:     uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001"),
 		ExternalID: "alice",
 	}
-	rev, err := store.Put(ctx, storage.Record{Key: key, Data: []byte(`{"n":1}`)}, 0)
+	rev, err := storage.Put(ctx, store, storage.Record{Key: key, Data: []byte(`{"n":1}`)}, 0)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -41,7 +41,7 @@ func Example_backup() {
 		fmt.Println(err)
 		return
 	}
-	if err := store.Delete(ctx, key, rev); err != nil {
+	if err := storage.Delete(ctx, store, key, rev); err != nil {
 		fmt.Println(err)
 		return
 	}

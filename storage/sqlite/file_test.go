@@ -61,9 +61,9 @@ func TestMovedFiles(t *testing.T) {
 			want := all(t, store)
 			require.NoError(t, tt.move(path))
 			for range 2 {
-				_, err := store.Put(ctx, record("lost", "x"), 0)
+				_, err := storage.Put(ctx, store, record("lost", "x"), 0)
 				moved(t, err, tt.reason)
-				_, err = store.DeleteMany(ctx, []storage.DeleteOp{{Key: key("fill-000000"), Expect: want["fill-000000"].Revision}})
+				err = storage.Delete(ctx, store, key("fill-000000"), want["fill-000000"].Revision)
 				moved(t, err, tt.reason)
 			}
 			if tt.reads {
@@ -92,10 +92,10 @@ func TestFileReturns(t *testing.T) {
 	store := open(t, path, nil)
 	fill(t, store, 10, nil)
 	require.NoError(t, os.Rename(path, path+".old"))
-	_, err := store.Put(ctx, record("k", "x"), 0)
+	_, err := storage.Put(ctx, store, record("k", "x"), 0)
 	moved(t, err, "removed or renamed")
 	require.NoError(t, os.Rename(path+".old", path))
-	_, err = store.Put(ctx, record("k", "x"), 0)
+	_, err = storage.Put(ctx, store, record("k", "x"), 0)
 	require.NoError(t, err)
 	require.Len(t, all(t, store), 11)
 }
@@ -115,7 +115,7 @@ func TestBackupOverTheFile(t *testing.T) {
 		}
 		require.NoError(t, os.Rename(path+".backup", path))
 		if os.Getenv(isChild+"_WRITES") != "" {
-			_, err := store.Put(ctx, record("lost", "x"), 0)
+			_, err := storage.Put(ctx, store, record("lost", "x"), 0)
 			moved(t, err, "another file has taken the place")
 		}
 		if os.Getenv(isChild+"_KILLED") != "" {
@@ -159,7 +159,7 @@ func TestHardLink(t *testing.T) {
 	path, link := filepath.Join(dir, "records.db"), filepath.Join(dir, "link.db")
 	store := open(t, path, nil)
 	require.NoError(t, os.Link(path, link))
-	_, err := store.Put(ctx, record("k", "x"), 0)
+	_, err := storage.Put(ctx, store, record("k", "x"), 0)
 	require.NoError(t, err, "the link alone does no harm")
 	for _, name := range []string{path, link} {
 		_, err = sqlite.Open(ctx, name, nil)

@@ -54,7 +54,7 @@ func TestKilledBackups(t *testing.T) {
 	for i := range 20 {
 		rec := testRecord(fmt.Sprint(i))
 		rec.Data = make([]byte, 1<<20)
-		_, err := s.Put(bg, rec, 0)
+		_, err := storage.Put(bg, s, rec, 0)
 		require.NoError(t, err)
 	}
 	// Files of other programs stay, even one with such a name.
@@ -101,7 +101,7 @@ func TestKilledBackups(t *testing.T) {
 // temporary one, is a backup like others.
 func TestBackupKilledAtItsEnd(t *testing.T) {
 	s := testStore(t, nil)
-	_, err := s.Put(bg, testRecord("k"), 0)
+	_, err := storage.Put(bg, s, testRecord("k"), 0)
 	require.NoError(t, err)
 	folder := t.TempDir()
 	path := filepath.Join(folder, "backup.db")
@@ -164,7 +164,7 @@ func TestFileSizeLimit(t *testing.T) {
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}))
 	failed := 0
 	for i := range 2 * limit / 8192 {
-		switch _, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0); {
+		switch _, err := storage.Put(bg, s, testRecord(fmt.Sprint(i)), 0); {
 		case err == nil:
 		default:
 			failed++

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"strings"
 
 	codes "modernc.org/sqlite/lib"
 )
@@ -9,14 +10,14 @@ import (
 // applicationID is in the head of each file of this package: "rks1".
 const applicationID = 0x726b7331
 
-// migrations lead from each version of the file, its user_version, to the next;
-// the first one makes it. What has been published never changes.
-//
-// A table WITHOUT ROWID is one tree, sorted by the key: one search finds a
-// record, and a page of them lies together. Text is compared as bytes.
-// Times are milliseconds since 1970.
-var migrations = []string{
-	`CREATE TABLE records (
+// migrations lead from each version of the file, its user_version, to the next; the
+// first one makes it. A migration never changes once it is published.
+var migrations = []string{sqlRecords, sqlEntriesAndChanges}
+
+// A table WITHOUT ROWID is one tree, sorted by the key: one search finds a record, and
+// the records of a page lie together. Text is compared as bytes. Times are milliseconds
+// since 1970.
+const sqlRecords = `CREATE TABLE records (
 	platform    BLOB    NOT NULL,
 	business    BLOB    NOT NULL,
 	schema      BLOB    NOT NULL,
@@ -27,7 +28,107 @@ var migrations = []string{
 	updated_at  INTEGER NOT NULL,
 	data        BLOB    NOT NULL,
 	PRIMARY KEY (platform, business, schema, external_id)
-) STRICT, WITHOUT ROWID`,
+) STRICT, WITHOUT ROWID`
+
+// Version 2 adds entries and the log. Adding columns changes no row, so the migration
+// takes as long for a large file as for a small one.
+//
+// records.entries is the packed form of a record's entries (see pack), or NULL. A write
+// sees by it whether entries move, and a trigger which ones to remove, so that table
+// entries needs no index by record.
+//
+// records.turn alternates between 0 and 1 with each write of the store. Other SQL leaves
+// it, and the triggers see by that that they must act: the record gets a new revision
+// and loses its entries, until Write or SetEntries restores them. A program of version 1
+// that still has the file open counts as other SQL.
+//
+// INSERT OR REPLACE fires no trigger for the row that it removes. Table replaced keeps
+// the entries of that row until the new one is there.
+//
+// The first row of changes is the floor: the last change that Trim removed, with its
+// revision alone, or the beginning of the log. So a cursor there is valid, and positions
+// ascend also after all changes are gone. (AUTOINCREMENT would write one more page in
+// each transaction.)
+var sqlEntriesAndChanges = `
+ALTER TABLE records ADD COLUMN entries BLOB;
+ALTER TABLE records ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE entries (
+	platform    BLOB    NOT NULL,
+	business    BLOB    NOT NULL,
+	schema      BLOB    NOT NULL,
+	place       BLOB    NOT NULL, -- 4 bytes for the number of the index, then the value
+	external_id TEXT    NOT NULL,
+	is_unique   INTEGER NOT NULL,
+	PRIMARY KEY (platform, business, schema, place, external_id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX unique_entries ON entries (platform, business, schema, place) WHERE is_unique = 1;
+
+CREATE TRIGGER deleted AFTER DELETE ON records WHEN OLD.entries IS NOT NULL BEGIN
+	` + removeEntries("OLD", "OLD.entries") + `;
+END;
+
+CREATE TRIGGER updated AFTER UPDATE OF
+	platform, business, schema, external_id, revision, id, created_at, updated_at, data ON records
+	WHEN NEW.turn = OLD.turn BEGIN
+	` + removeEntries("OLD", "OLD.entries") + `;
+	UPDATE records SET entries = NULL, turn = 1 - turn, revision =
+		CASE revision WHEN OLD.revision THEN revision + 1 + (random() & 1073741823) ELSE revision END
+	WHERE ` + ofRow("NEW") + `;
+END;
+
+CREATE TABLE replaced (entries BLOB) STRICT;
+
+CREATE TRIGGER replacing BEFORE INSERT ON records WHEN NEW.turn = 0 BEGIN
+	DELETE FROM replaced;
+	INSERT INTO replaced SELECT entries FROM records WHERE entries IS NOT NULL AND ` + ofRow("NEW") + `;
+END;
+
+CREATE TRIGGER inserted AFTER INSERT ON records WHEN NEW.turn = 0 BEGIN
+	` + removeEntries("NEW", "(SELECT entries FROM replaced)") + `;
+	DELETE FROM replaced;
+	UPDATE records SET entries = NULL WHERE entries IS NOT NULL AND ` + ofRow("NEW") + `;
+END;
+
+CREATE TABLE changes (
+	position    INTEGER PRIMARY KEY,
+	platform    BLOB    NOT NULL, -- of the floor empty, as all that is not a number
+	business    BLOB    NOT NULL,
+	schema      BLOB    NOT NULL,
+	external_id TEXT    NOT NULL, -- or a keyed hash of it
+	revision    INTEGER NOT NULL,
+	id          BLOB    NOT NULL,
+	before      INTEGER NOT NULL, -- revision
+	deleted     INTEGER NOT NULL,
+	redacted    INTEGER NOT NULL,
+	changed_at  INTEGER NOT NULL,
+	actor       TEXT    NOT NULL,
+	reason      TEXT    NOT NULL,
+	data_before BLOB,
+	data_after  BLOB
+) STRICT;
+CREATE INDEX changes_of_scope ON changes (platform, business, schema);
+CREATE INDEX changes_of_key   ON changes (platform, business, schema, external_id);
+
+INSERT INTO changes VALUES (1, x'', x'', x'', '', 1 + (random() & 4611686018427387903), x'', 0, 0, 0, 0, '', '', NULL, NULL);
+
+CREATE TABLE redaction (key BLOB NOT NULL) STRICT;
+INSERT INTO redaction VALUES (randomblob(32));`
+
+// ofRow is the condition for the key of a row in a trigger.
+func ofRow(row string) string {
+	return strings.ReplaceAll(
+		"platform = ROW.platform AND business = ROW.business AND schema = ROW.schema AND external_id = ROW.external_id", "ROW", row)
+}
+
+// removeEntries is the statement by which a trigger removes the entries of a row.
+func removeEntries(row, packed string) string {
+	return "DELETE FROM entries WHERE " + ofRow(row) + ` AND place IN (
+		WITH RECURSIVE cells (place, rest) AS (
+			SELECT NULL, ` + packed + ` UNION ALL
+			SELECT substr(rest, 5, CAST(substr(rest, 1, 3) AS INTEGER)), substr(rest, 5 + CAST(substr(rest, 1, 3) AS INTEGER))
+			FROM cells WHERE length(rest) > 4
+		) SELECT place FROM cells)`
 }
 
 // version returns the user_version of the file, 0 for one without anything in

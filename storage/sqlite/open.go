@@ -16,21 +16,13 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-var (
-	_ storage.Store        = (*Store)(nil)
-	_ storage.BatchStore   = (*Store)(nil)
-	_ storage.BatchDeleter = (*Store)(nil)
-	_ storage.Limiter      = (*Store)(nil)
-)
+var _ storage.Store = (*Store)(nil)
 
-// The limits of a Store.
-const (
-	MaxData  = 16 << 20 // bytes of a record's data
-	MaxBatch = 1000     // records in one call of GetMany, PutMany or DeleteMany
-)
+// MaxData is the largest size of a record's data, in bytes.
+const MaxData = 16 << 20
 
-// maxPageBytes is the data after which a page of List ends: a thousand records
-// of MaxData would be 16 GiB.
+// maxPageBytes is the data after which a page ends: a thousand records of MaxData would
+// be 16 GiB.
 const maxPageBytes = 16 << 20
 
 // Options are the optional parameters of Open. The zero value of each field is
@@ -300,10 +292,8 @@ func (s *Store) patiently(ctx context.Context, f func() error) error {
 	}
 }
 
-// Limits implements storage.Limiter.
-func (s *Store) Limits() storage.Limits {
-	return storage.Limits{MaxData: MaxData, MaxBatch: MaxBatch}
-}
+// Limits implements storage.Store.
+func (s *Store) Limits() storage.Limits { return storage.Limits{MaxData: MaxData} }
 
 // Close implements storage.Store. It waits for the transaction that is being
 // written, for reads, and for the end of a Backup, which it stops. Nothing that

@@ -151,7 +151,7 @@ func TestPaths(t *testing.T) {
 			require.NoError(t, os.Mkdir(dir, 0o700))
 			path, backup, link := filepath.Join(dir, name), filepath.Join(dir, "copy of "+name), filepath.Join(dir, "link to "+name)
 			store := open(t, path, nil)
-			rev, err := store.Put(ctx, record("k", "x"), 0)
+			rev, err := storage.Put(ctx, store, record("k", "x"), 0)
 			require.NoError(t, err)
 			require.NoError(t, store.Backup(ctx, backup))
 			require.NoError(t, store.Close())
@@ -190,7 +190,7 @@ func TestLink(t *testing.T) {
 	require.NoFileExists(t, path)
 
 	store := open(t, path, nil)
-	rev, err := store.Put(ctx, record("k", "x"), 0)
+	rev, err := storage.Put(ctx, store, record("k", "x"), 0)
 	require.NoError(t, err)
 	rec, err := open(t, link, nil).Get(ctx, key("k"))
 	require.NoError(t, err)
@@ -202,14 +202,14 @@ func TestLink(t *testing.T) {
 	for _, d := range []string{one, two} {
 		require.NoError(t, os.Mkdir(d, 0o700))
 		other := open(t, filepath.Join(d, "x.db"), nil)
-		_, err = other.Put(ctx, record("k", d), 0)
+		_, err = storage.Put(ctx, other, record("k", d), 0)
 		require.NoError(t, err)
 		require.NoError(t, other.Close())
 	}
 	for _, name := range []string{"x.db", "new.db"} {
 		require.NoError(t, os.Symlink(one, current))
 		moved := open(t, filepath.Join(current, name), nil)
-		_, err = moved.Put(ctx, record("in one", "x"), 0)
+		_, err = storage.Put(ctx, moved, record("in one", "x"), 0)
 		require.NoError(t, err)
 		require.NoError(t, os.Remove(current))
 		require.NoError(t, os.Symlink(two, current))
@@ -254,7 +254,7 @@ func TestRelativePath(t *testing.T) {
 	for _, path := range []string{"records.db", "./file:x", "./:memory:"} {
 		store := open(t, path, nil)
 		t.Chdir(t.TempDir()) // what was opened does not depend on it
-		_, err := store.Put(context.Background(), record("k", "x"), 0)
+		_, err := storage.Put(context.Background(), store, record("k", "x"), 0)
 		require.NoError(t, err)
 		_, err = store.Get(context.Background(), key("k"))
 		require.NoError(t, err)
@@ -264,7 +264,7 @@ func TestRelativePath(t *testing.T) {
 func TestPermissions(t *testing.T) {
 	dir := t.TempDir()
 	store := open(t, filepath.Join(dir, "records.db"), nil)
-	_, err := store.Put(context.Background(), record("k", "x"), 0)
+	_, err := storage.Put(context.Background(), store, record("k", "x"), 0)
 	require.NoError(t, err)
 	require.NoError(t, store.Backup(context.Background(), filepath.Join(dir, "backup.db")))
 	entries, err := os.ReadDir(dir)
@@ -311,7 +311,7 @@ func TestOpenAtOnce(t *testing.T) {
 				return
 			}
 			id := fmt.Sprint(os.Getpid(), "-", i)
-			if _, err := store.Put(context.Background(), record(id, "x"), 0); err != nil {
+			if _, err := storage.Put(context.Background(), store, record(id, "x"), 0); err != nil {
 				t.Error(err)
 			}
 			if err := store.Close(); err != nil {

@@ -1,9 +1,12 @@
 package sqlite
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -66,9 +69,19 @@ const (
 	ofScope = "platform = ?1 AND business = ?2 AND schema = ?3"
 	ofKey   = ofScope + " AND external_id = ?4"
 
-	sqlGet  = "SELECT revision, id, created_at, updated_at, data FROM records WHERE " + ofKey
-	sqlList = "SELECT revision, id, created_at, updated_at, data, external_id FROM records WHERE " + ofScope +
-		" AND external_id > ?4 ORDER BY external_id LIMIT ?5"
+	sqlColumns = "SELECT revision, id, created_at, updated_at, data"
+	sqlGet     = sqlColumns + " FROM records WHERE " + ofKey
+
+	// The bounds are exclusive, and a position of a look-up is a place and an external id.
+	sqlList = sqlColumns + ", external_id FROM records" +
+		" WHERE " + ofScope + " AND external_id > ?4 AND external_id < ?5 ORDER BY external_id "
+	sqlListForwards  = sqlList + "LIMIT ?6"
+	sqlListBackwards = sqlList + "DESC LIMIT ?6"
+
+	sqlLookup = sqlColumns + ", external_id, place FROM entries CROSS JOIN records USING (platform, business, schema, external_id)" +
+		" WHERE " + ofScope + " AND (place, external_id) > (?4, ?5) AND (place, external_id) < (?6, ?7) ORDER BY "
+	sqlLookupForwards  = sqlLookup + "place, external_id LIMIT ?8"
+	sqlLookupBackwards = sqlLookup + "place DESC, external_id DESC LIMIT ?8"
 )
 
 // Get implements storage.Store.
@@ -118,56 +131,111 @@ func fill(rec *storage.Record, row []driver.Value) error {
 	return nil
 }
 
-// GetMany implements storage.BatchStore.
+// GetMany implements storage.Store.
 func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+	err := storage.CheckKeys(ctx, keys)
 	records := make([]storage.Record, len(keys))
-	err := s.read(ctx, func(c *conn) error {
-		// One transaction spares each record the locks of its own.
-		if _, err := c.exec("BEGIN"); err != nil {
-			return err
-		}
-		err := getAll(ctx, c, keys, records)
-		_, end := c.exec(sqlCommit)
-		return errors.Join(err, end)
-	})
+	if err == nil {
+		err = s.read(ctx, func(c *conn) error {
+			// One transaction spares each record the locks of its own.
+			return c.snapshot(func() error {
+				for i, key := range keys {
+					records[i] = storage.Record{Key: key}
+					if err := errors.Join(ctx.Err(), get(c, &records[i])); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
+	}
 	if err != nil {
-		return nil, &storage.OpError{Op: "get many", Err: err}
+		return nil, &storage.OpError{Op: "get", Err: err}
 	}
 	return records, nil
 }
 
-func getAll(ctx context.Context, c *conn, keys []storage.Key, records []storage.Record) error {
-	for i, key := range keys {
-		records[i] = storage.Record{Key: key}
-		if err := errors.Join(ctx.Err(), get(c, &records[i])); err != nil {
-			return err
-		}
-	}
-	return nil
+// List implements storage.Store.
+func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	return s.page(ctx, "list", scope, 0, r)
 }
 
-// List implements storage.Store.
-func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+// Lookup implements storage.Store.
+func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
+	if index == 0 { // would be a List
+		return storage.Page{}, &storage.OpError{Op: "lookup", Err: invalid("an index has number 0")}
+	}
+	return s.page(ctx, "lookup", scope, index, r)
+}
+
+// page is List, or Lookup if the index is not 0.
+func (s *Store) page(ctx context.Context, op string, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
 	var page storage.Page
-	limit, err := storage.CheckList(ctx, scope, after, limit)
+	r, err := storage.CheckRange(ctx, scope, index, r)
 	if err == nil {
+		query, args := pageQuery(&scope, index, r)
 		err = s.read(ctx, func(c *conn) (err error) {
-			page, err = list(ctx, c, scope, after, limit)
+			page, err = readPage(ctx, c, scope, index, r.Limit, query, args)
 			return err
 		})
 	}
 	if err != nil {
-		return storage.Page{}, &storage.OpError{Op: "list", Err: err}
+		return storage.Page{}, &storage.OpError{Op: op, Err: err}
 	}
 	return page, nil
 }
 
-func list(ctx context.Context, c *conn, scope storage.Scope, after string, limit int) (page storage.Page, err error) {
+// Beyond all external ids, which are valid UTF-8, and beyond all values.
+const beyondIDs = "\xff"
+
+var beyondValues = bytes.Repeat([]byte{0xff}, storage.MaxValue+1)
+
+// pageQuery returns the query of a page and its arguments.
+func pageQuery(scope *storage.Scope, index uint32, r storage.Range) (query string, args []driver.Value) {
+	low, high := storage.Position{Value: r.From}, storage.Position{Value: r.To}
+	if r.To == nil {
+		high = storage.Position{Value: beyondValues, ExternalID: beyondIDs}
+	}
+	after := func(a, b storage.Position) bool {
+		return cmp.Or(bytes.Compare(a.Value, b.Value), strings.Compare(a.ExternalID, b.ExternalID)) > 0
+	}
+	switch {
+	case r.After.IsZero():
+	case r.Backwards && after(high, r.After):
+		high = r.After
+	case !r.Backwards && after(r.After, low):
+		low = r.After
+	}
+	args = scopeArgs(scope)
+	if index == 0 {
+		args = append(args, low.ExternalID, high.ExternalID)
+		query = sqlListForwards
+		if r.Backwards {
+			query = sqlListBackwards
+		}
+	} else {
+		args = append(args, placeOf(index, low.Value), low.ExternalID, placeOf(index, high.Value), high.ExternalID)
+		query = sqlLookupForwards
+		if r.Backwards {
+			query = sqlLookupBackwards
+		}
+	}
+	return query, append(args, int64(r.Limit)+1)
+}
+
+func readPage(ctx context.Context, c *conn, scope storage.Scope, index uint32, limit int, query string, args []driver.Value) (page storage.Page, err error) {
 	size := 0
 	var damaged error
-	err = c.query(sqlList, 6, func(row []driver.Value) bool {
-		if len(page.Records) == limit || size >= maxPageBytes {
-			page.Next = page.Records[len(page.Records)-1].Key.ExternalID
+	columns := 6
+	if index != 0 {
+		columns = 7
+	}
+	err = c.query(query, columns, func(row []driver.Value) bool {
+		if n := len(page.Records); n == limit || size >= maxPageBytes {
+			page.Next.ExternalID = page.Records[n-1].Key.ExternalID
+			if index != 0 {
+				page.Next.Value = page.Values[n-1]
+			}
 			return false
 		}
 		rec := storage.Record{Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}}
@@ -177,7 +245,16 @@ func list(ctx context.Context, c *conn, scope storage.Scope, after string, limit
 		}
 		page.Records = append(page.Records, rec)
 		size += len(rec.Data)
+		if index != 0 {
+			place, _ := row[6].([]byte)
+			page.Values = append(page.Values, place[min(4, len(place)):])
+		}
 		return true
-	}, scope.Tenant.Platform[:], scope.Tenant.Business[:], scope.Schema[:], after, int64(limit)+1)
+	}, args...)
 	return page, errors.Join(err, damaged)
+}
+
+// scopeArgs returns the arguments of a statement that begin with those of a scope.
+func scopeArgs(scope *storage.Scope) []driver.Value {
+	return append(make([]driver.Value, 0, 8), scope.Tenant.Platform[:], scope.Tenant.Business[:], scope.Schema[:])
 }

@@ -32,6 +32,15 @@ func testRecord(id string) storage.Record {
 	return storage.Record{Key: testKey(id), Data: []byte("born 1970-01-01")}
 }
 
+// creates returns the writes that create records.
+func creates(records ...storage.Record) (writes []storage.Write) {
+	for _, rec := range records {
+		rec.Revision = storage.NextRevision(0)
+		writes = append(writes, storage.Write{Record: rec})
+	}
+	return writes
+}
+
 func testStore(t testing.TB, opts *Options) *Store {
 	t.Helper()
 	s, err := Open(bg, filepath.Join(t.TempDir(), "records.db"), opts)
@@ -128,7 +137,7 @@ func TestPragmas(t *testing.T) {
 				"PRAGMA query_only":     queryOnly,
 				"PRAGMA page_size":      int64(8192),
 				"PRAGMA application_id": int64(applicationID),
-				"PRAGMA user_version":   int64(1),
+				"PRAGMA user_version":   int64(2),
 				"PRAGMA trusted_schema": int64(0),
 
 				"PRAGMA wal_autocheckpoint": int64(4000),
@@ -147,7 +156,7 @@ func TestPragmas(t *testing.T) {
 			return nil
 		}))
 		_ = s.writer.disconnect()
-		_, err := s.Put(bg, testRecord("k"), 0)
+		_, err := storage.Put(bg, s, testRecord("k"), 0)
 		require.NoError(t, err)
 		check(s.writer.conn, 0)
 	}
@@ -156,14 +165,47 @@ func TestPragmas(t *testing.T) {
 // TestPlans: no statement scans or sorts.
 func TestPlans(t *testing.T) {
 	s := testStore(t, nil)
-	for _, query := range []string{sqlGet, sqlList, sqlUpdate, sqlDelete, sqlExists} {
+	const (
+		ofScope  = "(platform=? AND business=? AND schema=?"
+		ofKey    = ofScope + " AND external_id=?"
+		aRecord  = "SEARCH records USING PRIMARY KEY " + ofKey + ")"
+		between  = "SEARCH records USING PRIMARY KEY " + ofScope + " AND external_id>? AND external_id<?)"
+		aPlace   = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND place=? AND external_id=?)"
+		places   = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND (place,external_id)>(?,?) AND (place,external_id)<(?,?))"
+		ofSchema = "SEARCH changes USING INDEX changes_of_scope " + ofScope + " AND rowid>?)"
+		aChange  = "SEARCH changes USING INTEGER PRIMARY KEY (rowid=?)"
+		inOrder  = "SCAN changes"
+	)
+	for query, want := range map[string][]string{
+		sqlGet:             {aRecord},
+		sqlUpdate:          {aRecord},
+		sqlDelete:          {aRecord},
+		sqlEntries:         {aRecord},
+		sqlSetEntries:      {aRecord},
+		sqlListForwards:    {between},
+		sqlListBackwards:   {between},
+		sqlLookupForwards:  {places, aRecord},
+		sqlLookupBackwards: {places, aRecord},
+		sqlTaken:           {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)"},
+		sqlLeave:           {aPlace},
+		sqlLog:             {aRecord},
+		sqlLogEnd:          {inOrder},
+		sqlLogHas:          {aChange},
+		sqlChanges:         {"SEARCH changes USING INTEGER PRIMARY KEY (rowid>?)"},
+		sqlChangesOfScope:  {ofSchema},
+		sqlChangesOfKey:    {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid>?)"},
+		sqlSizesOfAll:      {inOrder},
+		sqlSizesOfKey:      {"SEARCH changes USING INDEX changes_of_key " + ofKey + ")"},
+		sqlTrim:            {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
+		sqlSetFloor:        {aChange},
+		sqlRedact:          {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid<?)"},
+	} {
 		var plan []string
 		require.NoError(t, s.writer.conn.query("EXPLAIN QUERY PLAN "+query, 4, func(row []driver.Value) bool {
 			plan = append(plan, fmt.Sprint(row[3]))
 			return true
-		}, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil))
-		require.Len(t, plan, 1, "%s: %v", query, plan)
-		require.Contains(t, plan[0], "SEARCH records USING PRIMARY KEY (platform=? AND business=? AND schema=? AND external_id")
+		}, make([]driver.Value, strings.Count(query, "?"))...))
+		require.Equal(t, want, plan, query)
 	}
 }
 
@@ -172,7 +214,7 @@ func TestWaitingWritesShareATransaction(t *testing.T) {
 	s := testStore(t, nil)
 	release := lock(t, s)
 	wait := start(n, func(i int) error {
-		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		_, err := storage.Put(bg, s, testRecord(fmt.Sprint(i)), 0)
 		return err
 	})
 	queued(t, s, n-1) // the first one is with the writer
@@ -191,14 +233,13 @@ func TestGroupEnds(t *testing.T) {
 		want  int
 	}{
 		{"by swaps", 250, func(s *Store, i int) error {
-			ops := []storage.PutOp{{Record: testRecord(fmt.Sprint(i))}, {Record: testRecord(fmt.Sprint(i, "b"))}}
-			_, err := s.PutMany(bg, ops)
+			_, err := s.Write(bg, creates(testRecord(fmt.Sprint(i)), testRecord(fmt.Sprint(i, "b"))))
 			return err
 		}, 2},
 		{"by bytes", 5, func(s *Store, i int) error {
 			rec := testRecord(fmt.Sprint(i))
 			rec.Data = make([]byte, maxGroupBytes/2)
-			_, err := s.Put(bg, rec, 0)
+			_, err := storage.Put(bg, s, rec, 0)
 			return err
 		}, 3},
 	} {
@@ -219,14 +260,14 @@ func TestGroupEnds(t *testing.T) {
 func TestConflictInAGroup(t *testing.T) {
 	const n = 20
 	s := testStore(t, nil)
-	_, err := s.Put(bg, testRecord("7"), 0)
+	_, err := storage.Put(bg, s, testRecord("7"), 0)
 	require.NoError(t, err)
 	release := lock(t, s)
 	wait := start(n, func(i int) error {
 		if i%5 == 4 {
-			return s.Delete(bg, testKey(fmt.Sprint("absent", i)), 1)
+			return storage.Delete(bg, s, testKey(fmt.Sprint("absent", i)), 1)
 		}
-		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		_, err := storage.Put(bg, s, testRecord(fmt.Sprint(i)), 0)
 		return err
 	})
 	queued(t, s, n-1)
@@ -236,7 +277,7 @@ func TestConflictInAGroup(t *testing.T) {
 		case i == 7:
 			require.ErrorIs(t, err, storage.ErrConflict)
 		case i%5 == 4:
-			require.ErrorIs(t, err, storage.ErrNotFound)
+			require.ErrorIs(t, err, storage.ErrConflict)
 		default:
 			require.NoError(t, err)
 		}
@@ -250,7 +291,7 @@ func TestSameKeyInAGroup(t *testing.T) {
 	s := testStore(t, nil)
 	release := lock(t, s)
 	wait := start(n, func(i int) error {
-		_, err := s.Put(bg, testRecord("k"), 0)
+		_, err := storage.Put(bg, s, testRecord("k"), 0)
 		return err
 	})
 	queued(t, s, n-1)
@@ -272,7 +313,7 @@ func TestLocked(t *testing.T) {
 	release := lock(t, s)
 	begin := time.Now()
 	for _, err := range start(n, func(i int) error {
-		_, err := s.Put(bg, testRecord("alice"+fmt.Sprint(i)), 0)
+		_, err := storage.Put(bg, s, testRecord("alice"+fmt.Sprint(i)), 0)
 		return err
 	})() {
 		silent(t, err)
@@ -285,9 +326,9 @@ func TestLocked(t *testing.T) {
 	// One that came when the others were being refused starts a wait of its own.
 	require.Less(t, time.Since(begin), n*timeout/2, "they wait one after the other")
 	release()
-	_, err := s.Put(bg, testRecord("alice0"), 0)
+	_, err := storage.Put(bg, s, testRecord("alice0"), 0)
 	require.NoError(t, err)
-	page, err := s.List(bg, testKey("x").Scope(), "", 10)
+	page, err := s.List(bg, testKey("x").Scope(), storage.Range{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, page.Records, 1, "nothing of what was refused was applied")
 }
@@ -297,7 +338,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	release := lock(t, s)
 	ctx, cancel := context.WithCancel(bg)
 	wait := start(10, func(i int) error {
-		_, err := s.Put(ctx, testRecord(fmt.Sprint(i)), 0)
+		_, err := storage.Put(ctx, s, testRecord(fmt.Sprint(i)), 0)
 		return err
 	})
 	queued(t, s, 9)
@@ -308,9 +349,9 @@ func TestCancelledWhileWaiting(t *testing.T) {
 		require.NotErrorIs(t, err, storage.ErrUnknownOutcome)
 	}
 	release()
-	_, err := s.Put(bg, testRecord("k"), 0)
+	_, err := storage.Put(bg, s, testRecord("k"), 0)
 	require.NoError(t, err)
-	page, err := s.List(bg, testKey("x").Scope(), "", 100)
+	page, err := s.List(bg, testKey("x").Scope(), storage.Range{Limit: 100})
 	require.NoError(t, err)
 	require.Len(t, page.Records, 1)
 }
@@ -325,7 +366,7 @@ func TestCancelledInTheTransaction(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(bg)
 	wait := start(1, func(i int) error {
-		_, err := s.Put(ctx, testRecord("k"), 0)
+		_, err := storage.Put(ctx, s, testRecord("k"), 0)
 		return err
 	})
 	<-committing
@@ -357,7 +398,7 @@ func TestCloseAnswersWhatWasTaken(t *testing.T) {
 		})
 		put := func(id string) func() []error {
 			return start(1, func(int) error {
-				_, err := s.Put(bg, testRecord(id), 0)
+				_, err := storage.Put(bg, s, testRecord(id), 0)
 				return err
 			})
 		}
@@ -392,7 +433,7 @@ func TestCloseWhileLocked(t *testing.T) {
 	s := testStore(t, nil)
 	lock(t, s)
 	wait := start(10, func(i int) error {
-		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		_, err := storage.Put(bg, s, testRecord(fmt.Sprint(i)), 0)
 		return err
 	})
 	queued(t, s, 9)
@@ -412,7 +453,7 @@ func TestDiskFull(t *testing.T) {
 	wait := start(20, func(i int) error {
 		rec := testRecord(fmt.Sprint("alice", i))
 		rec.Data = append(rec.Data, make([]byte, 8<<10)...)
-		_, err := s.Put(bg, rec, 0)
+		_, err := storage.Put(bg, s, rec, 0)
 		return err
 	})
 	queued(t, s, 19)
@@ -429,10 +470,10 @@ func TestDiskFull(t *testing.T) {
 		require.ErrorContains(t, err, "SQLITE_FULL")
 	}
 	require.NotZero(t, failed)
-	page, err := s.List(bg, testKey("x").Scope(), "", 100)
+	page, err := s.List(bg, testKey("x").Scope(), storage.Range{Limit: 100})
 	require.NoError(t, err)
 	require.Len(t, page.Records, 20-failed, "nothing of the transaction was applied")
-	_, err = s.Put(bg, testRecord("later"), 0)
+	_, err = storage.Put(bg, s, testRecord("later"), 0)
 	require.NoError(t, err)
 }
 
@@ -456,7 +497,7 @@ func TestLogFillsTheDisk(t *testing.T) {
 				wait := start(40, func(i int) error {
 					rec := testRecord(fmt.Sprint("alice ", round, " ", i))
 					rec.Data = make([]byte, 8<<10)
-					if _, err := s.Put(bg, rec, 0); err != nil {
+					if _, err := storage.Put(bg, s, rec, 0); err != nil {
 						return err
 					}
 					_, err := s.Get(bg, rec.Key)
@@ -467,7 +508,7 @@ func TestLogFillsTheDisk(t *testing.T) {
 				}
 			}
 			require.GreaterOrEqual(t, refused, 2)
-			page, err := s.List(bg, testKey("x").Scope(), "", 1000)
+			page, err := s.List(bg, testKey("x").Scope(), storage.Range{Limit: 1000})
 			require.NoError(t, err)
 			require.Len(t, page.Records, 400)
 		})
@@ -478,7 +519,7 @@ func TestLogFillsTheDisk(t *testing.T) {
 // are refused as long as the read lasts, and not after it.
 func TestLogFillsTheDiskDuringARead(t *testing.T) {
 	s := testStore(t, nil)
-	_, err := s.Put(bg, testRecord("alice"), 0)
+	_, err := storage.Put(bg, s, testRecord("alice"), 0)
 	require.NoError(t, err)
 	other, err := s.connect()
 	require.NoError(t, err)
@@ -495,12 +536,12 @@ func TestLogFillsTheDiskDuringARead(t *testing.T) {
 		return coded(codes.SQLITE_FULL)
 	}
 	before(t, s, sqlCommit, full)
-	_, err = s.Put(bg, testRecord("alice 2"), 0)
+	_, err = storage.Put(bg, s, testRecord("alice 2"), 0)
 	silent(t, err)
 	require.ErrorIs(t, err, storage.ErrUnavailable)
 	require.Equal(t, 2, refused, "tried once more, not for ever")
 	require.NoError(t, other.close())
-	_, err = s.Put(bg, testRecord("alice 3"), 0)
+	_, err = storage.Put(bg, s, testRecord("alice 3"), 0)
 	require.NoError(t, err)
 }
 
@@ -531,14 +572,14 @@ func TestOnlyTheOneAtFaultFails(t *testing.T) {
 			}
 			release := lock(t, s)
 			wait := start(n, func(i int) error {
-				_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+				_, err := storage.Put(bg, s, testRecord(fmt.Sprint(i)), 0)
 				return err
 			})
 			queued(t, s, n-1) // the first one is with the writer
 			waitForBad := start(1, func(i int) error {
 				rec := testRecord("bad")
 				rec.Data = make([]byte, 1<<20)
-				_, err := s.Put(bg, rec, 0)
+				_, err := storage.Put(bg, s, rec, 0)
 				return err
 			})
 			queued(t, s, n)
@@ -549,14 +590,14 @@ func TestOnlyTheOneAtFaultFails(t *testing.T) {
 			for i, err := range wait() {
 				require.Equal(t, tt.all, err != nil, "write %d: %v", i, err)
 			}
-			page, err := s.List(bg, testKey("x").Scope(), "", 100)
+			page, err := s.List(bg, testKey("x").Scope(), storage.Range{Limit: 100})
 			require.NoError(t, err)
 			if tt.all {
 				require.Empty(t, page.Records)
 			} else {
 				require.Len(t, page.Records, n)
 			}
-			_, err = s.Put(bg, testRecord("later"), 0)
+			_, err = storage.Put(bg, s, testRecord("later"), 0)
 			require.NoError(t, err)
 		})
 	}
@@ -579,25 +620,25 @@ func (p picky) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 // TestLargeBatch: more than 16 MiB of one batch are several transactions.
 func TestLargeBatch(t *testing.T) {
 	s := testStore(t, nil)
-	ops := make([]storage.PutOp, 5)
-	for i := range ops {
-		ops[i].Record = testRecord(fmt.Sprint(i))
+	writes := make([]storage.Write, 5)
+	for i := range writes {
+		writes[i].Record = testRecord(fmt.Sprint(i))
 	}
 	for _, tt := range []struct{ size, want int }{{maxGroupBytes / 5, 1}, {maxGroupBytes / 2, 3}, {maxGroupBytes, 5}} {
 		s.writer.transactions = 0
-		for i := range ops {
-			ops[i].Record.Data = make([]byte, tt.size)
+		for i := range writes {
+			w := &writes[i]
+			w.Expect, w.Record.Data = w.Record.Revision, make([]byte, tt.size)
+			w.Record.Revision = storage.NextRevision(w.Expect)
 		}
-		results, err := s.PutMany(bg, ops)
+		errs, err := s.Write(bg, writes)
 		require.NoError(t, err)
-		require.Len(t, results, len(ops))
-		for i, r := range results {
-			require.NoError(t, r.Err)
-			rec, err := s.Get(bg, ops[i].Record.Key)
+		require.Nil(t, errs)
+		for _, w := range writes {
+			rec, err := s.Get(bg, w.Record.Key)
 			require.NoError(t, err)
-			require.Equal(t, rec.Revision, r.Revision)
+			require.Equal(t, rec.Revision, w.Record.Revision)
 			require.Len(t, rec.Data, tt.size)
-			ops[i].Expect = r.Revision
 		}
 		require.Equal(t, tt.want, s.writer.transactions)
 	}
@@ -616,21 +657,20 @@ func TestLargeBatchStopped(t *testing.T) {
 		}
 		return nil
 	})
-	ops := make([]storage.PutOp, 3)
-	for i := range ops {
-		ops[i].Record = testRecord(fmt.Sprint("alice", i))
-		ops[i].Record.Data = make([]byte, maxGroupBytes)
+	writes := creates(testRecord("alice0"), testRecord("alice1"), testRecord("alice2"))
+	for i := range writes {
+		writes[i].Record.Data = make([]byte, maxGroupBytes)
 	}
-	results, err := s.PutMany(ctx, ops)
+	errs, err := s.Write(ctx, writes)
 	require.NoError(t, err)
-	require.Len(t, results, 3)
-	require.NoError(t, results[0].Err)
-	for _, r := range results[1:] {
-		silent(t, r.Err)
-		require.ErrorIs(t, r.Err, context.Canceled)
-		require.NotErrorIs(t, r.Err, storage.ErrUnknownOutcome)
+	require.Len(t, errs, 3)
+	require.NoError(t, errs[0])
+	for _, err := range errs[1:] {
+		silent(t, err)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, storage.ErrUnknownOutcome)
 	}
-	page, err := s.List(bg, testKey("x").Scope(), "", 10)
+	page, err := s.List(bg, testKey("x").Scope(), storage.Range{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, page.Records, 1)
 }
@@ -659,7 +699,7 @@ func TestFailures(t *testing.T) {
 		t.Run(fmt.Sprint(tt.step[:6], " ", tt.code), func(t *testing.T) {
 			s := testStore(t, nil)
 			before(t, s, tt.step, func() error { return coded(tt.code) })
-			_, err := s.Put(bg, testRecord("alice"), 0)
+			_, err := storage.Put(bg, s, testRecord("alice"), 0)
 			silent(t, err)
 			require.ErrorContains(t, err, tt.text)
 			for _, class := range []error{storage.ErrUnavailable, storage.ErrUnknownOutcome} {
@@ -669,7 +709,7 @@ func TestFailures(t *testing.T) {
 			require.ErrorAs(t, err, &d)
 			_, err = s.Get(bg, testKey("alice"))
 			require.ErrorIs(t, err, storage.ErrNotFound, "rolled back")
-			_, err = s.Put(bg, testRecord("alice"), 0)
+			_, err = storage.Put(bg, s, testRecord("alice"), 0)
 			require.NoError(t, err, "by a new connection")
 		})
 	}
@@ -687,7 +727,7 @@ func TestReaderAfterAFailure(t *testing.T) {
 		_, err = c.value("SELECT x FROM records")
 		return err
 	}))
-	rev, err := s.Put(bg, testRecord("k"), 0)
+	rev, err := storage.Put(bg, s, testRecord("k"), 0)
 	require.NoError(t, err)
 	rec, err := s.Get(bg, testKey("k"))
 	require.NoError(t, err)
@@ -709,7 +749,7 @@ func TestReadersAreLimited(t *testing.T) {
 func TestDamagedFile(t *testing.T) {
 	s := testStore(t, nil)
 	for i := range 200 {
-		_, err := s.Put(bg, testRecord(fmt.Sprint("alice", i)), 0)
+		_, err := storage.Put(bg, s, testRecord(fmt.Sprint("alice", i)), 0)
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.Close())
@@ -726,7 +766,7 @@ func TestDamagedFile(t *testing.T) {
 	silent(t, err)
 	require.ErrorContains(t, err, "SQLITE_CORRUPT")
 	require.NotErrorIs(t, err, storage.ErrNotFound)
-	_, err = s.Put(bg, testRecord("alice1"), 0)
+	_, err = storage.Put(bg, s, testRecord("alice1"), 0)
 	silent(t, err)
 	require.ErrorContains(t, err, "SQLITE_CORRUPT")
 }
@@ -739,7 +779,7 @@ func TestFlippedBitInTheLog(t *testing.T) {
 	s := testStore(t, nil)
 	var ends []int64 // of the log, after each write
 	for i := range n {
-		_, err := s.Put(bg, testRecord(fmt.Sprint(i)), 0)
+		_, err := storage.Put(bg, s, testRecord(fmt.Sprint(i)), 0)
 		require.NoError(t, err)
 		ends = append(ends, s.writer.logSize())
 	}
@@ -755,7 +795,7 @@ func TestFlippedBitInTheLog(t *testing.T) {
 		}
 		crashed, err := Open(bg, path, nil)
 		require.NoError(t, err)
-		page, err := crashed.List(bg, testKey("x").Scope(), "", 100)
+		page, err := crashed.List(bg, testKey("x").Scope(), storage.Range{Limit: 100})
 		require.NoError(t, err)
 		require.Len(t, page.Records, damaged)
 		require.NoError(t, crashed.Close())
@@ -767,12 +807,12 @@ func TestForeignRow(t *testing.T) {
 	s := testStore(t, nil)
 	k := testKey("alice")
 	_, err := s.writer.conn.exec(sqlInsert, k.Tenant.Platform[:], k.Tenant.Business[:], k.Schema[:], k.ExternalID,
-		int64(1), []byte("short id"), int64(0), int64(0), []byte("born"))
+		int64(1), []byte("short id"), int64(0), int64(0), []byte("born"), nil)
 	require.NoError(t, err)
 	_, err = s.Get(bg, k)
 	silent(t, err)
 	require.NotErrorIs(t, err, storage.ErrNotFound)
-	_, err = s.List(bg, k.Scope(), "", 10)
+	_, err = s.List(bg, k.Scope(), storage.Range{Limit: 10})
 	silent(t, err)
 	_, err = s.GetMany(bg, []storage.Key{k})
 	silent(t, err)
@@ -783,24 +823,35 @@ func TestPageEndsByBytes(t *testing.T) {
 	for i := range 5 {
 		rec := testRecord(fmt.Sprint(i))
 		rec.Data = make([]byte, maxPageBytes/2)
-		_, err := s.Put(bg, rec, 0)
+		_, err := storage.Put(bg, s, rec, 0)
 		require.NoError(t, err)
 	}
-	page, err := s.List(bg, testKey("x").Scope(), "", 10)
+	page, err := s.List(bg, testKey("x").Scope(), storage.Range{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, page.Records, 2)
-	require.Equal(t, "1", page.Next)
+	require.Equal(t, storage.Position{ExternalID: "1"}, page.Next)
 }
 
-func TestPutManyTooLarge(t *testing.T) {
+func TestOneIsTooLarge(t *testing.T) {
 	s := testStore(t, nil)
-	large := testRecord("large")
-	large.Data = make([]byte, MaxData+1)
-	results, err := s.PutMany(bg, []storage.PutOp{{Record: testRecord("a")}, {Record: large}, {Record: testRecord("b")}})
+	writes := creates(testRecord("a"), testRecord("data"), testRecord("before"), testRecord("after"), testRecord("b"))
+	large := make([]byte, MaxData+1)
+	writes[1].Record.Data = large
+	writes[2].Note = &storage.Note{Before: large}
+	writes[3].Note = &storage.Note{After: large}
+	errs, err := s.Write(bg, writes)
 	require.NoError(t, err)
-	require.NoError(t, results[0].Err)
-	require.ErrorIs(t, results[1].Err, storage.ErrTooLarge)
-	require.NoError(t, results[2].Err)
+	for i, w := range writes {
+		_, err := s.Get(bg, w.Record.Key)
+		if i == 0 || i == len(writes)-1 {
+			require.NoError(t, errs[i])
+			require.NoError(t, err)
+		} else {
+			silent(t, errs[i])
+			require.ErrorIs(t, errs[i], storage.ErrTooLarge)
+			require.ErrorIs(t, err, storage.ErrNotFound)
+		}
+	}
 }
 
 // settles waits until there are no more goroutines than that.
@@ -840,13 +891,13 @@ func TestNothingIsLeft(t *testing.T) {
 		ctx, cancel := context.WithTimeout(bg, time.Duration(i%10)*10*time.Microsecond)
 		switch i % 4 {
 		case 0:
-			_, err = s.Put(ctx, testRecord("k"), 0)
+			_, err = storage.Put(ctx, s, testRecord("k"), 0)
 		case 1:
-			err = s.Delete(ctx, testKey("k"), 1)
+			err = storage.Delete(ctx, s, testKey("k"), 1)
 		case 2:
-			_, err = s.PutMany(ctx, []storage.PutOp{{Record: testRecord("k")}})
+			_, err = s.Write(ctx, creates(testRecord("k"), testRecord("l")))
 		case 3:
-			_, err = s.List(ctx, testKey("k").Scope(), "", 10)
+			_, err = s.List(ctx, testKey("k").Scope(), storage.Range{Limit: 10})
 		}
 		cancel()
 		if i%4 != 3 {
@@ -855,7 +906,7 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	settles(t, goroutines+1) // the writer
 	release()
-	_, err = s.Put(bg, testRecord("k"), 0)
+	_, err = storage.Put(bg, s, testRecord("k"), 0)
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	settles(t, goroutines)
@@ -874,7 +925,7 @@ func TestLogUnderReads(t *testing.T) {
 	write := func(id string) {
 		data := make([]byte, size)
 		_, _ = rand.Read(data)
-		_, err := s.Put(bg, storage.Record{Key: testKey(id), Data: data}, 0)
+		_, err := storage.Put(bg, s, storage.Record{Key: testKey(id), Data: data}, 0)
 		require.NoError(t, err)
 	}
 	log := func() int64 {
@@ -895,7 +946,7 @@ func TestLogUnderReads(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := s.List(bg, testKey("").Scope(), "", 10); err != nil {
+				if _, err := s.List(bg, testKey("").Scope(), storage.Range{Limit: 10}); err != nil {
 					t.Error(err)
 					return
 				}

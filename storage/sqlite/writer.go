@@ -32,33 +32,52 @@ const (
 	sqlCommit   = "COMMIT"
 	sqlRollback = "ROLLBACK"
 
-	// ?5 is the revision of the record for an insert, and the expected one otherwise.
-	sqlInsert = "INSERT INTO records (platform, business, schema, external_id, revision, id, created_at, updated_at, data)" +
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"
-	sqlUpdate = "UPDATE records SET revision = ?6, updated_at = ?7, data = ?8 WHERE " +
-		ofKey + " AND revision = ?5"
-	sqlDelete = "DELETE FROM records WHERE " + ofKey + " AND revision = ?5"
-	sqlExists = "SELECT 1 FROM records WHERE " + ofKey
+	// ?5 is the revision that a new record gets, and otherwise the expected one.
+	sqlInsert = "INSERT INTO records (platform, business, schema, external_id, revision, id, created_at, updated_at, data, entries, turn)" +
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1) ON CONFLICT DO NOTHING"
+	sqlUpdate = "UPDATE records SET revision = ?6, updated_at = ?7, data = ?8, entries = ?9, turn = 1 - turn WHERE " +
+		ofKey + " AND revision = ?5 AND entries IS ?10"
+	sqlDelete = "DELETE FROM records WHERE " + ofKey + " AND revision = ?5" // a trigger removes the entries
 )
 
-// swap is one compare-and-swap: a Put, or a Delete, of which only the key
-// counts. Its outcome is rev or err.
+// swap is one write and its outcome.
 type swap struct {
-	record storage.Record
-	expect storage.Revision
-	remove bool
-
-	rev storage.Revision
-	err error
+	write       storage.Write // without entries; the note is a copy
+	entries     []byte        // packed
+	entriesOnly bool          // of SetEntries
+	err         error
 }
 
-// request is what one call wants to have written. The call and the writer agree
-// by state who it belongs to: the one that changes it from pending first.
+// size returns how many bytes the write makes a transaction larger, for large ones.
+func (s *swap) size() int {
+	n := len(s.write.Record.Data)
+	if note := s.write.Note; note != nil {
+		n += len(note.Before) + len(note.After)
+	}
+	return n
+}
+
+// request is what one call asks the writer to do. It belongs to the call or to the
+// writer: the one that changes state from pending first.
 type request struct {
 	swaps []swap
+	task  func(*conn) error // in place of swaps; it may run several times, each from the start
 	state atomic.Int32
 	done  chan struct{} // closed by the writer when the outcome is there
 	err   error         // in place of the outcomes of the swaps
+}
+
+// run does what is asked. An error is one of SQLite, and makes the transaction void.
+func (r *request) run(w *writer) error {
+	if r.task != nil {
+		return r.task(w.conn)
+	}
+	for i := range r.swaps {
+		if err := w.swap(&r.swaps[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const (
@@ -89,10 +108,10 @@ func newWriter(s *Store, c *conn) *writer {
 	return &writer{store: s, conn: c, queue: make(chan *request, maxGroup), stopped: make(chan struct{}), maxLog: maxLog, trimAt: maxLog}
 }
 
-// do has the swaps written and waits for the outcome. When it returns nil, each
-// swap has its own.
-func (w *writer) do(ctx context.Context, swaps []swap) error {
-	r := &request{swaps: swaps, done: make(chan struct{})}
+// do has the request done and waits for the outcome. When it returns nil, each swap has
+// its own.
+func (w *writer) do(ctx context.Context, r *request) error {
+	r.done = make(chan struct{})
 	select {
 	case <-w.store.closing:
 		return storage.ErrClosed
@@ -151,23 +170,26 @@ func (w *writer) trim() {
 }
 
 // empty brings the log into the file and empties it, while the readers of the store
-// are held back.
-func (w *writer) empty() {
+// are held back. It reports whether the log is empty.
+func (w *writer) empty() bool {
 	readers := w.store.readers
 	for range cap(readers) {
 		select {
 		case c := <-readers:
 			defer func() { readers <- c }()
 		case <-w.store.closing:
-			return
+			return false
 		}
 	}
-	w.checkpoint()
+	return w.checkpoint()
 }
 
 // checkpoint is empty without a hold on the readers. If it fails the log stays as
 // it is, and nothing is lost.
-func (w *writer) checkpoint() { _, _ = w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)") }
+func (w *writer) checkpoint() bool {
+	busy, err := w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)")
+	return err == nil && busy == int64(0)
+}
 
 // logSize returns the size of the log, 0 if it cannot be told.
 func (w *writer) logSize() int64 {
@@ -212,7 +234,7 @@ func (w *writer) write(first *request) {
 		// log is empty. A quota that is used up is an I/O error to SQLite.
 		w.empty()
 		if resultCode(err) == codes.SQLITE_FULL && w.begin() == nil {
-			err = w.end(w.swapAll(group...))
+			err = w.again(group...)
 		}
 	}
 	if err != nil && len(group) > 1 && !ofTheFile(err) && !errors.Is(err, storage.ErrUnknownOutcome) {
@@ -233,6 +255,10 @@ func (w *writer) end(err error) error {
 	if err != nil {
 		_, _ = w.conn.exec(sqlRollback) // fails if SQLite has done it
 	}
+	if errors.Is(err, storage.ErrUnknownOutcome) && w.empty() {
+		// Nothing is left in the log that a crash could bring back.
+		err = fmt.Errorf("%w; %w", err, storage.ErrEnded)
+	}
 	w.transactions++
 	return err
 }
@@ -247,7 +273,7 @@ func (w *writer) apart(group []*request) {
 		}
 		err := failed
 		if err == nil {
-			err = w.end(w.swapAll(r))
+			err = w.again(r)
 		}
 		w.answer(err, r)
 	}
@@ -316,11 +342,13 @@ func (w *writer) apply(first *request) (group []*request, err error) {
 	for r := first; ; {
 		if r.state.CompareAndSwap(pending, taken) {
 			group = append(group, r)
-			if err := w.swapAll(r); err != nil {
+			if err := r.run(w); err != nil {
 				return group, err
 			}
 			count += len(r.swaps)
-			size += sizeOf(r.swaps)
+			for i := range r.swaps {
+				size += r.swaps[i].size()
+			}
 		}
 		if count >= maxGroup || size >= maxGroupBytes {
 			return group, nil
@@ -333,63 +361,78 @@ func (w *writer) apply(first *request) (group []*request, err error) {
 	}
 }
 
-// swapAll runs the swaps of requests. An error is one of SQLite.
-func (w *writer) swapAll(group ...*request) error {
+// again runs requests in a transaction of their own, after one that was rolled back.
+func (w *writer) again(group ...*request) error {
 	for _, r := range group {
-		for i := range r.swaps {
-			if err := w.swap(&r.swaps[i]); err != nil {
-				return err
-			}
+		if err := r.run(w); err != nil {
+			return w.end(err)
 		}
 	}
-	return nil
+	return w.end(nil)
 }
 
-func sizeOf(swaps []swap) (size int) {
-	for i := range swaps {
-		size += len(swaps[i].record.Data)
-	}
-	return size
-}
-
-// swap runs one swap and notes its outcome. An error is one of SQLite.
-func (w *writer) swap(s *swap) error {
-	s.rev = 0
-	if s.err = checkData(s.record.Data); s.err != nil {
+// swap makes one write and notes its outcome. An error is one of SQLite, and makes the
+// transaction void.
+func (w *writer) swap(s *swap) (err error) {
+	if s.err = s.checkSize(); s.err != nil {
 		return nil
 	}
-	key := &s.record.Key
-	platform, business, schema, id := key.Tenant.Platform[:], key.Tenant.Business[:], key.Schema[:], key.ExternalID
-	// No revision is above MaxInt64. One that is expected becomes negative, and
-	// is not found.
-	revision := int64(s.expect)
-	var changed int64
-	var err error
+	done := false
 	switch {
-	case s.remove:
-		changed, err = w.conn.exec(sqlDelete, platform, business, schema, id, revision)
-		if err == nil && changed == 0 {
-			s.err = storage.ErrNotFound
-			err = w.conn.query(sqlExists, 1, func([]driver.Value) bool {
-				s.err = storage.ErrConflict
-				return false
-			}, platform, business, schema, id)
-		}
-		return err
-	case s.expect == 0:
-		revision = int64(storage.FirstRevision())
-		changed, err = w.conn.exec(sqlInsert, platform, business, schema, id, revision,
-			s.record.ID[:], s.record.CreatedAt.UnixMilli(), s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data))
+	case s.write.Delete:
+		done, err = w.remove(s)
+	case s.entriesOnly || s.write.Expect == 0 && s.entries != nil:
+		done, err = w.move(s)
+	case s.write.Expect == 0:
+		done, err = w.insert(s)
 	default:
-		expected := revision
-		revision = int64(storage.NextRevision(s.expect))
-		changed, err = w.conn.exec(sqlUpdate, platform, business, schema, id, expected,
-			revision, s.record.UpdatedAt.UnixMilli(), notNil(s.record.Data))
+		// Mostly no entry moves, and one statement is enough.
+		if done, err = w.update(s, s.entries); err == nil && !done {
+			done, err = w.move(s)
+		}
 	}
-	if s.rev = storage.Revision(revision); changed == 0 {
-		s.rev, s.err = 0, storage.ErrConflict
+	if err == nil && !done && s.err == nil {
+		s.err = storage.ErrConflict
+	}
+	if done && s.write.Note != nil && !s.write.Delete {
+		_, err = w.log(s, s.write.Record.Revision)
 	}
 	return err
+}
+
+func (w *writer) insert(s *swap) (done bool, err error) {
+	rec := &s.write.Record
+	return w.swapped(sqlInsert, keyArgs(&rec.Key, int64(rec.Revision), rec.ID[:],
+		rec.CreatedAt.UnixMilli(), rec.UpdatedAt.UnixMilli(), notNil(rec.Data), s.entries)...)
+}
+
+// update updates a record that has exactly the old entries.
+func (w *writer) update(s *swap, old []byte) (done bool, err error) {
+	rec := &s.write.Record
+	return w.swapped(sqlUpdate, keyArgs(&rec.Key, int64(s.write.Expect),
+		int64(rec.Revision), rec.UpdatedAt.UnixMilli(), notNil(rec.Data), s.entries, old)...)
+}
+
+func (w *writer) remove(s *swap) (done bool, err error) {
+	if s.write.Note != nil { // first, since the log needs the record's id
+		if logged, err := w.log(s, s.write.Expect); err != nil || !logged {
+			return false, err
+		}
+	}
+	return w.swapped(sqlDelete, keyArgs(&s.write.Record.Key, int64(s.write.Expect))...)
+}
+
+// swapped runs a statement that changes one row or none, and reports which.
+func (w *writer) swapped(query string, args ...driver.Value) (bool, error) {
+	changed, err := w.conn.exec(query, args...)
+	return changed != 0, err
+}
+
+// keyArgs returns the arguments of a statement that begin with those of a key.
+func keyArgs(key *storage.Key, more ...driver.Value) []driver.Value {
+	args := make([]driver.Value, 0, 16)
+	args = append(args, key.Tenant.Platform[:], key.Tenant.Business[:], key.Schema[:], key.ExternalID)
+	return append(args, more...)
 }
 
 // notNil is for a column that cannot be NULL.

@@ -1,4 +1,4 @@
-package resource
+package ingest
 
 import (
 	"context"
@@ -7,52 +7,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// A Rehearsal is a dry run of many calls: it reads the store of a collection, keeps
-// what is written in memory, and stores nothing. So each call sees the results of the
-// calls before it, which options with DryRun cannot do. Make it with
-// [Collection.Rehearsal]. It is for one goroutine.
-type Rehearsal struct {
-	c       *Collection
-	overlay *overlay
-}
-
-// Rehearsal returns a rehearsal of writes to c. Options.OnCall gets its calls as dry
-// runs; Options.Feed gets none.
-func (c *Collection) Rehearsal() *Rehearsal {
-	o := &overlay{store: c.store, records: make(map[storage.Key]storage.Record)}
-	opts := &Options{Now: c.now, NewID: c.newID, MaxBatch: c.maxBatch}
-	if c.onCall != nil {
-		opts.OnCall = func(ctx context.Context, call Call) {
-			call.DryRun = true
-			c.onCall(ctx, call)
-		}
-	}
-	rehearsed, _ := NewCollection(c.schema, o, opts) // fails only for a schema or store that c could not have
-	return &Rehearsal{c: rehearsed, overlay: o}
-}
-
-// CreateBatch is [Collection.CreateBatch] without effect on the store, with the same
-// errors. The results have the revision 0, and a [PreconditionError] may have one that
-// is not in the store. With DryRun in opts, later calls do not see the results.
-func (r *Rehearsal) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *CreateOptions) (*BatchResult, error) {
-	batch, err := r.c.CreateBatch(ctx, tenant, documents, opts)
-	if err != nil {
-		return nil, err
-	}
-	for _, item := range batch.Items {
-		if item.Result != nil {
-			item.Result.record.Revision = 0
-		}
-	}
-	return batch, nil
-}
-
-// Bytes returns about how many bytes of memory the rehearsal has. It grows with each
-// resource that is created or changed.
-func (r *Rehearsal) Bytes() int64 { return r.overlay.bytes }
-
-// An overlay is a store that reads another one and keeps what is put. It has one
-// user, who has just read what it puts, and so need not look at revisions.
+// An overlay is a store for the dry run of an import: it reads another store and keeps
+// what is put. It has one user, who has just read what it puts, and so need not look at
+// revisions.
 type overlay struct {
 	store   storage.Store
 	records map[storage.Key]storage.Record
@@ -60,6 +17,10 @@ type overlay struct {
 }
 
 var _ storage.Store = (*overlay)(nil)
+
+func newOverlay(store storage.Store) *overlay {
+	return &overlay{store: store, records: make(map[storage.Key]storage.Record)}
+}
 
 // overlayRecord is the memory that a record takes in an overlay beside its data and
 // external id, in bytes: keys and records in a map with free room.

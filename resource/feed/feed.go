@@ -1,4 +1,12 @@
-package resource
+// Package feed passes the changes of a [resource.Collection] on to an observer, within the
+// process and after they were stored: for caches, notifications and the like. A program
+// that must not miss a change reads the store.
+//
+//	changes := feed.New(func(e feed.Event) { cache.Remove(e.ID) }, nil)
+//	customers, err := resource.NewCollection(schema.Customers(), store, &resource.Options{OnChange: changes.Add})
+//	...
+//	err = changes.Close(ctx)
+package feed
 
 import (
 	"context"
@@ -11,20 +19,21 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/resourcekit/merge"
+	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
 
-// feedBuffer is how many events a [Feed] keeps for its observer unless FeedOptions say
+// buffer is how many events a [Feed] keeps for its observer unless [Options] say
 // otherwise.
-const feedBuffer = 1024
+const buffer = 1024
 
 // An Event is a change of a resource that was stored. Its JSON has the names of its
 // fields, the outcome as text, and the patch as it is.
 type Event struct {
-	Key     storage.Key // tenant, schema and external id
-	ID      uuid.UUID   // of the resource
-	Outcome Outcome     // Created, Updated or Deleted
+	Key     storage.Key      // tenant, schema and external id
+	ID      uuid.UUID        // of the resource
+	Outcome resource.Outcome // resource.Created, Updated or Deleted
 	// Before and After are the revisions before and after the change; 0 is absent. If
 	// Before is not the After of the event before for the same key, events are missing
 	// between them.
@@ -34,14 +43,14 @@ type Event struct {
 	// Patch is the change as a merge patch (RFC 7396), from the stored document before
 	// to the one after. It is nil for Deleted, and if there is no such patch because
 	// another program has stored a null. Personal data in it is redacted, see
-	// [schema.Schema.Redact], unless FeedOptions.Unredacted is set. The external id in
+	// [schema.Schema.Redact], unless Options.Unredacted is set. The external id in
 	// Key is not.
 	Patch json.RawMessage
 }
 
 // String returns the outcome and the resource's ID, and neither the external id nor
 // the patch.
-func (e Event) String() string { return e.Outcome.String() + " resource " + e.ID.String() }
+func (e Event) String() string { return string(e.Outcome) + " resource " + e.ID.String() }
 
 // GoString is String, for the verb %#v.
 func (e Event) GoString() string { return e.String() }
@@ -49,9 +58,8 @@ func (e Event) GoString() string { return e.String() }
 // LogValue is String, for log/slog.
 func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
-// FeedOptions are the optional parts of a [Feed]. A nil *FeedOptions is the zero
-// value.
-type FeedOptions struct {
+// Options are the optional parts of a [Feed]. A nil *Options is the zero value.
+type Options struct {
 	// Buffer is how many events wait for the observer at most; 1024 when 0 or less. Each
 	// keeps the documents before and after its change in memory.
 	Buffer int
@@ -64,9 +72,8 @@ type FeedOptions struct {
 }
 
 // A Feed gives changes to an observer after they were stored, and drops those for which
-// the observer is too slow. It is for caches, notifications and the like: a program that
-// must not miss a change reads the store. [Options].Feed connects it with a collection;
-// several can share one. Make it with [NewFeed].
+// the observer is too slow. Its Add is the OnChange of [resource.Options]; several
+// collections can share a feed. Make it with [New].
 //
 //   - No write waits for the observer, or fails because of it. The observer is called by
 //     a goroutine of the feed, one event at a time. When the buffer is full, events are
@@ -82,7 +89,7 @@ type FeedOptions struct {
 //     make one event.
 type Feed struct {
 	observe func(Event)
-	opts    FeedOptions
+	opts    Options
 	dropped atomic.Uint64
 	panics  atomic.Uint64
 	done    chan struct{}
@@ -94,19 +101,19 @@ type Feed struct {
 
 // A change is an event whose patch is not made yet.
 type change struct {
-	schema     *schema.Schema
-	old, after storage.Record // with Revision 0 for absent
+	schema        *schema.Schema
+	before, after storage.Record // with Revision 0 for absent
 }
 
-// NewFeed returns a feed that gives events to observe, and starts its goroutine, which
+// New returns a feed that gives events to observe, and starts its goroutine, which
 // Close ends. opts may be nil. If observe is nil, every change is dropped.
-func NewFeed(observe func(Event), opts *FeedOptions) *Feed {
+func New(observe func(Event), opts *Options) *Feed {
 	f := &Feed{observe: observe, done: make(chan struct{})}
 	if opts != nil {
 		f.opts = *opts
 	}
 	if f.opts.Buffer <= 0 {
-		f.opts.Buffer = feedBuffer
+		f.opts.Buffer = buffer
 	}
 	f.queue = make(chan change, f.opts.Buffer)
 	go f.run()
@@ -144,16 +151,13 @@ func (f *Feed) Close(ctx context.Context) error {
 	}
 }
 
-// add puts a change into the buffer, or drops it. A nil Feed drops it without counting.
-func (f *Feed) add(s *schema.Schema, old, after storage.Record) {
-	if f == nil {
-		return
-	}
+// Add puts a change into the buffer, or drops it. It does not block.
+func (f *Feed) Add(s *schema.Schema, before, after storage.Record) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if !f.closed && f.observe != nil {
 		select {
-		case f.queue <- change{s, old, after}:
+		case f.queue <- change{s, before, after}:
 			return
 		default:
 		}
@@ -190,13 +194,13 @@ func (f *Feed) hand(c change) {
 
 // event returns the event of a change.
 func (f *Feed) event(c change) Event {
-	e := Event{Key: c.after.Key, ID: c.after.ID, Outcome: Updated, Before: c.old.Revision, After: c.after.Revision, At: c.after.UpdatedAt}
-	before := c.old.Data
+	e := Event{Key: c.after.Key, ID: c.after.ID, Outcome: resource.Updated, Before: c.before.Revision, After: c.after.Revision, At: c.after.UpdatedAt}
+	before := c.before.Data
 	switch {
 	case c.after.Revision == 0:
-		return Event{Key: c.old.Key, ID: c.old.ID, Outcome: Deleted, Before: c.old.Revision}
-	case c.old.Revision == 0:
-		e.Outcome, before = Created, []byte("{}")
+		return Event{Key: c.before.Key, ID: c.before.ID, Outcome: resource.Deleted, Before: c.before.Revision}
+	case c.before.Revision == 0:
+		e.Outcome, before = resource.Created, []byte("{}")
 	}
 	e.Patch, _ = merge.Diff(before, c.after.Data)
 	if !f.opts.Unredacted && e.Patch != nil {

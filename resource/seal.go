@@ -1,0 +1,53 @@
+package resource
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"example.com/resourcekit/storage"
+)
+
+// sealKeySize is the length of Options.CursorKey, in bytes: that of AES-256.
+const sealKeySize = 32
+
+// seal returns the cipher of cursors that hold a value: AES-256-GCM with random nonces.
+// Without Options.CursorKey the key is a record of the store, which the first process
+// makes.
+func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
+	if sealer := c.sealer.Load(); sealer != nil {
+		return *sealer, nil
+	}
+	rec, err := storage.Update(ctx, c.store, storeKey("cursor-key"), func(old storage.Record) (storage.Record, error) {
+		if old.Revision != 0 {
+			return old, storage.ErrNoChange
+		}
+		key := make([]byte, sealKeySize)
+		_, _ = rand.Read(key) // never fails
+		now := c.timestamp()
+		return storage.Record{ID: systemNamespace, CreatedAt: now, UpdatedAt: now, Data: key}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the key of cursors: %w", err)
+	}
+	sealer, err := newSealer(rec.Data)
+	if err != nil {
+		return nil, err
+	}
+	c.sealer.Store(&sealer)
+	return sealer, nil
+}
+
+func newSealer(key []byte) (cipher.AEAD, error) {
+	if len(key) != sealKeySize {
+		return nil, errors.New("expected a key of 32 bytes for cursors")
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}

@@ -1,0 +1,152 @@
+package schema
+
+import "example.com/resourcekit/internal/strictjson"
+
+// An object is the compiled form of []Field: the fields in their order, and an open
+// hash table of their names.
+type object struct {
+	fields   []field
+	table    []uint16 // index of a field plus 1, or 0; at least half of it is 0
+	mask     uint32
+	required int // how many fields are required
+	defaults int // how many fields have a default
+
+	anyRequired bool // here or at any depth below, arrays included
+
+	names     *strictjson.Names // of the fields, in their order; nil if they are too many
+	defaulted uint64            // which of them have a default, as bits
+	nested    uint64            // and in the values of which declared objects may stand
+}
+
+// A field is the compiled form of Field.
+type field struct {
+	name       string // "" for items
+	hash       uint32
+	index      int    // in the object
+	next       *field // in the object; the first after the last
+	typ        Type
+	required   bool
+	externalID bool
+	pii        bool
+	dateTime   bool
+	number     uint32 // of its index, or 0
+	unique     bool
+	lower      bool // strings are compared in lower case
+	kinds      uint // of values, as bits
+	accepts    uint // kinds of values that need no further judging
+	nested     bool // values may contain declared objects
+	enum       *enum
+	object     *object         // nil if the object is open, or for another type
+	items      *field          // nil if any element is allowed, or for another type
+	def        *strictjson.Doc // the default, compact, or nil
+}
+
+// kindsOf has the kinds of the values of each type, as bits.
+var kindsOf = map[Type]uint{
+	String:  1 << strictjson.String,
+	Boolean: 1<<strictjson.True | 1<<strictjson.False,
+	Number:  1 << strictjson.Number,
+	Integer: 1 << strictjson.Number,
+	Object:  1 << strictjson.Object,
+	Array:   1 << strictjson.Array,
+}
+
+// isKind reports whether values of the field can have this kind.
+func (f *field) isKind(kind strictjson.Kind) bool { return f.kinds>>kind&1 != 0 }
+
+// is reports whether member c of d has the name of f, written without escapes. It is
+// the guess before find: members mostly come in the order of the schema, so the next is
+// likely to be the field after the last one found.
+func (f *field) is(d *strictjson.Doc, c uint32) bool {
+	n := &d.Nodes[c]
+	return f.hash == n.Hash && n.Escapes&strictjson.InName == 0 && string(d.Src[n.NameStart:n.NameEnd]) == f.name
+}
+
+// know makes the names with which documents are read.
+func (o *object) know() *strictjson.Names {
+	names, inner := make([]string, len(o.fields)), make([]*strictjson.Names, len(o.fields))
+	for i := range o.fields {
+		f := &o.fields[i]
+		names[i] = f.name
+		if f.def != nil {
+			o.defaulted |= 1 << (i & 63)
+		}
+		if f.nested {
+			o.nested |= 1 << (i & 63)
+		}
+		if f.items != nil {
+			f = f.items
+		}
+		if f.object != nil {
+			inner[i] = f.object.know()
+		}
+	}
+	o.names = strictjson.NewNames(names, inner)
+	return o.names
+}
+
+// find returns the field with the name of member c of d, or nil.
+func (o *object) find(d *strictjson.Doc, c uint32) *field {
+	hash := d.Nodes[c].Hash
+	for slot := hash & o.mask; o.table[slot] != 0; slot = (slot + 1) & o.mask {
+		if f := &o.fields[o.table[slot]-1]; f.hash == hash && d.NameIs(c, hash, f.name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// named returns the field of this name, or nil.
+func (o *object) named(name string) *field {
+	hash := strictjson.HashName(name)
+	for slot := hash & o.mask; o.table[slot] != 0; slot = (slot + 1) & o.mask {
+		if f := &o.fields[o.table[slot]-1]; f.hash == hash && f.name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// An enum is a list of allowed values: strings decoded, other values as their text.
+type enum struct {
+	sorted []string
+	want   string // for messages
+}
+
+func (e *enum) has(value []byte) bool {
+	lo, hi := 0, len(e.sorted)
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		if e.sorted[mid] < string(value) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo < len(e.sorted) && e.sorted[lo] == string(value)
+}
+
+// index makes the table of find, and the next fields of the guess before it.
+func (o *object) index() {
+	size := 2
+	for size < 2*len(o.fields) {
+		size *= 2
+	}
+	o.table, o.mask = make([]uint16, size), uint32(size-1)
+	for i := range o.fields {
+		o.fields[i].next = &o.fields[(i+1)%len(o.fields)]
+		slot := o.fields[i].hash & o.mask
+		for o.table[slot] != 0 {
+			slot = (slot + 1) & o.mask
+		}
+		o.table[slot] = uint16(i + 1)
+	}
+}
+
+// anyRequired reports whether a field inside values of f is required.
+func (f *field) anyRequired() bool {
+	for f.items != nil {
+		f = f.items
+	}
+	return f.object != nil && f.object.anyRequired
+}

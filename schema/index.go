@@ -1,0 +1,233 @@
+package schema
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+
+	"example.com/resourcekit/internal/indexvalue"
+	"example.com/resourcekit/internal/strictjson"
+)
+
+// An Entry says where an index has a document. A document has an entry for each field
+// with an index.
+type Entry struct {
+	Index uint32 // Field.Index
+	// Value is 1 to 256 bytes, which are ordered as the values of the field: numbers by
+	// value, date-times by instant, strings by the bytes of their UTF-8, in lower case if
+	// Field.Fold says so, false before true. The byte 0 stands for a field that is absent
+	// or has a value of another type, and comes first.
+	//
+	// A long value is cut after 239 bytes, which leaves 200 digits of a number. Then it
+	// is equal to others that begin alike; the value of a unique field ends in a hash, so
+	// that it is equal to none. Numbers from 1e500000000000 on are equal, and so are those
+	// as near to zero.
+	Value  []byte
+	Unique bool // Field.Unique, but false for an absent field
+}
+
+// AppendEntries appends the entries of a stored document as a reader sees it, with its
+// defaults, in the order of their indexes. The values are new slices. The error is a
+// [*CorruptError] when stored is not a JSON object.
+func (s *Schema) AppendEntries(dst []Entry, stored []byte) ([]Entry, error) {
+	if len(s.indexed) == 0 {
+		return dst, nil
+	}
+	w := getWorkspace()
+	defer w.put()
+	if err := s.parseStored(&w.stored, stored); err != nil {
+		return dst, err
+	}
+	var ends [maxIndexed]int
+	w.values = s.appendValues(w.values[:0], &ends, nil, &w.stored)
+	return append(dst, s.entries(w.values, &ends)...), nil
+}
+
+// appendValues appends the values of all entries of what a request makes of a stored
+// document, see find, and sets their ends.
+func (s *Schema) appendValues(dst []byte, ends *[maxIndexed]int, request, stored *strictjson.Doc) []byte {
+	for i := range s.indexed {
+		x, from := &s.indexed[i], len(dst)
+		if d, node, ok := find(x.path, request, stored); ok {
+			dst = x.appendWhole(dst, d, node)
+		} else {
+			dst = append(dst, indexvalue.Absent...)
+		}
+		dst = append(dst[:from], indexvalue.Cut(dst[from:], x.unique)...)
+		ends[i] = len(dst)
+	}
+	return dst
+}
+
+// entries returns the entries with a copy of these values.
+func (s *Schema) entries(values []byte, ends *[maxIndexed]int) []Entry {
+	list, from := make([]Entry, len(s.indexed)), 0
+	values = bytes.Clone(values)
+	for i := range s.indexed {
+		x, value := &s.indexed[i], values[from:ends[i]:ends[i]]
+		list[i] = Entry{Index: x.number, Value: value, Unique: x.unique && string(value) != indexvalue.Absent}
+		from = ends[i]
+	}
+	return list
+}
+
+// appendWhole appends the value of node of d as indexvalue has it, whole: that of an
+// absent field if it is not a value of f.
+func (f *field) appendWhole(dst []byte, d *strictjson.Doc, node uint32) []byte {
+	n := &d.Nodes[node]
+	if !f.isKind(n.Kind) {
+		return append(dst, indexvalue.Absent...)
+	}
+	text := d.Text(node)
+	switch f.typ {
+	case Boolean:
+		return indexvalue.AppendBool(dst, n.Kind == strictjson.True)
+	case Number, Integer:
+		return indexvalue.AppendNumber(dst, text)
+	}
+	if text = text[1 : len(text)-1]; n.Escapes&strictjson.InValue != 0 {
+		text = d.AppendString(nil, node)
+	}
+	return f.appendText(dst, text)
+}
+
+// appendText is appendWhole for a string.
+func (f *field) appendText(dst, text []byte) []byte {
+	switch {
+	case f.lower:
+		return indexvalue.AppendLower(dst, text)
+	case !f.dateTime:
+		return indexvalue.AppendString(dst, text)
+	case isDateTime(text):
+		return indexvalue.AppendInstant(dst, text)
+	}
+	return append(dst, indexvalue.Absent...)
+}
+
+// Index returns the number of a field's index, for an order by the field, which is given
+// as in a [Condition]. The error is a [*ValidationError] if the field is not declared or
+// has no index; then it names the fields that have one.
+func (s *Schema) Index(field string) (uint32, error) {
+	path, violation := s.path(field)
+	if violation == nil {
+		f := path[len(path)-1]
+		if f.number != 0 {
+			return f.number, nil
+		}
+		violation = &Violation{pointerOf(path), codeIndex, s.wantIndexed()}
+	}
+	return 0, &ValidationError{Of: "order", Violations: []Violation{*violation}}
+}
+
+// wantIndexed returns the message for a field without an index.
+func (s *Schema) wantIndexed() string {
+	if len(s.indexed) == 0 {
+		return "expected a field with an index; no field has one"
+	}
+	var names []string
+	for _, x := range s.indexed {
+		name := string(pointerOf(x.path))
+		if len(x.path) == 1 && !strings.ContainsAny(name[1:], "/~") {
+			name = name[1:]
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return "expected a field with an index: " + strings.Join(names, ", ")
+}
+
+// NotUnique returns the error of a document whose value of an index's field is that of
+// another document: a [*ValidationError] for the field. It is nil if no field has the
+// index.
+func (s *Schema) NotUnique(index uint32) error {
+	for _, x := range s.indexed {
+		if x.number == index {
+			return &ValidationError{Violations: []Violation{{pointerOf(x.path), codeUnique, "expected a value that no other resource has"}}}
+		}
+	}
+	return nil
+}
+
+// An indexed is a field with an index, and the fields to it from the root of a document.
+type indexed struct {
+	*field
+	path []*field
+}
+
+// index collects the fields of o that have an index; path is that to o.
+func (s *Schema) index(o *object, path []*field) {
+	for i := range o.fields {
+		f := &o.fields[i]
+		to := append(path[:len(path):len(path)], f)
+		if f.number != 0 {
+			s.indexed = append(s.indexed, indexed{f, to})
+		}
+		if f.object != nil {
+			s.index(f.object, to)
+		}
+	}
+	if path == nil {
+		slices.SortFunc(s.indexed, func(a, b indexed) int { return cmp.Compare(a.number, b.number) })
+	}
+}
+
+func pointerOf(path []*field) Pointer {
+	var p []byte
+	for _, f := range path {
+		p = strictjson.AppendPointer(p, []byte(f.name))
+	}
+	return Pointer(p)
+}
+
+// find returns the value at path in what a request makes of a stored document, as a
+// reader sees it: an absent field has its default. Either may be nil. Members of the
+// request that are marked as omitted are not there.
+func find(path []*field, request, stored *strictjson.Doc) (d *strictjson.Doc, node uint32, ok bool) {
+	r, s := uint32(0), uint32(0) // the value so far: that of the request, unless it is none
+	if request == nil {
+		r = none
+	}
+	if stored == nil {
+		s = none
+	}
+	for _, f := range path {
+		if !isObject(request, r) && !isObject(stored, s) {
+			return nil, 0, false
+		}
+		r, s = member(request, r, f), member(stored, s, f)
+		switch {
+		case r == none:
+		case request.Nodes[r].Kind == strictjson.Null:
+			r, s = none, none
+		case !isObject(request, r) || !isObject(stored, s): // it replaces the stored value
+			s = none
+		}
+		if r == none && s == none {
+			if f.def == nil {
+				return nil, 0, false
+			}
+			stored, s = f.def, 0
+		}
+	}
+	if r != none {
+		return request, r, true
+	}
+	return stored, s, true
+}
+
+func isObject(d *strictjson.Doc, node uint32) bool {
+	return node != none && d.Nodes[node].Kind == strictjson.Object
+}
+
+// member returns the member of the object at node with the name of f, or none.
+func member(d *strictjson.Doc, node uint32, f *field) uint32 {
+	if node == none {
+		return none
+	}
+	c, ok := d.Find(node, f.hash, f.name)
+	if !ok || d.Nodes[c].Mark&strictjson.Omitted != 0 {
+		return none
+	}
+	return c
+}
