@@ -232,7 +232,7 @@ func (g *group) fill(writes []storage.Write) {
 		}
 		if note := w.Note; g.logged {
 			*g.at[k], *g.actor[k], *g.reason[k] = toTimestamptz(note.Time), toText(note.Actor), toText(note.Reason)
-			g.dataBefore[k], g.dataAfter[k] = note.Before, note.After
+			g.dataBefore[k], g.dataAfter[k] = toBytea(note.Before), toBytea(note.After)
 		}
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// toEntries returns what the column entries of a record holds, NULL for none, as the
-// text of an array of bytea: of each entry a byte, 1 if it is unique, and its place.
+// toEntries returns what the column entries of a record holds as the text of an array of
+// bytea: of each entry a byte, 1 if it is unique, and its place. It is empty for none.
 func toEntries(entries []storage.Entry) pgtype.Text {
 	if len(entries) == 0 {
-		return pgtype.Text{}
+		return toText("")
 	}
 	text := []byte{'{'}
 	for i, e := range entries {

@@ -37,7 +37,17 @@ func DDL(opts *Options) string {
 	if opts != nil && opts.Schema != "" {
 		schema = opts.Schema
 	}
-	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + inSchema(schema, schemaSQL)
+	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + ddl(schema)
+}
+
+// ddl returns the statements for a schema that is there. What quotes the functions must
+// not be a part of the name.
+func ddl(schema string) string {
+	quote := "$$"
+	for strings.Contains(schema, quote) {
+		quote = quote[:len(quote)-1] + "q$"
+	}
+	return inSchema(schema, strings.ReplaceAll(schemaSQL, "$$", quote))
 }
 
 // Migrate makes the schema, the tables and the view for stores with these options, or
@@ -82,12 +92,12 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 		if err := found.check(); err != nil || found.version == version && !found.renamed {
 			return err
 		}
-		ddl := inSchema(schema, schemaSQL)
+		statements := ddl(schema)
 		if !found.schema { // to make one needs a privilege
-			ddl = DDL(&Options{Schema: schema})
+			statements = DDL(&Options{Schema: schema})
 		}
 		// Statements that are sent together are one transaction.
-		if _, err = pool.Exec(ctx, ddl); err == nil {
+		if _, err = pool.Exec(ctx, statements); err == nil {
 			return nil
 		}
 		if attempt == migrateAttempts || !raced(err) {

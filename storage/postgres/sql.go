@@ -31,7 +31,8 @@ import (
 //
 // Each is atomic by itself and right at every isolation level. They list their
 // columns, so that a column which a later version adds breaks no older
-// program, and cast what the simple protocol and a SELECT leave without a type.
+// program, and cast what the simple protocol and a SELECT leave without a type. No array
+// has a NULL: as text, a setting of the session (array_nulls) makes it the word.
 //
 // What stands in brackets is a time or data that is read, see columns.
 type statements struct {
@@ -120,12 +121,12 @@ ORDER BY place ASC, external_id ASC`
 	createSQL = `
 INSERT INTO schema.records
 (scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, entries, generation, data)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::bytea[], CASE WHEN $10 IS NOT NULL THEN $3::bigint END, $11)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10::text, '')::bytea[], CASE WHEN $10 <> '' THEN $3::bigint END, $11)
 ON CONFLICT DO NOTHING`
 
 	updateSQL = `
 UPDATE schema.records
-SET revision = $4, updated_at = $5, entries = $6::text::bytea[], generation = CASE WHEN $6 IS NOT NULL THEN $4::bigint END, data = $7
+SET revision = $4, updated_at = $5, entries = nullif($6::text, '')::bytea[], generation = CASE WHEN $6 <> '' THEN $4::bigint END, data = $7
 WHERE scope = $1 AND external_id = $2 AND revision = $3`
 
 	deleteSQL = `
@@ -135,7 +136,7 @@ WHERE scope = $1 AND external_id = $2 AND revision = $3`
 	// A negative generation, another one than before.
 	setEntriesSQL = `
 UPDATE schema.records
-SET entries = $4::text::bytea[], generation = least(generation, 0) - 1
+SET entries = nullif($4::text, '')::bytea[], generation = least(generation, 0) - 1
 WHERE scope = $1 AND external_id = $2 AND revision = $3`
 
 	getManySQL = `
@@ -151,7 +152,7 @@ JOIN schema.records AS r
 INSERT INTO schema.records AS r
 (scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, entries, generation, data)
 SELECT $1::uuid, k.external_id, k.revision, k.id, k.created_at, k.updated_at, $10::uuid, $11::uuid, $12::uuid,
-	k.entries::bytea[], CASE WHEN k.entries IS NOT NULL THEN k.revision END,
+	nullif(k.entries, '')::bytea[], CASE WHEN k.entries <> '' THEN k.revision END,
 	substring($13::bytea FROM k.start FOR k.length)
 FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::integer[], $9::integer[])
 	WITH ORDINALITY AS k (external_id, revision, id, created_at, updated_at, entries, start, length, n)
@@ -162,7 +163,7 @@ RETURNING r.external_id`
 	updateManySQL = `
 UPDATE schema.records AS r
 SET revision = k.revision, updated_at = k.updated_at,
-	entries = k.entries::bytea[], generation = CASE WHEN k.entries IS NOT NULL THEN k.revision END,
+	entries = nullif(k.entries, '')::bytea[], generation = CASE WHEN k.entries <> '' THEN k.revision END,
 	data = substring($9::bytea FROM k.start FOR k.length)
 FROM (
 	SELECT $1::uuid AS scope, unnest((SELECT $2::text[])) AS external_id,
@@ -201,7 +202,8 @@ FROM w`
 	loggedManySQL = `
 WITH w AS (%s, r.id)
 INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, at, actor, reason, data_before, data_after)
-SELECT $1, w.external_id, $+1::uuid, $+2::uuid, $+3::uuid, n.revision, n.before, w.id, $+7::boolean, n.at, n.actor, n.reason, n.data_before, n.data_after
+SELECT $1, w.external_id, $+1::uuid, $+2::uuid, $+3::uuid, n.revision, n.before, w.id, $+7::boolean, n.at, n.actor, n.reason,
+	nullif(n.data_before, ''), nullif(n.data_after, '')
 FROM w
 FULL JOIN (
 	SELECT unnest($2::text[]) AS external_id, unnest($+4::bigint[]) AS revision, unnest($+5::bigint[]) AS before,
@@ -226,26 +228,27 @@ LEFT JOIN LATERAL (SELECT seq, revision FROM schema.changes WHERE seq <= $2 ORDE
 SELECT pg_current_xact_id()::text::bigint`
 
 	// Without documents that go beyond $4 bytes together with those before, as
-	// listLargeSQL.
+	// listLargeSQL. {columns} are those that choose the changes, {values} what they must be:
+	// compared in one with the number, so that the planner has no choice of index.
 	changesSQL = `
 SELECT seq, revision, before, id, [changed_at], deleted, redacted, platform, business, schema_id, external_id, actor, reason,
 	[CASE WHEN fits THEN data_before END], [CASE WHEN fits THEN data_after END], fits
 FROM (
 	SELECT p.*, ahead = 0 OR ahead + size <= $4 AS fits
 	FROM (
-		SELECT p.*, sum(size) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - size AS ahead
+		SELECT p.*, sum(size) OVER (ORDER BY {columns}seq ROWS UNBOUNDED PRECEDING) - size AS ahead
 		FROM (
-			SELECT seq, revision, before, id, at AS changed_at, deleted, redacted, platform, business, schema_id, external_id, actor, reason,
+			SELECT seq, scope, revision, before, id, at AS changed_at, deleted, redacted, platform, business, schema_id, external_id, actor, reason,
 				data_before, data_after, coalesce(octet_length(data_before), 0) + coalesce(octet_length(data_after), 0)
 					+ octet_length(actor) + octet_length(reason) AS size
 			FROM schema.changes
-			WHERE seq > $1 AND seq <= $2%s
-			ORDER BY seq
+			WHERE ({columns}seq) > ({values}$1) AND ({columns}seq) <= ({values}$2)
+			ORDER BY {columns}seq
 			LIMIT $3
 		) AS p
 	) AS p
 ) AS p
-ORDER BY seq`
+ORDER BY {columns}seq`
 
 	// Whether the cursor ($1, $2) is one of this log.
 	knowsSQL = `
@@ -285,6 +288,13 @@ FROM (
 
 func newStatements(schema string, text bool) statements {
 	in := func(sql string) string { return inSchema(schema, columns(sql, text)) }
+	changes := func(columns ...string) string {
+		names, values := "", ""
+		for i, name := range columns {
+			names, values = names+name+", ", values+fmt.Sprintf("$%d, ", 5+i)
+		}
+		return in(strings.NewReplacer("{columns}", names, "{values}", values).Replace(changesSQL))
+	}
 	s := statements{
 		get: in(getSQL), getMany: in(getManySQL), echo: in(echoSQL),
 		list: bothWays(in(listSQL)), listLarge: bothWays(in(listLargeSQL)),
@@ -293,9 +303,9 @@ func newStatements(schema string, text bool) statements {
 		many:       [3]string{in(createManySQL), in(updateManySQL), in(deleteManySQL)},
 		setEntries: in(setEntriesSQL),
 		look:       in(lookSQL), take: in(takeSQL), knows: in(knowsSQL),
-		changes:    in(fmt.Sprintf(changesSQL, "")),
-		changesOf:  in(fmt.Sprintf(changesSQL, " AND scope = $5")),
-		changesKey: in(fmt.Sprintf(changesSQL, " AND scope = $5 AND external_id = $6")),
+		changes:    changes(),
+		changesOf:  changes("scope"),
+		changesKey: changes("scope", "external_id"),
 		trim:       in(trimSQL), secret: in(secretSQL), redact: in(redactSQL),
 	}
 	for kind := range s.one {
