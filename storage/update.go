@@ -47,9 +47,10 @@ const (
 // key.
 //
 // When the answer to a write is lost, Update reads the record, unless the context has
-// ended. If it has the revision that was written, Update succeeded. If it has the one
-// from before, and the store says that the write has ended ([ErrEnded]), the error is
-// ErrUnavailable. Otherwise it is [ErrUnknownOutcome].
+// ended. If it has the revision that was written, Update succeeded. If it still has the
+// one from before, and the store says that the write has ended ([ErrEnded]), the error is
+// ErrUnavailable. Otherwise it is [ErrUnknownOutcome]: also of a delete or a create after
+// which the key is absent, since another writer may have deleted the record.
 //
 // If the store is a [Recaller], the first call of fn may get a record that is out of
 // date. Its result counts only if it leads to a write that succeeds, or that fails with
@@ -354,8 +355,8 @@ func (s *swap) settle(rec Record, err error) error {
 	switch {
 	case !s.Delete && rec.Revision == s.Record.Revision:
 		return nil
-	case rec.Revision == s.Expect && errors.Is(err, ErrEnded):
-		return &lostError{err}
+	case rec.Revision == s.Expect && s.Expect != 0 && errors.Is(err, ErrEnded):
+		return &lostError{err} // no key gets a revision twice; absent it can be twice
 	}
 	return err
 }

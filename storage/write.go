@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -100,7 +101,7 @@ func write(ctx context.Context, store Store, w Write) error {
 	case err != nil || errs == nil:
 		return err
 	case len(errs) != 1:
-		return errResults
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, errResults)
 	}
 	return errs[0]
 }
@@ -144,10 +145,12 @@ func CheckWrites(ctx context.Context, writes []Write) error {
 
 func (w *Write) check() error {
 	switch {
-	case w.Record.Revision <= w.Expect || w.Record.Revision > math.MaxInt64:
-		return invalid("the revision of a write is not above the expected one")
 	case w.Delete && w.Expect == 0:
-		return invalid("delete expects revision 0, which means absent")
+		return invalid("a delete expects revision 0, which means absent")
+	case w.Record.Revision <= w.Expect:
+		return invalid("the revision of a write is not above the expected one")
+	case w.Record.Revision > math.MaxInt64:
+		return invalid("the revision of a write is above the largest int64")
 	case w.Delete && len(w.Entries) > 0:
 		return invalid("a delete has entries")
 	case len(w.Entries) > MaxEntries:
@@ -199,9 +202,17 @@ func checkMany(ctx context.Context, n int, key func(i int) *Key) error {
 	return nil
 }
 
-// SortEntries sorts entries as a [Write] demands, and removes those that come twice. It
-// changes the slice.
+// SortEntries sorts entries as a [Write] demands, and removes those that come twice: the
+// one that is left is unique if one of them was. It changes the slice.
 func SortEntries(entries []Entry) []Entry {
-	slices.SortFunc(entries, Entry.Compare)
+	slices.SortFunc(entries, func(a, b Entry) int {
+		if c := a.Compare(b); c != 0 || a.Unique == b.Unique {
+			return c
+		}
+		if a.Unique {
+			return -1
+		}
+		return 1
+	})
 	return slices.CompactFunc(entries, func(a, b Entry) bool { return a.Compare(b) == 0 })
 }

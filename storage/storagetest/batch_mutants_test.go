@@ -133,7 +133,7 @@ var batchMutants = []struct {
 				return errs, err
 			}
 		}},
-	{"writes many whatever their revisions",
+	{"ignores the revisions of many writes",
 		[]string{"batch/write", "batch/overlapping"}, func(m *mutant) {
 			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
 				return eachWrite(writes, func(w storage.Write) error { return m.overwrite(ctx, w) })
@@ -174,7 +174,7 @@ var batchMutants = []struct {
 				})
 			}
 		}},
-	{"refuses a batch for what is too large in it",
+	{"refuses a batch because one write is too large",
 		[]string{"limit/data"}, func(m *mutant) {
 			m.limits = smallLimits
 			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
@@ -186,7 +186,7 @@ var batchMutants = []struct {
 				return m.Store.Write(ctx, writes)
 			}
 		}},
-	{"takes in a batch what is too large",
+	{"takes data that is too large in a batch",
 		[]string{"limit/data"}, func(m *mutant) {
 			m.limits = smallLimits
 			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {

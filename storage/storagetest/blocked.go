@@ -13,8 +13,8 @@ import (
 )
 
 var blockedCases = []testCase{
-	{"blocked/context", "A write that is held up ends when its context does: with the context's error alone when it had no effect, and with ErrUnknownOutcome as well when it may have one.", caseBlocked},
-	{"blocked/leak", "Writes that are held up and given up leave nothing behind.", caseBlockedLeak},
+	{"blocked/context", "A blocked write ends when its context does: with the error of the context alone if it had no effect, with ErrUnknownOutcome too if it may have one.", caseBlocked},
+	{"blocked/leak", "Blocked writes whose contexts end leave no goroutine.", caseBlockedLeak},
 }
 
 // promptly is how long a call may take to notice that its context has ended. A test
@@ -22,7 +22,7 @@ var blockedCases = []testCase{
 var promptly = 2 * time.Second
 
 // ends runs calls whose contexts end within the timeout, and returns their error. If they
-// are still under way after that and promptly, it releases what holds them up and fails.
+// are still under way after that and promptly, it releases the block and fails.
 func (e *env) ends(what string, timeout time.Duration, release func(), calls func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- calls() }()
@@ -40,7 +40,7 @@ func (e *env) ends(what string, timeout time.Duration, release func(), calls fun
 	return nil
 }
 
-// hold holds up the writes to a place, until release is called or the case ends.
+// hold blocks the writes to a place until release is called or the case ends.
 func (e *env) hold(place string) (release func()) {
 	release = sync.OnceFunc(e.places.Block(e.places.t, place))
 	e.cleanups = append(e.cleanups, release)
@@ -109,12 +109,12 @@ func caseBlocked(e *env) {
 		release := e.hold(place)
 		const timeout = 50 * time.Millisecond
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		err := e.ends(a.name+", held up", timeout, release, func() error { return a.write(ctx) })
+		err := e.ends(a.name+", blocked", timeout, release, func() error { return a.write(ctx) })
 		during := e.state(store, a.key)
 		release()
 		cancel()
-		require.ErrorIs(e, err, context.DeadlineExceeded, "%s, held up", a.name)
-		require.Equal(e, before, during, "%s: a write that is held up shows", a.name)
+		require.ErrorIs(e, err, context.DeadlineExceeded, "%s, blocked", a.name)
+		require.Equal(e, before, during, "%s: a blocked write shows", a.name)
 		if !errors.Is(err, storage.ErrUnknownOutcome) {
 			time.Sleep(50 * time.Millisecond)
 			require.Equal(e, before, e.state(store, a.key), "%s: %v, but it was applied later", a.name, err)
@@ -136,7 +136,7 @@ func caseBlockedLeak(e *env) {
 }
 
 // cancelMany makes 1000 calls whose contexts end while they are under way, and
-// fails if something is left of them. hold, if not nil, holds writes up.
+// fails if something is left of them. hold, if not nil, blocks writes.
 func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 	const calls, atOnce = 1000, 20
 	ctx := context.Background()

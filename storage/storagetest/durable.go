@@ -39,7 +39,7 @@ type Durable struct {
 
 // RunDurable checks all that Run checks, and more for a store whose records outlive it:
 // the records are there after Close and after the process was killed, two stores on one
-// place behave as one, a write that is held up ends with its context, and one whose
+// place behave as one, a blocked write ends with its context, and one whose
 // answer got lost is reported as unknown.
 //
 // For the kill it starts the test's own binary again, with -test.run set to the name of

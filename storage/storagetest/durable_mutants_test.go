@@ -15,7 +15,7 @@ import (
 var durableMutants = []struct {
 	name   string
 	caught []string
-	served bool // it needs two handles, a held-up write or a network: TestServedMutants
+	served bool // it needs two handles, a blocked write or a network: TestServedMutants
 	make   func(Durable) Durable
 }{
 	{"forgets a record when it is opened",
@@ -40,9 +40,9 @@ var durableMutants = []struct {
 			}
 			return store
 		})},
-	{"remembers what it read",
+	{"remembers records that it read",
 		[]string{"peer/sees-writes", "peer/race/linearizable"}, true, opened(caching)},
-	{"waits for a write whatever its context says",
+	{"waits for a write though its context has ended",
 		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
 			m.swap = func(ctx context.Context, w storage.Write) error {
@@ -101,7 +101,7 @@ var durableMutants = []struct {
 		}},
 }
 
-// RunDurableMutants is runMutants for what RunDurable checks, for journal_test.go.
+// RunDurableMutants is runMutants for the cases of RunDurable, for journal_test.go.
 func RunDurableMutants(t *testing.T, d Durable) {
 	t.Helper()
 	runDurableMutants(t, d, false)
@@ -181,7 +181,7 @@ func firstOf(store storage.Store) (storage.Record, bool) {
 	return page.Records[0], true
 }
 
-// caching answers a get with what it read or wrote itself.
+// caching answers a get with a record that it read or wrote before.
 func caching(store storage.Store) storage.Store {
 	var mu sync.Mutex
 	seen := make(map[storage.Key]storage.Record)
