@@ -26,9 +26,9 @@ func TestPlans(t *testing.T) {
 	require.NoError(t, Migrate(ctx, pool, &opts))
 	sql := newStatements(opts.Schema, false)
 	_, err = pool.Exec(ctx, inSchema(opts.Schema, `
-INSERT INTO schema.records SELECT md5((i % 20)::text)::uuid, i::text, 1, schema.scope(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), now(), now(),
+INSERT INTO schema.records SELECT md5((i % 4)::text)::uuid, i::text, 1, schema.scope(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), now(), now(),
 	'x', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), ARRAY[decode('0000000001' || encode(i::text::bytea, 'hex'), 'hex')], 1
-FROM generate_series(1, 20000) AS i;
+FROM generate_series(1, 4000) AS i;
 INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, at, actor, reason)
 SELECT scope, external_id, platform, business, schema_id, n, 0, id, false, now(), '', '' FROM schema.records, generate_series(1, 3) AS n;
 ANALYZE schema.records, schema.entries, schema.changes`))
@@ -38,7 +38,7 @@ ANALYZE schema.records, schema.entries, schema.changes`))
 	defer conn.Release()
 	_, err = conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan")
 	require.NoError(t, err)
-	const ordered, joined = "Sort", "Nested Loop"
+	const ordered, joined, read = "Sort", "Nested Loop", "Seq Scan on changes"
 	for _, tt := range []struct {
 		name, sql string
 		not       string
@@ -54,7 +54,7 @@ ANALYZE schema.records, schema.entries, schema.changes`))
 		{"changes of a scope", sql.changesOf, ordered, "changes_scope"},
 		{"changes of a key", sql.changesKey, ordered, "changes_key"},
 		{"look", sql.look, ordered, "Backward using changes_pkey"},
-		{"trim", sql.trim, joined, "changes_pkey"},
+		{"trim", sql.trim, read, "changes_pkey"},
 		{"log of creates", sql.logged[1][create], joined, ""},
 		{"log of deletes", sql.logged[1][remove], "Join Filter", "records_pkey"},
 		{"log of updates", sql.logged[1][update], "Join Filter", "records_pkey"},

@@ -228,27 +228,26 @@ LEFT JOIN LATERAL (SELECT seq, revision FROM schema.changes WHERE seq <= $2 ORDE
 SELECT pg_current_xact_id()::text::bigint`
 
 	// Without documents that go beyond $4 bytes together with those before, as
-	// listLargeSQL. {columns} are those that choose the changes, {values} what they must be:
-	// compared in one with the number, so that the planner has no choice of index.
+	// listLargeSQL.
 	changesSQL = `
 SELECT seq, revision, before, id, [changed_at], deleted, redacted, platform, business, schema_id, external_id, actor, reason,
 	[CASE WHEN fits THEN data_before END], [CASE WHEN fits THEN data_after END], fits
 FROM (
 	SELECT p.*, ahead = 0 OR ahead + size <= $4 AS fits
 	FROM (
-		SELECT p.*, sum(size) OVER (ORDER BY {columns}seq ROWS UNBOUNDED PRECEDING) - size AS ahead
+		SELECT p.*, sum(size) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) - size AS ahead
 		FROM (
 			SELECT seq, scope, revision, before, id, at AS changed_at, deleted, redacted, platform, business, schema_id, external_id, actor, reason,
 				data_before, data_after, coalesce(octet_length(data_before), 0) + coalesce(octet_length(data_after), 0)
 					+ octet_length(actor) + octet_length(reason) AS size
 			FROM schema.changes
-			WHERE ({columns}seq) > ({values}$1) AND ({columns}seq) <= ({values}$2)
-			ORDER BY {columns}seq
+			WHERE {where}
+			ORDER BY {order}
 			LIMIT $3
 		) AS p
 	) AS p
 ) AS p
-ORDER BY {columns}seq`
+ORDER BY {order}`
 
 	// Whether the cursor ($1, $2) is one of this log.
 	knowsSQL = `
@@ -288,12 +287,8 @@ FROM (
 
 func newStatements(schema string, text bool) statements {
 	in := func(sql string) string { return inSchema(schema, columns(sql, text)) }
-	changes := func(columns ...string) string {
-		names, values := "", ""
-		for i, name := range columns {
-			names, values = names+name+", ", values+fmt.Sprintf("$%d, ", 5+i)
-		}
-		return in(strings.NewReplacer("{columns}", names, "{values}", values).Replace(changesSQL))
+	changes := func(where, order string) string {
+		return in(strings.NewReplacer("{where}", where, "{order}", order).Replace(changesSQL))
 	}
 	s := statements{
 		get: in(getSQL), getMany: in(getManySQL), echo: in(echoSQL),
@@ -303,9 +298,10 @@ func newStatements(schema string, text bool) statements {
 		many:       [3]string{in(createManySQL), in(updateManySQL), in(deleteManySQL)},
 		setEntries: in(setEntriesSQL),
 		look:       in(lookSQL), take: in(takeSQL), knows: in(knowsSQL),
-		changes:    changes(),
-		changesOf:  changes("scope"),
-		changesKey: changes("scope", "external_id"),
+		changes: changes("seq > $1 AND seq <= $2", "seq"),
+		// In one comparison, or the planner may read the changes of all scopes.
+		changesOf:  changes("(scope, seq) > ($5, $1) AND (scope, seq) <= ($5, $2)", "scope, seq"),
+		changesKey: changes("scope = $5 AND external_id = $6 AND seq > $1 AND seq <= $2", "seq"),
 		trim:       in(trimSQL), secret: in(secretSQL), redact: in(redactSQL),
 	}
 	for kind := range s.one {
