@@ -167,6 +167,7 @@ func TestRoundTrips(t *testing.T) {
 	key := testKey("key")
 	rev := storage.Revision(0)
 	many := testWrites("many", storage.MaxBatch)
+	var indexed []storage.Write
 	round := 0
 	steps := []struct {
 		name              string
@@ -205,6 +206,48 @@ func TestRoundTrips(t *testing.T) {
 		{"delete", 1, 1, func() { require.NoError(t, storage.Delete(ctx, store, key, rev)) }},
 		{"delete of an absent record", 2, 2, func() {
 			require.ErrorIs(t, storage.Delete(ctx, store, key, rev), storage.ErrConflict)
+		}},
+		{"create with entries and a note", 1, 1, func() {
+			indexed = testWrites(fmt.Sprint("indexed-", round), 1)
+			indexed[0].Entries, indexed[0].Note = []storage.Entry{entry("a"), uniqueEntry(fmt.Sprint("value ", round))}, &storage.Note{Actor: "x"}
+			mustWrite(t, store, indexed)
+		}},
+		{"update with entries that stay", 1, 1, func() { mustWrite(t, store, indexed) }},
+		{"update with entries that move", 1, 1, func() {
+			indexed[0].Entries = []storage.Entry{entry("b"), uniqueEntry(fmt.Sprint("moved ", round))}
+			mustWrite(t, store, indexed)
+		}},
+		{"set entries", 1, 1, func() {
+			require.NoError(t, store.SetEntries(ctx, indexed[0].Record.Key, indexed[0].Expect, indexed[0].Entries))
+		}},
+		{"lookup", 1, 1, func() {
+			_, err := store.Lookup(ctx, key.Scope(), 1, storage.Range{Limit: 100})
+			require.NoError(t, err)
+		}},
+		{"changes after a write", 4, 4, func() {
+			_, err := store.Changes(ctx, storage.ChangeQuery{Limit: 1000})
+			require.NoError(t, err)
+		}},
+		{"changes after none, from a cursor", 3, 2, func() {
+			end, err := store.Changes(ctx, storage.ChangeQuery{End: true})
+			require.NoError(t, err)
+			c.statements.Store(0)
+			c.trips.Store(0)
+			_, err = store.Changes(ctx, storage.ChangeQuery{After: end.Next, Limit: 1000})
+			require.NoError(t, err)
+		}},
+		{"delete with a note", 1, 1, func() {
+			deletes := deletesOf(indexed)
+			deletes[0].Note = &storage.Note{Actor: "x"}
+			mustWrite(t, store, deletes)
+		}},
+		{"redact", 2, 2, func() { require.NoError(t, store.Redact(ctx, indexed[0].Record.Key)) }},
+		{"create 1000 with entries and notes", 1, 1, func() {
+			writes := testWrites(fmt.Sprint("logged-", round), storage.MaxBatch)
+			for i := range writes {
+				writes[i].Entries, writes[i].Note = []storage.Entry{uniqueEntry(fmt.Sprint(round, " ", i))}, &storage.Note{Actor: "x"}
+			}
+			mustWrite(t, store, writes)
 		}},
 		{"create 1000", 1, 1, func() {
 			many = testWrites(fmt.Sprint("many-", round), storage.MaxBatch)
