@@ -78,7 +78,7 @@ const (
 	sqlListForwards  = sqlList + "LIMIT ?6"
 	sqlListBackwards = sqlList + "DESC LIMIT ?6"
 
-	sqlLookup = sqlColumns + ", external_id, place FROM entries CROSS JOIN records USING (platform, business, schema, external_id)" +
+	sqlLookup = sqlColumns + ", external_id, place, records.entries FROM entries CROSS JOIN records USING (platform, business, schema, external_id)" +
 		" WHERE " + ofScope + " AND (place, external_id) > (?4, ?5) AND (place, external_id) < (?6, ?7) ORDER BY "
 	sqlLookupForwards  = sqlLookup + "place, external_id LIMIT ?8"
 	sqlLookupBackwards = sqlLookup + "place DESC, external_id DESC LIMIT ?8"
@@ -224,31 +224,36 @@ func pageQuery(scope *storage.Scope, index uint32, r storage.Range) (query strin
 }
 
 func readPage(ctx context.Context, c *conn, scope storage.Scope, index uint32, limit int, query string, args []driver.Value) (page storage.Page, err error) {
-	size := 0
-	var damaged error
 	columns := 6
 	if index != 0 {
-		columns = 7
+		columns = 8
 	}
+	seen, size := 0, 0
+	var last storage.Position
+	var damaged error
 	err = c.query(query, columns, func(row []driver.Value) bool {
-		if n := len(page.Records); n == limit || size >= maxPageBytes {
-			page.Next.ExternalID = page.Records[n-1].Key.ExternalID
-			if index != 0 {
-				page.Next.Value = page.Values[n-1]
-			}
+		if seen == limit || size >= maxPageBytes {
+			page.Next = last
 			return false
 		}
+		seen++
 		rec := storage.Record{Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}}
 		rec.Key.ExternalID, _ = row[5].(string)
+		last.ExternalID = rec.Key.ExternalID
+		if index != 0 {
+			place, _ := row[6].([]byte)
+			packed, _ := row[7].([]byte)
+			last.Value = place[min(4, len(place)):]
+			if !has(packed, place) { // SQL replaced the record
+				return true
+			}
+			page.Values = append(page.Values, last.Value)
+		}
 		if damaged = errors.Join(fill(&rec, row), ctx.Err()); damaged != nil {
 			return false
 		}
 		page.Records = append(page.Records, rec)
 		size += len(rec.Data)
-		if index != 0 {
-			place, _ := row[6].([]byte)
-			page.Values = append(page.Values, place[min(4, len(place)):])
-		}
 		return true
 	}, args...)
 	return page, errors.Join(err, damaged)

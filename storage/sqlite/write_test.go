@@ -193,7 +193,7 @@ func TestPlans(t *testing.T) {
 		sqlListBackwards:   {between},
 		sqlLookupForwards:  {places, aRecord},
 		sqlLookupBackwards: {places, aRecord},
-		sqlTaken:           {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)"},
+		sqlTaken:           {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)", aRecord + " LEFT-JOIN"},
 		sqlLeave:           {aPlace},
 		sqlLog:             {aRecord},
 		sqlLogEnd:          {inOrder},
