@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
 
@@ -21,11 +22,11 @@ const maxBatch = 1000
 type Item struct {
 	ExternalID string
 	Data       []byte    // the merge patch, one JSON object; not kept. A delete has none.
-	If         Condition // must hold beside that of the WriteOptions
+	If         Condition // must hold, too, if the WriteOptions have one
 }
 
-// An ItemResult is the result of one item of a batch, or its error. To be safe in logs, its
-// JSON does not have the result.
+// An ItemResult is the result of one item of a batch, or its error. Its JSON does not have
+// the result, so that it can be logged.
 type ItemResult struct {
 	Result *Result `json:"-"` // nil when there is an error
 	// Err is the error that the call for this item alone would return. For several items
@@ -33,9 +34,9 @@ type ItemResult struct {
 	Err error
 }
 
-// CreateBatch is [Collection.Create] for many documents. A store that takes batches is
-// asked twice, or as often as its limits demand, whatever the number of items: see
-// [storage.UpdateMany]. opts may be nil, and is for every item.
+// CreateBatch is [Collection.Create] for many documents. It asks a store that takes
+// batches twice, or as often as the store's limits demand: see [storage.UpdateMany]. opts
+// may be nil, and is for every item.
 //
 // Items with different external ids are independent: one may fail and the others
 // succeed. It is not a transaction: other callers may see some of the writes before the
@@ -64,8 +65,8 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 }
 
 // PatchBatch is [Collection.Patch] for many items, as [Collection.CreateBatch] is for
-// documents, with the same errors. opts may be nil, and is for every item; an item can
-// have a Condition of its own beside.
+// documents, with the same errors. opts may be nil, and is for every item; both its
+// Condition and that of the item must hold.
 func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions) ([]ItemResult, error) {
 	opts = opts.orZero()
 	b, err := c.newBatch(ctx, "patch_batch", tenant, len(items), opts.DryRun, opts.validate(false))
@@ -83,7 +84,8 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 // DeleteBatch is [Collection.Delete] for many items, as [Collection.CreateBatch] is for
 // documents, with the same errors. Of several items with the same external id the first
 // deletes the resource, and the others fail with [ErrNotFound]. opts may be nil, and is
-// for every item; an item can have a Condition of its own beside.
+// for every item; both its Condition and that of the item must hold. An item with Data
+// fails with [storage.ErrInvalid].
 func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions) ([]ItemResult, error) {
 	opts = opts.orZero()
 	b, err := c.newBatch(ctx, "delete_batch", tenant, len(items), opts.DryRun, opts.validate(false))
@@ -109,6 +111,7 @@ type batch struct {
 	tenant storage.Tenant
 	start  time.Time
 	dryRun bool
+	state  *scopeState
 	writes []writeOp
 	items  []ItemResult
 }
@@ -120,6 +123,7 @@ type group struct {
 	keeping int             // how many items come before the first that changes the resource
 	outcome Outcome         // of all of them together
 	before  *storage.Record // the record that they were applied to, for OnChange
+	dry     *storage.Write  // what a dry run would write
 }
 
 // pending is the revision of a record that a batch has made and not stored yet. No caller
@@ -255,11 +259,18 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 		}
 		defer unlock()
 	}
+	var err error
+	if b.state, err = b.c.writeState(ctx, b.tenant); err != nil {
+		return err
+	}
 	results, err := storage.UpdateMany(ctx, b.c.store, keys, func(i int, old storage.Record) (storage.Write, error) {
 		return b.fold(&groups[i], old)
 	})
 	if err != nil {
 		return err
+	}
+	if b.dryRun {
+		b.rehearse(ctx, groups, results)
 	}
 	for i := range groups {
 		g, rec := &groups[i], results[i].Record
@@ -281,6 +292,20 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 	return nil
 }
 
+// rehearse sets the errors that the writes of a dry run would have.
+func (b *batch) rehearse(ctx context.Context, groups []group, results []storage.UpdateResult) {
+	var writes []storage.Write
+	var at []int // their groups
+	for i := range groups {
+		if groups[i].dry != nil && results[i].Err == nil {
+			writes, at = append(writes, *groups[i].dry), append(at, i)
+		}
+	}
+	for k, err := range b.c.rehearse(ctx, writes) {
+		results[at[k]].Err = err
+	}
+}
+
 // maxFolded is how many bytes of documents the results of one resource's items may have
 // together.
 const maxFolded = 64 << 20
@@ -289,6 +314,7 @@ const maxFolded = 64 << 20
 // and sets their results in b.items. It returns the write, or storage.ErrNoChange.
 func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 	current, size := old, 0
+	var w storage.Write // of the last item that changes the record
 	g.keeping, g.outcome = len(g.items), Unchanged
 	if b.c.opts.OnChange != nil {
 		g.before = &storage.Record{}
@@ -300,15 +326,16 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 			continue
 		}
 		result := new(Result)
+		b.writes[i].state = b.state
 		next, err := b.c.attempt(&b.writes[i], &current, result)
 		result.record = current
-		switch err {
-		case nil:
-			next.Revision = pending
-			current, result.record = next, next
-		case storage.ErrNoChange:
-		case storage.ErrDelete:
-			current = storage.Record{Key: g.key}
+		switch {
+		case err == storage.ErrNoChange:
+		case err == nil && next.Delete:
+			w, current = next, storage.Record{Key: g.key}
+		case err == nil:
+			next.Record.Revision = pending
+			w, current, result.record = next, next.Record, next.Record
 		default:
 			b.items[i] = ItemResult{Err: b.writes[i].wrap(&current, err)}
 			continue
@@ -322,14 +349,19 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 		b.items[i] = ItemResult{Result: result}
 	}
 	switch {
-	case b.dryRun, current.Revision == old.Revision:
-		return storage.Write{}, storage.ErrNoChange
+	case current.Revision == old.Revision:
+		return w, storage.ErrNoChange
 	case current.Revision == 0:
 		g.outcome = Deleted
-		return storage.Write{Delete: true}, nil
+	default:
+		g.outcome = Updated
 	}
-	g.outcome = Updated
-	return storage.Write{Record: current}, nil
+	w.Expect = old.Revision
+	if b.dryRun {
+		g.dry = &w
+		return w, storage.ErrNoChange
+	}
+	return w, nil
 }
 
 // settle sets the revision of the record in the results of a group. A state that was
@@ -357,8 +389,11 @@ func (b *batch) settle(g *group, rev storage.Revision) {
 // failWrites sets the error of a write for the first item that changed the record, and
 // for all items after it: they were judged by a state that was not stored.
 func (b *batch) failWrites(g *group, err error) {
+	if err = b.c.taken(err); !isType[*schema.ValidationError](err) {
+		err = opError(b.op, g.key, err)
+	}
 	for _, i := range g.items[g.keeping:] {
-		b.items[i] = ItemResult{Err: opError(b.op, g.key, err)}
+		b.items[i] = ItemResult{Err: err}
 	}
 }
 

@@ -18,12 +18,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// batching is a store that takes batches, and counts how often it is asked.
+// batching is a store that notes its calls.
 type batching struct {
 	storage.Store
 	mu     sync.Mutex
 	calls  []string
-	onPuts func(ops []storage.PutOp) // before they are put
+	onPuts func() // before several writes
 }
 
 func (s *batching) note(format string, args ...any) {
@@ -45,43 +45,30 @@ func (s *batching) Get(ctx context.Context, key storage.Key) (storage.Record, er
 	return s.Store.Get(ctx, key)
 }
 
-func (s *batching) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	s.note("put")
-	return s.Store.Put(ctx, rec, expect)
-}
-
-func (s *batching) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	s.note("delete")
-	return s.Store.Delete(ctx, key, expect)
-}
-
 func (s *batching) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
 	s.note("get %d", len(keys))
-	return storage.GetMany(ctx, s.Store, keys)
+	return s.Store.GetMany(ctx, keys)
 }
 
-func (s *batching) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	s.note("put %d", len(ops))
-	for i := 1; i < len(ops); i++ {
-		if ops[i-1].Record.Key.ExternalID >= ops[i].Record.Key.ExternalID {
+func (s *batching) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	name := "put"
+	if writes[0].Delete {
+		name = "delete"
+	}
+	if len(writes) > 1 {
+		name = fmt.Sprint(name, " ", len(writes))
+	}
+	s.note("%s", name)
+	for i := 1; i < len(writes); i++ {
+		if writes[i-1].Record.Key.ExternalID >= writes[i].Record.Key.ExternalID {
 			s.note("not sorted")
 		}
 	}
-	if s.onPuts != nil {
-		s.onPuts(ops)
+	if s.onPuts != nil && len(writes) > 1 {
+		s.onPuts()
 	}
-	return storage.PutMany(ctx, s.Store, ops)
+	return s.Store.Write(ctx, writes)
 }
-
-func (s *batching) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	s.note("delete %d", len(ops))
-	return storage.DeleteMany(ctx, s.Store, ops)
-}
-
-var (
-	_ storage.BatchStore   = (*batching)(nil)
-	_ storage.BatchDeleter = (*batching)(nil)
-)
 
 func numberedDocs(n int, more string) [][]byte {
 	docs := make([][]byte, n)
@@ -125,7 +112,7 @@ func TestBatchRoundTrips(t *testing.T) {
 		{"the same again", func() ([]resource.ItemResult, error) { return c.CreateBatch(ctx, tenant, numberedDocs(1000, ""), nil) }, []string{"get 1000"}},
 		{"one changed", func() ([]resource.ItemResult, error) {
 			return c.CreateBatch(ctx, tenant, append(numberedDocs(1, `,"email":"e"`), numberedDocs(999, "")...), nil)
-		}, []string{"get 999", "put 1"}},
+		}, []string{"get 999", "put"}},
 		{"dry run", func() ([]resource.ItemResult, error) {
 			return c.CreateBatch(ctx, tenant, numberedDocs(1000, `,"phone":"1"`), &resource.WriteOptions{DryRun: true})
 		}, []string{"get 1000"}},
@@ -241,7 +228,7 @@ func TestBatchInOrder(t *testing.T) {
 			outcomes = append(outcomes, string(item.Result.Outcome))
 		}
 		assert.Equal(t, []string{"created", "updated", "updated", "failed", "unchanged", "updated", "updated", "failed", "failed", "unchanged", "updated"}, outcomes)
-		assert.Equal(t, [5]int{1, 5, 2, 0, 3}, [5]int{counted(res).Created, counted(res).Updated, counted(res).Unchanged, counted(res).Deleted, counted(res).Failed})
+		assert.Equal(t, counts{Created: 1, Updated: 5, Unchanged: 2, Failed: 3}, counted(res))
 		assert.Equal(t, []string{"/email"}, res[2].Result.Changed())
 		assert.Equal(t, []string{"/email"}, res[10].Result.Removed())
 		assert.Contains(t, string(res[5].Result.Data()), `"email":"2"`)
@@ -268,7 +255,7 @@ func TestBatchInOrder(t *testing.T) {
 	for _, i := range []int{1, 2, 3} {
 		assert.ErrorIs(t, res[i].Err, resource.ErrNotFound, "item %d", i)
 	}
-	assert.Equal(t, [2]int{1, 3}, [2]int{counted(res).Deleted, counted(res).Failed})
+	assert.Equal(t, counts{Deleted: 1, Failed: 3}, counted(res))
 	assert.Zero(t, stored(t, store, customerKey("old")))
 }
 
@@ -349,7 +336,7 @@ func TestBatchConflicts(t *testing.T) {
 			require.NoError(t, err)
 			store.take()
 			met := 0
-			store.onPuts = func([]storage.PutOp) { // somebody is faster, for two of the keys
+			store.onPuts = func() { // another writer is faster, for two of the keys
 				if met++; met > rounds {
 					return
 				}
@@ -357,7 +344,7 @@ func TestBatchConflicts(t *testing.T) {
 					rec := stored(t, store.Store, customerKey(id))
 					rec.Data = []byte(strings.Replace(string(rec.Data), `"firstName":"Ada"`, `"firstName":"Ada`+fmt.Sprint(met)+`"`, 1))
 					rec.Data = []byte(strings.Replace(string(rec.Data), fmt.Sprintf(`"firstName":"Ada%d"`, met-1), fmt.Sprintf(`"firstName":"Ada%d"`, met), 1))
-					_, err := store.Store.Put(ctx, rec, rec.Revision)
+					_, err := storage.Put(ctx, store.Store, rec, rec.Revision)
 					assert.NoError(t, err)
 				}
 			}
@@ -409,10 +396,10 @@ func TestBatchFaults(t *testing.T) {
 				require.NoError(t, item.Err, "item %d", i)
 			}
 			assert.Equal(t, resource.Unchanged, res[1].Result.Outcome, "an item that changed nothing depends on no write")
-			assert.Equal(t, [3]int{2, 5, 2}, [3]int{counted(res).Updated, counted(res).Unchanged, counted(res).Failed})
+			assert.Equal(t, counts{Updated: 2, Unchanged: 5, Failed: 2}, counted(res))
 			del, err := c.DeleteBatch(ctx, tenant, deletions(3), nil)
 			require.NoError(t, err)
-			assert.Equal(t, [2]int{2, 1}, [2]int{counted(del).Deleted, counted(del).Failed})
+			assert.Equal(t, counts{Deleted: 2, Failed: 1}, counted(del))
 			assert.ErrorIs(t, del[1].Err, fault)
 		})
 	}
@@ -490,7 +477,7 @@ func TestBatchTenants(t *testing.T) {
 	theirs := storage.TenantOf("platform", "theirs")
 	_, err := c.CreateBatch(ctx, theirs, numberedDocs(5, `,"email":"`+marker+`"`), nil)
 	require.NoError(t, err)
-	before, err := store.List(ctx, storage.Scope{Tenant: theirs, Schema: schema.Customers().ID()}, "", 100)
+	before, err := store.List(ctx, storage.Scope{Tenant: theirs, Schema: schema.Customers().ID()}, storage.Range{Limit: 100})
 	require.NoError(t, err)
 	patched, err := c.PatchBatch(ctx, tenant, patches(5, `{"phone":"1"}`), nil)
 	require.NoError(t, err)
@@ -506,7 +493,7 @@ func TestBatchTenants(t *testing.T) {
 	for _, item := range created {
 		assert.NotContains(t, string(item.Result.Data()), marker)
 	}
-	after, err := store.List(ctx, storage.Scope{Tenant: theirs, Schema: schema.Customers().ID()}, "", 100)
+	after, err := store.List(ctx, storage.Scope{Tenant: theirs, Schema: schema.Customers().ID()}, storage.Range{Limit: 100})
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
 }

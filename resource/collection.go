@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"crypto/cipher"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,19 @@ type Options struct {
 	NewID func() (uuid.UUID, error)
 	// MaxBatch is how many items a batch may have; 1000 when 0 or less.
 	MaxBatch int
+	// IndexCreatedAt and IndexUpdatedAt let lists find and sort resources by the times
+	// resource.createdAt and resource.updatedAt. The latter moves with each write, which
+	// makes writes dearer.
+	IndexCreatedAt, IndexUpdatedAt bool
+	// Log writes each change to the log of the store, in the same atomic write, with the
+	// Actor and Reason of the call: see storage.Store.Changes. All collections of a
+	// schema and a store must agree: without Log, writes fail with ErrLogged where
+	// another collection logs.
+	Log bool
+	// CursorKey is the key of 32 bytes for cursors that hold the value of a field, which
+	// are encrypted (AES-256-GCM). Without one, the first process makes it and keeps it
+	// in the store.
+	CursorKey []byte
 	// OnChange, if not nil, gets each change after it was stored and while its resource
 	// is locked: the records before and after, with the revision 0 for absent. The
 	// changes of one resource through one collection come in their order; to keep it, a
@@ -49,14 +63,18 @@ type Collection struct {
 	opts   Options // with the defaults in them
 	field  string  // the name of the external-id field
 	locks  *keylock.Locks[storage.Key]
+	states states
+	sealer atomic.Pointer[cipher.AEAD]
+	index  []uint32     // the numbers of the indexes
 	usual  atomic.Int64 // bytes of a document in the latest lists; 0 before the first
 }
 
 // NewCollection returns a collection of the resources of a schema in a store. opts may
 // be nil. The caller closes the store.
 //
-// The error is for a schema or a store that is nil, and for a schema that was not made
-// by schema.Compile.
+// The error is for a schema or a store that is nil, for a schema that was not made by
+// schema.Compile, for a CursorKey that is not 32 bytes, and storage.ErrUnsupported for a
+// store that lacks what the schema or opts need: entries for indexes, or a log.
 func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Collection, error) {
 	if s == nil || s.ID() == uuid.Nil {
 		return nil, errors.New("resource: NewCollection without a compiled schema")
@@ -67,6 +85,9 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 	c := &Collection{schema: s, store: store, field: s.Definition().ExternalID, locks: keylock.New[storage.Key]()}
 	if opts != nil {
 		c.opts = *opts
+	}
+	if err := c.openIndexes(); err != nil {
+		return nil, err
 	}
 	if c.opts.Now == nil {
 		c.opts.Now = time.Now
@@ -96,7 +117,7 @@ func (c *Collection) Rehearsal(wrap func(storage.Store) storage.Store) *Collecti
 			c.opts.OnCall(ctx, call)
 		}
 	}
-	return &Collection{schema: c.schema, store: wrap(c.store), opts: opts, field: c.field, locks: keylock.New[storage.Key]()}
+	return &Collection{schema: c.schema, store: wrap(c.store), opts: opts, field: c.field, locks: keylock.New[storage.Key](), index: c.index}
 }
 
 // key returns the key of a resource.

@@ -58,6 +58,6 @@ func (c *Collection) newCreate(tenant storage.Tenant, data []byte, opts *WriteOp
 	}
 	return writeOp{
 		name: name, key: key, request: request, mayCreate: true, mayChange: !opts.RejectExisting,
-		condition: opts.If, dryRun: opts.DryRun,
+		condition: opts.If, dryRun: opts.DryRun, actor: opts.Actor, reason: opts.Reason,
 	}, nil
 }

@@ -1,61 +1,107 @@
 package resource
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
+	"fmt"
 
-	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
 
-// A cursor is a byte for its format, a hash of tenant, schema and filter, and the
-// external id after which the next page begins, in base64url without padding (RFC 4648,
-// section 5).
+// A cursor is a byte for its format and a hash of the list (see sumOf), and then the place
+// where the next page begins: in the plain format the external id; in the sealed one,
+// encrypted, the number of the index, the length of the value and the value, and the
+// external id. All of it is in base64url without padding (RFC 4648, section 5).
 //
-// The hash finds mistakes but does not protect: a forged cursor gets a page that begins
-// at another place, of the tenant of the call.
+// The hash finds mistakes but does not protect: a forged plain cursor gets a page that
+// begins at another place, of the tenant of the call. The value of a field is sealed so
+// that no personal data is in a URL.
 const (
-	cursorFormat = 1
+	plainFormat  = 1
+	sealedFormat = 2
 	cursorSum    = 12 // bytes
 )
 
 // sumOf returns the hash in cursors of a list.
-func sumOf(scope storage.Scope, filter *schema.Filter) (sum [cursorSum]byte) {
-	records, conditions := scope.Sum(), filter.Sum()
-	whole := sha256.Sum256(append(records[:], conditions[:]...))
-	return [cursorSum]byte(whole[:])
-}
-
-// encodeCursor returns the cursor, "" at the end.
-func encodeCursor(after string, sum [cursorSum]byte) string {
-	if after == "" {
-		return ""
+func sumOf(l *listing) (sum [cursorSum]byte) {
+	records, conditions := l.scope.Sum(), l.filter.Sum()
+	whole := append(records[:], conditions[:]...)
+	if l.times != nil || l.opts.Order != "" || l.opts.Descending {
+		times := l.times.Sum()
+		whole = fmt.Appendf(append(whole, times[:]...), "%t %s", l.opts.Descending, l.opts.Order)
 	}
-	b := make([]byte, 0, 1+cursorSum+len(after))
-	b = append(b, cursorFormat)
-	b = append(b, sum[:]...)
-	b = append(b, after...)
-	return base64.RawURLEncoding.EncodeToString(b)
+	hash := sha256.Sum256(whole)
+	return [cursorSum]byte(hash[:])
 }
 
-func decodeCursor(cursor string, scope storage.Scope, sum [cursorSum]byte) (after string, err error) {
-	if cursor == "" {
+// cursor returns the cursor of the next page, "" at the end.
+func (l *listing) cursor(ctx context.Context) (string, error) {
+	if l.after.IsZero() {
 		return "", nil
 	}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) <= 1+cursorSum || base64.RawURLEncoding.EncodeToString(b) != cursor {
-		return "", &reason{ErrCursor, "malformed cursor"}
+	head := append([]byte{plainFormat}, l.sum[:]...)
+	if l.index == 0 {
+		return base64.RawURLEncoding.EncodeToString(append(head, l.after.ExternalID...)), nil
 	}
-	if b[0] != cursorFormat {
-		return "", &reason{ErrCursor, "invalid cursor: it is of another version of this service; begin the list again"}
+	sealer, err := l.c.seal(ctx)
+	if err != nil {
+		return "", l.fail(err)
 	}
-	if [cursorSum]byte(b[1:]) != sum {
-		return "", &reason{ErrCursor, "invalid cursor: it is of another list; expected one of the same tenant, schema and filter"}
+	head[0] = sealedFormat
+	place := binary.BigEndian.AppendUint32(nil, l.index)
+	place = binary.BigEndian.AppendUint16(place, uint16(len(l.after.Value)))
+	place = append(append(place, l.after.Value...), l.after.ExternalID...)
+	return base64.RawURLEncoding.EncodeToString(sealer.Seal(head, nil, place, head)), nil
+}
+
+var (
+	malformed = &reason{ErrCursor, "malformed cursor"}
+	wrongList = &reason{ErrCursor, "invalid cursor: it is of another list; expected one of the same tenant, schema, filter and order"}
+)
+
+// A cursorPlace is where a cursor is, and in which index: 0 for the external ids.
+type cursorPlace struct {
+	index uint32
+	after storage.Position
+}
+
+// decodeCursor returns the place of the cursor in l.opts.
+func (l *listing) decodeCursor(ctx context.Context) (at cursorPlace, err error) {
+	if l.opts.Cursor == "" {
+		return at, nil
 	}
-	after = string(b[1+cursorSum:])
-	key := storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: after}
+	b, err := base64.RawURLEncoding.DecodeString(l.opts.Cursor)
+	if err != nil || len(b) <= 1+cursorSum || base64.RawURLEncoding.EncodeToString(b) != l.opts.Cursor {
+		return at, malformed
+	}
+	head, place := b[:1+cursorSum], b[1+cursorSum:]
+	if head[0] != plainFormat && head[0] != sealedFormat {
+		return at, &reason{ErrCursor, "invalid cursor: it is of another version of this service; begin the list again"}
+	}
+	if [cursorSum]byte(head[1:]) != l.sum {
+		return at, wrongList
+	}
+	if head[0] == sealedFormat {
+		sealer, err := l.c.seal(ctx)
+		if err != nil {
+			return at, err
+		}
+		if place, err = sealer.Open(nil, nil, place, head); err != nil || len(place) < 6 {
+			return at, malformed
+		}
+		at.index = binary.BigEndian.Uint32(place)
+		n := 6 + int(binary.BigEndian.Uint16(place[4:]))
+		if n > len(place) {
+			return at, malformed
+		}
+		at.after.Value, place = place[6:n], place[n:]
+	}
+	at.after.ExternalID = string(place)
+	key := storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema, ExternalID: at.after.ExternalID}
 	if key.Validate() != nil {
-		return "", &reason{ErrCursor, "malformed cursor"}
+		return at, malformed
 	}
-	return after, nil
+	return at, nil
 }

@@ -30,7 +30,7 @@ func damage(t *testing.T, c *resource.Collection, store storage.Store) (damaged 
 		id := uuid.MustParse(fmt.Sprintf("01974000-0000-7000-8000-%012d", i))
 		rec := storage.Record{Key: customerKey(fmt.Sprintf("c-%06d-secret", 10*i+9)), ID: id, CreatedAt: before, UpdatedAt: before, Data: []byte(data)}
 		var err error
-		rec.Revision, err = store.Put(ctx, rec, 0)
+		rec.Revision, err = storage.Put(ctx, store, rec, 0)
 		require.NoError(t, err)
 		damaged = append(damaged, rec)
 	}

@@ -38,6 +38,6 @@ func (c *Collection) newDelete(tenant storage.Tenant, externalID string, opts *W
 		return writeOp{}, opError(name, key, ErrNotFound)
 	}
 	return writeOp{
-		name: name, key: key, delete: true, mayChange: true, condition: opts.If, dryRun: opts.DryRun,
+		name: name, key: key, delete: true, mayChange: true, condition: opts.If, dryRun: opts.DryRun, actor: opts.Actor, reason: opts.Reason,
 	}, nil
 }

@@ -75,6 +75,9 @@
 // # Observing
 //
 // Options.OnCall gets each [Call] when it ends, for metrics and traces; [ErrorClass] sorts
-// errors for their labels. Options.OnChange gets each change after it was stored. What a
-// program logs of this package, by package fmt or log/slog, has no personal data.
+// errors for their labels. Options.OnChange gets each change after it was stored.
+//
+// Package fmt and package log/slog print no personal data of these types. One exception is
+// a JSON handler that gets a value with a [Resource] inside, such as a slice: it writes the
+// whole resource, since that is its JSON.
 package resource

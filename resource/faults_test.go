@@ -38,14 +38,19 @@ func (h *hooked) Get(ctx context.Context, key storage.Key) (storage.Record, erro
 	return h.Store.Get(ctx, key)
 }
 
-func (h *hooked) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	h.puts.Add(1)
-	if h.onPut != nil {
-		if err := h.onPut(rec); err != nil {
-			return 0, err
+func (h *hooked) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	for _, w := range writes {
+		if w.Delete {
+			continue
+		}
+		h.puts.Add(1)
+		if h.onPut != nil {
+			if err := h.onPut(w.Record); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return h.Store.Put(ctx, rec, expect)
+	return h.Store.Write(ctx, writes)
 }
 
 // faults makes each put fail with the next fault of the list, and then none.
@@ -83,7 +88,8 @@ func TestFaults(t *testing.T) {
 		{"five conflicts", []storagetest.Fault{conflict, conflict, conflict, conflict, conflict}, nil, 6, true},
 		{"unavailable", []storagetest.Fault{unavailable}, storage.ErrUnavailable, 1, false},
 		{"unavailable after a conflict", []storagetest.Fault{conflict, unavailable}, storage.ErrUnavailable, 2, false},
-		{"unknown, applied", []storagetest.Fault{unknownApplied}, storage.ErrUnknownOutcome, 1, true},
+		{"unknown, applied", []storagetest.Fault{unknownApplied}, nil, 1, true},
+		{"unknown, not applied, ended", []storagetest.Fault{{Err: errors.Join(storage.ErrUnknownOutcome, storage.ErrEnded)}}, storage.ErrUnavailable, 1, false},
 		{"unknown, not applied", []storagetest.Fault{unknownLost}, storage.ErrUnknownOutcome, 1, false},
 		{"unknown after a conflict", []storagetest.Fault{conflict, unknownLost}, storage.ErrUnknownOutcome, 2, false},
 		{"unknown and conflict in one", []storagetest.Fault{{Err: errors.Join(storage.ErrConflict, storage.ErrUnknownOutcome)}}, storage.ErrUnknownOutcome, 1, false},
@@ -210,7 +216,7 @@ func TestRacesLostInBetween(t *testing.T) {
 				done = true
 				old := stored(t, mem, customerKey("c-1"))
 				if old.Revision != 0 {
-					require.NoError(t, mem.Delete(ctx, customerKey("c-1"), old.Revision))
+					require.NoError(t, storage.Delete(ctx, mem, customerKey("c-1"), old.Revision))
 				}
 				if tt.other != "" {
 					put(t, mem, customerKey("c-1"), tt.other)

@@ -98,7 +98,7 @@ func FuzzCreate(f *testing.F) {
 		case key.Validate() == nil:
 			put(t, store, key, string(first))
 		}
-		all, err := store.List(ctx, key.Scope(), "", 10)
+		all, err := store.List(ctx, key.Scope(), storage.Range{Limit: 10})
 		require.NoError(t, err)
 		var old storage.Record
 		if key.Validate() == nil {
@@ -108,7 +108,7 @@ func FuzzCreate(f *testing.F) {
 		sent := bytes.Clone(request)
 		res, err := c.Create(ctx, tenant, sent, &opts)
 		require.Equal(t, request, sent, "the request was changed")
-		after, listErr := store.List(ctx, key.Scope(), "", 10)
+		after, listErr := store.List(ctx, key.Scope(), storage.Range{Limit: 10})
 		require.NoError(t, listErr)
 		if err != nil {
 			require.Nil(t, res)

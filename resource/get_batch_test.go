@@ -13,68 +13,59 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGetBatch: it gives what Get gives for each id, by one call of a store that
-// takes batches.
+// TestGetBatch: it returns what Get returns for each id, by one call of the store.
 func TestGetBatch(t *testing.T) {
-	for name, inner := range map[string]storage.Store{"key by key": memory.New(), "batches": &batching{Store: memory.New()}} {
-		t.Run(name, func(t *testing.T) {
-			c := open(t, schema.Customers(), inner, &resource.Options{MaxBatch: 12})
-			for _, doc := range numberedDocs(5, "") {
-				_, err := c.Create(ctx, tenant, doc, nil)
-				require.NoError(t, err)
-			}
-			others := storage.TenantOf("other", "tenant")
-			_, err := c.Create(ctx, others, []byte(cust(``)), nil)
-			require.NoError(t, err)
-
-			store, takesBatches := inner.(*batching)
-			if takesBatches {
-				store.take()
-			}
-			ids := []string{"c-000003", "none", "c-000001", "c-000003", "", "nul\x00", "bad\xff", string(make([]byte, 513)), "C-000001", "c-000000", "none", ""}
-			got, err := c.GetBatch(ctx, tenant, ids)
-			require.NoError(t, err)
-			require.Len(t, got, len(ids))
-			if takesBatches {
-				assert.Equal(t, []string{"get 5"}, store.take())
-			}
-			found := 0
-			for i, id := range ids {
-				want, err := c.Get(ctx, tenant, id)
-				if err != nil {
-					assert.Nil(t, got[i], "%q", id)
-					continue
-				}
-				found++
-				assert.Equal(t, want, got[i])
-			}
-			assert.Equal(t, 4, found)
-
-			got, err = c.GetBatch(ctx, others, []string{"c-1", "c-000002"})
-			require.NoError(t, err)
-			require.NotNil(t, got[0])
-			assert.Nil(t, got[1], "it is another tenant's")
-			got, err = c.GetBatch(ctx, tenant, nil)
-			require.NoError(t, err)
-			assert.Empty(t, got)
-
-			_, err = c.GetBatch(ctx, tenant, append(ids, "one more"))
-			assert.ErrorIs(t, err, resource.ErrBatchSize)
-			_, err = c.GetBatch(ctx, storage.Tenant{}, ids)
-			assert.ErrorIs(t, err, storage.ErrInvalid)
-			cancelled, cancel := context.WithCancel(ctx)
-			cancel()
-			_, err = c.GetBatch(cancelled, tenant, ids)
-			assert.ErrorIs(t, err, context.Canceled)
-
-			put(t, inner, customerKey("secret"), `[1]`)
-			_, err = c.GetBatch(ctx, tenant, []string{"c-000001", "secret"})
-			var corrupt *schema.CorruptError
-			assert.ErrorAs(t, err, &corrupt)
-			assert.NotContains(t, err.Error(), "secret")
-			var op *resource.OpError
-			require.ErrorAs(t, err, &op)
-			assert.Equal(t, customerKey("secret"), op.Key)
-		})
+	store := &batching{Store: memory.New()}
+	c := open(t, schema.Customers(), store, &resource.Options{MaxBatch: 12})
+	for _, doc := range numberedDocs(5, "") {
+		_, err := c.Create(ctx, tenant, doc, nil)
+		require.NoError(t, err)
 	}
+	others := storage.TenantOf("other", "tenant")
+	_, err := c.Create(ctx, others, []byte(cust(``)), nil)
+	require.NoError(t, err)
+
+	store.take()
+	ids := []string{"c-000003", "none", "c-000001", "c-000003", "", "nul\x00", "bad\xff", string(make([]byte, 513)), "C-000001", "c-000000", "none", ""}
+	got, err := c.GetBatch(ctx, tenant, ids)
+	require.NoError(t, err)
+	require.Len(t, got, len(ids))
+	assert.Equal(t, []string{"get 5"}, store.take())
+	found := 0
+	for i, id := range ids {
+		want, err := c.Get(ctx, tenant, id)
+		if err != nil {
+			assert.Nil(t, got[i], "%q", id)
+			continue
+		}
+		found++
+		assert.Equal(t, want, got[i])
+	}
+	assert.Equal(t, 4, found)
+
+	got, err = c.GetBatch(ctx, others, []string{"c-1", "c-000002"})
+	require.NoError(t, err)
+	require.NotNil(t, got[0])
+	assert.Nil(t, got[1], "it is another tenant's")
+	got, err = c.GetBatch(ctx, tenant, nil)
+	require.NoError(t, err)
+	assert.Empty(t, got)
+
+	_, err = c.GetBatch(ctx, tenant, append(ids, "one more"))
+	assert.ErrorIs(t, err, resource.ErrBatchSize)
+	_, err = c.GetBatch(ctx, storage.Tenant{}, ids)
+	assert.ErrorIs(t, err, storage.ErrInvalid)
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = c.GetBatch(cancelled, tenant, ids)
+	assert.ErrorIs(t, err, context.Canceled)
+
+	put(t, store, customerKey("secret"), `[1]`)
+	_, err = c.GetBatch(ctx, tenant, []string{"c-000001", "secret"})
+	var corrupt *schema.CorruptError
+	assert.ErrorAs(t, err, &corrupt)
+	assert.NotContains(t, err.Error(), "secret")
+	var op *resource.OpError
+	require.ErrorAs(t, err, &op)
+	assert.Equal(t, customerKey("secret"), op.Key)
 }

@@ -21,28 +21,42 @@ const maxScan = 10 * storage.MaxPage
 type ListOptions struct {
 	// Cursor is the Next of the page before; "" begins with the first resource.
 	Cursor string
-	// Limit is how many resources a page has at most: 100 when 0. More
-	// than storage.MaxPage (1000) counts as that.
+	// Limit is how many resources a page has at most: 100 when 0. More than
+	// storage.MaxPage (1000) counts as that.
 	Limit int
 	// MaxBytes is how many bytes the documents of a page have together at most, without
 	// the last one: 16 MiB when 0 or less. More counts as that.
 	MaxBytes int
-	// Filter are conditions, all of which must hold for a resource to be in the list.
+	// Filter are conditions, all of which must hold for a resource to be in the list. At
+	// least one must be on a field with an index. A Field may also be resource.createdAt
+	// or resource.updatedAt, the resource's own times, for from, to and equality.
 	Filter []schema.Condition
+	// Order is the field by which the list is sorted, which must have an index: given as
+	// in a condition, or one of the resource's own times. Resources with equal values, and
+	// those without the field, which come first, are in the order of their external ids.
+	// "" is the order of external ids, or that of the index which serves the filter.
+	// With an order, a filter needs a condition on the same field.
+	Order string
+	// Descending turns the order round.
+	Descending bool
+	// AllowScan allows a filter that no index serves: each page reads resources until it
+	// is full, at most 10,000 of them or 64 MiB, so it may be empty and still have a Next.
+	AllowScan bool
 }
 
-// A Page is one page of a list. To be safe in logs, its JSON has neither the resources nor
-// the cursor.
+// A Page is one page of a list. Its JSON has neither the resources nor the cursor, so that
+// it can be logged: encode the fields.
 type Page struct {
-	// Resources are in ascending byte order of their external ids. There may be fewer
-	// than the limit, even none, and still a Next.
+	// Resources are in the order of the list. There may be fewer than the limit, even
+	// none, and still a Next.
 	Resources []*Resource `json:"-"`
 	// Next is the cursor of the next page, "" at the end. It is opaque, and valid only
-	// for the same tenant, schema and filter.
+	// for the same tenant, schema, filter and order. It has an external id; a value of a
+	// field in it is encrypted.
 	Next string `json:"-"`
-	// Damaged has an error for each record that was left out because its stored
-	// document is not a JSON object, whatever the filter: as that of Get, an
-	// [*OpError] with the record's Key that wraps a *schema.CorruptError with its ID.
+	// Damaged has an error for each record that was left out, with or without a filter,
+	// because its stored document is not a JSON object. It is that of Get: an [*OpError]
+	// with the record's Key that wraps a *schema.CorruptError with its ID.
 	// [Collection.Delete] deletes such a record.
 	Damaged []error
 }
@@ -51,21 +65,26 @@ type Page struct {
 func (p Page) String() string { return fmt.Sprintf("page of %d resources", len(p.Resources)) }
 
 // List returns a page of the tenant's resources, in ascending byte order of their
-// external ids. opts may be nil.
+// external ids unless opts say otherwise. opts may be nil.
 //
 // A walk from page to page until Next is "" returns every resource that exists during
-// the whole walk exactly once. It is not a snapshot: each resource is as of an instant of
-// its page's call, and resources that come or go meanwhile may be in it or not. A page
-// ends after Limit resources or MaxBytes of documents; with a filter also after 10,000
-// resources or 64 MiB of documents were read, whatever it has found by then. Damaged
-// records are left out, and are in Page.Damaged.
+// the whole walk exactly once, unless the field of its order changes meanwhile. It is not
+// a snapshot: each resource is as of an instant of its page's call, and resources that
+// come or go meanwhile may be in it or not. A page ends after Limit resources or MaxBytes
+// of documents. With a filter it also ends after 10,000 resources or 64 MiB of documents
+// were read, even if none of them matched. Damaged records are left out, and are in
+// Page.Damaged.
+//
+// While an index is new for a tenant with resources, lists that need it scan as with
+// AllowScan, and an order by it is storage.ErrUnavailable, until [Collection.Reindex] has
+// run.
 //
 // Errors:
 //
 //   - [storage.ErrInvalid]: the tenant is not valid, or Limit is negative.
-//   - [ErrCursor]: the cursor is not one of this tenant, schema and filter.
-//   - [*schema.ValidationError]: a field of the filter is not declared, or cannot have the
-//     value.
+//   - [ErrCursor]: the cursor is not one of this tenant, schema, filter and order.
+//   - [*schema.ValidationError]: a field of the filter or the order is not declared, cannot
+//     have the value, or has no index. The message then names the fields that have one.
 //   - the errors of the store, and the error of ctx when it ends.
 func (c *Collection) List(ctx context.Context, tenant storage.Tenant, opts *ListOptions) (*Page, error) {
 	l, err := c.listing(tenant, opts)
@@ -105,19 +124,26 @@ func (c *Collection) All(ctx context.Context, tenant storage.Tenant, opts *ListO
 // A listing is a walk through the resources of a tenant.
 type listing struct {
 	c      *Collection
+	opts   ListOptions
 	scope  storage.Scope
-	filter *schema.Filter
+	filter *schema.Filter  // on the document
+	times  *schema.Filter  // on the resource's own times; nil without conditions
 	sum    [cursorSum]byte // see sumOf
 	limit  int
-	bytes  int    // of documents in a page
-	after  string // the external id that the next page begins after
+	bytes  int // of documents in a page
+
+	planned bool
+	index   uint32 // 0 for a list by external id
+	bounds  storage.Range
+	after   storage.Position // that the next page begins after
+	done    bool             // nothing can match
 }
 
 func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing, error) {
 	if opts == nil {
 		opts = &ListOptions{}
 	}
-	l := &listing{c: c, scope: c.key(tenant, "").Scope(), limit: opts.Limit}
+	l := &listing{c: c, opts: *opts, scope: c.key(tenant, "").Scope(), limit: opts.Limit}
 	if l.limit == 0 {
 		l.limit = defaultLimit
 	}
@@ -133,26 +159,32 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 	if err != nil {
 		return l, l.fail(err)
 	}
-	if len(opts.Filter) > 0 {
-		if l.filter, err = c.schema.Filter(opts.Filter); err != nil {
+	document, times := own(opts.Filter)
+	if len(document) > 0 {
+		if l.filter, err = c.schema.Filter(document); err != nil {
 			return l, err
 		}
 	}
-	l.sum = sumOf(l.scope, l.filter)
-	if l.after, err = decodeCursor(opts.Cursor, l.scope, l.sum); err != nil {
-		err = l.fail(err)
+	if len(times) > 0 {
+		if l.times, err = ownTimes.Filter(times); err != nil {
+			return l, err
+		}
 	}
-	return l, err
+	l.sum = sumOf(l)
+	return l, nil
 }
 
 func (l *listing) fail(err error) error {
-	return opError("list", storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema}, err)
+	return opError("list", l.c.key(l.scope.Tenant, ""), err)
 }
 
 // observedPage returns the next page, unless err is the error of it already, and tells
 // OnCall.
 func (l *listing) observedPage(ctx context.Context, err error) (page *Page, _ error) {
 	start := l.c.start()
+	if err == nil && !l.planned {
+		err = l.plan(ctx)
+	}
 	if err == nil {
 		page, err = l.page(ctx)
 	}
@@ -182,6 +214,10 @@ const usualBytes = 16 << 10
 // are as large as those that were read last.
 func (l *listing) page(ctx context.Context) (*Page, error) {
 	page := &Page{}
+	if l.done {
+		return page, nil
+	}
+	filtered := l.filter != nil || l.times != nil
 	ask := l.limit // records of one read; more when the filter leaves many out
 	each := int(l.c.usual.Load())
 	if each == 0 {
@@ -191,19 +227,19 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 	scanned, scannedBytes := 0, 0
 	for {
 		read := max(1, min(ask, (l.bytes-size)/max(1, each)))
-		if l.filter == nil {
+		if !filtered {
 			read = min(read, l.limit-len(page.Resources))
 		}
-		found, err := l.c.store.List(ctx, l.scope, storage.Range{After: storage.Position{ExternalID: l.after}, Limit: read})
+		found, err := l.read(ctx, read)
 		if err != nil {
 			return nil, l.fail(err)
 		}
-		l.after = found.Next.ExternalID
+		l.after = found.Next
 		seen := 0 // bytes
 		full := false
 		for i, rec := range found.Records {
 			seen += len(rec.Data)
-			shown, err := l.c.schema.Show(rec.Data, l.filter)
+			shown, err := l.show(&rec)
 			if err != nil {
 				nameRecord(&rec, err)
 				page.Damaged = append(page.Damaged, opError("list", rec.Key, err))
@@ -215,8 +251,11 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			page.Resources = append(page.Resources, &Resource{record: rec, shown: shown})
 			size += len(shown)
 			if full = len(page.Resources) == l.limit || size >= l.bytes; full {
-				if i < len(found.Records)-1 {
-					l.after = rec.Key.ExternalID // the rest of the read is for the next page
+				if i < len(found.Records)-1 { // the rest of the read is for the next page
+					l.after = storage.Position{ExternalID: rec.Key.ExternalID}
+					if l.index != 0 {
+						l.after.Value = found.Values[i]
+					}
 				}
 				break
 			}
@@ -227,10 +266,30 @@ func (l *listing) page(ctx context.Context) (*Page, error) {
 			l.c.usual.Store(max(int64(each), usual-usual/8)) // large ones are remembered for longer
 		}
 		scanned, scannedBytes = scanned+len(found.Records), scannedBytes+seen
-		if full || l.after == "" || scanned >= maxScan || scannedBytes >= maxScanBytes {
-			page.Next = encodeCursor(l.after, l.sum)
-			return page, nil
+		if full || l.after.IsZero() || scanned >= maxScan || scannedBytes >= maxScanBytes {
+			page.Next, err = l.cursor(ctx)
+			return page, err
 		}
 		ask = min(2*ask, storage.MaxPage, maxScan-scanned)
 	}
+}
+
+// read reads the next records of the store.
+func (l *listing) read(ctx context.Context, limit int) (storage.Page, error) {
+	r := l.bounds
+	r.After, r.Limit = l.after, limit
+	if l.index == 0 {
+		return l.c.store.List(ctx, l.scope, r)
+	}
+	return l.c.store.Lookup(ctx, l.scope, l.index, r)
+}
+
+// show returns the document as a reader sees it, nil if the filter leaves it out.
+func (l *listing) show(rec *storage.Record) ([]byte, error) {
+	if l.times != nil {
+		if times, err := ownTimes.Show(ownDocument(rec), l.times); times == nil {
+			return nil, err
+		}
+	}
+	return l.c.schema.Show(rec.Data, l.filter)
 }

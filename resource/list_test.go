@@ -160,8 +160,8 @@ type counting struct {
 	listed int
 }
 
-func (s *counting) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	page, err := s.Store.List(ctx, scope, after, limit)
+func (s *counting) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	page, err := s.Store.List(ctx, scope, r)
 	s.listed += len(page.Records)
 	return page, err
 }

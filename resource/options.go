@@ -24,6 +24,9 @@ type WriteOptions struct {
 	// If must hold for the resource; otherwise the error is ErrPrecondition. In a batch
 	// it is for each item.
 	If Condition
+	// Actor and Reason say who made the change and why, for a collection that logs
+	// changes (Options.Log). They are in no answer and no error.
+	Actor, Reason string
 	// DryRun returns the result of the write, or its error, and stores nothing.
 	DryRun bool
 }

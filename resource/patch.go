@@ -40,6 +40,6 @@ func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []
 		return writeOp{}, opError(name, key, ErrNotFound)
 	}
 	return writeOp{
-		name: name, key: key, request: request, mayChange: true, condition: opts.If, dryRun: opts.DryRun,
+		name: name, key: key, request: request, mayChange: true, condition: opts.If, dryRun: opts.DryRun, actor: opts.Actor, reason: opts.Reason,
 	}, nil
 }

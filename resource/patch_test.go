@@ -147,7 +147,7 @@ func TestPreconditions(t *testing.T) {
 					}
 					want = tt.stale
 				case "absent":
-					require.NoError(t, store.Delete(ctx, key, rev))
+					require.NoError(t, storage.Delete(ctx, store, key, rev))
 					want = tt.absent
 				}
 				was := stored(t, store, key)

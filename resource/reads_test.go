@@ -216,10 +216,6 @@ func (p *batchProbe) GetMany(ctx context.Context, keys []storage.Key) ([]storage
 	return nil, storage.ErrUnavailable
 }
 
-func (p *batchProbe) PutMany(context.Context, []storage.PutOp) ([]storage.PutResult, error) {
-	return nil, storage.ErrUnavailable
-}
-
 func heap() int {
 	var m runtime.MemStats
 	runtime.GC()

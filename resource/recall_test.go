@@ -93,53 +93,39 @@ func TestRecallInBatches(t *testing.T) {
 	}
 }
 
-// single is a store that remembers and takes no batches.
-type single struct {
-	storage.Store
-	recaller storage.Recaller
-}
-
-func (s single) Recall(key storage.Key) (storage.Record, bool) { return s.recaller.Recall(key) }
-
 // TestRecallAndFaults: of a resource whose write failed no item tells what it found
 // in a remembered record.
 func TestRecallAndFaults(t *testing.T) {
 	for _, fault := range []error{storage.ErrUnavailable, storage.ErrUnknownOutcome} {
-		for _, batches := range []bool{true, false} {
-			for _, reads := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%v, batches %v, reads %v", fault, batches, reads), func(t *testing.T) {
-					inner, failing := memory.New(), false
-					remembering := recent.New(storagetest.Faulty(inner, func(op storagetest.Op) storagetest.Fault {
-						switch {
-						case failing && op.Name == "put":
-							return storagetest.Fault{Err: fault}
-						case failing && !reads:
-							return storagetest.Fault{Err: storage.ErrUnavailable}
-						}
-						return storagetest.Fault{}
-					}), 1<<20)
-					var store storage.Store = remembering
-					if !batches {
-						store = single{remembering, remembering}
+		for _, reads := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%v, reads %v", fault, reads), func(t *testing.T) {
+				inner, failing := memory.New(), false
+				store := recent.New(storagetest.Faulty(inner, func(op storagetest.Op) storagetest.Fault {
+					switch {
+					case failing && op.Name == "put":
+						return storagetest.Fault{Err: fault}
+					case failing && !reads:
+						return storagetest.Fault{Err: storage.ErrUnavailable}
 					}
-					c, direct := open(t, schema.Customers(), store, fixed), open(t, schema.Customers(), inner, fixed)
-					create(t, c, cust(`,"email":"old"`))
-					current := create(t, direct, cust(`,"email":"other"`))
-					failing = true
-					res, err := c.PatchBatch(ctx, tenant, []resource.Item{
-						{ExternalID: "c-1", Data: []byte(`{"email":"old"}`)},
-						{ExternalID: "c-1", Data: []byte(`{"email":"new"}`), If: resource.AtRevision(current.Revision())},
-						{ExternalID: "c-1", Data: []byte(`{"phone":"1"}`)},
-					}, nil)
-					require.NoError(t, err)
-					for i, item := range res {
-						assert.True(t, errors.Is(item.Err, fault) || !reads && errors.Is(item.Err, storage.ErrUnavailable), "item %d: %v, %v", i, item.Result, item.Err)
-					}
-					res, err = c.PatchBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1", Data: []byte(`{"email":"old"}`)}}, nil)
-					require.NoError(t, err)
-					assert.Error(t, res[0].Err, "it would change the stored one")
-				})
-			}
+					return storagetest.Fault{}
+				}), 1<<20)
+				c, direct := open(t, schema.Customers(), store, fixed), open(t, schema.Customers(), inner, fixed)
+				create(t, c, cust(`,"email":"old"`))
+				current := create(t, direct, cust(`,"email":"other"`))
+				failing = true
+				res, err := c.PatchBatch(ctx, tenant, []resource.Item{
+					{ExternalID: "c-1", Data: []byte(`{"email":"old"}`)},
+					{ExternalID: "c-1", Data: []byte(`{"email":"new"}`), If: resource.AtRevision(current.Revision())},
+					{ExternalID: "c-1", Data: []byte(`{"phone":"1"}`)},
+				}, nil)
+				require.NoError(t, err)
+				for i, item := range res {
+					assert.True(t, errors.Is(item.Err, fault) || !reads && errors.Is(item.Err, storage.ErrUnavailable), "item %d: %v, %v", i, item.Result, item.Err)
+				}
+				res, err = c.PatchBatch(ctx, tenant, []resource.Item{{ExternalID: "c-1", Data: []byte(`{"email":"old"}`)}}, nil)
+				require.NoError(t, err)
+				assert.Error(t, res[0].Err, "it would change the stored one")
+			})
 		}
 	}
 }

@@ -106,7 +106,7 @@ func put(t testing.TB, store storage.Store, key storage.Key, data string) storag
 	t.Helper()
 	rec := storage.Record{Key: key, ID: firstID, CreatedAt: before, UpdatedAt: before, Data: []byte(data)}
 	var err error
-	rec.Revision, err = store.Put(ctx, rec, 0)
+	rec.Revision, err = storage.Put(ctx, store, rec, 0)
 	require.NoError(t, err)
 	return rec
 }
@@ -126,7 +126,7 @@ func stored(t testing.TB, store storage.Store, key storage.Key) storage.Record {
 // count returns how many records a tenant has of a schema.
 func count(t testing.TB, store storage.Store, tenant storage.Tenant, s *schema.Schema) int {
 	t.Helper()
-	page, err := store.List(ctx, storage.Scope{Tenant: tenant, Schema: s.ID()}, "", storage.MaxPage)
+	page, err := store.List(ctx, storage.Scope{Tenant: tenant, Schema: s.ID()}, storage.Range{Limit: storage.MaxPage})
 	require.NoError(t, err)
 	require.Empty(t, page.Next)
 	return len(page.Records)

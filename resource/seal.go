@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"example.com/resourcekit/storage"
 )
@@ -27,7 +28,7 @@ func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
 		}
 		key := make([]byte, sealKeySize)
 		_, _ = rand.Read(key) // never fails
-		now := c.timestamp()
+		now := time.Now()
 		return storage.Record{ID: systemNamespace, CreatedAt: now, UpdatedAt: now, Data: key}, nil
 	})
 	if err != nil {

@@ -44,9 +44,10 @@ type scopeState struct {
 	Log     bool             `json:"log,omitempty"`
 	Indexes map[uint32]phase `json:"indexes,omitempty"`
 
-	// After is the external id that a Reindex has come to, and Pass in which pass.
-	After string `json:"after,omitempty"`
-	Pass  int    `json:"pass,omitempty"`
+	// After is the external id that a Reindex has come to, and Second that it is in its
+	// second pass.
+	After  string `json:"after,omitempty"`
+	Second bool   `json:"second,omitempty"`
 }
 
 // all reports whether all of the indexes are in this phase, or beyond it.
@@ -79,12 +80,13 @@ const (
 
 // states remembers the states of tenants.
 type states struct {
-	mu     sync.RWMutex
-	byKey  map[storage.Tenant]*knownState
+	mu    sync.RWMutex
+	byKey map[storage.Tenant]*knownState
 }
 
 type knownState struct {
 	scopeState
+	write bool // made for writes
 	until time.Time
 }
 
@@ -101,15 +103,14 @@ func (s *states) get(tenant storage.Tenant) *knownState {
 	return known
 }
 
-func (s *states) put(tenant storage.Tenant, state scopeState, age time.Duration) *knownState {
-	known := &knownState{state, time.Now().Add(age)}
+func (s *states) put(tenant storage.Tenant, known *knownState, age time.Duration) {
+	known.until = time.Now().Add(age)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byKey == nil || len(s.byKey) >= maxStates {
 		s.byKey = make(map[storage.Tenant]*knownState)
 	}
 	s.byKey[tenant] = known
-	return known
 }
 
 func (s *states) forget(tenant storage.Tenant) {
@@ -118,47 +119,55 @@ func (s *states) forget(tenant storage.Tenant) {
 	delete(s.byKey, tenant)
 }
 
-// state returns the state of a tenant, from memory or from the store. For a tenant
-// without resources it makes one in which all indexes are ready.
-func (c *Collection) state(ctx context.Context, tenant storage.Tenant) (*scopeState, error) {
-	if known := c.states.get(tenant); known != nil {
+// writeState returns the state of a tenant for a write, from memory or from the store.
+// For a tenant without resources it makes one in which all indexes are ready. The error
+// is ErrLogged for a collection that must not write here.
+func (c *Collection) writeState(ctx context.Context, tenant storage.Tenant) (*scopeState, error) {
+	if known := c.states.get(tenant); known != nil && known.write {
 		return &known.scopeState, nil
 	}
 	scope := c.key(tenant, "").Scope()
 	state, err := c.readState(ctx, scope)
-	if err == nil && !state.all(c.indexes, ready) && !state.all(c.indexes, enforcing) {
-		var page storage.Page
-		page, err = c.store.List(ctx, scope, storage.Range{Limit: 1})
+	if err == nil && !state.all(c.index, enforcing) {
+		var any storage.Page
+		any, err = c.store.List(ctx, scope, storage.Range{Limit: 1})
 		switch {
 		case err != nil:
-		case len(page.Records) == 0 && page.Next.IsZero():
-			state, err = c.changeState(ctx, scope, func(s *scopeState) { s.set(c.indexes, ready) })
-		default:
-			// Another process may have made the state and then the record.
+		case len(any.Records) == 0 && any.Next.IsZero():
+			state, err = c.changeState(ctx, scope, func(s *scopeState) { s.set(c.index, ready) })
+		default: // by another process, perhaps, which made the state before the record
 			state, err = c.readState(ctx, scope)
 		}
 	}
-	if err == nil && c.log && !state.Log {
+	if err == nil && c.opts.Log && !state.Log {
 		state, err = c.changeState(ctx, scope, func(s *scopeState) { s.Log = true })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the state of the indexes: %w", err)
 	}
+	if state.Log && !c.opts.Log {
+		return nil, ErrLogged
+	}
 	age := stateAge
-	if !state.all(c.indexes, ready) {
+	if !state.all(c.index, ready) {
 		age = buildingAge
 	}
-	return &c.states.put(tenant, state, age).scopeState, nil
+	known := &knownState{scopeState: state, write: true}
+	c.states.put(tenant, known, age)
+	return &known.scopeState, nil
 }
 
-// writeState is state for a write. The error is ErrLogged for a collection that must not
-// write here.
-func (c *Collection) writeState(ctx context.Context, tenant storage.Tenant) (*scopeState, error) {
-	state, err := c.state(ctx, tenant)
-	if err == nil && state.Log && !c.log {
-		err = ErrLogged
+// isReady reports whether an index has an entry of every resource of a tenant.
+func (c *Collection) isReady(ctx context.Context, scope storage.Scope, index uint32) (bool, error) {
+	if known := c.states.get(scope.Tenant); known != nil && known.Indexes[index] == ready {
+		return true, nil
 	}
-	return state, err
+	state, err := c.readState(ctx, scope)
+	if err == nil && state.Indexes[index] == ready {
+		c.states.put(scope.Tenant, &knownState{scopeState: state}, stateAge)
+		return true, nil
+	}
+	return false, err
 }
 
 func (c *Collection) readState(ctx context.Context, scope storage.Scope) (scopeState, error) {
@@ -193,7 +202,7 @@ func (c *Collection) changeState(ctx context.Context, scope storage.Scope, chang
 		if err != nil {
 			return old, err
 		}
-		now := c.timestamp()
+		now := time.Now() // the clock of the options is for resources
 		return storage.Record{ID: systemNamespace, CreatedAt: now, UpdatedAt: now, Data: data}, nil
 	})
 	return state, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"example.com/resourcekit/internal/overlay"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 
@@ -21,6 +22,9 @@ type writeOp struct {
 	mayChange bool // if false, an existing resource is ErrExists
 	condition Condition
 	dryRun    bool
+	actor     string
+	reason    string
+	state     *scopeState // of the tenant
 
 	attempts int // made so far
 
@@ -34,9 +38,7 @@ func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, e
 	start := c.start()
 	op, err := newOp()
 	if err == nil {
-		defer op.request.Close()
 		result, err = c.write(ctx, &op)
-		op.request.Close()
 	}
 	if c.opts.OnCall != nil {
 		call.Attempts, call.Err = op.attempts, err
@@ -46,8 +48,9 @@ func (c *Collection) do(ctx context.Context, call Call, newOp func() (writeOp, e
 	return result, err
 }
 
-// write makes attempts until one is stored.
+// write makes attempts until one is stored, and closes the request.
 func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
+	defer op.request.Close()
 	if !op.dryRun {
 		lock, err := c.locks.Lock(ctx, op.key, op.request.Shrink)
 		if err != nil {
@@ -55,31 +58,54 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 		}
 		defer lock.Unlock()
 	}
+	var err error
+	if op.state, err = c.writeState(ctx, op.key.Tenant); err != nil {
+		return nil, opError(op.name, op.key, err)
+	}
 	result := new(Result)
 	var was storage.Record
-	rec, err := storage.Update(ctx, c.store, op.key, func(old storage.Record) (storage.Record, error) {
+	var dry storage.Write // what a dry run would write
+	rec, err := storage.UpdateWith(ctx, c.store, op.key, func(old storage.Record) (storage.Write, error) {
 		was = old
-		next, err := c.attempt(op, &old, result)
-		if op.dryRun && (err == nil || err == storage.ErrDelete) {
-			next.Revision = old.Revision
-			result.record = next
-			return old, storage.ErrNoChange
+		w, err := c.attempt(op, &old, result)
+		if op.dryRun && err == nil {
+			dry = w
+			err = storage.ErrNoChange
 		}
-		return next, err
+		return w, err
 	})
+	if err == nil && op.dryRun && result.Outcome != Unchanged {
+		err = c.rehearse(ctx, []storage.Write{dry})[0]
+	}
 	if err != nil {
-		return nil, op.wrap(&was, err)
+		return nil, op.wrap(&was, c.taken(err))
 	}
-	if !op.dryRun || result.Outcome == Unchanged {
-		result.record = rec
-	}
-	if c.opts.OnChange != nil && !op.dryRun && result.Outcome != Unchanged {
+	result.record = rec
+	switch {
+	case result.Outcome == Unchanged:
+	case op.dryRun:
+		if !op.delete {
+			result.record = dry.Record
+			result.record.Revision = was.Revision
+		}
+	case c.opts.OnChange != nil:
 		if op.delete {
 			rec = storage.Record{Key: op.key}
 		}
 		c.opts.OnChange(c.schema, was, rec)
 	}
 	return result, nil
+}
+
+// rehearse returns the errors of writes that a dry run does not make.
+func (c *Collection) rehearse(ctx context.Context, writes []storage.Write) []error {
+	errs, err := overlay.New(c.store).Write(ctx, writes)
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+	}
+	return errs
 }
 
 // wrap adds the operation, the key and the ID of the found record to an error, unless it
@@ -92,12 +118,12 @@ func (op *writeOp) wrap(found *storage.Record, err error) error {
 	return opError(op.name, op.key, err)
 }
 
-// attempt returns the record to put in place of old, and sets result. The error is
-// storage.ErrNoChange when old is to stay, and storage.ErrDelete when it is to be deleted.
-func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (storage.Record, error) {
+// attempt returns the write that replaces old, and sets result. The error is
+// storage.ErrNoChange when old is to stay.
+func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (storage.Write, error) {
 	op.attempts++
 	if err := op.check(old, c.field); err != nil {
-		return *old, err
+		return storage.Write{}, err
 	}
 	if op.delete {
 		result.Outcome = Deleted
@@ -107,38 +133,44 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 		} else { // a record with a damaged document can be deleted
 			result.shown = []byte("{}")
 		}
-		return *old, storage.ErrDelete
+		return storage.Write{Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op)}, nil
 	}
 	stored, err := document(old)
 	if err != nil {
-		return *old, err
+		return storage.Write{}, err
 	}
 	doc, err := op.request.Apply(stored)
 	if err != nil {
-		return *old, err
+		return storage.Write{}, err
 	}
 	result.before, result.Dropped, result.shown = stored, doc.Dropped, doc.Shown
 	if !doc.Changed {
 		result.Outcome = Unchanged
-		return *old, storage.ErrNoChange
+		return storage.Write{}, storage.ErrNoChange
 	}
 	next := storage.Record{Key: op.key, ID: old.ID, CreatedAt: old.CreatedAt, UpdatedAt: c.timestamp(), Data: doc.Stored}
+	result.Outcome = Updated
 	if old.Revision == 0 {
 		result.Outcome = Created
 		if !op.hasID { // otherwise an attempt before has made it
 			if op.id, err = c.opts.NewID(); err != nil {
-				return *old, idError(err)
+				return storage.Write{}, idError(err)
 			}
 			op.hasID = true
 		}
 		next.ID, next.CreatedAt = op.id, next.UpdatedAt
-		return next, nil
-	}
-	result.Outcome = Updated
-	if next.UpdatedAt.Before(old.UpdatedAt) {
+	} else if next.UpdatedAt.Before(old.UpdatedAt) {
 		next.UpdatedAt = old.UpdatedAt
 	}
-	return next, nil
+	return storage.Write{Record: next, Expect: old.Revision, Entries: c.entries(doc.Entries, &next, op.state), Note: c.note(op)}, nil
+}
+
+// note returns the note of a change, nil if changes are not logged.
+func (c *Collection) note(op *writeOp) *storage.Note {
+	if !c.opts.Log {
+		return nil
+	}
+	return &storage.Note{Time: c.timestamp(), Actor: op.actor, Reason: op.reason}
 }
 
 // idError returns the error of a write whose NewID failed. An error of another store,

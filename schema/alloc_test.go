@@ -48,7 +48,31 @@ func TestAllocations(t *testing.T) {
 				return err
 			})
 			assertAllocs("Apply that changes nothing", 0, func() error { _, err := r.Apply(tt.doc); return err })
+			assertAllocs("AppendEntries without indexes", 0, func() error { _, err := tt.s.AppendEntries(nil, tt.doc); return err })
 			assertAllocs("Show", 0, func() error { _, err := tt.s.Show(tt.doc, nil); return err })
 		})
 	}
+}
+
+// TestEntryAllocations: the entries of a document are a slice and the memory of their
+// values.
+func TestEntryAllocations(t *testing.T) {
+	s, doc := indexedCustomers(), benchDocs()[0]
+	filter, err := s.Filter([]Condition{{"email", "prefix", "ADA"}, {"createdAt", "from", "2000-01-01T00:00:00Z"}})
+	require.NoError(t, err)
+	entries := make([]Entry, 0, 2)
+	for name, tt := range map[string]struct {
+		request string
+		want    float64
+	}{
+		"no indexed field": {`{"phone":"1"}`, 3},
+		"nothing moves":    {`{"phone":"1","email":"ADA.Lovelace0@example.com"}`, 3},
+		"one moves":        {`{"email":"x"}`, 5},
+	} {
+		r, err := s.Read([]byte(tt.request), nil)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, testing.AllocsPerRun(200, func() { r.Apply(doc) }), tt.want, name)
+	}
+	assert.LessOrEqual(t, testing.AllocsPerRun(200, func() { s.AppendEntries(entries, doc) }), 2.0)
+	assert.Zero(t, testing.AllocsPerRun(200, func() { s.Show(doc, filter) }))
 }

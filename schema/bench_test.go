@@ -100,6 +100,43 @@ func BenchmarkApply(b *testing.B) {
 	})
 }
 
+// Apply of an update that moves one of two entries: of email, and of createdAt.
+func BenchmarkApplyEntries(b *testing.B) {
+	r, err := indexedCustomers().Read(benchPatches()[0], nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	bench(b, benchDocs(), func(doc []byte) {
+		if _, err := r.Apply(doc); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkAppendEntries(b *testing.B) {
+	s, entries := indexedCustomers(), []Entry(nil)
+	bench(b, benchDocs(), func(doc []byte) {
+		var err error
+		if entries, err = s.AppendEntries(entries[:0], doc); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+// indexedCustomers is Customers with an index of email and of createdAt.
+func indexedCustomers() *Schema {
+	def := Customers().Definition()
+	for i := range def.Fields {
+		switch f := &def.Fields[i]; f.Name {
+		case "email":
+			f.Index, f.Unique, f.Fold = 1, true, "lower"
+		case "createdAt":
+			f.Index = 2
+		}
+	}
+	return MustCompile(def)
+}
+
 // Apply of an insert that leaves both defaults to the schema.
 func BenchmarkApplyFill(b *testing.B) {
 	docs := benchDocs()

@@ -284,7 +284,7 @@ func (c *compiler) enum(decl *Field, f *field, p place) *enum {
 			text = decoded(raw)
 		}
 		if seen[text] {
-			c.mistake(p.pointer, "value %d of the enum stands there twice", i)
+			c.mistake(p.pointer, "value %d of the enum repeats an earlier one", i)
 		}
 		seen[text] = true
 		e.sorted = append(e.sorted, text)

@@ -83,7 +83,7 @@ func TestCompileMistakes(t *testing.T) {
 		{"enum/empty", with(Field{Name: "x", Type: String, Enum: []any{}}), "/x: the enum allows no value"},
 		{"enum/on-object", with(Field{Name: "x", Type: Object, Enum: []any{1}}), "/x: expected no enum on type object"},
 		{"enum/wrong-kind", with(Field{Name: "x", Type: String, Enum: []any{"a", 1}}), "/x: value 1 of the enum: expected string, found number"},
-		{"enum/twice", with(Field{Name: "x", Type: String, Enum: []any{"a", json.RawMessage(`"\u0061"`)}}), "/x: value 1 of the enum stands there twice"},
+		{"enum/twice", with(Field{Name: "x", Type: String, Enum: []any{"a", json.RawMessage(`"\u0061"`)}}), "/x: value 1 of the enum repeats an earlier one"},
 		{"enum/not-the-format", with(Field{Name: "x", Type: String, Format: dateTime, Enum: []any{"today"}}), "/x: value 0 of the enum: expected a date-time"},
 		{"enum/go-type", with(Field{Name: "x", Type: Number, Enum: []any{float32(1)}}), "/x: value 0 of the enum: a value of Go type float32; expected a string, a bool"},
 		{"default/wrong-kind", with(Field{Name: "x", Type: Boolean, Default: "true"}), "/x: the default: expected boolean, found string"},

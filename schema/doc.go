@@ -9,20 +9,21 @@
 //	doc, err := req.Apply(stored) // all violations, or what to store
 //	req.Close()
 //
-// A [Definition] is plain data. [Compile] turns it into a [Schema], which is immutable
-// and safe for concurrent use, and reports each mistake in it. [Customers], [Locations]
-// and [Transactions] are built in. Most programs need no more than that: package
-// resource does the rest.
+// Most programs only declare: package resource does the rest.
 //
-// # Reading and applying
-//
-// A request is a whole new document or a merge patch (RFC 7396). [Schema.Read] reads it
-// once, and returns its external id. [Request.Apply] takes the stored document, judges
-// the request beside it, merges the two, fills in defaults, and reports whether
-// anything has changed ([Document]). A loop that retries calls Apply again.
-//
-// [Schema.Validate] judges a whole document, [Schema.Show] returns a stored document
-// as a reader sees it, and [Schema.Filter] compiles conditions on documents.
+//   - Declare: a [Definition] of [Field] values is plain data. [Customers], [Locations]
+//     and [Transactions] are built in.
+//   - Compile: [Compile] reports each mistake in a definition and returns a [Schema],
+//     which is immutable and safe for concurrent use.
+//   - Judge: [Schema.Validate] judges a whole document. A [ValidationError] has every
+//     [Violation]; a [SyntaxError] says where a text is not strict JSON.
+//   - Read and apply: [Schema.Read] reads a whole new document or a merge patch (RFC
+//     7396) once. [Request.Apply] judges it beside the stored document, merges the two
+//     and fills in defaults. A loop that retries calls Apply again.
+//   - Show: [Schema.Show] returns a stored document as a reader sees it, and
+//     [Schema.Redact] without its personal data.
+//   - Filter and find: [Schema.Filter] compiles each [Condition] for Show. An [Entry]
+//     says where an index has a document, and [Filter.Range] where to search.
 //
 // # Terms
 //
@@ -42,16 +43,16 @@
 //
 // # Judging
 //
-// Object fields of a request are read as partial objects: a field that is absent is not
-// judged. An array is one value, which replaces the stored one (RFC 7396, section 2),
-// so its elements are judged completely, with their required fields. A string, number
-// or boolean that equals the stored one is not judged again. So a stored document that
-// a later schema made invalid can still be updated in its other parts.
+// Object fields of a request are partial objects: a field that is absent is not judged.
+// An array is one value, which replaces the stored one (RFC 7396, section 2), so its
+// elements are judged completely, with their required fields. A string, number or boolean
+// that equals the stored one is not judged again. So a stored document that a later
+// schema made invalid can still be updated in its other parts.
 //
 // A required field must be in the merged document. It is judged on an insert, in an
 // object that the update creates, and if the update would delete it. A required field
 // that was missing before is not a violation. With [ReadOptions].RequireComplete the
-// request itself must have them, whatever is stored.
+// request itself must have all required fields, whatever is stored.
 //
 // An external id has 1 to 512 bytes without NUL. On an insert it needs at least one
 // character outside the Unicode categories Z and C, in the version of the Go toolchain:
@@ -60,9 +61,10 @@
 // A type is a kind of JSON value. Integer accepts each number whose value is integral,
 // however it is written: 1, 1.0, 10e-1. Numbers have no range and no precision here:
 // their text is judged and stored. An enum compares strings by their decoded value and
-// other values by their text, so that 1 and 1.0 are two values. The format date-time is
-// RFC 3339, section 5.6, with a calendar check. There is no other format, and none is
-// checked unless it is declared.
+// other values by their text, so that 1 and 1.0 are two values.
+//
+// Violations and dropped fields come in the order of the request. Missing required
+// fields come after all other violations, in the order of the schema.
 //
 // # Defaults
 //
@@ -73,10 +75,16 @@
 // default resets it; if the field has its default already, nothing changes. Required
 // fields have no defaults.
 //
-// # Order
+// # Indexes
 //
-// Violations and dropped fields come in the order of the request. Missing required
-// fields come after all other violations, in the order of the schema.
+// [Field].Index gives a field an index: the store finds and sorts documents by entries of
+// bytes, and knows neither fields nor types. An index may find too many documents, since
+// a long value is cut and an index may lag; it never misses one. So each document that it
+// finds is judged by the filter again, exactly.
+//
+// The number of an index is assigned once and never used again, because entries that
+// were written under it may still be in the store. A field whose type, format, fold or
+// uniqueness changes gets a new number.
 //
 // # Security considerations
 //
@@ -91,12 +99,10 @@
 // 64 bytes; control characters, quotes, markup characters and unprintable ones in them
 // are escaped as \uXXXX. A [ValidationError] keeps at most 100 violations and counts the
 // rest. The names in [Document].Dropped are exact, and there is no limit on their
-// number: they are for programs; escape them before they are shown.
+// number: they are for programs; escape them before they are shown. The values of an
+// [Entry] are those of the document, and as personal.
 //
 // Time and memory are linear in the request and what is stored. Field names are found
 // by a hash that is seeded in each process. Numbers are never converted, so
 // 1e999999999 costs as much as any eleven bytes.
-//
-// A PII mark changes nothing about judging. It is for [Schema.Redact], and for the
-// program.
 package schema

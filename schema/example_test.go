@@ -108,3 +108,38 @@ func ExampleSchema_Show() {
 	// Output:
 	// {"customerId":"c-1","smsOptOut":false,"emailOptOut":false}
 }
+
+func ExampleSchema_Filter() {
+	people := schema.MustCompile(schema.Definition{
+		ID:         uuid.MustParse("0d6e3c5e-3a55-4c0e-8a6c-6c1f3a1b7e55"),
+		Name:       "people",
+		ExternalID: "personId",
+		Fields: []schema.Field{
+			{Name: "personId", Type: schema.String, Required: true},
+			{Name: "email", Type: schema.String, Index: 1, Unique: true, Fold: "lower"},
+			{Name: "joined", Type: schema.String, Format: "date-time", Index: 2},
+		},
+	})
+	stored := []byte(`{"personId":"p-1","email":"Ada@Example.org","joined":"2024-05-01T01:30:00+02:00"}`)
+	for _, conditions := range [][]schema.Condition{
+		{{Field: "email", Value: "ada@example.org"}},
+		{{Field: "email", Op: "prefix", Value: "ADA@"}, {Field: "joined", Op: "to", Value: "2024-05-01T00:00:00Z"}},
+		{{Field: "joined", Op: "from", Value: "2024-05-01T00:00:00Z"}},
+	} {
+		filter, err := people.Filter(conditions)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		shown, err := people.Show(stored, filter)
+		index, _, _ := filter.Range(0)
+		fmt.Println(shown != nil, err, "index", index)
+	}
+	_, err := people.Filter([]schema.Condition{{Field: "joined", Op: "prefix", Value: "2024"}})
+	fmt.Println(err)
+	// Output:
+	// true <nil> index 1
+	// true <nil> index 1
+	// false <nil> index 2
+	// schema: invalid filter: /joined: expected a prefix only of a string without a format
+}

@@ -19,21 +19,21 @@ type Condition struct {
 	// '/': "email", "/shipTo/city". Its type is String, Boolean, Number or Integer, and
 	// it is not in an array.
 	Field string
-	// Op says what is demanded:
+	// Op is the kind of condition:
 	//
-	//	""      the field has this value; if Value is nil, it is absent
-	//	from    it has this value or a greater one; not for a Boolean
-	//	to      it has a smaller value; not for a Boolean
-	//	prefix  it begins with this value; only for a String without a Format
+	//	""      the field has the value; if Value is nil, the field is absent
+	//	from    the field has the value or a greater one; not for a Boolean
+	//	to      the field has a smaller value; not for a Boolean
+	//	prefix  the field begins with the value; only for a String without a Format
 	Op string
 	// Value is a valid value of the field, of the Go types of [Field.Enum]. A string may
-	// also be the text of another value, as in a query: "true", "12.50". Only a value that
-	// is demanded to be equal must be in the field's Enum.
+	// also be the text of another value, as in a query: "true", "12.50". The value
+	// of an Op other than "" need not be in the field's Enum.
 	//
-	// Numbers are compared by value, exactly whatever their size, except that those from
-	// 1e500000000000 on are equal, and so are those as near to zero. Date-times are
+	// Numbers are compared by value and exactly, up to 1e500000000000: beyond it all
+	// numbers of one sign are equal, and so are those as near to zero. Date-times are
 	// compared by instant, and strings by the bytes of their UTF-8, in lower case if
-	// [Field.Fold] says so.
+	// [Field].Fold is "lower".
 	Value any
 }
 
@@ -51,7 +51,7 @@ type condition struct {
 	*field
 	path  []*field
 	op    string
-	whole []byte // the value as indexvalue has it; nil for absent
+	whole []byte // the value in the form of indexvalue; nil for absent
 }
 
 // Filter compiles conditions. The error is a [*ValidationError] with each condition on a
@@ -284,14 +284,15 @@ func (c *condition) rank() int {
 	return 4
 }
 
-// Range returns bounds of an index: every document that the filter matches has an entry
-// in it with a value from from on and before to, in the order of bytes. Other documents
-// may have, too, so each must be judged by [Schema.Show]. A bound is nil or has 1 to 256
-// bytes; nil is no bound. If nothing can match, to may be before from.
+// Range returns an index to search, and the bounds of the search: every document that
+// the filter matches has an entry in the index with from <= Value < to, in the order of
+// bytes. Other documents may have one, too, so [Schema.Show] must judge each that is
+// found. A bound is nil, which is no bound, or has 1 to 256 bytes. If nothing can match,
+// to may come before from.
 //
-// index is a number that [Schema.Index] has returned, for an order by its field. It is 0
-// for the index that narrows the search best. The number returned is that of the index,
-// and 0 if no condition is on a field with an index. f may be nil.
+// index is a number that [Schema.Index] has returned, for an order by its field; or 0,
+// and Range chooses the index that narrows the search best. Then number is 0 if no
+// condition is on a field with an index. f may be nil.
 func (f *Filter) Range(index uint32) (number uint32, from, to []byte) {
 	if f == nil {
 		return index, nil, nil
@@ -319,8 +320,8 @@ func (f *Filter) Range(index uint32) (number uint32, from, to []byte) {
 }
 
 // Sum returns a hash of the conditions, for cursors to recognise their filter. It is the
-// same on every machine, for every order of the conditions, and for every text of their
-// values.
+// same on every machine, for every order of the conditions, and for every text of the
+// same values.
 func (f *Filter) Sum() [sha256.Size]byte {
 	if f == nil {
 		f = &Filter{}

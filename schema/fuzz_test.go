@@ -20,7 +20,7 @@ func FuzzApply(f *testing.F) {
 		f.Add([]byte(tt.stored), []byte(tt.request), uint8(0))
 		f.Add([]byte(tt.stored), []byte(tt.request), uint8(3))
 	}
-	s := nested(f)
+	s := withIndexes(nested(f))
 	f.Fuzz(func(t *testing.T, stored, request []byte, policies uint8) {
 		opts := &ReadOptions{UnknownFields: UnknownFields(policies & 1), Nulls: Nulls(policies >> 1 % 3), RequireComplete: policies&8 != 0}
 		before := bytes.Clone(request)
@@ -69,6 +69,14 @@ func FuzzApply(f *testing.F) {
 		require.Equal(t, string(doc.Shown), string(shown))
 		if opts.UnknownFields == RejectUnknown {
 			require.Empty(t, doc.Dropped)
+		}
+		entries, err := s.AppendEntries(nil, doc.Stored)
+		require.NoError(t, err)
+		require.Equal(t, entries, doc.Entries)
+		if len(stored) > 0 {
+			entries, err = s.AppendEntries(nil, stored)
+			require.NoError(t, err)
+			require.Equal(t, entries, doc.Before)
 		}
 		// What is stored is the merged document and the defaults.
 		want := merged

@@ -136,6 +136,25 @@ func TestGrowth(t *testing.T) {
 			s, doc := define(t, fields(n)...), []byte(`{"id":"1",`+membersOf(n, true)+`}`)
 			return func() { _, err := s.Redact(doc); must(err) }
 		}},
+		"AppendEntries, members": {1000, func(n int) func() {
+			s, doc := withIndexes(define(t, fields(1000)...)), []byte(`{"id":"1",`+membersOf(n, true)+`}`)
+			return func() { _, err := s.AppendEntries(nil, doc); must(err) }
+		}},
+		"AppendEntries, fields": {500, func(n int) func() {
+			s, doc := withIndexes(define(t, fields(n)...)), []byte(`{"id":"1",`+membersOf(500, true)+`}`)
+			return func() { _, err := s.AppendEntries(nil, doc); must(err) }
+		}},
+		"AppendEntries, digits": {10_000, func(n int) func() {
+			s, doc := withIndexes(nested(t)), []byte(`{"id":"1","price":0.`+strings.Repeat("0", n)+strings.Repeat("123456789", n)+`e`+strings.Repeat("0", n)+`1}`)
+			return func() { _, err := s.AppendEntries(nil, doc); must(err) }
+		}},
+		"Match, letters": {10_000, func(n int) func() {
+			s := define(t, Field{Name: "f", Type: String, Fold: "lower"})
+			f, err := s.Filter([]Condition{{"f", "prefix", strings.Repeat("É", n)}})
+			must(err)
+			doc := []byte(`{"f":"` + strings.Repeat(`É`, n) + `"}`)
+			return func() { _, err := s.Show(doc, f); must(err) }
+		}},
 		"Filter, conditions": {12, func(n int) func() {
 			s, conditions := define(t, fields(1000)...), make([]Condition, n)
 			for i := range conditions {
@@ -192,5 +211,5 @@ func TestManyEnumValues(t *testing.T) {
 		t.Fatal("the enum is compared value by value")
 	}
 	_, err := Compile(definition(Field{Name: "e", Type: String, Enum: []any{"a", "b", "a", "c", "b"}}))
-	assert.EqualError(t, err, `schema: invalid definition "things": /e: value 2 of the enum stands there twice; /e: value 4 of the enum stands there twice`)
+	assert.EqualError(t, err, `schema: invalid definition "things": /e: value 2 of the enum repeats an earlier one; /e: value 4 of the enum repeats an earlier one`)
 }

@@ -95,6 +95,24 @@ func definition(fields ...Field) Definition {
 	}
 }
 
+// withIndexes returns s with an index of each field that can have one, up to 14.
+func withIndexes(s *Schema) *Schema {
+	def, last := s.Definition(), uint32(0)
+	var number func(fields []Field)
+	number = func(fields []Field) {
+		for i := range fields {
+			f := &fields[i]
+			if f.Type != Object && f.Type != Array && last < maxIndexed {
+				last++
+				f.Index = last
+			}
+			number(f.Fields)
+		}
+	}
+	number(def.Fields)
+	return MustCompile(def)
+}
+
 // nested is a schema with something of everything.
 func nested(t testing.TB) *Schema {
 	return define(t,

@@ -10,21 +10,20 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// An Entry says where an index has a document. A document has an entry for each field
-// with an index.
+// An Entry is the place of a document in an index. A document has one for each field with
+// an index.
 type Entry struct {
 	Index uint32 // Field.Index
-	// Value is 1 to 256 bytes, which are ordered as the values of the field: numbers by
-	// value, date-times by instant, strings by the bytes of their UTF-8, in lower case if
-	// Field.Fold says so, false before true. The byte 0 stands for a field that is absent
-	// or has a value of another type, and comes first.
+	// Value is 1 to 256 bytes, whose order is that of the field's values: numbers by
+	// value, date-times by instant, false before true, strings by the bytes of their
+	// UTF-8, in lower case if Field.Fold is "lower". A field that is absent, or has a
+	// value of another type, has the one byte 0, which comes first.
 	//
-	// A long value is cut after 239 bytes, which leaves 200 digits of a number. Then it
-	// is equal to others that begin alike; the value of a unique field ends in a hash, so
-	// that it is equal to none. Numbers from 1e500000000000 on are equal, and so are those
-	// as near to zero.
+	// A value of more than 239 bytes is cut there, which leaves at least 200 digits of a
+	// number. It is equal to other values that begin alike. In a unique field it ends in
+	// a hash, so that different values stay different, but have no order.
 	Value  []byte
-	Unique bool // Field.Unique, but false for an absent field
+	Unique bool // Field.Unique; false if Value is the byte 0
 }
 
 // AppendEntries appends the entries of a stored document as a reader sees it, with its
@@ -39,13 +38,11 @@ func (s *Schema) AppendEntries(dst []Entry, stored []byte) ([]Entry, error) {
 	if err := s.parseStored(&w.stored, stored); err != nil {
 		return dst, err
 	}
-	var ends [maxIndexed]int
-	w.values = s.appendValues(w.values[:0], &ends, nil, &w.stored)
-	return append(dst, s.entries(w.values, &ends)...), nil
+	return append(dst, w.entriesOf(s, nil, &w.stored)...), nil
 }
 
-// appendValues appends the values of all entries of what a request makes of a stored
-// document, see find, and sets their ends.
+// appendValues appends the values of all entries of the merged document, see find, and
+// sets their ends.
 func (s *Schema) appendValues(dst []byte, ends *[maxIndexed]int, request, stored *strictjson.Doc) []byte {
 	for i := range s.indexed {
 		x, from := &s.indexed[i], len(dst)
@@ -72,7 +69,7 @@ func (s *Schema) entries(values []byte, ends *[maxIndexed]int) []Entry {
 	return list
 }
 
-// appendWhole appends the value of node of d as indexvalue has it, whole: that of an
+// appendWhole appends the whole value of node of d in the form of indexvalue: that of an
 // absent field if it is not a value of f.
 func (f *field) appendWhole(dst []byte, d *strictjson.Doc, node uint32) []byte {
 	n := &d.Nodes[node]
@@ -180,9 +177,10 @@ func pointerOf(path []*field) Pointer {
 	return Pointer(p)
 }
 
-// find returns the value at path in what a request makes of a stored document, as a
-// reader sees it: an absent field has its default. Either may be nil. Members of the
-// request that are marked as omitted are not there.
+// find returns the value at path in the merged document of a request and a stored
+// document, as a reader sees it: an absent field has its default. It does not merge them.
+// One of the two may be nil. Members of the request that are marked as omitted are not
+// there.
 func find(path []*field, request, stored *strictjson.Doc) (d *strictjson.Doc, node uint32, ok bool) {
 	r, s := uint32(0), uint32(0) // the value so far: that of the request, unless it is none
 	if request == nil {

@@ -227,7 +227,7 @@ var room struct {
 	nodes []strictjson.Node
 }
 
-// A Document is what a request without violations makes of a stored document.
+// A Document is the result of a request without violations.
 type Document struct {
 	// Stored is the document to store: the merged one with its defaults filled in. If
 	// the request changes nothing, it is the stored document itself.
@@ -238,9 +238,9 @@ type Document struct {
 	// Changed reports whether the request changes anything. Defaults that the stored
 	// document lacks are not a change: [Schema.Show] fills them in.
 	Changed bool
-	// Entries are those of Stored, and Before those of the stored document before: the
-	// same slice if they do not differ, nil if it was absent. Both are nil if the schema
-	// has no indexes.
+	// Entries are those of Stored. Before are those of the stored document before the
+	// request: the same slice if they are equal, nil on an insert. Both are nil if the
+	// schema has no indexes.
 	Entries, Before []Entry
 	// Dropped are the JSON Pointers (RFC 6901) of the unknown fields that were
 	// dropped, in the order of the request, with exact names.
@@ -368,24 +368,33 @@ func (w *workspace) merge(size int) (merged []byte, changed bool) {
 	return w.buffer, changed
 }
 
-// entries returns the entries of what the request makes of the stored document, and those
-// of the stored document.
+// entries returns the entries of the merged document and of the stored one.
 func (w *workspace) entries(s *Schema) (after, before []Entry) {
-	var ends, endsBefore [maxIndexed]int
-	values := s.appendValues(w.values[:0], &ends, w.judge.doc, w.judge.stored)
-	after = s.entries(values, &ends)
-	if w.judge.stored != nil {
-		n := len(values)
-		values = s.appendValues(values, &endsBefore, nil, w.judge.stored)
-		for i := range s.indexed {
-			endsBefore[i] -= n
-		}
-		if before = after; ends != endsBefore || !bytes.Equal(values[:n], values[n:]) {
-			before = s.entries(values[n:], &endsBefore)
-		}
+	request, stored := w.judge.doc, w.judge.stored
+	if stored == nil {
+		return w.entriesOf(s, request, nil), nil
 	}
-	w.values = values
-	return after, before
+	before = w.entriesOf(s, nil, stored)
+	if !slices.ContainsFunc(s.indexed, func(x indexed) bool { return member(request, 0, x.path[0]) != none }) {
+		return before, before
+	}
+	var ends [maxIndexed]int
+	w.values = s.appendValues(w.values[:0], &ends, request, stored)
+	from := 0
+	for i, e := range before {
+		if !bytes.Equal(e.Value, w.values[from:ends[i]]) {
+			return s.entries(w.values, &ends), before
+		}
+		from = ends[i]
+	}
+	return before, before
+}
+
+// entriesOf returns the entries of the merged document, see find.
+func (w *workspace) entriesOf(s *Schema, request, stored *strictjson.Doc) []Entry {
+	var ends [maxIndexed]int
+	w.values = s.appendValues(w.values[:0], &ends, request, stored)
+	return s.entries(w.values, &ends)
 }
 
 // keep returns a text in memory of its own. A large one in w.buffer, which is what a

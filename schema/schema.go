@@ -23,8 +23,8 @@ type Definition struct {
 	ExternalID string
 	// Fields are the fields of a document. Missing ones are reported in this order.
 	Fields []Field
-	// RetiredIndexes are the numbers of indexes that an earlier edition of the schema
-	// had, so that no field gets them again. Optional.
+	// RetiredIndexes are the numbers of indexes that earlier editions of the schema had:
+	// no field can have them. Optional.
 	RetiredIndexes []uint32
 }
 
@@ -62,19 +62,19 @@ type Field struct {
 	// of such fields; nothing else depends on it.
 	PII string
 	// Index is the number of the field's index, by which documents are found and sorted:
-	// 1 to 65,535, or 0 for none. A number belongs to the field for ever. Give the field
-	// a new one when Type, Format, Fold or Unique changes, and put the old one, and that
-	// of a removed field, in RetiredIndexes. At most 14 fields have an index. Not for an
+	// 1 to 65,535, or 0 for none. A number is assigned once. When Type, Format, Fold or
+	// Unique changes, give the field a new number, and put the old one in RetiredIndexes;
+	// also that of a field that you remove. At most 14 fields have an index. Not for an
 	// Object or an Array, and not inside Items.
 	Index uint32
 	// Unique makes the value unique among the documents of a tenant; any number of them
-	// may lack the field. Strings are compared as Fold says, numbers by value, date-times
-	// by instant. It needs an Index.
+	// may lack the field. Values are compared as in a [Condition]. It needs an Index, and
+	// neither the field nor an object around it has a Default.
 	Unique bool
-	// Fold is "lower" if filters and the index take strings in lower case: each character
-	// c as [unicode.ToLower](c), which knows no locale. It is "" if case counts. What is
-	// stored and shown stays as it is. Only for a String without a Format, and not inside
-	// Items.
+	// Fold is "lower" if filters and the index compare strings in lower case, or "" if case
+	// counts. Lower case is [unicode.ToLower] of each character, without a locale, in the
+	// version of the Go toolchain. What is stored and shown stays as it is. Only for a
+	// String without a Format, and not inside Items.
 	Fold string
 	// Fields are the fields of an Object. Without any, the object is open: it may have
 	// any member.

@@ -68,10 +68,12 @@ func (c *completed) Write(ctx context.Context, writes []Write) ([]error, error) 
 	}
 	var errs []error
 	for i := range writes {
-		var err error
-		if w := &writes[i]; w.Delete {
+		err := ctx.Err() // the context may have ended since the write before
+		switch w := &writes[i]; {
+		case err != nil:
+		case w.Delete:
 			err = c.Basic.Delete(ctx, w.Record.Key, w.Expect)
-		} else {
+		default:
 			err = c.Basic.Put(ctx, w.Record, w.Expect)
 		}
 		if err != nil {

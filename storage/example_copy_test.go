@@ -11,31 +11,32 @@ import (
 	"example.com/resourcekit/storage/memory"
 )
 
-// moveScope copies the records of a scope into another store, as they are: data,
-// ids and times. It can be run again; what is there already stays.
+// moveScope copies the records of a scope into another store, with their data, ids, times
+// and revisions. It can be run again; records that are there already stay.
 func moveScope(ctx context.Context, to, from storage.Store, scope storage.Scope) (copied int, err error) {
-	for after := ""; ; {
-		page, err := from.List(ctx, scope, after, storage.MaxPage)
+	for r := (storage.Range{Limit: storage.MaxPage}); ; {
+		page, err := from.List(ctx, scope, r)
 		if err != nil {
 			return copied, err
 		}
-		ops := make([]storage.PutOp, len(page.Records))
+		writes := make([]storage.Write, len(page.Records))
 		for i, rec := range page.Records {
-			ops[i].Record = rec // Expect 0: only where there is none
+			writes[i].Record = rec // Expect 0: only where there is none
 		}
-		results, err := storage.PutMany(ctx, to, ops)
+		errs, err := to.Write(ctx, writes)
 		if err != nil {
 			return copied, err
 		}
-		for _, r := range results {
+		copied += len(writes)
+		for _, err := range errs {
 			switch {
-			case r.Err == nil:
-				copied++
-			case !errors.Is(r.Err, storage.ErrConflict):
-				return copied, r.Err
+			case errors.Is(err, storage.ErrConflict):
+				copied--
+			case err != nil:
+				return copied, err
 			}
 		}
-		if after = page.Next; after == "" {
+		if r.After = page.Next; r.After.IsZero() {
 			return copied, nil
 		}
 	}
@@ -50,7 +51,7 @@ func Example_moveToAnotherStore() {
 	}
 	for _, id := range []string{"alice", "bob"} {
 		key := storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: id}
-		if _, err := from.Put(ctx, storage.Record{Key: key, Data: []byte(`{}`)}, 0); err != nil {
+		if _, err := storage.Put(ctx, from, storage.Record{Key: key, Data: []byte(`{}`)}, 0); err != nil {
 			fmt.Println(err)
 		}
 	}

@@ -46,10 +46,10 @@ func Example_staleRevisionConflicts() {
 		Schema:     uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001"),
 		ExternalID: "customer-7",
 	}
-	first, _ := store.Put(ctx, storage.Record{Key: key, Data: []byte("one")}, 0)
-	_, err := store.Put(ctx, storage.Record{Key: key, Data: []byte("two")}, first)
+	first, _ := storage.Put(ctx, store, storage.Record{Key: key, Data: []byte("one")}, 0)
+	_, err := storage.Put(ctx, store, storage.Record{Key: key, Data: []byte("two")}, first)
 	fmt.Println(err)
-	_, err = store.Put(ctx, storage.Record{Key: key, Data: []byte("three")}, first)
+	_, err = storage.Put(ctx, store, storage.Record{Key: key, Data: []byte("three")}, first)
 	fmt.Println(err)
 	var conflict *storage.ConflictError
 	if errors.As(err, &conflict) && conflict.Current != nil {

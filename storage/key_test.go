@@ -2,8 +2,6 @@ package storage_test
 
 import (
 	"cmp"
-	"context"
-	"math"
 	"strings"
 	"testing"
 
@@ -77,40 +75,6 @@ func TestKeyValidate(t *testing.T) {
 	require.Equal(t, scope, key("x").Scope())
 }
 
-func TestCheckList(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		scope storage.Scope
-		after string
-		limit int
-		want  int // 0 = ErrInvalid
-	}{
-		{"first page", scope, "", 10, 10},
-		{"next page", scope, "x", 1, 1},
-		{"largest", scope, "", storage.MaxPage, storage.MaxPage},
-		{"larger", scope, "", math.MaxInt, storage.MaxPage},
-		{"limit 0", scope, "", 0, 0},
-		{"negative", scope, "", -1, 0},
-		{"cursor with NUL", scope, "\x00", 10, 0},
-		{"cursor too long", scope, strings.Repeat("x", 513), 10, 0},
-		{"zero scope", storage.Scope{}, "", 10, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := storage.CheckList(context.Background(), tt.scope, tt.after, tt.limit)
-			require.Equal(t, tt.want, got)
-			if tt.want == 0 {
-				require.ErrorIs(t, err, storage.ErrInvalid)
-			} else {
-				require.NoError(t, err)
-			}
-		})
-	}
-	done, cancel := context.WithCancel(context.Background())
-	cancel()
-	_, err := storage.CheckList(done, scope, "", 10)
-	require.ErrorIs(t, err, context.Canceled)
-}
-
 func TestKeyCompare(t *testing.T) {
 	a, b := uuid.MustParse("0a000000-0000-4000-8000-000000000000"), uuid.MustParse("0b000000-0000-4000-8000-000000000000")
 	ascending := []storage.Key{
@@ -130,16 +94,5 @@ func TestKeyCompare(t *testing.T) {
 		for j, y := range ascending {
 			require.Equal(t, cmp.Compare(i, j), x.Compare(y), "%d, %d", i, j)
 		}
-	}
-}
-
-func TestFirstRevision(t *testing.T) {
-	seen := make(map[storage.Revision]bool)
-	for range 10_000 {
-		r := storage.FirstRevision()
-		require.NotZero(t, r)
-		require.LessOrEqual(t, r, storage.Revision(1)<<62, "room for as many updates as there will ever be")
-		require.False(t, seen[r])
-		seen[r] = true
 	}
 }

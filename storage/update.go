@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -47,9 +48,10 @@ const (
 // key.
 //
 // When the answer to a write is lost, Update reads the record, unless the context has
-// ended. If it has the revision that was written, Update succeeded. If it has the one
-// from before, and the store says that the write has ended ([ErrEnded]), the error is
-// ErrUnavailable. Otherwise it is [ErrUnknownOutcome].
+// ended. If it has the revision that was written, Update succeeded. If it still has the
+// one from before, and the store says that the write has ended ([ErrEnded]), the error is
+// ErrUnavailable. Otherwise it is [ErrUnknownOutcome]: also of a delete or a create after
+// which the key is absent, since another writer may have deleted the record.
 //
 // If the store is a [Recaller], the first call of fn may get a record that is out of
 // date. Its result counts only if it leads to a write that succeeds, or that fails with
@@ -150,16 +152,20 @@ func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old
 		return nil, &OpError{Op: "update many", Err: err}
 	}
 	u := updates{store: store, keys: keys, fn: fn}
+	left := make([]pending, 0, min(MaxBatch, len(keys)))
 	for first := 0; first < len(keys); first += MaxBatch {
-		left := make([]int, min(MaxBatch, len(keys)-first)) // positions of the keys that are not settled
-		for i := range left {
-			left[i] = first + i
+		left = left[:0]
+		for i := first; i < min(first+MaxBatch, len(keys)); i++ {
+			p := pending{i: i}
+			p.old, p.recalled = recall(store, keys[i])
+			left = append(left, p)
 		}
 		for round := 0; round < updateRounds && len(left) > 0; round++ {
-			left = u.round(ctx, left, round == 0)
+			left = u.round(ctx, left)
 		}
-		for _, i := range left {
-			u.results[i].Record, u.results[i].Err = update(ctx, store, keys[i], func(old Record) (Write, error) { return fn(i, old) })
+		for _, p := range left {
+			r := &u.results[p.i]
+			r.Record, r.Err = update(ctx, store, keys[p.i], func(old Record) (Write, error) { return fn(p.i, old) })
 		}
 	}
 	return u.results, nil
@@ -173,57 +179,96 @@ type updates struct {
 	results []UpdateResult // made after the first read, which takes as much memory
 }
 
-// round reads the records at the positions, writes those that change, and returns the
-// positions that are not settled then, in their order.
-func (u *updates) round(ctx context.Context, positions []int, first bool) (left []int) {
-	records, recalled, err := u.read(ctx, positions, first)
+// pending is a key of UpdateMany that is not settled.
+type pending struct {
+	i        int // its position
+	old      Record
+	recalled bool // old is recalled
+	writes   bool // in this round
+	again    bool // in the next round
+}
+
+// round reads the records that were not recalled, writes those that change, and returns
+// the keys that are not settled then, in their order.
+func (u *updates) round(ctx context.Context, left []pending) []pending {
+	err := u.read(ctx, left)
 	if u.results == nil {
 		u.results = make([]UpdateResult, len(u.keys))
 	}
 	if err != nil {
-		for _, i := range positions {
-			u.results[i] = UpdateResult{Err: updateError(u.keys[i], err)}
+		for _, p := range left {
+			u.results[p.i] = UpdateResult{Err: updateError(u.keys[p.i], err)}
 		}
 		return nil
 	}
-	var (
-		writes  []Write
-		writing []int // indexes in positions
-		again   = make([]bool, len(positions))
-	)
-	for n, i := range positions {
-		w, err := u.fn(i, records[n])
-		next, done := swapOf(u.keys[i], records[n], w, err)
-		if done {
-			again[n] = recalled[n] // only a write can show that the record is the stored one
-			u.results[i] = UpdateResult{records[n], next.err}
+	var writes []Write
+	for n := range left {
+		p := &left[n]
+		w, err := u.fn(p.i, p.old)
+		next, done := swapOf(u.keys[p.i], p.old, w, err)
+		if p.writes = !done; done {
+			p.again = p.recalled // only a write can show that the record is the stored one
+			u.results[p.i] = UpdateResult{p.old, next.err}
 			continue
 		}
 		if writes == nil { // most often there is one for each key
-			writes, writing = make([]Write, 0, len(positions)-n), make([]int, 0, len(positions)-n)
+			writes = make([]Write, 0, len(left)-n)
 		}
-		writes, writing = append(writes, next.Write), append(writing, n)
+		writes = append(writes, next.Write)
 	}
 	if len(writes) > 0 {
-		for k, err := range u.write(ctx, writes) {
-			n, w := writing[k], swap{Write: writes[k]}
-			again[n] = !final(err, recalled[n])
-			rec := records[n]
-			switch {
-			case err == nil:
-				rec = w.result(rec)
-			case recalled[n]:
-				rec = Record{}
+		errs := u.write(ctx, writes)
+		for n := range left {
+			if left[n].writes {
+				u.settle(&left[n], writes[0], errs[0])
+				writes, errs = writes[1:], errs[1:]
 			}
-			u.results[positions[n]] = UpdateResult{rec, updateError(u.keys[positions[n]], err)}
 		}
 	}
-	for n, i := range positions {
-		if again[n] {
-			left = append(left, i)
-		}
+	left = slices.DeleteFunc(left, func(p pending) bool { return !p.again })
+	for n := range left {
+		left[n].recalled = false
 	}
 	return left
+}
+
+// read reads the records that were not recalled.
+func (u *updates) read(ctx context.Context, left []pending) error {
+	keys := make([]Key, 0, len(left))
+	for _, p := range left {
+		if !p.recalled {
+			keys = append(keys, u.keys[p.i])
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	records, err := u.store.GetMany(ctx, keys)
+	if err != nil {
+		return err
+	}
+	if len(records) != len(keys) {
+		return errResults
+	}
+	for n := range left {
+		if p := &left[n]; !p.recalled {
+			p.old, records = records[0], records[1:]
+		}
+	}
+	return nil
+}
+
+// settle notes the result of a write.
+func (u *updates) settle(p *pending, w Write, err error) {
+	p.again = !final(err, p.recalled)
+	r := &u.results[p.i]
+	r.Err = updateError(u.keys[p.i], err)
+	switch {
+	case err == nil:
+		r.Record = (&swap{Write: w}).result(p.old)
+	case !p.recalled:
+		r.Record = p.old
+	}
 }
 
 // write makes the writes and returns one error for each. It reads the records of those
@@ -260,39 +305,6 @@ func (u *updates) write(ctx context.Context, writes []Write) []error {
 		}
 	}
 	return errs
-}
-
-// read returns the records at the positions, and which of them were recalled. In the
-// first round it does not read records that the store recalls.
-func (u *updates) read(ctx context.Context, positions []int, first bool) (records []Record, recalled []bool, err error) {
-	recalled = make([]bool, len(positions))
-	keys, places := make([]Key, 0, len(positions)), make([]int, 0, len(positions))
-	records = make([]Record, len(positions))
-	for n, i := range positions {
-		if first {
-			records[n], recalled[n] = recall(u.store, u.keys[i])
-		}
-		if !recalled[n] {
-			keys, places = append(keys, u.keys[i]), append(places, n)
-		}
-	}
-	if len(keys) == 0 {
-		return records, recalled, nil
-	}
-	read, err := u.store.GetMany(ctx, keys)
-	if err == nil && len(read) != len(keys) {
-		err = errResults
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(read) == len(records) {
-		return read, recalled, nil
-	}
-	for k := range read {
-		records[places[k]] = read[k]
-	}
-	return records, recalled, nil
 }
 
 func updateError(key Key, err error) error {
@@ -354,8 +366,8 @@ func (s *swap) settle(rec Record, err error) error {
 	switch {
 	case !s.Delete && rec.Revision == s.Record.Revision:
 		return nil
-	case rec.Revision == s.Expect && errors.Is(err, ErrEnded):
-		return &lostError{err}
+	case rec.Revision == s.Expect && s.Expect != 0 && errors.Is(err, ErrEnded):
+		return &lostError{err} // no key gets a revision twice; absent it can be twice
 	}
 	return err
 }

@@ -3,10 +3,13 @@ package storage
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -43,9 +46,11 @@ type Entry struct {
 	Value []byte // 1 to MaxValue bytes, ordered as bytes; read-only
 
 	// Unique demands that no other record of the scope has a unique entry with this
-	// index and value. In one call of Write the store decides in the order of the
-	// writes whether a value that one of them frees is free for another; a write that
-	// finds it taken fails with ErrNotUnique alone.
+	// index and value. A write that finds it taken fails with ErrNotUnique alone.
+	//
+	// The writes of one call are decided in their order: a value that an earlier one
+	// frees is free, one that only a later one frees is taken. So two records cannot
+	// exchange their values in one call.
 	Unique bool
 }
 
@@ -62,9 +67,10 @@ func (e Entry) Compare(other Entry) int {
 
 // Note is what the log keeps of a change beside its key, ID and revisions.
 type Note struct {
-	Time   time.Time // when the change was made; kept as the times of a Record
-	Actor  string    // who made it
-	Reason string    // why
+	Time time.Time // when the change was made; kept as the times of a Record
+
+	// Actor says who made the change, and Reason why: valid UTF-8 without NUL.
+	Actor, Reason string
 
 	// Before and After are the data, if the layer above keeps history. They are
 	// read-only.
@@ -100,7 +106,7 @@ func write(ctx context.Context, store Store, w Write) error {
 	case err != nil || errs == nil:
 		return err
 	case len(errs) != 1:
-		return errResults
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, errResults)
 	}
 	return errs[0]
 }
@@ -126,7 +132,7 @@ func CheckKeys(ctx context.Context, keys []Key) error {
 
 // CheckWrites is the check that Write starts with, for implementations, and SetEntries
 // with one write that has Expect, Entries and any revision above Expect. Errors are those
-// of [CheckKeys], and ErrInvalid for a revision or an entry that is not valid.
+// of [CheckKeys], and ErrInvalid for a revision, an entry or a note that is not valid.
 func CheckWrites(ctx context.Context, writes []Write) error {
 	if err := checkBatch(len(writes)); err != nil {
 		return err
@@ -144,14 +150,18 @@ func CheckWrites(ctx context.Context, writes []Write) error {
 
 func (w *Write) check() error {
 	switch {
-	case w.Record.Revision <= w.Expect || w.Record.Revision > math.MaxInt64:
-		return invalid("the revision of a write is not above the expected one")
 	case w.Delete && w.Expect == 0:
-		return invalid("delete expects revision 0, which means absent")
+		return invalid("a delete expects revision 0, which means absent")
+	case w.Record.Revision <= w.Expect:
+		return invalid("the revision of a write is not above the expected one")
+	case w.Record.Revision > math.MaxInt64:
+		return invalid("the revision of a write is above the largest int64")
 	case w.Delete && len(w.Entries) > 0:
 		return invalid("a delete has entries")
 	case len(w.Entries) > MaxEntries:
 		return invalid("a record has more than 16 entries")
+	case w.Note != nil && !(isText(w.Note.Actor) && isText(w.Note.Reason)):
+		return invalid("the actor or the reason of a note is not valid UTF-8, or holds a NUL")
 	}
 	for i, e := range w.Entries {
 		switch {
@@ -165,6 +175,8 @@ func (w *Write) check() error {
 	}
 	return nil
 }
+
+func isText(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
 
 func checkBatch(n int) error {
 	if n > MaxBatch {
@@ -199,9 +211,17 @@ func checkMany(ctx context.Context, n int, key func(i int) *Key) error {
 	return nil
 }
 
-// SortEntries sorts entries as a [Write] demands, and removes those that come twice. It
-// changes the slice.
+// SortEntries sorts entries as a [Write] demands, and removes those that come twice: the
+// one that is left is unique if one of them was. It changes the slice.
 func SortEntries(entries []Entry) []Entry {
-	slices.SortFunc(entries, Entry.Compare)
+	slices.SortFunc(entries, func(a, b Entry) int {
+		if c := a.Compare(b); c != 0 || a.Unique == b.Unique {
+			return c
+		}
+		if a.Unique {
+			return -1
+		}
+		return 1
+	})
 	return slices.CompactFunc(entries, func(a, b Entry) bool { return a.Compare(b) == 0 })
 }

@@ -202,7 +202,7 @@ func (im *importing) sum(result *ingest.Result) {
 	}
 }
 
-// failed tells of a document that failed, and keeps it.
+// failed prints a line for a document that failed, and keeps the document.
 func (im *importing) failed(e ingest.DocumentError, text []byte) error {
 	if im.rejected != nil {
 		if err := im.rejected.add(e, text); err != nil {
@@ -216,7 +216,7 @@ func (im *importing) failed(e ingest.DocumentError, text []byte) error {
 	return nil
 }
 
-// repeated tells of a document whose external id an earlier one has.
+// repeated prints a line for a document whose external id an earlier one has.
 func (im *importing) repeated(later, earlier ingest.Place) {
 	if im.repeats < im.errors {
 		im.repeats++

@@ -48,8 +48,8 @@
 //
 // An import that ended early says the position to go on from with -from: how many
 // documents are done, and a hash of them. With -position-file it writes the position
-// to a file after each batch, and begins at the one that it finds there: after
-// whatever has ended it, SIGKILL included, the same command goes on. A file that no
+// to a file after each batch, and begins at the one that it finds there: the same
+// command goes on after any end, SIGKILL included. A file that no
 // longer begins with the documents that are done is refused. The position file is gone
 // when the input is done. Standard input cannot be read again, and so has none.
 //

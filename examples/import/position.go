@@ -39,8 +39,8 @@ type positionFile struct {
 	path string
 }
 
-// An identity says which import it is: another one would silently leave out documents
-// that nobody has stored, or stored otherwise.
+// An identity says which import a position belongs to. Another import would silently leave
+// out documents that were never stored, or were stored with other values.
 type identity struct {
 	Input   string `json:"input"` // the absolute path
 	Store   string `json:"store"`
@@ -94,8 +94,8 @@ func (i *identity) quoteInvalid() {
 	}
 }
 
-// save replaces the file in one step: whatever happens, it has the position before
-// or this one.
+// save replaces the file in one step: after a crash it has the position before or this
+// one.
 func (p *positionFile) save() (err error) {
 	text, err := json.Marshal(p)
 	if err != nil {

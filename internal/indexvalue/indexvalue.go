@@ -40,6 +40,13 @@ func AppendString(dst, s []byte) []byte { return append(append(dst, 1), s...) }
 func AppendLower(dst, s []byte) []byte {
 	dst = append(dst, 1)
 	for len(s) > 0 {
+		if c := s[0]; c < utf8.RuneSelf {
+			if 'A' <= c && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			dst, s = append(dst, c), s[1:]
+			continue
+		}
 		r, size := utf8.DecodeRune(s)
 		dst = utf8.AppendRune(dst, unicode.ToLower(r))
 		s = s[size:]

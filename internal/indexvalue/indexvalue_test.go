@@ -29,8 +29,9 @@ func seeded(t *testing.T) *rand.Rand {
 }
 
 // assertOrder demands that the whole values of a and b have the order of what they stand
-// for, and that the cut ones and the bounds of searches agree with it.
-func assertOrder(t *testing.T, nameA, nameB string, a, b []byte, want int) {
+// for, and that the cut ones and the bounds of searches agree with it, which takes longer
+// and is left out for most random pairs.
+func assertOrder(t *testing.T, nameA, nameB string, a, b []byte, want int, random bool) {
 	t.Helper()
 	demand := func(ok bool, rule string) {
 		if !ok {
@@ -40,6 +41,9 @@ func assertOrder(t *testing.T, nameA, nameB string, a, b []byte, want int) {
 	}
 	demand(bytes.Compare(a, b) == want, "whole values")
 	demand(Absent < string(a) && Present <= string(a), "absent comes first")
+	if random && len(a)+len(b) < maxWhole && (len(a)+len(b))%16 > 0 {
+		return
+	}
 	for _, unique := range []bool{false, true} {
 		x, y := Cut(bytes.Clone(a), unique), Cut(bytes.Clone(b), unique)
 		demand(len(x) >= 1 && len(x) <= 256, "1 to 256 bytes")
@@ -116,7 +120,7 @@ func TestNumberOrder(t *testing.T) {
 	for range pairs {
 		a := randomNumber(r, "")
 		b := randomNumber(r, a)
-		assertOrder(t, a, b, AppendNumber(nil, []byte(a)), AppendNumber(nil, []byte(b)), exact(t, a).Cmp(exact(t, b)))
+		assertOrder(t, a, b, AppendNumber(nil, []byte(a)), AppendNumber(nil, []byte(b)), exact(t, a).Cmp(exact(t, b)), true)
 	}
 }
 
@@ -139,7 +143,7 @@ func TestNumbers(t *testing.T) {
 		for _, a := range same {
 			for j, others := range ascending {
 				for _, b := range others {
-					assertOrder(t, a, b, AppendNumber(nil, []byte(a)), AppendNumber(nil, []byte(b)), sign(i-j))
+					assertOrder(t, a, b, AppendNumber(nil, []byte(a)), AppendNumber(nil, []byte(b)), sign(i-j), false)
 				}
 			}
 		}
@@ -181,7 +185,7 @@ func TestInstantOrder(t *testing.T) {
 			b = a
 		}
 		x, y := text(a), text(b)
-		assertOrder(t, x, y, AppendInstant(nil, []byte(x)), AppendInstant(nil, []byte(y)), a.Compare(b))
+		assertOrder(t, x, y, AppendInstant(nil, []byte(x)), AppendInstant(nil, []byte(y)), a.Compare(b), true)
 	}
 }
 
@@ -198,7 +202,7 @@ func TestInstants(t *testing.T) {
 		for _, a := range same {
 			for j, others := range ascending {
 				for _, b := range others {
-					assertOrder(t, a, b, AppendInstant(nil, []byte(a)), AppendInstant(nil, []byte(b)), sign(i-j))
+					assertOrder(t, a, b, AppendInstant(nil, []byte(a)), AppendInstant(nil, []byte(b)), sign(i-j), false)
 				}
 			}
 		}
@@ -210,25 +214,21 @@ func TestInstants(t *testing.T) {
 func TestStringOrder(t *testing.T) {
 	r := seeded(t)
 	lower := func(s string) string { return strings.Map(unicode.ToLower, s) }
+	letters := []rune("\x00aaAbÄäßẞſKİΣςσ日\uffff\U0010ffff\u00ff")
 	random := func() string {
-		n := r.IntN([]int{3, 20, 300}[r.IntN(3)])
-		runes := make([]rune, n)
+		runes := make([]rune, r.IntN([]int{3, 20, 300}[r.IntN(3)]))
 		for i := range runes {
-			runes[i] = []rune("\x00aaAbÄäßẞſKİΣςσ日\uffff\U0010ffff\u00ff")[r.IntN(19)]
+			runes[i] = letters[r.IntN(len(letters))]
 		}
 		return string(runes)
 	}
 	for range pairs {
 		a, b := random(), random()
 		if r.IntN(2) == 0 {
-			n := min(r.IntN(300), len(a))
-			for b = a[:n]; len(b) > 0 && !strings.HasPrefix(string([]rune(b)), b); {
-				b = b[:len(b)-1]
-			}
-			b = strings.ToValidUTF8(b, "") + random()
+			b = strings.ToValidUTF8(a[:min(r.IntN(300), len(a))], "") + b
 		}
-		assertOrder(t, a, b, AppendString(nil, []byte(a)), AppendString(nil, []byte(b)), strings.Compare(a, b))
-		assertOrder(t, a, b, AppendLower(nil, []byte(a)), AppendLower(nil, []byte(b)), strings.Compare(lower(a), lower(b)))
+		assertOrder(t, a, b, AppendString(nil, []byte(a)), AppendString(nil, []byte(b)), strings.Compare(a, b), true)
+		assertOrder(t, a, b, AppendLower(nil, []byte(a)), AppendLower(nil, []byte(b)), strings.Compare(lower(a), lower(b)), true)
 	}
 }
 
@@ -241,14 +241,14 @@ func TestLengths(t *testing.T) {
 	}
 	for _, a := range texts {
 		for _, b := range texts {
-			assertOrder(t, a, b, AppendString(nil, []byte(a)), AppendString(nil, []byte(b)), strings.Compare(a, b))
+			assertOrder(t, a, b, AppendString(nil, []byte(a)), AppendString(nil, []byte(b)), strings.Compare(a, b), false)
 		}
 	}
 }
 
 func TestBooleans(t *testing.T) {
-	assertOrder(t, "false", "true", AppendBool(nil, false), AppendBool(nil, true), -1)
-	assertOrder(t, "true", "true", AppendBool(nil, true), AppendBool(nil, true), 0)
+	assertOrder(t, "false", "true", AppendBool(nil, false), AppendBool(nil, true), -1, false)
+	assertOrder(t, "true", "true", AppendBool(nil, true), AppendBool(nil, true), 0, false)
 }
 
 func FuzzNumber(f *testing.F) {
@@ -267,6 +267,6 @@ func FuzzNumber(f *testing.F) {
 				return
 			}
 		}
-		assertOrder(t, a, b, AppendNumber(nil, []byte(a)), AppendNumber(nil, []byte(b)), exact(t, a).Cmp(exact(t, b)))
+		assertOrder(t, a, b, AppendNumber(nil, []byte(a)), AppendNumber(nil, []byte(b)), exact(t, a).Cmp(exact(t, b)), false)
 	})
 }

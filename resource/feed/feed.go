@@ -194,7 +194,10 @@ func (f *Feed) hand(c change) {
 
 // event returns the event of a change.
 func (f *Feed) event(c change) Event {
-	e := Event{Key: c.after.Key, ID: c.after.ID, Outcome: resource.Updated, Before: c.before.Revision, After: c.after.Revision, At: c.after.UpdatedAt}
+	e := Event{
+		Key: c.after.Key, ID: c.after.ID, Outcome: resource.Updated,
+		Before: c.before.Revision, After: c.after.Revision, At: c.after.UpdatedAt,
+	}
 	before := c.before.Data
 	switch {
 	case c.after.Revision == 0:

@@ -259,11 +259,11 @@ func TestFeedTenants(t *testing.T) {
 	assert.Equal(t, 1, ours)
 }
 
-// TestFeedOfUnknownOutcome: what the writer does not know, the feed does not say.
+// TestFeedOfUnknownOutcome: a write of unknown outcome is no event.
 func TestFeedOfUnknownOutcome(t *testing.T) {
 	store := storagetest.Faulty(memory.New(), func(op storagetest.Op) storagetest.Fault {
 		if op.Name == "put" {
-			return storagetest.Fault{Err: storage.ErrUnknownOutcome, Applied: true}
+			return storagetest.Fault{Err: storage.ErrUnknownOutcome} // not applied, but it might be still
 		}
 		return storagetest.Fault{}
 	})

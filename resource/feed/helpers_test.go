@@ -94,9 +94,9 @@ func (s yielding) Get(ctx context.Context, key storage.Key) (storage.Record, err
 	return s.Store.Get(ctx, key)
 }
 
-func (s yielding) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+func (s yielding) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
 	runtime.Gosched()
-	return s.Store.Put(ctx, rec, expect)
+	return s.Store.Write(ctx, writes)
 }
 
 // atOnce calls fn in n goroutines at the same time.

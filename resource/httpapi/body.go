@@ -16,8 +16,8 @@ import (
 // otherwise: 1 MiB.
 const DefaultMaxBody = 1 << 20
 
-// maxPageBytes is how many bytes the documents of a page have together, but for the
-// last one: 1 MiB.
+// maxPageBytes is how many bytes the documents of a page have together, without the last
+// one: 1 MiB.
 const maxPageBytes = 1 << 20
 
 // readData returns the member data of the request's body, and where it begins in it.

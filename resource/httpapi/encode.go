@@ -70,7 +70,7 @@ func WriteNotModified(w http.ResponseWriter, res *resource.Resource) {
 const maxDropped = 1 << 10
 
 // setDropped sets the header Dropped-Fields: the JSON Pointers of the unknown fields
-// that were left out, percent-encoded but for slashes and separated by commas, at
+// that were left out, percent-encoded except slashes and separated by commas, at
 // most 1 KiB of them and then "...".
 func setDropped(w http.ResponseWriter, pointers []string) {
 	var list []byte

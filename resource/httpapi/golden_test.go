@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata/*.golde
 //
 // The lines with > are sent as they are, with Host, Content-Length and
 // Connection added. The lines with < are the whole answer but for Date and
-// Connection, and are what -update rewrites. Bodies of answers have no blanks
+// Connection, and are what -update rewrites. Entity tags are numbered as they come. Bodies of answers have no blanks
 // on the wire and are indented for reading; nothing else is changed in them.
 //
 // Directives are a row of the tables handlerDirectives, which count for the
@@ -104,6 +105,7 @@ func play(t *testing.T, file string) string {
 		}
 	}
 	s := newService(t, &opts).serve(t)
+	var tags tagNumbers
 	var out strings.Builder
 	for len(lines) > 0 {
 		switch line := lines[0]; {
@@ -115,7 +117,17 @@ func play(t *testing.T, file string) string {
 				n = len(lines)
 			}
 			out.WriteString(strings.Join(lines[:n], "\n") + "\n")
-			out.WriteString(s.exchange(t, parseMessage(t, lines[:n])).golden())
+			m := parseMessage(t, lines[:n])
+			for i, line := range m.header {
+				if strings.HasPrefix(line, "If-") {
+					m.header[i] = tags.real(line)
+				}
+			}
+			a := s.exchange(t, m)
+			if tag := a.header.Get("ETag"); tag != "" {
+				a.header.Set("ETag", tags.number(tag))
+			}
+			out.WriteString(a.golden())
 			lines = lines[n:]
 			s.faults.set(nil, nil)
 		default:
@@ -129,6 +141,31 @@ func play(t *testing.T, file string) string {
 	}
 	return out.String()
 }
+
+// tagNumbers are the entity tags of a service, which are random. In a golden file the
+// first that comes is "1", the next new one "2".
+type tagNumbers []string
+
+func (t *tagNumbers) number(tag string) string {
+	i := slices.Index(*t, tag)
+	if i < 0 {
+		i = len(*t)
+		*t = append(*t, tag)
+	}
+	return strconv.Quote(strconv.Itoa(i + 1))
+}
+
+// real returns the line with the tags of the service in place of their numbers.
+func (t tagNumbers) real(line string) string {
+	return tagNumber.ReplaceAllStringFunc(line, func(number string) string {
+		if n, err := strconv.Atoi(strings.Trim(number, `"`)); err == nil && 0 < n && n <= len(t) {
+			return t[n-1]
+		}
+		return number
+	})
+}
+
+var tagNumber = regexp.MustCompile(`"[1-9][0-9]*"`)
 
 func parseMessage(t *testing.T, lines []string) message {
 	t.Helper()

@@ -38,9 +38,9 @@ type Options struct {
 	MaxInFlight int64
 	// StallTimeout is how long a client may take to send or to receive 64 KiB, or
 	// what is left; 10 seconds when 0 or less. Then its connection is closed, after a
-	// 408 if it was sending. Answers of up to 4 KiB are sent by the server afterwards. The server's own ReadTimeout and WriteTimeout end an
-	// exchange earlier; with a writer without deadlines (see http.ResponseController)
-	// only they do.
+	// 408 if it was sending. The server itself sends answers of up to 4 KiB later. Its own
+	// ReadTimeout and WriteTimeout end an exchange earlier; with a writer without
+	// deadlines (see http.ResponseController) only they do.
 	StallTimeout time.Duration
 	// RequirePrecondition refuses writes without If-Match or If-None-Match with 428
 	// (RFC 6585, section 3): no client changes by accident what it has not seen. To
@@ -51,10 +51,14 @@ type Options struct {
 	// request schema does, also for a resource that exists. PATCH ignores it.
 	RequireComplete bool
 	// Nulls says what a null in a POST or PATCH does, whatever its media type:
-	// schema.DeleteNulls, as the contract has it, unless set. Clients that send null
+	// schema.DeleteNulls, as in the contract, unless set. Clients that send null
 	// for "not set" need schema.IgnoreNulls or schema.RejectNulls: a null that
 	// deletes emailOptOut brings its default back, which is false.
 	Nulls schema.Nulls
+	// AllowScans allows lists with filters that no index serves, see
+	// resource.ListOptions.AllowScan. Without it they are a 400 that names the fields
+	// with an index.
+	AllowScans bool
 	// Shape chooses the shape of resources; the full one when zero.
 	Shape resource.ShapeOptions
 	// OnError, if not nil, is called with each error before it is answered, and with
@@ -80,7 +84,7 @@ type API struct {
 // NewAPI returns the API of the collections. opts may be nil.
 //
 // It is an error if there is no collection or one of them is nil, if two have schemas of
-// the same name (whatever the case of letters), if a hook is nil, if the prefix is not a
+// the same name (the case of letters does not count), if a hook is nil, if the prefix is not a
 // clean path with a slash at both ends and nothing to escape, or if Options.Nulls is not
 // one of the policies.
 func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*API, error) {

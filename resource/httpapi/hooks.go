@@ -69,9 +69,9 @@ func PrincipalFrom(ctx context.Context) (p Principal, ok bool) {
 }
 
 // Tenant returns the tenant that the request is for, by both hooks, and puts the
-// principal into the context of r, see [PrincipalFrom]. Whatever ResolveTenant returns, a
-// principal gets [ErrUnknownTenant] for a tenant outside of its own, as for one that does
-// not exist. A header that is given twice is a [*Problem] with status 400.
+// principal into the context of r, see [PrincipalFrom]. A
+// principal gets [ErrUnknownTenant] for a tenant outside of its own, also if ResolveTenant
+// returns it, as for one that does not exist. A header that is given twice is a [*Problem] with status 400.
 func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 	if err := h.validate(); err != nil {
 		return storage.Tenant{}, err
@@ -81,7 +81,8 @@ func (h Hooks) Tenant(r *http.Request) (storage.Tenant, error) {
 		var problem *Problem
 		switch {
 		case errors.Is(err, ErrUnauthenticated):
-		case errors.As(err, &problem), errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		case errors.As(err, &problem), errors.Is(err, storage.ErrUnavailable),
+			errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		default:
 			err = fmt.Errorf("%w: %w", ErrUnauthenticated, err)
 		}

@@ -172,7 +172,7 @@ func TestTenantLeak(t *testing.T) {
 	// The tag that the other tenant has for its customer, and one that acme could
 	// have if it had that customer.
 	const theirs = `"THEIRS"`
-	mine := tagFor(storage.FirstRevision())
+	mine := tagFor(storage.NextRevision(0))
 	cursor := cursorOf(t, globex)
 	requests := map[string]message{
 		"get":                         get("c-1"),

@@ -387,7 +387,7 @@ func TestListOfManyForeigners(t *testing.T) {
 	store := memory.New()
 	for _, kind := range []*schema.Schema{schema.Customers(), schema.Locations()} {
 		for _, tenant := range []storage.Tenant{acme, globex, stranger} {
-			_, err := store.Put(context.Background(), storage.Record{
+			_, err := storage.Put(context.Background(), store, storage.Record{
 				Key:  storage.Key{Tenant: tenant, Schema: kind.ID(), ExternalID: "same"},
 				ID:   uuid.New(),
 				Data: []byte(`{"customerId":"same","locationId":"same"}`),

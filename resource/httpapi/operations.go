@@ -6,16 +6,26 @@ import (
 	"net/http"
 
 	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
 )
 
-// The operations of an endpoint. Each looks at the tenant first, so that nothing
-// else of a request is answered to a caller who may not ask.
+// An operation answers a request for a tenant, or returns an error and has written
+// nothing.
+type operation func(x *exchange, r *http.Request, tenant storage.Tenant) error
 
-func (e *endpoint) create(x *exchange, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
-	if err != nil {
-		return err
+// forTenant returns a reply that looks at the tenant first, so that a caller who may not
+// ask gets no other answer.
+func (e *endpoint) forTenant(do operation) reply {
+	return func(x *exchange, r *http.Request) error {
+		tenant, err := e.api.hooks.Tenant(r)
+		if err != nil {
+			return err
+		}
+		return do(x, r, tenant)
 	}
+}
+
+func (e *endpoint) create(x *exchange, r *http.Request, tenant storage.Tenant) error {
 	data, at, opts, err := readCreate(x, r, e.api.opts.MaxBody, e.api.opts.RequirePrecondition)
 	if err != nil {
 		return err
@@ -29,15 +39,12 @@ func (e *endpoint) create(x *exchange, r *http.Request) error {
 	return nil
 }
 
-func (e *endpoint) list(x *exchange, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
-	if err != nil {
-		return err
-	}
+func (e *endpoint) list(x *exchange, r *http.Request, tenant storage.Tenant) error {
 	opts, err := ReadList(r, e.collection.Schema())
 	if err != nil {
 		return err
 	}
+	opts.AllowScan = e.api.opts.AllowScans
 	limit := cmp.Or(opts.Limit, usualLimit)
 	return x.answer(int64(min(limit*usualBytes, maxListBytes)), func() error {
 		page, err := e.collection.List(r.Context(), tenant, &opts)
@@ -55,11 +62,7 @@ func (e *endpoint) list(x *exchange, r *http.Request) error {
 	})
 }
 
-func (e *endpoint) get(x *exchange, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
-	if err != nil {
-		return err
-	}
+func (e *endpoint) get(x *exchange, r *http.Request, tenant storage.Tenant) error {
 	id, err := ReadGet(r)
 	if err != nil {
 		return err
@@ -73,11 +76,7 @@ func (e *endpoint) get(x *exchange, r *http.Request) error {
 	})
 }
 
-func (e *endpoint) patch(x *exchange, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
-	if err != nil {
-		return err
-	}
+func (e *endpoint) patch(x *exchange, r *http.Request, tenant storage.Tenant) error {
 	id, patch, at, opts, err := readPatchOf(x, r, e.api.opts.MaxBody, e.api.opts.RequirePrecondition, nil)
 	if err != nil {
 		return err
@@ -91,11 +90,7 @@ func (e *endpoint) patch(x *exchange, r *http.Request) error {
 	return nil
 }
 
-func (e *endpoint) delete(x *exchange, r *http.Request) error {
-	tenant, err := e.api.hooks.Tenant(r)
-	if err != nil {
-		return err
-	}
+func (e *endpoint) delete(x *exchange, r *http.Request, tenant storage.Tenant) error {
 	id, opts, err := readDelete(r, e.api.opts.RequirePrecondition, nil)
 	if err != nil {
 		return err

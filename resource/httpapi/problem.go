@@ -48,29 +48,28 @@ func badRequest(message string, errs ...string) *Problem {
 // retryAfter is the advice that goes with 503, in seconds.
 const retryAfter = 1
 
-var unauthenticated = Problem{Status: http.StatusUnauthorized, Message: "authentication failed"}
-
 // table is the one table from errors to problems; the first row that matches counts.
 // ProblemOf looks at it last: after ErrUnauthenticated, whose cause may be any error, and
-// after the errors that bring a text of their own.
+// after the errors that bring a text of their own. A 503 has the advice retryAfter.
 var table = []struct {
 	err     error
-	problem Problem
+	status  int
+	message string
 }{
-	{ErrUnknownTenant, Problem{Status: http.StatusNotFound, Message: "tenant not found"}},
-	{resource.ErrNotFound, Problem{Status: http.StatusNotFound, Message: "resource not found"}},
-	{resource.ErrExists, Problem{Status: http.StatusBadRequest, Message: "the resource exists already"}},
-	{resource.ErrPrecondition, Problem{Status: http.StatusPreconditionFailed, Message: "precondition failed: the resource is not in the state that the request demands"}},
-	{resource.ErrBatchSize, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the batch has too many items"}},
-	{resource.ErrCursor, Problem{Status: http.StatusBadRequest, Message: "the cursor is not valid: begin the list again"}},
-	{storage.ErrTooLarge, Problem{Status: http.StatusRequestEntityTooLarge, Message: "the resource would be too large to store"}},
+	{ErrUnknownTenant, http.StatusNotFound, "tenant not found"},
+	{resource.ErrNotFound, http.StatusNotFound, "resource not found"},
+	{resource.ErrExists, http.StatusBadRequest, "the resource exists already"},
+	{resource.ErrPrecondition, http.StatusPreconditionFailed, "precondition failed: the resource is not in the state that the request demands"},
+	{resource.ErrBatchSize, http.StatusRequestEntityTooLarge, "the batch has too many items"},
+	{resource.ErrCursor, http.StatusBadRequest, "the cursor is not valid: begin the list again"},
+	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "the resource would be too large to store"},
 	// Before the contexts' errors, which may come together with it.
-	{storage.ErrUnknownOutcome, Problem{Status: http.StatusInternalServerError, Message: "the outcome of the write is unknown: it may have been stored; read the resource before trying again"}},
-	{storage.ErrUnavailable, Problem{Status: http.StatusServiceUnavailable, Message: "temporarily unavailable", RetryAfter: retryAfter}},
-	{storage.ErrClosed, Problem{Status: http.StatusServiceUnavailable, Message: "temporarily unavailable", RetryAfter: retryAfter}},
-	{storage.ErrConflict, Problem{Status: http.StatusServiceUnavailable, Message: "too many concurrent changes to this resource", RetryAfter: retryAfter}},
-	{context.DeadlineExceeded, Problem{Status: http.StatusServiceUnavailable, Message: "not finished in time; nothing was changed", RetryAfter: retryAfter}},
-	{context.Canceled, Problem{Status: http.StatusServiceUnavailable, Message: "cancelled; nothing was changed", RetryAfter: retryAfter}},
+	{storage.ErrUnknownOutcome, http.StatusInternalServerError, "the outcome of the write is unknown: it may have been stored; read the resource before trying again"},
+	{storage.ErrUnavailable, http.StatusServiceUnavailable, "temporarily unavailable"},
+	{storage.ErrClosed, http.StatusServiceUnavailable, "temporarily unavailable"},
+	{storage.ErrConflict, http.StatusServiceUnavailable, "too many concurrent changes to this resource"},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, "not finished in time; nothing was changed"},
+	{context.Canceled, http.StatusServiceUnavailable, "cancelled; nothing was changed"},
 }
 
 // ProblemOf returns what to tell a client about err: err itself when it is a
@@ -86,8 +85,7 @@ func ProblemOf(err error) *Problem {
 	)
 	switch {
 	case errors.Is(err, ErrUnauthenticated): // before any text that the hook may have got
-		p := unauthenticated
-		return &p
+		return &Problem{Status: http.StatusUnauthorized, Message: "authentication failed"}
 	case errors.As(err, &problem) && problem != nil:
 		p := *problem
 		p.Errors, p.Header = slices.Clone(p.Errors), p.Header.Clone()
@@ -105,10 +103,13 @@ func ProblemOf(err error) *Problem {
 	case errors.As(err, &tooLong):
 		return &Problem{Status: http.StatusRequestEntityTooLarge, Message: "the request body is larger than " + strconv.FormatInt(tooLong.Limit, 10) + " bytes"}
 	}
-	for i := range table {
-		if errors.Is(err, table[i].err) {
-			p := table[i].problem
-			return &p
+	for _, row := range table {
+		if errors.Is(err, row.err) {
+			p := &Problem{Status: row.status, Message: row.message}
+			if p.Status == http.StatusServiceUnavailable {
+				p.RetryAfter = retryAfter
+			}
+			return p
 		}
 	}
 	return &Problem{Status: http.StatusInternalServerError, Message: "internal error"}

@@ -20,8 +20,15 @@ const (
 	ignoreUnknownFields = "ignoreUnknownFields"
 	cursor              = "cursor"
 	limit               = "limit"
-	filter              = "filter" // stands for every filter[NAME]
+	filter              = "filter" // stands for every filter[NAME] and filter[NAME][OP]
+	sort                = "sort"
 )
+
+// actor returns who is calling, for the log of changes.
+func actor(r *http.Request) string {
+	p, _ := PrincipalFrom(r.Context())
+	return p.Subject
+}
 
 // createQuery returns the policies that the query of a POST asks for.
 func createQuery(r *http.Request) (resource.WriteOptions, error) {
@@ -30,7 +37,7 @@ func createQuery(r *http.Request) (resource.WriteOptions, error) {
 		return resource.WriteOptions{}, err
 	}
 	q.nearMisses(onConflict, ignoreUnknownFields)
-	var opts resource.WriteOptions
+	opts := resource.WriteOptions{Actor: actor(r)}
 	switch value, given := q.one(onConflict); {
 	case !given || value == "upsert":
 	case value == "reject":
@@ -52,7 +59,7 @@ func patchQuery(r *http.Request, also []string) (resource.WriteOptions, error) {
 		return resource.WriteOptions{}, err
 	}
 	q.known(slices.Concat([]string{ignoreUnknownFields}, idParameter(r), also))
-	opts := resource.WriteOptions{UnknownFields: q.unknownFields()}
+	opts := resource.WriteOptions{UnknownFields: q.unknownFields(), Actor: actor(r)}
 	if err := q.err(); err != nil {
 		return resource.WriteOptions{}, err
 	}
@@ -80,26 +87,32 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 			continue
 		}
 		if len(rest) < 3 || rest[len(rest)-1] != ']' {
-			q.note("filter: expected filter[NAME]=VALUE, where NAME is a field or a JSON Pointer")
+			q.note("filter: expected filter[NAME]=VALUE or filter[NAME][OP]=VALUE, where NAME is a field or a JSON Pointer, and OP is from, to or prefix")
 			break
 		}
-		name, values := rest[1:len(rest)-1], q.values[parameter]
+		condition, values := conditionOf(rest[1:len(rest)-1]), q.values[parameter]
 		if len(opts.Filter)+len(values) > maxFilters {
 			q.note("filter: expected at most " + strconv.Itoa(maxFilters) + " conditions")
 			break
 		}
 		for _, text := range values {
-			if lostPlus(s, name, text) {
+			condition.Value = text
+			if lostPlus(s, condition) {
 				q.about(parameter, "a + in a URL stands for a blank; write it as %2B")
 			}
-			opts.Filter = append(opts.Filter, schema.Condition{Field: name, Value: text})
+			opts.Filter = append(opts.Filter, condition)
+		}
+	}
+	if text, given := q.one(sort); given {
+		if opts.Order, opts.Descending = strings.CutPrefix(text, "-"); opts.Order == "" {
+			q.note("sort: expected the name of a field, or - and the name for descending order")
 		}
 	}
 	q.filterable = func(name string) bool {
 		_, err := s.Filter([]schema.Condition{{Field: name}})
 		return err == nil
 	}
-	q.known(append([]string{cursor, limit, filter}, also...))
+	q.known(append([]string{cursor, limit, filter, sort}, also...))
 	if err := q.err(); err != nil {
 		return resource.ListOptions{}, err
 	}
@@ -109,21 +122,35 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 // maxFilters is how many conditions a list may have: as many as a schema.Filter.
 const maxFilters = 100
 
-// lostPlus reports whether the field cannot have the value, and could have it with +
-// in the place of blanks.
-func lostPlus(s *schema.Schema, field, text string) bool {
+// conditionOf returns the condition that is meant by what is in the outer brackets of a
+// parameter: NAME, or NAME][OP.
+func conditionOf(text string) schema.Condition {
+	if i := strings.LastIndex(text, "]["); i >= 0 {
+		switch op := text[i+2:]; op {
+		case "from", "to", "prefix":
+			return schema.Condition{Field: text[:i], Op: op}
+		}
+	}
+	return schema.Condition{Field: text}
+}
+
+// lostPlus reports whether a condition cannot have its value, but could have it with + for
+// each blank.
+func lostPlus(s *schema.Schema, condition schema.Condition) bool {
+	text := condition.Value.(string)
 	if !strings.Contains(text, " ") {
 		return false
 	}
 	allowed := func(text string) bool {
-		_, err := s.Filter([]schema.Condition{{Field: field, Value: text}})
+		condition.Value = text
+		_, err := s.Filter([]schema.Condition{condition})
 		return err == nil
 	}
 	return !allowed(text) && allowed(strings.ReplaceAll(text, " ", "+"))
 }
 
-// checkQuery returns a problem that tells of the parameters of the request's query
-// which are none of the known ones; filter stands for every filter[NAME].
+// checkQuery returns a problem with the parameters of the request's query that are not
+// known; filter stands for every filter[NAME].
 func checkQuery(r *http.Request, known ...string) error {
 	q, err := parseQuery(r)
 	if err != nil {
@@ -133,17 +160,17 @@ func checkQuery(r *http.Request, known ...string) error {
 	return q.err()
 }
 
-// maxUnknown bounds how many unknown parameters are told of, and maxNearMiss how
-// many letters of a near miss are wrong.
+// maxUnknown bounds how many unknown parameters a problem has, and maxNearMiss how many
+// letters of a near miss are wrong.
 const (
 	maxUnknown  = 20
 	maxNearMiss = 2
 )
 
-// known notes the parameters that are none of those.
+// known notes the parameters that are not known.
 func (q *query) known(known []string) { q.unknown(known, true) }
 
-// nearMisses notes the parameters that are nearly one of those.
+// nearMisses notes the parameters whose names are nearly known ones.
 func (q *query) nearMisses(known ...string) { q.unknown(known, false) }
 
 func (q *query) unknown(known []string, all bool) {

@@ -87,6 +87,7 @@ func readDelete(r *http.Request, required bool, also []string) (id string, opts 
 	if id, err = ReadGet(r, also...); err != nil {
 		return "", opts, err
 	}
+	opts.Actor = actor(r)
 	opts.If, err = preconditions(r, required)
 	return id, opts, err
 }
@@ -105,10 +106,13 @@ func ReadGet(r *http.Request, also ...string) (id string, err error) {
 //
 //   - cursor, that of the page before; absent or empty begins the list;
 //   - limit, the number of resources in a page, 1 to 1000;
-//   - filter[NAME], the value that a field must have. NAME is the name of a field of s
-//     or a JSON Pointer. The value is the text of a string, true or false, or the text
-//     of a number, as the field is declared. Several filters must all hold, also two of
-//     one field.
+//   - filter[NAME], the value that a field must have. NAME is the name of a field of s, a
+//     JSON Pointer, resource.createdAt or resource.updatedAt. The value is the text of a
+//     string, true or false, or the text of a number, as the field is declared. Several
+//     filters must all hold, also two of one field.
+//   - filter[NAME][from], the least value that the field may have; filter[NAME][to], a
+//     value that it must be below; filter[NAME][prefix], the beginning of a string.
+//   - sort, the name of a field as in a filter, or - and the name for descending order.
 //
 // also names the parameters that the handler itself reads. The error is a [*Problem]
 // with status 400 for any other parameter, since a mistyped filter must not select

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A room bounds the bytes that are held at one time. Who finds no room waits in
-// line, and meanwhile the clients that stall are cut.
+// A room bounds the bytes that are held at one time. An exchange that finds no room waits
+// in line, and meanwhile clients that stall are cut.
 type room struct {
 	max int64
 
@@ -22,7 +22,7 @@ type room struct {
 	// stalled has the holds that wait for their clients, each with the time since
 	// when.
 	stalled map[*hold]time.Time
-	relief  *time.Timer // not nil while anybody is waiting
+	relief  *time.Timer // not nil while a claim is waiting
 }
 
 // A hold is the bytes that one exchange has in a room.
@@ -66,8 +66,8 @@ func (r *room) class(bytes int64) int {
 	return min(bits.Len64(uint64(bytes/smallBytes))/2, len(r.lines)-1)
 }
 
-// admit lets those in the lines in for whom there is room: of each line in their
-// order. So a claim is only overtaken by much smaller ones.
+// admit gives room to the claims in the lines for which there is some: of each line in
+// their order. So only much smaller claims overtake one.
 func (r *room) admit() {
 	for i := range r.lines {
 		line := &r.lines[len(r.lines)-1-i]
@@ -87,7 +87,7 @@ func (r *room) admit() {
 	}
 }
 
-// relieve cuts clients that stall, the longest first, as long as anybody waits in line.
+// relieve cuts clients that stall, the longest first, as long as a claim waits in line.
 func (r *room) relieve() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,7 +130,7 @@ func (h *hold) force(bytes int64) {
 }
 
 // wait makes h, which holds nothing, hold so many bytes as soon as there is room.
-// The error is that of ctx, or errBusy when there was none for so long.
+// The error is that of ctx, or errBusy when there was no room for so long.
 func (h *hold) wait(ctx context.Context, bytes int64, most time.Duration) error {
 	h.used = true
 	r := h.room

@@ -186,7 +186,7 @@ func TestDamagedIsToldOnce(t *testing.T) {
 	_, err = c.Create(ctx, tenant, []byte(`{"customerId":"c-1","firstName":"`+strings.Repeat("x", 300<<10)+`","lastName":"L","createdAt":"2024-01-02T03:04:05Z"}`), nil)
 	require.NoError(t, err)
 	damaged := storage.Record{Key: storage.Key{Tenant: tenant, Schema: schema.Customers().ID(), ExternalID: "c-2"}, Data: []byte("[]")}
-	_, err = store.Put(ctx, damaged, 0)
+	_, err = storage.Put(ctx, store, damaged, 0)
 	require.NoError(t, err)
 
 	full := &hold{room: &a.in}

@@ -17,8 +17,8 @@ type Route struct {
 	// "/api/resources/customers/{externalId}".
 	Pattern string
 	// Handler answers. It takes the external id from the last segment of the
-	// request's path as it was sent, so any router will do, whatever it makes
-	// of escapes and of path values.
+	// request's path as it was sent, so it works with any router: what the router
+	// makes of escapes and path values does not count.
 	Handler http.Handler
 }
 
@@ -59,8 +59,8 @@ type endpoint struct {
 	allMethods, oneMethods []string
 }
 
-// batchSegment is the path segment under a collection that is kept free for
-// batches: no resource is reached by it, in whatever spelling.
+// batchSegment is the path segment under a collection that is kept free for batches. No
+// resource has it, with or without percent-encoding.
 const batchSegment = "batch"
 
 // newEndpoint has the methods of one path. A new path also needs API.Routes, and
@@ -68,10 +68,11 @@ const batchSegment = "batch"
 func newEndpoint(a *API, c *resource.Collection, name, path string) *endpoint {
 	e := &endpoint{api: a, collection: c, name: name, path: path, onePath: path + "/{" + pathValue + "}"}
 	all := []action{
-		{http.MethodGet, e.list}, {http.MethodHead, e.list}, {http.MethodPost, e.create},
+		{http.MethodGet, e.forTenant(e.list)}, {http.MethodHead, e.forTenant(e.list)}, {http.MethodPost, e.forTenant(e.create)},
 	}
 	one := []action{
-		{http.MethodGet, e.get}, {http.MethodHead, e.get}, {http.MethodPatch, e.patch}, {http.MethodDelete, e.delete},
+		{http.MethodGet, e.forTenant(e.get)}, {http.MethodHead, e.forTenant(e.get)},
+		{http.MethodPatch, e.forTenant(e.patch)}, {http.MethodDelete, e.forTenant(e.delete)},
 	}
 	all = append(all, action{http.MethodOptions, options(all)})
 	one = append(one, action{http.MethodOptions, options(one)})
@@ -107,13 +108,13 @@ func (e *endpoint) mountedAll(w http.ResponseWriter, r *http.Request) {
 	e.all(w, r)
 }
 
-// An operation answers a request, or returns an error and has written nothing.
-type operation func(x *exchange, r *http.Request) error
+// A reply answers a request, or returns an error and has written nothing.
+type reply func(x *exchange, r *http.Request) error
 
 // An action is what a method does on a path.
 type action struct {
 	method string
-	do     operation
+	do     reply
 }
 
 func methods(actions []action) []string {
@@ -124,9 +125,9 @@ func methods(actions []action) []string {
 	return names
 }
 
-// options answers OPTIONS with the methods of a path (RFC 9110, section 9.3.7) and
-// the media types of its PATCH (RFC 5789, section 3.1). Nobody is asked who they are, as for a 405.
-func options(actions []action) operation {
+// options answers OPTIONS with the methods of a path (RFC 9110, section 9.3.7) and the
+// media types of its PATCH (RFC 5789, section 3.1). Like a 405, it asks no hook.
+func options(actions []action) reply {
 	allow := append(methods(actions), http.MethodOptions)
 	return func(x *exchange, _ *http.Request) error {
 		x.Header().Set("Allow", strings.Join(allow, ", "))
@@ -142,7 +143,8 @@ func options(actions []action) operation {
 func (a *API) handle(actions []action) http.HandlerFunc {
 	other := &Problem{Status: http.StatusNotFound, Message: "no such route"}
 	if len(actions) > 0 {
-		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Header: http.Header{"Allow": {strings.Join(methods(actions), ", ")}}}
+		allow := http.Header{"Allow": {strings.Join(methods(actions), ", ")}}
+		other = &Problem{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Header: allow}
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		x := a.exchange(w, r)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -93,7 +92,7 @@ type service struct {
 func newService(t testing.TB, opts *httpapi.Options) *service {
 	t.Helper()
 	s := &service{store: memory.New()}
-	s.faults = &faults{Store: newNumbered(s.store, 0)}
+	s.faults = &faults{Store: s.store}
 	var ticks, ids atomic.Int64
 	start := time.Date(2025, 6, 7, 8, 9, 10, 123_456_789, time.UTC)
 	var collections []*resource.Collection
@@ -130,83 +129,6 @@ func (s *service) errors() []error {
 	return append([]error(nil), s.answered...)
 }
 
-// numbered is a store that counts the revisions of each key, where real ones make
-// them at random. So the entity tags of an exchange do not depend on what else is
-// stored. Two tenants have the same ones.
-type numbered struct {
-	storage.Store
-	before storage.Revision // the number before the first
-	mu     sync.Mutex
-	keys   map[storage.Key][]storage.Revision // of the store below, in the order in which they were seen
-}
-
-func newNumbered(store storage.Store, before storage.Revision) *numbered {
-	return &numbered{Store: store, before: before, keys: map[storage.Key][]storage.Revision{}}
-}
-
-// up returns the number of a revision of the store below.
-func (n *numbered) up(key storage.Key, revision storage.Revision) storage.Revision {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	i := slices.Index(n.keys[key], revision)
-	if i < 0 {
-		i = len(n.keys[key])
-		n.keys[key] = append(n.keys[key], revision)
-	}
-	return n.before + storage.Revision(i+1)
-}
-
-// down returns the revision of a number, and for a number that was never given
-// out one that no record has.
-func (n *numbered) down(key storage.Key, number storage.Revision) storage.Revision {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if number == 0 {
-		return 0
-	}
-	if number -= n.before + 1; number >= storage.Revision(len(n.keys[key])) {
-		return math.MaxInt64
-	}
-	return n.keys[key][number]
-}
-
-func (n *numbered) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	rec, err := n.Store.Get(ctx, key)
-	if err == nil {
-		rec.Revision = n.up(key, rec.Revision)
-	}
-	return rec, err
-}
-
-func (n *numbered) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	revision, err := n.Store.Put(ctx, rec, n.down(rec.Key, expect))
-	if err != nil {
-		return 0, n.conflict(err)
-	}
-	return n.up(rec.Key, revision), nil
-}
-
-func (n *numbered) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	return n.conflict(n.Store.Delete(ctx, key, n.down(key, expect)))
-}
-
-// conflict leaves the record out of a conflict, whose revision would be the other
-// store's.
-func (n *numbered) conflict(err error) error {
-	if errors.Is(err, storage.ErrConflict) {
-		return storage.ErrConflict
-	}
-	return err
-}
-
-func (n *numbered) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	page, err := n.Store.List(ctx, scope, after, limit)
-	for i := range page.Records {
-		page.Records[i].Revision = n.up(page.Records[i].Key, page.Records[i].Revision)
-	}
-	return page, err
-}
-
 // faults is a store that fails when it is told to.
 type faults struct {
 	storage.Store
@@ -220,25 +142,18 @@ func (f *faults) Get(ctx context.Context, key storage.Key) (storage.Record, erro
 	return f.Store.Get(ctx, key)
 }
 
-func (f *faults) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+func (f *faults) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
 	if err := f.put.Load(); err != nil {
-		return 0, &storage.OpError{Op: "put", Key: rec.Key, Err: *err}
+		return nil, &storage.OpError{Op: "write", Err: *err}
 	}
-	return f.Store.Put(ctx, rec, expect)
+	return f.Store.Write(ctx, writes)
 }
 
-func (f *faults) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := f.put.Load(); err != nil {
-		return &storage.OpError{Op: "delete", Key: key, Err: *err}
-	}
-	return f.Store.Delete(ctx, key, expect)
-}
-
-func (f *faults) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
+func (f *faults) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
 	if err := f.get.Load(); err != nil {
 		return storage.Page{}, &storage.OpError{Op: "list", Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}, Err: *err}
 	}
-	return f.Store.List(ctx, scope, after, limit)
+	return f.Store.List(ctx, scope, r)
 }
 
 // set makes each read and each write fail with its error from now on; nil for
@@ -260,11 +175,11 @@ func (s *service) records(t testing.TB) []storage.Record {
 	var all []storage.Record
 	for _, tenant := range []storage.Tenant{acme, globex, stranger} {
 		for _, kind := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
-			for after := ""; ; {
-				page, err := s.store.List(context.Background(), storage.Scope{Tenant: tenant, Schema: kind.ID()}, after, storage.MaxPage)
+			for r := (storage.Range{Limit: storage.MaxPage}); ; {
+				page, err := s.store.List(context.Background(), storage.Scope{Tenant: tenant, Schema: kind.ID()}, r)
 				require.NoError(t, err)
 				all = append(all, page.Records...)
-				if after = page.Next; after == "" {
+				if r.After = page.Next; r.After.IsZero() {
 					break
 				}
 			}
@@ -290,7 +205,7 @@ func (s *service) keep(t testing.TB, tenant storage.Tenant, id, data string) sto
 		CreatedAt: time.UnixMilli(0), UpdatedAt: time.UnixMilli(0), Data: []byte(data),
 	}
 	var err error
-	rec.Revision, err = s.store.Put(context.Background(), rec, 0)
+	rec.Revision, err = storage.Put(context.Background(), s.store, rec, 0)
 	require.NoError(t, err)
 	return rec
 }

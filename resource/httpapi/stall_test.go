@@ -178,15 +178,15 @@ type slowStore struct {
 	time time.Duration
 }
 
-func (s *slowStore) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
+func (s *slowStore) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
 	if s.slow.Load() {
 		select {
 		case <-time.After(s.time):
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	return s.Store.Put(ctx, rec, expect)
+	return s.Store.Write(ctx, writes)
 }
 
 // TestServersDeadlines: those of the server end an exchange earlier.

@@ -150,7 +150,7 @@ func (t *CSV) setColumns(names []string, s *schema.Schema, opts *CSVOptions) *He
 		case i >= last && opts.UnknownFields != schema.IgnoreUnknown:
 			t.columns = append(t.columns, column{empty: true})
 			continue
-		case !declared && i >= last: // it has no name to tell of
+		case !declared && i >= last: // it has no name for a message
 		case !declared:
 			column := Column{Number: i + 1}
 			if len(unknown) < maxSuggested {

@@ -88,13 +88,13 @@ func counts(r *ingest.Result) [5]int {
 
 func count(t testing.TB, store storage.Store) int {
 	t.Helper()
-	page, err := store.List(ctx, storage.Scope{Tenant: tenant, Schema: schema.Customers().ID()}, "", storage.MaxPage)
+	page, err := store.List(ctx, storage.Scope{Tenant: tenant, Schema: schema.Customers().ID()}, storage.Range{Limit: storage.MaxPage})
 	require.NoError(t, err)
 	require.Empty(t, page.Next)
 	return len(page.Records)
 }
 
-// A batching is a store that notes its batches.
+// A batching is a store that notes how many keys it is asked for, and how many writes it makes.
 type batching struct {
 	storage.Store
 	mu    sync.Mutex
@@ -117,10 +117,10 @@ func (s *batching) take() []string {
 
 func (s *batching) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
 	s.note("get %d", len(keys))
-	return storage.GetMany(ctx, s.Store, keys)
+	return s.Store.GetMany(ctx, keys)
 }
 
-func (s *batching) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	s.note("put %d", len(ops))
-	return storage.PutMany(ctx, s.Store, ops)
+func (s *batching) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	s.note("put %d", len(writes))
+	return s.Store.Write(ctx, writes)
 }

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"math"
 
+	"example.com/resourcekit/internal/overlay"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -98,8 +99,8 @@ type Result struct {
 	// run they are what would be.
 	Counts
 	// Repeated is how many documents changed a resource that an earlier document
-	// of this import had created, changed or found unchanged. Where each document
-	// should be another resource, that tells of external ids that are not unique.
+	// of this import had created, changed or found unchanged. If each document
+	// should be another resource, their external ids are not unique.
 	Repeated int64
 	// Forgotten is how many documents came after MaxMemory was reached. Ids that
 	// first occur among them are not watched for repeats, and in a dry run what
@@ -134,7 +135,7 @@ func Import(ctx context.Context, c *resource.Collection, tenant storage.Tenant, 
 	}
 	if im.opts.Create.DryRun {
 		im.c = c.Rehearsal(func(store storage.Store) storage.Store {
-			im.overlay = newOverlay(store)
+			im.overlay = overlay.New(store)
 			return im.overlay
 		})
 	}
@@ -160,7 +161,7 @@ type importer struct {
 	tenant  storage.Tenant
 	opts    Options
 	c       *resource.Collection // of a dry run the rehearsal
-	overlay *overlay             // of a dry run
+	overlay *overlay.Store       // of a dry run
 	result  Result
 	hash    hash.Hash // of the documents before result.Position
 
@@ -248,7 +249,7 @@ func (im *importer) flush(ctx context.Context) error {
 	full := int64(len(im.seen))*idBytes >= im.opts.MaxMemory
 	opts := im.opts.Create
 	if im.overlay != nil {
-		full = int64(len(im.seen))*idBytes+im.overlay.bytes >= im.opts.MaxMemory
+		full = int64(len(im.seen))*idBytes+im.overlay.Bytes() >= im.opts.MaxMemory
 		opts.DryRun = full // then the overlay forgets what the batch makes
 	}
 	items, err := im.create(ctx, &opts)

@@ -321,11 +321,13 @@ type limited struct{ storage.Store }
 
 func (limited) Limits() storage.Limits { return storage.Limits{MaxData: 300} }
 
-func (s limited) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if len(rec.Data) > 300 {
-		return 0, storage.ErrTooLarge
+func (s limited) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	for _, w := range writes { // of one each
+		if len(w.Record.Data) > 300 {
+			return nil, storage.ErrTooLarge
+		}
 	}
-	return s.Store.Put(ctx, rec, expect)
+	return s.Store.Write(ctx, writes)
 }
 
 // TestMaxMemory: a dry run says from when on it could not keep what it would have

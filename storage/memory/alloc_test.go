@@ -13,13 +13,21 @@ import (
 	"example.com/resourcekit/storage/memory"
 )
 
-// TestAllocations holds what the documentation promises. The race detector
-// allocates on its own, so it is left out there.
+// TestAllocations counts the allocations that the documentation promises. The race
+// detector allocates on its own, so the test is left out there.
 func TestAllocations(t *testing.T) {
 	ctx, store := context.Background(), memory.New()
 	key := storage.Key{Tenant: storage.TenantOf("acme", "main"), Schema: uuid.Max, ExternalID: "key"}
 	rec := storage.Record{Key: key, Data: []byte("{}")}
-	_, err := store.Put(ctx, rec, 0)
+	_, err := storage.Put(ctx, store, rec, 0)
+	require.NoError(t, err)
+	found := key
+	found.ExternalID = "found"
+	one := []storage.Write{{
+		Record:  storage.Record{Key: found, Revision: 1, Data: []byte("{}")},
+		Entries: []storage.Entry{{Index: 1, Value: []byte("a")}, {Index: 2, Value: []byte("b"), Unique: true}},
+	}}
+	_, err = store.Write(ctx, one)
 	require.NoError(t, err)
 	absent := key
 	absent.ExternalID = "absent"
@@ -43,7 +51,16 @@ func TestAllocations(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = store.Put(ctx, rec, old.Revision)
+			_, err = storage.Put(ctx, store, rec, old.Revision)
+			return err
+		}},
+		{"write with entries that stay", 1, func() error {
+			old, err := store.Get(ctx, found)
+			if err != nil {
+				return err
+			}
+			one[0].Expect, one[0].Record.Revision = old.Revision, storage.NextRevision(old.Revision)
+			_, err = store.Write(ctx, one)
 			return err
 		}},
 		{"update", 1, func() error {
@@ -53,7 +70,7 @@ func TestAllocations(t *testing.T) {
 			return err
 		}},
 		{"page", 1, func() error {
-			_, err := store.List(ctx, key.Scope(), "", 100)
+			_, err := store.List(ctx, key.Scope(), storage.Range{Limit: 100})
 			return err
 		}},
 	} {

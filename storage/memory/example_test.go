@@ -19,12 +19,12 @@ func Example_listPageByPage() {
 	}
 	for _, id := range []string{"carol", "alice", "bob"} {
 		key := storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: id}
-		if _, err := store.Put(ctx, storage.Record{Key: key, Data: []byte(`{}`)}, 0); err != nil {
+		if _, err := storage.Put(ctx, store, storage.Record{Key: key, Data: []byte(`{}`)}, 0); err != nil {
 			fmt.Println(err)
 		}
 	}
-	for after := ""; ; {
-		page, err := store.List(ctx, scope, after, 2)
+	for r := (storage.Range{Limit: 2}); ; {
+		page, err := store.List(ctx, scope, r)
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -32,7 +32,7 @@ func Example_listPageByPage() {
 		for _, rec := range page.Records {
 			fmt.Println(rec.Key.ExternalID)
 		}
-		if after = page.Next; after == "" {
+		if r.After = page.Next; r.After.IsZero() {
 			break
 		}
 		fmt.Println("next page")

@@ -57,6 +57,14 @@ var batchMutants = []struct {
 				return kept, err
 			}
 		}},
+	{"gets many that are older than the last write",
+		[]string{"race/linearizable"}, func(m *mutant) {
+			n := 0
+			get := m.before(func() bool { n++; return n%5 == 0 })
+			m.getMany = func(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
+				return (&mutant{get: get}).GetMany(ctx, keys)
+			}
+		}},
 	{"gets any number of keys",
 		[]string{"batch/refused"}, func(m *mutant) {
 			m.getMany = func(ctx context.Context, keys []storage.Key) (all []storage.Record, err error) {
@@ -133,7 +141,7 @@ var batchMutants = []struct {
 				return errs, err
 			}
 		}},
-	{"writes many whatever their revisions",
+	{"ignores the revisions of many writes",
 		[]string{"batch/write", "batch/overlapping"}, func(m *mutant) {
 			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
 				return eachWrite(writes, func(w storage.Write) error { return m.overwrite(ctx, w) })
@@ -174,7 +182,7 @@ var batchMutants = []struct {
 				})
 			}
 		}},
-	{"refuses a batch for what is too large in it",
+	{"refuses a batch because one write is too large",
 		[]string{"limit/data"}, func(m *mutant) {
 			m.limits = smallLimits
 			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {
@@ -186,7 +194,7 @@ var batchMutants = []struct {
 				return m.Store.Write(ctx, writes)
 			}
 		}},
-	{"takes in a batch what is too large",
+	{"takes data that is too large in a batch",
 		[]string{"limit/data"}, func(m *mutant) {
 			m.limits = smallLimits
 			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 )
 
 var blockedCases = []testCase{
-	{"blocked/context", "A write that is held up ends when its context does: with the context's error alone when it had no effect, and with ErrUnknownOutcome as well when it may have one.", caseBlocked},
-	{"blocked/leak", "Writes that are held up and given up leave nothing behind.", caseBlockedLeak},
+	{"blocked/context", "A blocked write ends when its context does: with the error of the context alone if it had no effect, with ErrUnknownOutcome too if it may have one, and with ErrEnded only if it can have none later.", caseBlocked},
+	{"blocked/leak", "Blocked writes whose contexts end leave no goroutine.", caseBlockedLeak},
 }
 
 // promptly is how long a call may take to notice that its context has ended. A test
@@ -22,7 +23,7 @@ var blockedCases = []testCase{
 var promptly = 2 * time.Second
 
 // ends runs calls whose contexts end within the timeout, and returns their error. If they
-// are still under way after that and promptly, it releases what holds them up and fails.
+// are still under way after that and promptly, it releases the block and fails.
 func (e *env) ends(what string, timeout time.Duration, release func(), calls func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- calls() }()
@@ -40,90 +41,100 @@ func (e *env) ends(what string, timeout time.Duration, release func(), calls fun
 	return nil
 }
 
-// hold holds up the writes to a place, until release is called or the case ends.
+// hold blocks the writes to a place until release is called or the case ends.
 func (e *env) hold(place string) (release func()) {
 	release = sync.OnceFunc(e.places.Block(e.places.t, place))
 	e.cleanups = append(e.cleanups, release)
 	return release
 }
 
-// attempt is a write that may be under way, and the data that it leaves when it is
-// applied: nil means no record.
+// attempt is a call of Write that may be under way. Before it the keys have the expected
+// revisions.
 type attempt struct {
-	name  string
-	key   storage.Key
-	data  []byte
-	write func(ctx context.Context) error
+	name   string
+	writes []storage.Write
 }
 
-// attempts returns one write of each kind. With the batches goes a write that the attempt
-// does not look at.
+// attempts returns one of each kind. The external id of its first write is in no other.
 func (e *env) attempts(store storage.Store) []attempt {
 	// None of the ids is a word that an error may use.
-	update := e.mustPut(store, record(testKey("id-of-update"), "before"), 0)
-	gone := e.mustPut(store, record(testKey("id-of-delete"), "before"), 0)
-	many := e.mustPut(store, record(testKey("id-of-put-many"), "before"), 0)
-	goneMany := e.mustPut(store, record(testKey("id-of-many-deletes"), "before"), 0)
-	for _, rec := range []*storage.Record{&update, &many} {
+	present := func(id string) storage.Record {
+		rec := e.mustPut(store, record(testKey(id), "before"), 0)
 		rec.Data = []byte("after")
+		return rec
 	}
-	created := record(testKey("id-of-create"), "after")
-	alone := func(name string, w storage.Write) attempt {
-		return attempt{name, w.Record.Key, w.Record.Data, func(ctx context.Context) error { return write(ctx, store, w) }}
-	}
-	together := func(name string, w storage.Write) attempt {
-		a := alone(name, w)
-		a.write = func(ctx context.Context) error {
-			errs, err := writeAll(ctx, store, []storage.Write{w, putOf(record(testKey("beside "+name), "x"), 0)})
-			if err == nil {
-				err = errs[0]
-			}
-			return err
-		}
-		return a
-	}
+	create := func(id string) storage.Write { return putOf(record(testKey(id), "after"), 0) }
+	update, many := present("id-of-update"), present("id-of-put-many")
+	gone, goneMany := present("id-of-delete"), present("id-of-many-deletes")
 	return []attempt{
-		alone("create", putOf(created, 0)),
-		alone("update", putOf(update, update.Revision)),
-		alone("delete", deleteOf(gone.Key, gone.Revision)),
-		together("update in a batch", putOf(many, many.Revision)),
-		together("delete in a batch", deleteOf(goneMany.Key, goneMany.Revision)),
+		{"create", []storage.Write{create("id-of-create")}},
+		{"update", []storage.Write{putOf(update, update.Revision)}},
+		{"delete", []storage.Write{deleteOf(gone.Key, gone.Revision)}},
+		{"update in a batch", []storage.Write{putOf(many, many.Revision), create("beside-an-update")}},
+		{"delete in a batch", []storage.Write{deleteOf(goneMany.Key, goneMany.Revision), create("beside-a-delete")}},
 	}
 }
 
-// state returns the data under a key, nil if it is absent.
-func (e *env) state(store storage.Store, key storage.Key) []byte {
-	rec, err := store.Get(context.Background(), key)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil
+// do makes the call and returns one error per write.
+func (a attempt) do(ctx context.Context, store storage.Store) []error {
+	errs, err := writeAll(ctx, store, a.writes)
+	if err != nil {
+		return slices.Repeat([]error{err}, len(a.writes))
+	}
+	return errs
+}
+
+// left is the revision of the key after the write; 0 is absent.
+func left(w storage.Write) storage.Revision {
+	if w.Delete {
+		return 0
+	}
+	return w.Record.Revision
+}
+
+// state returns the revision that the key of a write has, and checks the data that belong
+// to it.
+func (e *env) state(store storage.Store, w storage.Write) storage.Revision {
+	rec, err := store.Get(context.Background(), w.Record.Key)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return 0
+	case rec.Revision == left(w):
+		e.same(w.Record, rec)
 	}
 	require.NoError(e, err)
-	return rec.Data
+	return rec.Revision
 }
 
 func caseBlocked(e *env) {
 	place := e.newPlace()
 	store := e.openAt(place)
 	for _, a := range e.attempts(store) {
-		before := e.state(store, a.key)
 		release := e.hold(place)
 		const timeout = 50 * time.Millisecond
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		err := e.ends(a.name+", held up", timeout, release, func() error { return a.write(ctx) })
-		during := e.state(store, a.key)
+		var errs []error
+		_ = e.ends(a.name+", blocked", timeout, release, func() error {
+			errs = a.do(ctx, store)
+			return nil
+		})
+		for _, w := range a.writes {
+			require.Equal(e, w.Expect, e.state(store, w), "%s: a blocked write shows", a.name)
+		}
 		release()
 		cancel()
-		require.ErrorIs(e, err, context.DeadlineExceeded, "%s, held up", a.name)
-		require.Equal(e, before, during, "%s: a write that is held up shows", a.name)
-		if !errors.Is(err, storage.ErrUnknownOutcome) {
-			time.Sleep(50 * time.Millisecond)
-			require.Equal(e, before, e.state(store, a.key), "%s: %v, but it was applied later", a.name, err)
-			continue
+		for i, w := range a.writes {
+			require.ErrorIs(e, errs[i], context.DeadlineExceeded, "%s, blocked", a.name)
+			if !errors.Is(errs[i], storage.ErrUnknownOutcome) || errors.Is(errs[i], storage.ErrEnded) {
+				time.Sleep(50 * time.Millisecond)
+				require.Equal(e, w.Expect, e.state(store, w), "%s: %v, but it was applied later", a.name, errs[i])
+				continue
+			}
+			require.Eventually(e, func() bool {
+				now := e.state(store, w)
+				return now == left(w) || now == w.Expect
+			}, promptly, time.Millisecond, "%s: state after an unknown outcome", a.name)
 		}
-		require.Eventually(e, func() bool {
-			now := string(e.state(store, a.key))
-			return now == string(a.data) || now == string(before)
-		}, promptly, time.Millisecond, "%s: state after an unknown outcome", a.name)
 	}
 	rec := e.mustPut(store, record(testKey("afterwards"), "x"), 0)
 	e.holds(store, rec)
@@ -136,7 +147,7 @@ func caseBlockedLeak(e *env) {
 }
 
 // cancelMany makes 1000 calls whose contexts end while they are under way, and
-// fails if something is left of them. hold, if not nil, holds writes up.
+// fails if something is left of them. hold, if not nil, blocks writes.
 func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 	const calls, atOnce = 1000, 20
 	ctx := context.Background()

@@ -14,7 +14,7 @@ import (
 var contextCases = []testCase{
 	{"context/cancelled", "A context that is done before the call gives its error, and the call has no effect.", caseCancelled},
 	{"context/ends-meanwhile", "A context that ends during calls leaves every key in a state that was written, and the store usable.", caseEndsMeanwhile},
-	{"context/leak", "Calls whose contexts end leave nothing behind.", func(e *env) { e.cancelMany(e.open(), nil) }},
+	{"context/leak", "Calls whose contexts end leave no goroutine.", func(e *env) { e.cancelMany(e.open(), nil) }},
 }
 
 func currentOf(err error) *storage.Record {

@@ -125,12 +125,28 @@ func caseAliasing(e *env) {
 	keep := func(from string, slice []byte) {
 		all = append(all, kept{slice: slice, want: string(slice), from: from})
 	}
-	var records []storage.Record
-	for i := range ids {
-		rec := e.mustPut(store, record(testKey(fmt.Sprint("id-", i)), fmt.Sprintf("first data of %d", i)), 0)
-		keep("write", rec.Data)
-		records = append(records, rec)
+	check := func(after string) {
+		for _, k := range all {
+			require.Equal(e, k.want, string(k.slice), "slice of %s, after %s", k.from, after)
+		}
 	}
+	// change writes a record with everything that the store takes.
+	change := func(from string, rec storage.Record, expect storage.Revision) storage.Record {
+		w := putOf(rec, expect)
+		keep(from, w.Record.Data)
+		if !store.Limits().NoEntries {
+			w.Entries = []storage.Entry{{Index: 1, Value: []byte("value of " + string(rec.Data))}}
+			keep("entry of "+from, w.Entries[0].Value)
+		}
+		if !store.Limits().NoLog {
+			w.Note = &storage.Note{Before: []byte("before " + string(rec.Data)), After: []byte("after " + string(rec.Data))}
+			keep("document of "+from, w.Note.Before)
+			keep("document of "+from, w.Note.After)
+		}
+		e.mustWrite(store, w)
+		return w.Record
+	}
+	var records []storage.Record
 	read := func(from string) {
 		for _, rec := range records {
 			if got, err := store.Get(ctx, rec.Key); err == nil {
@@ -147,18 +163,32 @@ func caseAliasing(e *env) {
 		for _, rec := range many {
 			keep("get many "+from, rec.Data)
 		}
-	}
-	check := func(after string) {
-		for _, k := range all {
-			require.Equal(e, k.want, string(k.slice), "slice of %s, after %s", k.from, after)
+		if !store.Limits().NoEntries {
+			page, err := store.Lookup(ctx, testScope, 1, storage.Range{Limit: 100})
+			require.NoError(e, err)
+			for i, rec := range page.Records {
+				keep("lookup "+from, rec.Data)
+				keep("value of a lookup "+from, page.Values[i])
+			}
 		}
+		if !store.Limits().NoLog {
+			page, err := store.Changes(ctx, storage.ChangeQuery{Limit: 100})
+			require.NoError(e, err)
+			for _, c := range page.Changes {
+				keep("changes "+from, c.Note.Before)
+				keep("changes "+from, c.Note.After)
+			}
+		}
+	}
+	for i := range ids {
+		rec := record(testKey(fmt.Sprint("id-", i)), fmt.Sprintf("first data of %d", i))
+		records = append(records, change("a create", rec, 0))
 	}
 	read("before")
 	check("reading")
 	for i, rec := range records {
 		rec.Data = fmt.Appendf(nil, "OTHER DATA OF %d", i)
-		records[i] = e.mustPut(store, rec, rec.Revision)
-		keep("update", rec.Data)
+		records[i] = change("an update", rec, rec.Revision)
 	}
 	check("overwriting")
 	read("between")
@@ -168,20 +198,36 @@ func caseAliasing(e *env) {
 	}
 	check("deleting")
 	for i, rec := range records {
-		e.mustPut(store, record(rec.Key, fmt.Sprintf("third data of %d", i)), 0)
+		change("a second create", record(rec.Key, fmt.Sprintf("third data of %d", i)), 0)
 	}
 	read("after")
 	check("creating again")
+	if !store.Limits().NoLog {
+		for _, rec := range records {
+			require.NoError(e, store.Redact(ctx, rec.Key))
+		}
+		check("redacting")
+	}
 	require.NoError(e, store.Close())
 	check("closing")
 
-	// The slice of records of a page is the caller's own.
+	// The slices of a page are the caller's own.
 	store = e.open()
-	rec := e.mustPut(store, record(testKey("page"), "x"), 0)
-	page, err := store.List(ctx, testScope, storage.Range{Limit: 5})
-	require.NoError(e, err)
-	for i := range page.Records {
-		page.Records[i] = storage.Record{}
+	rec := change("a page", record(testKey("page"), "x"), 0)
+	for range 2 {
+		page, err := store.List(ctx, testScope, storage.Range{Limit: 10}) // as holds does
+		require.NoError(e, err)
+		clear(page.Records)
+		if !store.Limits().NoEntries {
+			page, err := store.Lookup(ctx, testScope, 1, storage.Range{Limit: 10})
+			require.NoError(e, err)
+			for i, found := range page.Records {
+				e.same(rec, found)
+				require.Equal(e, "value of x", string(page.Values[i]))
+			}
+			clear(page.Records)
+			clear(page.Values)
+		}
 	}
 	e.holds(store, rec)
 	// And so is the record of a conflict.

@@ -8,7 +8,7 @@
 //
 // [RunDurable] does more for a store whose records outlive it: it opens them again after
 // Close and after the process that wrote them was killed, opens them twice at the same
-// time, holds writes up, and loses answers on the network. journal_test.go in this package
+// time, blocks writes, and loses answers on the network. journal_test.go in this package
 // is a complete durable store of some 200 lines, with its test: begin there.
 //
 // # What a store needs

@@ -39,7 +39,7 @@ type Durable struct {
 
 // RunDurable checks all that Run checks, and more for a store whose records outlive it:
 // the records are there after Close and after the process was killed, two stores on one
-// place behave as one, a write that is held up ends with its context, and one whose
+// place behave as one, a blocked write ends with its context, and one whose
 // answer got lost is reported as unknown.
 //
 // For the kill it starts the test's own binary again, with -test.run set to the name of
@@ -55,7 +55,9 @@ func RunDurable(t *testing.T, d Durable) {
 func (d Durable) cases() []testCase {
 	all := slices.Clone(durableCases)
 	if !d.OneHandle {
-		for _, group := range [][]testCase{swapCases, raceCases, listCases, batchCases, modelCases} {
+		for _, group := range [][]testCase{
+			swapCases, raceCases, listCases, batchCases, modelCases, entryCases, lookupCases, uniqueCases, logCases,
+		} {
 			for _, c := range group {
 				all = append(all, testCase{"peer/" + c.name, "Of two stores on the same records: " + c.contract, c.onPair})
 			}

@@ -15,7 +15,7 @@ import (
 var durableMutants = []struct {
 	name   string
 	caught []string
-	served bool // it needs two handles, a held-up write or a network: TestServedMutants
+	served bool // it needs two handles, a blocked write or a network: TestServedMutants
 	make   func(Durable) Durable
 }{
 	{"forgets a record when it is opened",
@@ -40,9 +40,9 @@ var durableMutants = []struct {
 			}
 			return store
 		})},
-	{"remembers what it read",
+	{"remembers records that it read",
 		[]string{"peer/sees-writes", "peer/race/linearizable"}, true, opened(caching)},
-	{"waits for a write whatever its context says",
+	{"waits for a write though its context has ended",
 		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
 			m.swap = func(ctx context.Context, w storage.Write) error {
@@ -56,13 +56,20 @@ var durableMutants = []struct {
 	{"goes on with a write that it said had no effect",
 		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
-			m.write = late(store, func([]storage.Write) bool { return true })
+			m.write = late(store, nil, func([]storage.Write) bool { return true })
+			return m
+		})},
+	{"says that a write has ended which goes on",
+		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
+			m := &mutant{Store: store}
+			ended := errors.Join(storage.ErrUnknownOutcome, storage.ErrEnded)
+			m.write = late(store, ended, func([]storage.Write) bool { return true })
 			return m
 		})},
 	{"goes on with a delete in a batch that it said had no effect",
 		[]string{"blocked/context"}, true, opened(func(store storage.Store) storage.Store {
 			m := &mutant{Store: store}
-			m.write = late(store, func(writes []storage.Write) bool { return len(writes) > 1 && writes[0].Delete })
+			m.write = late(store, nil, func(writes []storage.Write) bool { return len(writes) > 1 && writes[0].Delete })
 			return m
 		})},
 	{"repeats a write whose outcome is unknown",
@@ -101,7 +108,7 @@ var durableMutants = []struct {
 		}},
 }
 
-// RunDurableMutants is runMutants for what RunDurable checks, for journal_test.go.
+// RunDurableMutants is runMutants for the cases of RunDurable, for journal_test.go.
 func RunDurableMutants(t *testing.T, d Durable) {
 	t.Helper()
 	runDurableMutants(t, d, false)
@@ -132,9 +139,9 @@ func (d Durable) newStore(t *testing.T) storage.Store {
 	return store
 }
 
-// late returns a Write that goes on with the writes of its choice after the end of their
-// context.
-func late(store storage.Store, chosen func([]storage.Write) bool) func(context.Context, []storage.Write) ([]error, error) {
+// late returns a Write that goes on with chosen writes after the end of their context,
+// and adds err to the error of the context.
+func late(store storage.Store, err error, chosen func([]storage.Write) bool) func(context.Context, []storage.Write) ([]error, error) {
 	type result struct {
 		errs []error
 		err  error
@@ -152,7 +159,7 @@ func late(store storage.Store, chosen func([]storage.Write) bool) func(context.C
 		case r := <-done:
 			return r.errs, r.err
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, errors.Join(err, ctx.Err())
 		}
 	}
 }
@@ -181,7 +188,7 @@ func firstOf(store storage.Store) (storage.Record, bool) {
 	return page.Records[0], true
 }
 
-// caching answers a get with what it read or wrote itself.
+// caching answers a get with a record that it read or wrote before.
 func caching(store storage.Store) storage.Store {
 	var mu sync.Mutex
 	seen := make(map[storage.Key]storage.Record)

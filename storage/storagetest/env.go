@@ -196,7 +196,7 @@ func after(id string, limit int) storage.Range {
 }
 
 // walk lists the scope page by page, from the start of the range to the end, and checks
-// what holds for every walk.
+// the rules of every walk.
 func (e *env) walk(store storage.Store, scope storage.Scope, r storage.Range) []storage.Record {
 	// follows reports whether b comes after a in the direction of the walk. Every id
 	// follows the start of a list, which is "".

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/memory"
 )
 
@@ -36,7 +37,20 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 			t.Errorf("seed %d: %s", seed, r.text())
 		}
 	}
-	// Unknown outcomes are no excuse: the mutant is still caught.
+	// The same where writes that wait go together.
+	for seed := range uint64(5) {
+		r := watch(c, func(e *env) {
+			e.open = func() storage.Store {
+				return coalesce.New(Faulty(memory.New(), RandomPlan(seed, Rates{
+					Conflict: 0.05, Unavailable: 0.05, Unknown: 0.03, Delay: 0.2, MaxDelay: time.Millisecond,
+				})))
+			}
+		})
+		if r.failed() {
+			t.Errorf("together, seed %d: %s", seed, r.text())
+		}
+	}
+	// Unknown outcomes do not hide a mutant.
 	caught := false
 	for seed := uint64(0); seed < 20 && !caught; seed++ {
 		caught = watch(c, func(e *env) {

@@ -50,6 +50,7 @@ func caseLinearizable(e *env) {
 type call struct {
 	op     string // get, put, delete
 	key    string
+	many   bool // together with a key of the client's own
 	expect storage.Revision
 	next   register // of a put
 }
@@ -118,7 +119,7 @@ func (c *linearClient) run() error {
 		if c.unknown == linearUnknown {
 			return nil
 		}
-		in := call{op: "get", key: "register-" + strconv.Itoa(random.IntN(linearKeys))}
+		in := call{op: "get", key: "register-" + strconv.Itoa(random.IntN(linearKeys)), many: random.IntN(2) == 0}
 		in.expect = c.seen[in.key]
 		switch dice := random.IntN(10); {
 		case dice < 5:
@@ -153,10 +154,19 @@ func (c *linearClient) run() error {
 
 func (c *linearClient) do(in call) (out outcome, err error) {
 	ctx, key := context.Background(), testKey(in.key)
+	own := testKey(fmt.Sprint("own-", c.id))
+	var w storage.Write
 	switch in.op {
 	case "get":
-		var rec storage.Record
-		rec, err = c.store.Get(ctx, key)
+		rec := storage.Record{}
+		if in.many {
+			var records []storage.Record
+			if records, err = c.store.GetMany(ctx, []storage.Key{own, key}); err == nil {
+				rec = records[1]
+			}
+		} else {
+			rec, err = c.store.Get(ctx, key)
+		}
 		if out.known = err == nil || errors.Is(err, storage.ErrNotFound); out.known {
 			out.kind, out.state = "ok", stateOf(rec)
 			return out, nil
@@ -164,9 +174,19 @@ func (c *linearClient) do(in call) (out outcome, err error) {
 	case "put":
 		rec := record(key, in.next.data)
 		rec.Revision = in.next.revision
-		err = write(ctx, c.store, storage.Write{Record: rec, Expect: in.expect})
+		w = storage.Write{Record: rec, Expect: in.expect}
 	case "delete":
-		err = write(ctx, c.store, deleteOf(key, in.expect))
+		w = deleteOf(key, in.expect)
+	}
+	switch {
+	case in.op == "get": // it failed
+	case in.many:
+		var errs []error
+		if errs, err = writeAll(ctx, c.store, []storage.Write{putOf(record(own, "x"), 0), w}); err == nil {
+			err = errs[1]
+		}
+	default:
+		err = write(ctx, c.store, w)
 	}
 	switch {
 	case err == nil:

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -19,7 +20,7 @@ var listCases = []testCase{
 	{"list/backwards", "Backwards, List returns the same records in the opposite order, before the cursor.", caseBackwards},
 	{"list/empty", "An empty scope has one page, with no records and no Next.", caseEmptyScope},
 	{"list/limit", "A page has at most limit records, and a limit above MaxPage counts as MaxPage.", casePageLimit},
-	{"list/while-writing", "A walk returns every record that exists during all of it exactly once, in either direction.", caseListWhileWriting},
+	{"list/while-writing", "A walk returns every record that exists during all of it exactly once, in either direction, and each as it was at some instant.", caseListWhileWriting},
 }
 
 // nastyIDs are different ids that collations, case folding, normalization, trimming or
@@ -183,11 +184,18 @@ func casePageLimit(e *env) {
 func caseListWhileWriting(e *env) {
 	const stable, writers, walks = 120, 4, 15
 	store := e.open()
-	var records []storage.Record
-	for i := range stable {
-		records = append(records, record(testKey(fmt.Sprintf("%03d-stable", i)), "0"))
+	key := func(i int) storage.Key { return testKey(fmt.Sprintf("%03d-stable", i)) }
+	// The data of the stable records are their revisions.
+	next := func(key storage.Key, expect storage.Revision) storage.Write {
+		w := putOf(record(key, ""), expect)
+		w.Record.Data = fmt.Append(nil, w.Record.Revision)
+		return w
 	}
-	e.mustPutAll(store, records)
+	var writes []storage.Write
+	for i := range stable {
+		writes = append(writes, next(key(i), 0))
+	}
+	e.mustWrite(store, writes...)
 
 	var stop atomic.Bool
 	done := make(chan error, 1)
@@ -196,11 +204,15 @@ func caseListWhileWriting(e *env) {
 			random := newRand(uint64(w))
 			for !stop.Load() {
 				i := random.IntN(stable)
-				if _, err := addTo(store, testKey(fmt.Sprintf("%03d-stable", i))); err != nil {
+				rec, err := store.Get(context.Background(), key(i))
+				if err == nil {
+					err = write(context.Background(), store, next(key(i), rec.Revision))
+				}
+				if err != nil && !errors.Is(err, storage.ErrConflict) {
 					return err
 				}
 				// Each writer has volatile keys of its own, between the stable ones.
-				rec := record(testKey(fmt.Sprintf("%03d-volatile-%d", i, w)), "v")
+				rec = record(testKey(fmt.Sprintf("%03d-volatile-%d", i, w)), "v")
 				rev, err := put(store, rec, 0)
 				if err != nil {
 					return err
@@ -230,6 +242,7 @@ func caseListWhileWriting(e *env) {
 			var i int
 			if _, err := fmt.Sscanf(rec.Key.ExternalID, "%03d-stable", &i); err == nil {
 				seen[i]++
+				require.Equal(e, fmt.Sprint(rec.Revision), string(rec.Data), "data that were written with the revision")
 			}
 		}
 		for i, n := range seen {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -283,6 +284,44 @@ var mutants = []struct {
 				return m.Store.List(ctx, scope, r)
 			}
 		}},
+	{"lists data of another revision while it is written",
+		[]string{"list/while-writing"}, func(m *mutant) {
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				page, err := m.Store.List(ctx, scope, r)
+				runtime.Gosched()
+				for i, rec := range page.Records {
+					if now, err := m.Store.Get(ctx, rec.Key); err == nil {
+						page.Records[i].Data = now.Data
+					}
+				}
+				return page, err
+			}
+		}},
+	{"keeps the slice of a page for the next call",
+		[]string{"data/aliasing"}, func(m *mutant) {
+			var mu sync.Mutex
+			pages := make(map[string]storage.Page) // until the next write
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				mu.Lock()
+				defer mu.Unlock()
+				clear(pages)
+				return write(ctx, m.Store, w)
+			}
+			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				key := fmt.Sprint(scope, r.After.ExternalID, r.Limit)
+				page, ok := pages[key]
+				if !ok {
+					var err error
+					if page, err = m.Store.List(ctx, scope, r); err != nil {
+						return page, err
+					}
+					pages[key] = page
+				}
+				return page, nil
+			}
+		}},
 	{"ends the list with a short page",
 		[]string{"list/limit"}, func(m *mutant) {
 			m.list = func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
@@ -403,6 +442,13 @@ var mutants = []struct {
 				if w.Delete && w.Expect != 0 {
 					return m.overwrite(ctx, w)
 				}
+				return write(ctx, m.Store, w)
+			}
+		}},
+	{"takes a delete with data for a write",
+		[]string{"swap/delete"}, func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				w.Delete = w.Delete && len(w.Record.Data) == 0
 				return write(ctx, m.Store, w)
 			}
 		}},
@@ -698,9 +744,15 @@ func offsetCursor(m *mutant) {
 
 // staleReads answers every fifth get with the record from before the last write.
 func staleReads(m *mutant) {
+	n := 0
+	m.get = m.before(func() bool { n++; return n%5 == 0 })
+}
+
+// before returns a get that answers with the record from before the last write when the
+// function says so, which is called under a lock.
+func (m *mutant) before(stale func() bool) func(context.Context, storage.Key) (storage.Record, error) {
 	var mu sync.Mutex
 	before := make(map[storage.Key]storage.Record)
-	n := 0
 	m.swap = func(ctx context.Context, w storage.Write) error {
 		mu.Lock()
 		defer mu.Unlock()
@@ -711,11 +763,10 @@ func staleReads(m *mutant) {
 		}
 		return err
 	}
-	m.get = func(ctx context.Context, key storage.Key) (storage.Record, error) {
+	return func(ctx context.Context, key storage.Key) (storage.Record, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		n++
-		if old, ok := before[key]; ok && n%5 == 0 {
+		if old, ok := before[key]; ok && stale() {
 			return old, nil
 		}
 		return m.Store.Get(ctx, key)

@@ -141,12 +141,15 @@ func (e *env) usable(op func() error) {
 func caseLostAnswer(e *env) {
 	store, beside, n := e.openNetwork()
 	for _, a := range e.attempts(store) {
-		n.breakAt(a.key.ExternalID, false)
-		err := a.write(context.Background())
-		require.ErrorIs(e, err, storage.ErrUnknownOutcome, "%s, whose answer got lost", a.name)
-		e.silent(err, a.key.ExternalID, "before", "after")
+		id := a.writes[0].Record.Key.ExternalID
+		n.breakAt(id, false)
+		errs := a.do(context.Background(), store)
 		require.Equal(e, 1, n.timesSent(), "%s: times it was sent (0: the suite did not recognise it, is the connection encrypted?)", a.name)
-		require.Equal(e, string(a.data), string(e.state(beside, a.key)), "%s: the server had done it", a.name)
+		for i, w := range a.writes {
+			require.ErrorIs(e, errs[i], storage.ErrUnknownOutcome, "%s, whose answer got lost", a.name)
+			e.silent(errs[i], id, "before", "after")
+			require.Equal(e, left(w), e.state(beside, w), "%s: the server had done it", a.name)
+		}
 		e.usable(func() error {
 			_, err := store.List(context.Background(), testScope, storage.Range{Limit: 1})
 			return err
@@ -188,17 +191,18 @@ func caseLostRead(e *env) {
 func caseLostRequest(e *env) {
 	store, beside, n := e.openNetwork()
 	for _, a := range e.attempts(store) {
-		before := e.state(beside, a.key)
-		n.breakAt(a.key.ExternalID, true)
-		err := a.write(context.Background())
-		now := string(e.state(beside, a.key))
-		if err == nil { // the store knew that the server had not got it, and sent it again
-			require.Equal(e, string(a.data), now, a.name)
-			continue
-		}
-		require.Equal(e, string(before), now, "%s, which failed before it was sent", a.name)
-		if !errors.Is(err, storage.ErrUnavailable) {
-			require.ErrorIs(e, err, storage.ErrUnknownOutcome, a.name)
+		n.breakAt(a.writes[0].Record.Key.ExternalID, true)
+		errs := a.do(context.Background(), store)
+		for i, w := range a.writes {
+			now := e.state(beside, w)
+			if errs[i] == nil { // the store knew that the server had not got it, and sent it again
+				require.Equal(e, left(w), now, a.name)
+				continue
+			}
+			require.Equal(e, w.Expect, now, "%s, which failed before it was sent", a.name)
+			if !errors.Is(errs[i], storage.ErrUnavailable) {
+				require.ErrorIs(e, errs[i], storage.ErrUnknownOutcome, a.name)
+			}
 		}
 		e.usable(func() error {
 			_, err := store.List(context.Background(), testScope, storage.Range{Limit: 1})

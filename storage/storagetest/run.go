@@ -60,6 +60,7 @@ func cases() []testCase {
 	for _, group := range [][]testCase{
 		swapCases, raceCases, listCases, tenantCases, dataCases,
 		contextCases, batchCases, recallCases, limitCases, modelCases, closeCases,
+		entryCases, lookupCases, uniqueCases, logCases,
 	} {
 		all = append(all, group...)
 	}

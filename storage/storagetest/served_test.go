@@ -19,13 +19,13 @@ import (
 
 // This file is the other store of the suite's own tests. The journal has one handle on its
 // records, no server, no entries and no log. This one has all of these, so that the cases
-// of two handles, of held-up writes and of a network have a right store that passes them,
+// of two handles, of blocked writes and of a network have a right store that passes them,
 // and wrong ones that they must catch.
 
 // server keeps the records of a place, in memory.
 type server struct {
 	records storage.Store
-	writes  sync.RWMutex // locked to hold writes up
+	writes  sync.RWMutex // locked to block writes
 }
 
 // request is one call. It has the fields of every kind.

@@ -13,7 +13,7 @@ import (
 
 var swapCases = []testCase{
 	{"swap/put", "A write stores the record if the revision of its key is the expected one, 0 for absent, and otherwise changes nothing and fails with ErrConflict.", casePut},
-	{"swap/delete", "A delete removes the record if its revision is the expected one. Otherwise it changes nothing and fails: with ErrInvalid if it expects 0, else with ErrConflict.", caseDelete},
+	{"swap/delete", "A delete removes the record if its revision is the expected one, whatever else is in the write. Otherwise it changes nothing and fails: with ErrInvalid if it expects 0, else with ErrConflict.", caseDelete},
 	{"swap/revision", "A record has the revision that the writer gave it, whatever revisions its key had before.", caseRevision},
 	{"swap/revision-invalid", "A write whose revision is not above the expected one, or is above MaxInt64, fails with ErrInvalid, and nothing is written.", caseRevisionInvalid},
 	{"swap/stale-after-recreate", "A writer with the revision of a record that was deleted can neither change nor delete the record that was created after it.", caseStaleAfterRecreate},
@@ -116,7 +116,8 @@ func caseDelete(e *env) {
 				continue
 			}
 			cell := s.state + ", expect " + column
-			w := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Delete: true}
+			w := storage.Write{Record: record(key, "of a delete"), Expect: expect, Delete: true}
+			w.Record.Revision = expect + 1
 			switch {
 			case expect == 0:
 				require.ErrorIs(e, write(context.Background(), store, w), storage.ErrInvalid, cell)

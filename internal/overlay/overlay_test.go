@@ -1,9 +1,10 @@
-package ingest
+package overlay_test
 
 import (
 	"context"
 	"testing"
 
+	"example.com/resourcekit/internal/overlay"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -23,11 +24,11 @@ func TestOverlay(t *testing.T) {
 	c, err := resource.NewCollection(schema.Customers(), store, nil)
 	require.NoError(t, err)
 	key := storage.Key{Tenant: tenant, Schema: schema.Customers().ID(), ExternalID: "c-9"}
-	_, err = store.Put(ctx, storage.Record{Key: key, ID: uuid.New(), Data: []byte(`{"customerId":"c-9","firstName":"Bob","lastName":"B","createdAt":"2024-05-01T10:00:00Z"}`)}, 0)
+	_, err = storage.Put(ctx, store, storage.Record{Key: key, ID: uuid.New(), Data: []byte(`{"customerId":"c-9","firstName":"Bob","lastName":"B","createdAt":"2024-05-01T10:00:00Z"}`)}, 0)
 	require.NoError(t, err)
-	var o *overlay
+	var o *overlay.Store
 	c = c.Rehearsal(func(store storage.Store) storage.Store {
-		o = newOverlay(store)
+		o = overlay.New(store)
 		return o
 	})
 	batch := func(opts *resource.WriteOptions, documents ...string) (outcomes []string) {
@@ -49,15 +50,15 @@ func TestOverlay(t *testing.T) {
 	assert.Equal(t, []string{"failed"}, batch(nil, email))
 	assert.Equal(t, []string{"created"}, batch(&resource.WriteOptions{DryRun: true}, ada))
 	assert.Equal(t, []string{"failed"}, batch(nil, email), "it was to be forgotten")
-	assert.Zero(t, o.bytes)
+	assert.Zero(t, o.Bytes())
 	assert.Equal(t, []string{"created", "unchanged", "updated"}, batch(nil, ada, ada, email))
-	grown := o.bytes
+	grown := o.Bytes()
 	assert.Positive(t, grown)
 	assert.Equal(t, []string{"unchanged", "updated", "unchanged"}, batch(nil, email, noEmail, noEmail))
-	assert.Less(t, o.bytes, grown, "a document that got smaller")
+	assert.Less(t, o.Bytes(), grown, "a document that got smaller")
 	assert.Equal(t, []string{"updated"}, batch(nil, `{"customerId":"c-9","email":"a"}`), "over a stored one")
 	assert.Equal(t, []string{"unchanged"}, batch(nil, `{"customerId":"c-9","email":"a"}`))
-	page, err := store.List(ctx, storage.Scope{Tenant: tenant, Schema: key.Schema}, "", 10)
+	page, err := store.List(ctx, storage.Scope{Tenant: tenant, Schema: key.Schema}, storage.Range{Limit: 10})
 	require.NoError(t, err)
 	assert.Len(t, page.Records, 1)
 }

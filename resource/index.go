@@ -1,0 +1,130 @@
+package resource
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"example.com/resourcekit/internal/indexvalue"
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+
+	"github.com/google/uuid"
+)
+
+// The resource's own times are found by a schema of their own, whose documents are made
+// when they are needed. Its fields have the names by which lists know the times. Its
+// indexes are those of records, from ownIndexes on: a schema's own numbers end before.
+const (
+	ownPrefix  = "resource."
+	ownCreated = ownPrefix + "createdAt"
+	ownUpdated = ownPrefix + "updatedAt"
+	ownIndexes = 0xF0000000
+)
+
+var ownTimes = schema.MustCompile(schema.Definition{
+	ID: uuid.MustParse("c9a3b8a6-4a2b-4d7e-9a64-1d0c5b1f0e57"), Name: "times", ExternalID: "id",
+	Fields: []schema.Field{
+		{Name: "id", Type: schema.String, Required: true},
+		{Name: ownCreated, Type: schema.String, Format: "date-time", Index: 1},
+		{Name: ownUpdated, Type: schema.String, Format: "date-time", Index: 2},
+	},
+})
+
+// ownDocument returns the document of a record's times.
+func ownDocument(rec *storage.Record) []byte {
+	return fmt.Appendf(nil, `{"%s":"%s","%s":"%s"}`, ownCreated, timeText(rec.CreatedAt), ownUpdated, timeText(rec.UpdatedAt))
+}
+
+// timeText returns a date-time (RFC 3339), as exact as records have it.
+func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// openIndexes finds the indexes of a collection, and judges whether the store can have
+// them.
+func (c *Collection) openIndexes() error {
+	entries, err := c.schema.AppendEntries(nil, []byte("{}"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		c.index = append(c.index, e.Index)
+	}
+	if c.opts.IndexCreatedAt {
+		c.index = append(c.index, ownIndexes+1)
+	}
+	if c.opts.IndexUpdatedAt {
+		c.index = append(c.index, ownIndexes+2)
+	}
+	limits := c.store.Limits()
+	switch {
+	case len(c.index) > 0 && limits.NoEntries:
+		return fmt.Errorf("resource: schema %s has indexes: %w", c.schema.Name(), storage.ErrUnsupported)
+	case c.opts.Log && limits.NoLog:
+		return fmt.Errorf("resource: a log of changes: %w", storage.ErrUnsupported)
+	}
+	if c.opts.CursorKey != nil {
+		sealer, err := newSealer(c.opts.CursorKey)
+		if err != nil {
+			return err
+		}
+		c.sealer.Store(&sealer)
+	}
+	return nil
+}
+
+// entries returns the entries of a record with those of its document. While an index is
+// being built, its values need not be unique.
+func (c *Collection) entries(of []schema.Entry, rec *storage.Record, state *scopeState) []storage.Entry {
+	if len(c.index) == 0 {
+		return nil
+	}
+	entries := make([]storage.Entry, 0, len(c.index))
+	for _, e := range of {
+		entries = append(entries, storage.Entry{Index: e.Index, Value: e.Value, Unique: e.Unique && state.Indexes[e.Index] != building})
+	}
+	for _, number := range c.index[len(of):] {
+		at := rec.CreatedAt
+		if number == ownIndexes+2 {
+			at = rec.UpdatedAt
+		}
+		entries = append(entries, storage.Entry{Index: number, Value: indexvalue.AppendInstant(nil, []byte(timeText(at)))})
+	}
+	return entries
+}
+
+// taken returns the violation of a unique field, if err says that its value is taken;
+// otherwise err.
+func (c *Collection) taken(err error) error {
+	var taken *storage.NotUniqueError
+	if errors.As(err, &taken) {
+		if violation := c.schema.NotUnique(taken.Index); violation != nil {
+			return violation
+		}
+	}
+	return err
+}
+
+// firstPointer returns the field of a violation.
+func firstPointer(err error) schema.Pointer {
+	var invalid *schema.ValidationError
+	if errors.As(err, &invalid) && len(invalid.Violations) > 0 {
+		return invalid.Violations[0].Pointer
+	}
+	return ""
+}
+
+// own returns the conditions on the document and those on the resource's own times.
+func own(conditions []schema.Condition) (document, times []schema.Condition) {
+	for _, condition := range conditions {
+		if !strings.HasPrefix(condition.Field, ownPrefix) {
+			document = append(document, condition)
+			continue
+		}
+		if at, ok := condition.Value.(time.Time); ok {
+			condition.Value = timeText(at)
+		}
+		times = append(times, condition)
+	}
+	return document, times
+}

@@ -1,0 +1,133 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
+)
+
+// plan decides by which index a list reads, and where it begins.
+func (l *listing) plan(ctx context.Context) error {
+	l.planned = true
+	l.bounds.Backwards = l.opts.Descending
+	var order uint32
+	if l.opts.Order != "" {
+		var err error
+		if order, err = l.c.indexOf(l.opts.Order); err != nil {
+			return err
+		}
+	}
+	l.search(order)
+	if len(l.opts.Filter) > 0 && l.bounds.From == nil && l.bounds.To == nil && !l.opts.AllowScan {
+		return l.unindexed()
+	}
+	at, err := l.decodeCursor(ctx)
+	if err != nil {
+		return l.fail(err)
+	}
+	l.after = at.after
+	switch {
+	case l.opts.Cursor != "" && at.index == 0 && order != 0:
+		return l.fail(wrongList)
+	case l.opts.Cursor != "" && at.index == 0: // of a scan, which goes on
+		l.search(0)
+		l.scan()
+		return nil
+	case at.index != 0 && at.index != l.index:
+		if order != 0 || !slices.Contains(l.c.index, at.index) {
+			return l.fail(wrongList)
+		}
+		l.search(at.index)
+	}
+	if l.index == 0 {
+		return nil
+	}
+	isReady, err := l.c.isReady(ctx, l.scope, l.index)
+	if err != nil {
+		return l.fail(err)
+	}
+	if isReady {
+		return nil
+	}
+	if order == 0 {
+		l.scan()
+		return nil
+	}
+	any, err := l.c.store.List(ctx, l.scope, storage.Range{Limit: 1})
+	if err != nil {
+		return l.fail(err)
+	}
+	if l.done = len(any.Records) == 0; !l.done {
+		err = l.fail(&reason{storage.ErrUnavailable, "the index of the order is not built yet: run Reindex"})
+	}
+	return err
+}
+
+// scan reads all resources, in the order of their external ids.
+func (l *listing) scan() {
+	l.index, l.bounds.From, l.bounds.To, l.done = 0, nil, nil, false
+}
+
+// search sets the index and the bounds of a search: the index with this number, or with 0
+// the one that serves the filter best.
+func (l *listing) search(number uint32) {
+	l.index, l.bounds.From, l.bounds.To = number, nil, nil
+	if number < ownIndexes {
+		l.index, l.bounds.From, l.bounds.To = l.filter.Range(number)
+	}
+	if l.index == 0 || number >= ownIndexes {
+		var own uint32
+		if number != 0 {
+			own = number - ownIndexes
+		}
+		own, from, to := l.times.Range(own)
+		if own != 0 && slices.Contains(l.c.index, ownIndexes+own) {
+			l.index, l.bounds.From, l.bounds.To = ownIndexes+own, from, to
+		}
+	}
+	l.done = l.bounds.To != nil && string(l.bounds.To) <= string(l.bounds.From)
+}
+
+// indexOf returns the number of the index of a field or an own time.
+func (c *Collection) indexOf(field string) (uint32, error) {
+	switch {
+	case field == ownCreated && c.opts.IndexCreatedAt:
+		return ownIndexes + 1, nil
+	case field == ownUpdated && c.opts.IndexUpdatedAt:
+		return ownIndexes + 2, nil
+	case field == ownCreated || field == ownUpdated:
+		return 0, &schema.ValidationError{Of: "order", Violations: []schema.Violation{{
+			Pointer: schema.Pointer("/" + field), Code: "index", Message: "expected a field with an index",
+		}}}
+	}
+	number, err := c.schema.Index(field)
+	var invalid *schema.ValidationError
+	if errors.As(err, &invalid) {
+		for i := range invalid.Violations {
+			if c.opts.IndexCreatedAt && invalid.Violations[i].Code == "index" {
+				invalid.Violations[i].Message += ", " + ownCreated
+			}
+		}
+	}
+	return number, err
+}
+
+// unindexed returns the violation of a filter that no index serves.
+func (l *listing) unindexed() error {
+	if l.opts.Order != "" {
+		return &schema.ValidationError{Of: "filter", Violations: []schema.Violation{{
+			Pointer: schema.Pointer(""), Code: "index",
+			Message: fmt.Sprintf("expected a condition on %s, by which the list is sorted, or no order", l.opts.Order),
+		}}}
+	}
+	_, err := l.c.indexOf(l.opts.Filter[0].Field)
+	var invalid *schema.ValidationError
+	if errors.As(err, &invalid) {
+		invalid.Of = "filter"
+	}
+	return err
+}

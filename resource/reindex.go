@@ -1,0 +1,250 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/resourcekit/storage"
+
+	"github.com/google/uuid"
+)
+
+// A Reindexed is what a [Collection.Reindex] has done so far.
+type Reindexed struct {
+	Resources int // looked at, by this call
+
+	// Duplicates are the resources whose unique value another one has: the IDs of at
+	// most 100 for each field, by the JSON Pointer of the field. Until they are mended, and Reindex has run again, the index of
+	// the field is not used.
+	Duplicates map[string][]uuid.UUID
+
+	// Damaged are resources whose stored document is not a JSON object: at most 100.
+	Damaged []uuid.UUID
+}
+
+// maxReported is how many resources a Reindexed names.
+const maxReported = 100
+
+// reindexers is how many goroutines write entries.
+const reindexers = 8
+
+// Reindex gives each resource of a tenant its entries, so that lists can use indexes that
+// are new to the schema. Writes go on meanwhile. Revisions, times and documents stay, and
+// nothing is logged.
+//
+// Run it after every process that writes has the new schema, and after records were
+// changed or deleted by SQL. A call that ends early, by an error or the process, is
+// continued by the next one. progress, if not nil, is called from time to time with the
+// sum so far; its error ends the call.
+//
+// The error is [storage.ErrInvalid] for a tenant that is not valid, that of progress or
+// the store, or that of ctx when it ends. Duplicates are no error.
+func (c *Collection) Reindex(ctx context.Context, tenant storage.Tenant, progress func(Reindexed) error) (Reindexed, error) {
+	r := &reindex{c: c, scope: c.key(tenant, "").Scope(), progress: progress}
+	err := r.scope.Validate()
+	if err == nil {
+		err = r.run(ctx)
+	}
+	if err != nil {
+		err = opError("reindex", storage.Key{Tenant: tenant, Schema: r.scope.Schema}, err)
+	}
+	return r.done, err
+}
+
+type reindex struct {
+	c        *Collection
+	scope    storage.Scope
+	progress func(Reindexed) error
+
+	mu         sync.Mutex // for what follows
+	done       Reindexed
+	duplicates []uint32 // indexes with duplicates
+	unique     bool     // there are unique values
+}
+
+// run makes two passes. In the first every record gets its entries, which are not yet
+// unique. Then writers make the values of their records unique. Once all of them do, the
+// second pass does so for the others, and finds duplicates. Without unique values one pass
+// is enough.
+func (r *reindex) run(ctx context.Context) error {
+	if len(r.c.index) == 0 {
+		return nil
+	}
+	state, err := r.c.readState(ctx, r.scope)
+	if err != nil {
+		return err
+	}
+	r.unique = state.After != "" || state.Second
+	if !state.Second {
+		if err := r.pass(ctx, &state); err != nil {
+			return err
+		}
+	}
+	if r.unique {
+		state, err = r.c.changeState(ctx, r.scope, func(s *scopeState) {
+			s.set(r.c.index, enforcing)
+			if !s.Second {
+				s.After, s.Second = "", true
+			}
+		})
+		if err != nil {
+			return err
+		}
+		r.c.states.forget(r.scope.Tenant)
+		if err := wait(ctx, 2*buildingAge); err != nil { // until every process has read that
+			return err
+		}
+		if err := r.pass(ctx, &state); err != nil {
+			return err
+		}
+	}
+	_, err = r.c.changeState(ctx, r.scope, func(s *scopeState) {
+		s.set(r.c.index, ready)
+		for _, number := range r.duplicates {
+			s.Indexes[number] = enforcing
+		}
+		s.After, s.Second = "", false
+	})
+	r.c.states.forget(r.scope.Tenant)
+	return err
+}
+
+// pass gives every record after state.After its entries. Duplicates are not remembered by
+// a later call, which therefore begins the pass again.
+func (r *reindex) pass(ctx context.Context, state *scopeState) error {
+	after := storage.Position{ExternalID: state.After}
+	for {
+		page, err := r.c.store.List(ctx, r.scope, storage.Range{After: after, Limit: storage.MaxPage})
+		if err != nil {
+			return err
+		}
+		if err := r.page(ctx, page.Records, state); err != nil {
+			return err
+		}
+		r.done.Resources += len(page.Records)
+		if r.progress != nil {
+			if err := r.progress(r.done); err != nil {
+				return err
+			}
+		}
+		if after = page.Next; after.IsZero() {
+			return nil
+		}
+		_, err = r.c.changeState(ctx, r.scope, func(s *scopeState) {
+			if s.After = after.ExternalID; len(r.duplicates) > 0 {
+				s.After = ""
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// page gives the records of a page their entries, several at a time: stores write what
+// waits together.
+func (r *reindex) page(ctx context.Context, records []storage.Record, state *scopeState) error {
+	var (
+		group sync.WaitGroup
+		errs  [reindexers]error
+	)
+	for n := range reindexers {
+		group.Go(func() {
+			for i := n; i < len(records) && errs[n] == nil; i += reindexers {
+				errs[n] = r.record(ctx, records[i], state)
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs[:]...)
+}
+
+// record gives a record its entries.
+func (r *reindex) record(ctx context.Context, rec storage.Record, state *scopeState) error {
+	for attempt := 1; ; attempt++ {
+		of, err := r.c.schema.AppendEntries(nil, rec.Data)
+		if err != nil {
+			r.report(func() {
+				if len(r.done.Damaged) < maxReported {
+					r.done.Damaged = append(r.done.Damaged, rec.ID)
+				}
+			})
+			return nil
+		}
+		for _, e := range of {
+			if e.Unique {
+				r.report(func() { r.unique = true })
+			}
+		}
+		entries := r.c.entries(of, &rec, state)
+		err = r.c.store.SetEntries(ctx, rec.Key, rec.Revision, entries)
+		var taken *storage.NotUniqueError
+		for errors.As(err, &taken) {
+			r.report(func() { r.duplicate(taken.Index, rec.ID) })
+			for i := range entries {
+				if entries[i].Index == taken.Index {
+					entries[i].Unique = false
+				}
+			}
+			err = r.c.store.SetEntries(ctx, rec.Key, rec.Revision, entries)
+		}
+		if !errors.Is(err, storage.ErrConflict) || attempt == maxReindexAttempts {
+			return err
+		}
+		// It was changed meanwhile, and may have been by a writer that does not know the
+		// index.
+		rec, err = r.c.store.Get(ctx, rec.Key)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if attempt > 2 {
+			if err := wait(ctx, time.Duration(attempt)*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// maxReindexAttempts is how often the entries of one record are set while others write
+// it.
+const maxReindexAttempts = 100
+
+func (r *reindex) report(add func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	add()
+}
+
+// duplicate notes a record whose unique value another one has.
+func (r *reindex) duplicate(index uint32, id uuid.UUID) {
+	if !slices.Contains(r.duplicates, index) {
+		r.duplicates = append(r.duplicates, index)
+	}
+	field := string(firstPointer(r.c.schema.NotUnique(index)))
+	all := maps.Clone(r.done.Duplicates) // progress may have the one of before
+	if all == nil {
+		all = make(map[string][]uuid.UUID)
+	}
+	if ids := all[field]; len(ids) < maxReported && !slices.Contains(ids, id) {
+		all[field] = append(slices.Clone(ids), id)
+	}
+	r.done.Duplicates = all
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

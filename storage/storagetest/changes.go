@@ -1,0 +1,817 @@
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/resourcekit/storage"
+)
+
+var logCases = []testCase{
+	{"log/changes", "A write with a note is in the log, with its key, ID and revisions, and with the note: texts and documents byte for byte, the time in UTC, truncated to the millisecond.", caseLogChanges},
+	{"log/applied", "The log has the writes that were applied with a note, and nothing else.", caseLogApplied},
+	{"log/queries", "Changes returns the changes of the scope or the key that it is asked for, and no others.", caseLogQueries},
+	{"log/pages", "A page has at most limit changes. Its Next, and the cursor of each change, lead on to all that come after.", caseLogPages},
+	{"log/end", "A reader that begins at the end of the log gets all changes made from then on.", caseLogEnd},
+	{"log/complete", "Changes leaves no change out, and returns the changes of one key in the order of their revisions.", caseLogComplete},
+	{"log/expired", "A cursor that is not of this log is ErrExpired.", caseLogExpired},
+	{"log/trim", "Trim removes changes from the start of the log up to the first one that was made at or after the given time. A cursor that is older than what is left is ErrExpired.", caseLogTrim},
+	{"log/redact", "Redact empties what the changes of a key say, and puts a keyed hash in the place of its external id. Positions, revisions and times stay.", caseLogRedact},
+}
+
+// patience is how long the suite waits for what must come, while nothing else does. A
+// store may hold changes back, because of transactions that have nothing to do with the
+// suite. A test of the suite has less patience.
+var patience = 30 * time.Second
+
+// openLogged opens a store for a case of the log, unless it says that it has none.
+func (e *env) openLogged() (store storage.Store, ok bool) {
+	store = e.open()
+	return store, !store.Limits().NoLog
+}
+
+// noted gives a write a note of this reason, made some minutes after testTime.
+func noted(w storage.Write, reason string, minutes int) storage.Write {
+	w.Note = &storage.Note{Time: testTime.Add(time.Duration(minutes) * time.Minute), Actor: "actor", Reason: reason}
+	return w
+}
+
+// logReader reads a log page by page from its query on, and checks what is so of every
+// page.
+type logReader struct {
+	store   storage.Store
+	q       storage.ChangeQuery
+	changes []storage.Change
+}
+
+// next reads a page, and reports whether there are more.
+func (r *logReader) next() (more bool, err error) {
+	page, err := r.store.Changes(context.Background(), r.q)
+	if err != nil {
+		return false, err
+	}
+	if len(page.Changes) > min(r.q.Limit, storage.MaxPage) {
+		return false, fmt.Errorf("a page of %d changes, limit %d", len(page.Changes), r.q.Limit)
+	}
+	last := r.q.After.Position
+	for _, c := range page.Changes {
+		switch {
+		case c.Cursor.Position <= last:
+			return false, fmt.Errorf("position %d after %d", c.Cursor.Position, last)
+		case !c.Redacted && !r.q.Match(c.Key):
+			return false, fmt.Errorf("a change of %v, which was not asked for", c.Key)
+		}
+		last = c.Cursor.Position
+	}
+	switch {
+	case page.Next.Position < last:
+		return false, fmt.Errorf("the next page begins after %d, the page ends with %d", page.Next.Position, last)
+	case page.Next == storage.Cursor{}:
+		return false, errors.New("the next page begins at the start of the log")
+	case page.More && page.Next == r.q.After:
+		return false, errors.New("there are more changes, and Next does not lead to them")
+	}
+	r.changes = append(r.changes, page.Changes...)
+	r.q.After = page.Next
+	return page.More, nil
+}
+
+// until reads until done, which is asked after each page. It fails if nothing new comes
+// for longer than patience.
+func (r *logReader) until(done func() bool) error {
+	pause := time.Millisecond
+	for begun := time.Now(); ; {
+		before := r.q.After
+		more, err := r.next()
+		switch {
+		case err != nil || done():
+			return err
+		case r.q.After != before:
+			begun, pause = time.Now(), time.Millisecond
+		case time.Since(begun) > patience:
+			return fmt.Errorf("changes that were acknowledged %v ago are missing; the log ends after %d changes", patience, len(r.changes))
+		}
+		if !more {
+			time.Sleep(pause)
+			pause = min(2*pause, 50*time.Millisecond)
+		}
+	}
+}
+
+// reach reads until the cursor has reached a mark.
+func (r *logReader) reach(mark storage.Cursor) error {
+	return r.until(func() bool { return r.q.After.Position >= mark.Position })
+}
+
+// markKey is the key of a record whose changes mark places in the log.
+var markKey = storage.Key{Tenant: storage.TenantOf("storagetest", "mark"), Schema: testScope.Schema, ExternalID: "mark"}
+
+// logMark logs a change that was made long ago, and returns its cursor once it is in the
+// log. Every change that was acknowledged before is in the log then.
+func (e *env) logMark(store storage.Store) storage.Cursor {
+	r := &logReader{store: store, q: storage.ChangeQuery{After: e.logEnd(store, storage.ChangeQuery{}), Limit: 100}}
+	rec, err := storage.UpdateWith(context.Background(), store, markKey, func(storage.Record) (storage.Write, error) {
+		return storage.Write{Record: record(markKey, "mark"), Note: &storage.Note{Time: testTime.AddDate(-20, 0, 0)}}, nil
+	})
+	require.NoError(e, err)
+	var mark storage.Cursor
+	require.NoError(e, r.until(func() bool {
+		for _, c := range r.changes {
+			if c.Cursor.Revision == rec.Revision {
+				mark = c.Cursor
+			}
+		}
+		r.changes = nil
+		return mark.Position != 0
+	}), "changes after the end of the log")
+	return mark
+}
+
+// logEnd returns the cursor at the end of the log.
+func (e *env) logEnd(store storage.Store, q storage.ChangeQuery) storage.Cursor {
+	q.End = true
+	page, err := store.Changes(context.Background(), q)
+	require.NoError(e, err, "the end of the log")
+	require.Empty(e, page.Changes, "changes beside the end of the log")
+	require.NotZero(e, page.Next, "the end of the log is the cursor of its start")
+	return page.Next
+}
+
+// logged returns what a query chooses, from its After to the end of the log as it is now,
+// without marks.
+func (e *env) logged(store storage.Store, q storage.ChangeQuery) []storage.Change {
+	return e.loggedUntil(store, q, e.logMark(store))
+}
+
+// loggedUntil returns what a query chooses, from its After to a mark, without marks.
+func (e *env) loggedUntil(store storage.Store, q storage.ChangeQuery, mark storage.Cursor) []storage.Change {
+	if q.Limit == 0 {
+		q.Limit = 100
+	}
+	r := &logReader{store: store, q: q}
+	require.NoError(e, r.reach(mark), "changes up to a mark")
+	return unmarked(r.changes)
+}
+
+func unmarked(changes []storage.Change) []storage.Change {
+	return slices.DeleteFunc(changes, func(c storage.Change) bool { return c.Key == markKey })
+}
+
+// changeOf returns what the log must have of a write over a record.
+func changeOf(w storage.Write, old storage.Record) storage.Change {
+	c := storage.Change{
+		Cursor: storage.Cursor{Revision: w.Record.Revision}, Key: w.Record.Key, ID: w.Record.ID,
+		Before: w.Expect, Deleted: w.Delete, Note: *w.Note,
+	}
+	if old.Revision != 0 {
+		c.ID = old.ID
+	}
+	return c
+}
+
+// sameChanges fails unless got has the changes of want, whose positions do not count.
+func (e *env) sameChanges(want, got []storage.Change) {
+	for i, c := range got {
+		if i == len(want) {
+			e.fatalf("%d changes, want %d; the first of the others has the reason %q", len(got), len(want), c.Note.Reason)
+		}
+		if why := differChange(want[i], c); why != "" {
+			e.fatalf("change %d of %d: %s", i+1, len(want), why)
+		}
+	}
+	require.Len(e, got, len(want), "changes in the log")
+}
+
+func differChange(want, got storage.Change) string {
+	at := want.Note.Time.UTC().Truncate(time.Millisecond)
+	switch {
+	case got.Key != want.Key:
+		return fmt.Sprintf("key %q of %v, want %q of %v", got.Key.ExternalID, got.Key, want.Key.ExternalID, want.Key)
+	case got.Cursor.Revision != want.Cursor.Revision || got.Before != want.Before:
+		return fmt.Sprintf("revision %d after %d, want %d after %d", got.Cursor.Revision, got.Before, want.Cursor.Revision, want.Before)
+	case got.ID != want.ID:
+		return fmt.Sprintf("ID %s, want %s", got.ID, want.ID)
+	case got.Deleted != want.Deleted || got.Redacted != want.Redacted:
+		return fmt.Sprintf("deleted %v and redacted %v, want %v and %v", got.Deleted, got.Redacted, want.Deleted, want.Redacted)
+	case got.Note.Actor != want.Note.Actor || got.Note.Reason != want.Note.Reason:
+		return fmt.Sprintf("actor %q and reason %q, want %q and %q", got.Note.Actor, got.Note.Reason, want.Note.Actor, want.Note.Reason)
+	case !bytes.Equal(got.Note.Before, want.Note.Before) || !bytes.Equal(got.Note.After, want.Note.After):
+		return fmt.Sprintf("documents %.40q and %.40q, want %.40q and %.40q", got.Note.Before, got.Note.After, want.Note.Before, want.Note.After)
+	case !got.Note.Time.Equal(at) || got.Note.Time.Location() != time.UTC:
+		return fmt.Sprintf("time %s, want %s", got.Note.Time.Format(time.RFC3339Nano), at.Format(time.RFC3339Nano))
+	}
+	return ""
+}
+
+// history is a shelf with the log that its store must have.
+type history struct {
+	shelf
+	changes []storage.Change
+}
+
+func newHistory() *history { return &history{shelf: make(shelf)} }
+
+// mustLog makes writes that nothing stands against, and puts them on the shelf and into the log.
+func (e *env) mustLog(store storage.Store, h *history, writes ...storage.Write) {
+	for i, err := range writeEach(store, writes...) {
+		require.NoError(e, err, "write %d of %d with the right revision", i+1, len(writes))
+	}
+	h.take(writes...)
+}
+
+func (h *history) take(writes ...storage.Write) {
+	for _, w := range writes {
+		if w.Note != nil {
+			h.changes = append(h.changes, changeOf(w, h.shelf[w.Record.Key].rec))
+		}
+		h.shelf.take(w)
+	}
+}
+
+// of returns the changes that a query chooses.
+func (h *history) of(q storage.ChangeQuery) (some []storage.Change) {
+	for _, c := range h.changes {
+		if q.Match(c.Key) {
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
+func caseLogChanges(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	h, key := newHistory(), testKey("key")
+	note := func(w storage.Write, note storage.Note) storage.Write {
+		w.Note = &note
+		return w
+	}
+	created := note(h.next(key, "a", nil), storage.Note{Time: testTime, Actor: "alice", Reason: "first", After: []byte("a")})
+	e.mustLog(store, h, created)
+	other := h.next(key, "b", nil)
+	other.Record.ID[0]++ // the stored one counts
+	e.mustLog(store, h, note(other, storage.Note{Time: testTime, Actor: "bob", Before: []byte("a"), After: []byte("b")}))
+	gone := h.gone(key)
+	gone.Record.ID[1]++ // of a delete the key and the revision count
+	e.mustLog(store, h, note(gone, storage.Note{Time: testTime, Reason: "deleted", Before: []byte("b")}))
+	e.mustLog(store, h, note(h.next(key, "again", nil), storage.Note{}))
+	zone := time.FixedZone("far east", 11*3600)
+	for _, at := range []time.Time{
+		testTime.Add(999_999 * time.Nanosecond), time.Date(2025, 1, 1, 0, 0, 0, 1, zone),
+		time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+		time.Date(1969, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(1800, 5, 5, 5, 5, 5, 5_500_000, zone),
+	} {
+		e.mustLog(store, h, note(h.next(key, "x", nil), storage.Note{Time: at, Actor: "a", Reason: "b"}))
+	}
+	for _, text := range []string{"é e\u0301 \U0010ffff \u200b", "' \" \\ $1 %s -- ;", " ", "\x01\x7f\r\n", strings.Repeat("long ", 1000)} {
+		e.mustLog(store, h, note(h.next(key, "x", nil), storage.Note{Time: testTime, Actor: text, Reason: text + text}))
+	}
+	var batch []storage.Write
+	for name, data := range verbatimData() {
+		w := h.next(testKey(name), "x", nil)
+		batch = append(batch, note(w, storage.Note{Time: testTime, Before: data, After: append([]byte("and "), data...)}))
+	}
+	for i := range 20 { // entries do not show
+		w := h.next(testKey(fmt.Sprint("batch ", i)), "x", nil)
+		batch = append(batch, noted(w, fmt.Sprint(i), i))
+	}
+	e.mustLog(store, h, batch...)
+	got := e.logged(store, storage.ChangeQuery{})
+	// In a batch the changes of different keys may have any order.
+	byKey := func(a, b storage.Change) int { return a.Key.Compare(b.Key) }
+	first := len(got) - len(batch)
+	require.GreaterOrEqual(e, first, 0, "changes in the log")
+	slices.SortFunc(got[first:], byKey)
+	slices.SortFunc(h.changes[len(h.changes)-len(batch):], byKey)
+	e.sameChanges(h.changes, got)
+
+	for _, text := range []string{"\x00", "\xff", "a\xc3"} {
+		for _, n := range []storage.Note{{Actor: text}, {Reason: text}} {
+			err := write(context.Background(), store, note(h.next(key, "x", nil), n))
+			require.ErrorIs(e, err, storage.ErrInvalid, "a note with the text %q", text)
+		}
+	}
+}
+
+func caseLogApplied(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx, h, key, absent := context.Background(), newHistory(), testKey("key"), testKey("absent")
+	var entries []storage.Entry
+	if !store.Limits().NoEntries {
+		entries = entriesOf("1:a", "2!taken")
+	}
+	e.mustLog(store, h, noted(h.next(key, "a", entries), "created", 0), h.next(testKey("not noted"), "x", nil))
+	e.mustLog(store, h, h.next(key, "b", entries)) // without a note
+	e.mustLog(store, h, noted(h.next(key, "c", entries), "updated", 1))
+	refused := []storage.Write{h.next(key, "d", nil), h.next(absent, "d", nil), h.gone(key)}
+	refused[0].Expect--
+	refused[1].Expect, refused[1].Record.Revision = 5, 6
+	refused[2].Expect--
+	again := h.next(key, "d", nil)
+	again.Expect = 0
+	refused = append(refused, again)
+	if entries != nil {
+		refused = append(refused, h.next(absent, "d", entriesOf("2!taken")), h.next(testKey("not noted"), "d", entriesOf("2!taken")))
+	}
+	if most := store.Limits().MaxData; most > 0 {
+		refused = append(refused, h.next(absent, string(make([]byte, most+1)), nil))
+	}
+	for i, w := range refused {
+		w = noted(w, "refused", i)
+		require.Error(e, writeEach(store, w)[0])
+		batch := []storage.Write{
+			noted(h.next(testKey("before"), "x", nil), "before", i), w,
+			h.next(testKey("after"), "x", nil), // without a note
+		}
+		errs := writeEach(store, batch...)
+		require.NoError(e, errs[0])
+		require.Error(e, errs[1])
+		require.NoError(e, errs[2])
+		h.take(batch[0], batch[2])
+	}
+	done, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err := store.Write(done, []storage.Write{noted(h.next(key, "d", entries), "cancelled", 0)})
+	require.ErrorIs(e, err, context.Canceled)
+	_, err = store.Write(ctx, []storage.Write{noted(h.next(absent, "d", nil), "invalid", 0), noted(again, "invalid", 0), noted(again, "invalid", 0)})
+	require.Error(e, err, "a batch with a key that comes twice")
+	if entries != nil {
+		require.NoError(e, settled(func() error { return store.SetEntries(ctx, key, h.shelf[key].rec.Revision, entriesOf("1:b")) }))
+	}
+	e.mustLog(store, h, h.gone(key)) // without a note
+	e.mustLog(store, h, noted(h.next(key, "e", entries), "created again", 2))
+	e.mustLog(store, h, noted(h.gone(key), "deleted", 3))
+	e.sameChanges(h.changes, e.logged(store, storage.ChangeQuery{}))
+}
+
+func caseLogQueries(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx, h := context.Background(), newHistory()
+	scopes := confusableScopes()
+	ids := []string{"same", "Same", "same ", "%", "sam", "same-more"}
+	for round := range 3 {
+		for i, scope := range scopes {
+			if i%4 == 3 {
+				continue // some have no changes
+			}
+			for _, id := range ids[:3+i%3] {
+				key := keyIn(scope, id)
+				w := h.next(key, "x", nil)
+				if round == 2 && i%2 == 0 {
+					w = h.gone(key)
+				}
+				e.mustLog(store, h, noted(w, fmt.Sprintf("scope %d, %q, round %d", i, id, round), 0))
+			}
+		}
+	}
+	e.sameChanges(h.changes, e.logged(store, storage.ChangeQuery{}))
+	mark := e.logMark(store)
+	for i, scope := range scopes {
+		q := storage.ChangeQuery{Scope: scope, Limit: 7}
+		e.sameChanges(h.of(q), e.loggedUntil(store, q, mark))
+		for _, id := range ids {
+			q := storage.ChangeQuery{Scope: scope, ExternalID: id, Limit: 2}
+			changes := e.loggedUntil(store, q, mark)
+			e.sameChanges(h.of(q), changes)
+			if i%5 != 0 || len(changes) == 0 {
+				continue
+			}
+			// A cursor of one query is good for any other.
+			q = storage.ChangeQuery{Scope: scope, After: changes[0].Cursor}
+			rest := h.of(q)
+			at := slices.IndexFunc(rest, func(c storage.Change) bool { return c.Cursor.Revision == q.After.Revision })
+			e.sameChanges(rest[at+1:], e.loggedUntil(store, q, mark))
+		}
+	}
+	for _, q := range []storage.ChangeQuery{{ExternalID: "same"}, {Scope: storage.Scope{Tenant: scopes[0].Tenant}}, {Scope: scopes[0], ExternalID: "\xff"}, {After: storage.Cursor{Position: 1}}, {After: storage.Cursor{Position: -1, Revision: 1}}} {
+		q.Limit = 1
+		_, err := store.Changes(ctx, q)
+		require.ErrorIs(e, err, storage.ErrInvalid, "a query of %+v", q)
+	}
+}
+
+func caseLogPages(e *env) {
+	const n = 30
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx, h := context.Background(), newHistory()
+	for i := range n {
+		e.mustLog(store, h, noted(h.next(testKey(fmt.Sprint(i%3)), "x", nil), fmt.Sprint(i), i))
+	}
+	mark := e.logMark(store)
+	all := e.loggedUntil(store, storage.ChangeQuery{}, mark)
+	e.sameChanges(h.changes, all)
+	for _, limit := range []int{1, 2, 7, n - 1, n, n + 1, storage.MaxPage + 1} {
+		e.sameChanges(all, e.loggedUntil(store, storage.ChangeQuery{Limit: limit}, mark))
+	}
+	for i, c := range all {
+		e.sameChanges(all[i+1:], e.loggedUntil(store, storage.ChangeQuery{After: c.Cursor}, mark))
+	}
+	for _, limit := range []int{0, -1} {
+		_, err := store.Changes(ctx, storage.ChangeQuery{Limit: limit})
+		require.ErrorIs(e, err, storage.ErrInvalid, "limit %d", limit)
+	}
+	page, err := store.Changes(ctx, storage.ChangeQuery{Limit: 7})
+	require.NoError(e, err)
+	if len(page.Changes) == 7 {
+		require.True(e, page.More, "More of a full page, when there are further changes")
+	}
+	// At the end: nothing, again and again, and then what comes.
+	r := &logReader{store: store, q: storage.ChangeQuery{Limit: 100}}
+	require.NoError(e, r.reach(mark))
+	for range 3 {
+		end := r.q.After
+		more, err := r.next()
+		require.NoError(e, err)
+		require.False(e, more, "More at the end of the log")
+		require.Equal(e, end, r.q.After, "Next at the end of the log")
+		before := len(h.changes)
+		e.mustLog(store, h, noted(h.next(testKey("late"), "x", nil), "late", 0))
+		r.changes = nil
+		require.NoError(e, r.until(func() bool { return len(r.changes) > 0 }))
+		e.sameChanges(h.changes[before:], r.changes)
+	}
+}
+
+func caseLogEnd(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	h := newHistory()
+	empty := &logReader{store: store, q: storage.ChangeQuery{Limit: 1}}
+	more, err := empty.next()
+	require.NoError(e, err)
+	require.False(e, more, "More of an empty log")
+	require.Empty(e, empty.changes, "changes in an empty log")
+	for round := range 5 {
+		after := storage.ChangeQuery{After: e.logEnd(store, storage.ChangeQuery{})}
+		scoped := storage.ChangeQuery{Scope: testScope, After: e.logEnd(store, storage.ChangeQuery{Scope: testScope, ExternalID: "1"})}
+		before := len(h.changes)
+		for i := range 3 {
+			e.mustLog(store, h, noted(h.next(testKey(fmt.Sprint(i)), "x", nil), fmt.Sprintf("%d %d", round, i), 0))
+		}
+		e.sameChanges(h.changes[before:], e.logged(store, after))
+		e.sameChanges(h.changes[before:], e.logged(store, scoped))
+	}
+	e.sameChanges(h.changes, e.logged(store, empty.q))
+}
+
+// The size of the history of caseLogComplete.
+const (
+	logWriters = 16
+	logKeys    = 12
+	logRounds  = 30 // of each writer
+	logBatch   = 4  // keys that one call writes
+)
+
+// caseLogComplete has many writers create, change and delete the same few keys in calls
+// of several writes, in no order. One reader polls from the start, one makes a replica: it
+// takes the end of the log, lists the records and follows the log from there. A third
+// reads everything when it is over. All must have the same.
+func caseLogComplete(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx := context.Background()
+	scopes := confusableScopes()[:2]
+	keys := make([]storage.Key, logKeys)
+	for i := range keys {
+		keys[i] = keyIn(scopes[i%2], fmt.Sprint("key-", i))
+	}
+	var mu sync.Mutex
+	applied := make(map[storage.Cursor]storage.Key) // by their revisions; positions are 0
+	var writing atomic.Int64
+	writing.Store(logWriters)
+	poller := &logReader{store: store, q: storage.ChangeQuery{Limit: 50}}
+	replica := make(map[storage.Key]storage.Revision)
+	follower := &logReader{store: store}
+	err := inParallel(logWriters+2, func(n int) error {
+		switch n {
+		case logWriters:
+			return poller.until(func() bool { return writing.Load() == 0 })
+		case logWriters + 1:
+			for writing.Load() == logWriters { // begin in the middle
+				time.Sleep(time.Millisecond)
+			}
+			page, err := store.Changes(ctx, storage.ChangeQuery{End: true})
+			if err != nil {
+				return err
+			}
+			follower.q = storage.ChangeQuery{After: page.Next, Limit: 20}
+			for _, scope := range scopes {
+				for r := (storage.Range{Limit: 5}); ; {
+					page, err := store.List(ctx, scope, r)
+					if err != nil {
+						return err
+					}
+					for _, rec := range page.Records {
+						replica[rec.Key] = rec.Revision
+					}
+					if r.After = page.Next; r.After.IsZero() {
+						break
+					}
+				}
+			}
+			return follower.until(func() bool { return writing.Load() == 0 })
+		}
+		defer writing.Add(-1)
+		return e.writeLog(store, keys, n, func(w storage.Write) {
+			mu.Lock()
+			defer mu.Unlock()
+			applied[storage.Cursor{Revision: w.Record.Revision}] = w.Record.Key
+		})
+	})
+	require.NoError(e, err)
+
+	mark := e.logMark(store)
+	require.NoError(e, poller.reach(mark))
+	require.NoError(e, follower.reach(mark))
+	all := e.loggedUntil(store, storage.ChangeQuery{Limit: 33}, mark)
+	polled := unmarked(poller.changes)
+	require.Len(e, polled, len(all), "changes that a reader got while they were made, and changes in the log")
+	for i, c := range polled {
+		require.Equal(e, all[i].Cursor, c.Cursor, "change %d, as it came when it was made", i)
+	}
+	for _, c := range all {
+		at := storage.Cursor{Revision: c.Cursor.Revision}
+		if applied[at] != c.Key {
+			e.fatalf("the log has a change of revision %d which no writer made, or has it twice", c.Cursor.Revision)
+		}
+		delete(applied, at)
+	}
+	require.Empty(e, applied, "writes that were acknowledged, and are missing in the log")
+	stored := make(map[storage.Key]storage.Revision)
+	for _, scope := range scopes {
+		for _, rec := range e.walk(store, scope, storage.Range{Limit: 50}) {
+			stored[rec.Key] = rec.Revision
+		}
+	}
+	require.Equal(e, stored, e.chains(all, nil), "revisions of the records, and by the log")
+	for _, c := range unmarked(follower.changes) {
+		if replica[c.Key] = c.Cursor.Revision; c.Deleted {
+			delete(replica, c.Key)
+		}
+	}
+	require.Equal(e, stored, replica, "revisions of the records, and of a replica")
+	for _, scope := range scopes {
+		q := storage.ChangeQuery{Scope: scope}
+		of := slices.DeleteFunc(slices.Clone(all), func(c storage.Change) bool { return !q.Match(c.Key) })
+		e.sameChanges(of, e.logged(store, q))
+	}
+}
+
+// writeLog is one of the writers of caseLogComplete. It tells which writes were applied.
+func (e *env) writeLog(store storage.Store, keys []storage.Key, writer int, applied func(storage.Write)) error {
+	ctx, random := context.Background(), newRand(uint64(writer))
+	for round := range logRounds {
+		some := make([]storage.Key, logBatch)
+		for i, k := range random.Perm(len(keys))[:logBatch] {
+			some[i] = keys[k]
+		}
+		records, err := store.GetMany(ctx, some)
+		if err != nil {
+			return err
+		}
+		var writes []storage.Write
+		for i, old := range records {
+			w := putOf(record(some[i], fmt.Sprint(writer, " ", round)), old.Revision)
+			if old.Revision != 0 && random.IntN(2) == 0 {
+				w = deleteOf(some[i], old.Revision)
+			}
+			writes = append(writes, noted(w, fmt.Sprint(writer, " ", round), round))
+		}
+		errs, err := writeAll(ctx, store, writes)
+		if err != nil {
+			return err
+		}
+		for i, err := range errs {
+			switch {
+			case err == nil:
+				applied(writes[i])
+			case !errors.Is(err, storage.ErrConflict):
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// chains returns the revisions that the records have by changes in the order of the log,
+// after those of before. It fails unless each change begins with the revision that the
+// one before of its key left: so none is missing, none comes twice, and none is out of
+// order.
+func (e *env) chains(changes []storage.Change, before map[storage.Key]storage.Revision) map[storage.Key]storage.Revision {
+	now := make(map[storage.Key]storage.Revision)
+	maps.Copy(now, before)
+	for i, c := range changes {
+		if c.Before != now[c.Key] {
+			e.fatalf("change %d of the log (%s) is of a record at revision %d, which has revision %d by the changes before (0: absent)",
+				i+1, c.Note.Reason, c.Before, now[c.Key])
+		}
+		if now[c.Key] = c.Cursor.Revision; c.Deleted {
+			delete(now, c.Key)
+		}
+	}
+	return now
+}
+
+// expired fails unless the cursor is ErrExpired for every query.
+func (e *env) expired(store storage.Store, after storage.Cursor, why string) {
+	for _, q := range []storage.ChangeQuery{{}, {Scope: testScope}, {Scope: testScope, ExternalID: "a"}, {Scope: confusableScopes()[0]}} {
+		q.After, q.Limit = after, 10
+		page, err := store.Changes(context.Background(), q)
+		require.ErrorIs(e, err, storage.ErrExpired, "%s: %d changes", why, len(page.Changes))
+	}
+}
+
+func caseLogExpired(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	h := newHistory()
+	start := e.logEnd(store, storage.ChangeQuery{})
+	for i := range 5 {
+		e.mustLog(store, h, noted(h.next(testKey("a"), "x", nil), fmt.Sprint(i), 0))
+	}
+	all := e.logged(store, storage.ChangeQuery{})
+	end := e.logMark(store)
+	for _, c := range append([]storage.Cursor{start, end}, all[0].Cursor, all[2].Cursor) {
+		_, err := store.Changes(context.Background(), storage.ChangeQuery{After: c, Limit: 10})
+		require.NoError(e, err, "a cursor of the log")
+		// As of another log, whose change at this position has another revision.
+		e.expired(store, storage.Cursor{Position: c.Position, Revision: c.Revision + 1}, "a cursor with another revision")
+	}
+	for _, ahead := range []int64{1, 1000, 1 << 40} {
+		e.expired(store, storage.Cursor{Position: end.Position + ahead, Revision: end.Revision}, "a cursor ahead of the log")
+	}
+}
+
+func caseLogTrim(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx, h := context.Background(), newHistory()
+	trim := func(minutes int) {
+		require.NoError(e, store.Trim(ctx, testTime.Add(time.Duration(minutes)*time.Minute)), "trim")
+	}
+	// trimmed trims until the log begins with the change of this number: a store may not
+	// remove at once what another handle on it has just read.
+	trimmed := func(minutes, first int) {
+		var left []storage.Change
+		for begun := time.Now(); time.Since(begun) < patience; time.Sleep(10 * time.Millisecond) {
+			trim(minutes)
+			if left = e.logged(store, storage.ChangeQuery{}); len(left) <= len(h.changes)-first {
+				break
+			}
+		}
+		e.sameChanges(h.changes[first:], left)
+	}
+	start := e.logEnd(store, storage.ChangeQuery{})
+	trim(1000)
+	require.Equal(e, start, e.logEnd(store, storage.ChangeQuery{}), "end of an empty log after Trim")
+
+	// The times of changes do not ascend with them.
+	for i, minute := range []int{0, 1, 2, 60, 3, 0, 70, 1} {
+		e.mustLog(store, h, noted(h.next(testKey([]string{"a", "b"}[i%2]), "x", nil), fmt.Sprint(i), minute))
+	}
+	all := e.logged(store, storage.ChangeQuery{})
+	e.sameChanges(h.changes, all)
+	trim(0)
+	e.sameChanges(all, e.logged(store, storage.ChangeQuery{After: start}))
+	trimmed(10, 3) // up to the one of 60; those after it stay
+	e.expired(store, start, "a cursor from before the log")
+	for i, c := range all {
+		if i < 2 {
+			e.expired(store, c.Cursor, "a cursor older than what Trim left")
+			continue
+		}
+		e.sameChanges(all[i+1:], e.logged(store, storage.ChangeQuery{After: c.Cursor}))
+		q := storage.ChangeQuery{Scope: testScope, ExternalID: "a", After: c.Cursor}
+		rest := slices.DeleteFunc(slices.Clone(all[i+1:]), func(c storage.Change) bool { return !q.Match(c.Key) })
+		e.sameChanges(rest, e.logged(store, q))
+	}
+	trim(60) // made at the time, and so it stays
+	e.sameChanges(all[3:], e.logged(store, storage.ChangeQuery{}))
+	trimmed(61, 6)
+	e.expired(store, all[4].Cursor, "a cursor older than what Trim left")
+	e.sameChanges(all[6:], e.logged(store, storage.ChangeQuery{After: all[5].Cursor}))
+
+	// All of it.
+	trimmed(1000, len(h.changes))
+	e.expired(store, all[6].Cursor, "a cursor of a log that is empty since")
+	end := e.logEnd(store, storage.ChangeQuery{})
+	require.Greater(e, end.Position, all[7].Cursor.Position, "position of the end of the log, after Trim")
+	before := len(h.changes)
+	e.mustLog(store, h, noted(h.next(testKey("a"), "x", nil), "later", 0))
+	e.sameChanges(h.changes[before:], e.logged(store, storage.ChangeQuery{After: end}))
+	for key, one := range h.shelf {
+		got, err := store.Get(ctx, key)
+		require.NoError(e, err)
+		e.same(one.rec, got)
+	}
+}
+
+func caseLogRedact(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx, h := context.Background(), newHistory()
+	key, other := testKey("alice@example.com"), testKey("bob@example.com")
+	foreign := keyIn(confusableScopes()[0], key.ExternalID)
+	log := func(key storage.Key, texts ...string) {
+		for _, text := range texts {
+			w := h.next(key, text, nil)
+			if text == "deleted" {
+				w = h.gone(key)
+			}
+			w.Note = &storage.Note{Time: testTime.Add(time.Second), Actor: "actor " + text, Reason: "reason " + text, Before: []byte("before " + text), After: []byte("after " + text)}
+			e.mustLog(store, h, w)
+		}
+	}
+	require.NoError(e, store.Redact(ctx, key), "of a key without changes")
+	for _, k := range []storage.Key{key, other, foreign} {
+		log(k, "one", "two", "deleted", "three")
+	}
+	before := e.logged(store, storage.ChangeQuery{})
+	e.sameChanges(h.changes, before)
+	hashes := make(map[storage.Key]string)
+	redact := func(key storage.Key) {
+		require.NoError(e, store.Redact(ctx, key))
+		after := e.logged(store, storage.ChangeQuery{})
+		require.Len(e, after, len(h.changes), "changes after Redact")
+		for i := range h.changes {
+			c := &h.changes[i]
+			if c.Key != key {
+				continue
+			}
+			hash := after[i].Key.ExternalID
+			if known := hashes[key]; known != "" {
+				require.Equal(e, known, hash, "external ids in redacted changes of one key")
+			}
+			hashes[key] = hash
+			c.Key.ExternalID, c.Redacted, c.Note = hash, true, storage.Note{Time: c.Note.Time}
+			require.NoError(e, c.Key.Validate(), "key of a redacted change")
+			require.NotContains(e, hash, key.ExternalID)
+			require.NotContains(e, hash, "alice")
+		}
+		e.sameChanges(h.changes, after)
+		for i := range after[:len(before)] {
+			require.Equal(e, before[i].Cursor, after[i].Cursor, "cursor of change %d", i)
+		}
+		e.sameChanges(h.changes[5:], e.logged(store, storage.ChangeQuery{After: before[4].Cursor})) // it still works
+		for _, scope := range []storage.Scope{testScope, foreign.Scope()} {
+			q := storage.ChangeQuery{Scope: scope}
+			e.sameChanges(h.of(q), e.logged(store, q))
+		}
+		q := storage.ChangeQuery{Scope: key.Scope(), ExternalID: key.ExternalID}
+		e.sameChanges(h.of(q), e.logged(store, q))
+	}
+	redact(key)
+	redact(key)                   // once more
+	log(key, "four", "deleted")   // what comes after is not redacted,
+	log(other, "four", "deleted") //
+	e.sameChanges(h.changes, e.logged(store, storage.ChangeQuery{}))
+	redact(key)
+	redact(foreign)
+	redact(other)
+	require.Len(e, hashes, 3)
+	require.NotEqual(e, hashes[key], hashes[other], "external ids in redacted changes of two keys")
+	require.NotEqual(e, hashes[key], hashes[foreign], "external ids in redacted changes of two keys of one id")
+	got, err := store.Get(ctx, foreign) // the record stays as it is
+	require.NoError(e, err)
+	e.same(h.shelf[foreign].rec, got)
+
+	// The hash has a key, which no other store has.
+	store, h = e.open(), newHistory()
+	log(key, "one")
+	require.NoError(e, store.Redact(ctx, key))
+	there := e.logged(store, storage.ChangeQuery{})
+	require.Len(e, there, 1)
+	require.NotEqual(e, hashes[key], there[0].Key.ExternalID, "external ids in redacted changes of two stores")
+	require.ErrorIs(e, store.Redact(ctx, storage.Key{}), storage.ErrInvalid)
+}
