@@ -115,7 +115,7 @@ func (w *writer) move(s *swap) (done bool, err error) {
 		old, _ = row[1].([]byte)
 		return false
 	}, keyArgs(key)...)
-	if err != nil || revision != int64(s.write.Expect) {
+	if err != nil || revision != int64(s.write.Expect) || s.entriesOnly && revision == 0 {
 		return false, err
 	}
 	lost, gained := difference(old, s.entries)

@@ -197,9 +197,24 @@ func TestSetEntriesRestores(t *testing.T) {
 	require.Len(t, found(t, s), 2)
 
 	// With nothing to restore nothing is written.
-	before := s.writer.logSize()
+	before := s.writer.walSize()
 	require.NoError(t, s.SetEntries(bg, testKey("k"), writes[0].Record.Revision, writes[0].Entries))
-	require.Equal(t, before, s.writer.logSize())
+	require.Equal(t, before, s.writer.walSize())
+}
+
+// TestSetEntriesOfNothing leaves nothing: there is no record.
+func TestSetEntriesOfNothing(t *testing.T) {
+	s := testStore(t, nil)
+	for _, entries := range [][]storage.Entry{nil, {uniqueEntry(1, "a")}} {
+		for expect := range storage.Revision(2) {
+			err := s.SetEntries(bg, testKey("alice"), expect, entries)
+			silent(t, err)
+			require.ErrorIs(t, err, storage.ErrConflict)
+		}
+	}
+	count, err := s.writer.conn.value("SELECT count(*) FROM entries")
+	require.NoError(t, err)
+	require.Equal(t, int64(0), count)
 }
 
 // TestRandomWrites of few keys with few values, single and in batches, compared with a

@@ -110,9 +110,8 @@ const sqlRemoveEntries = `DELETE FROM entries WHERE platform = OLD.platform AND 
 				FROM cells WHERE length(rest) > 4
 			) SELECT place FROM cells)`
 
-// version returns the user_version of the file, 0 for one without anything in
-// it, or an error for a file that this package has no business with. It is for
-// use in a transaction.
+// version returns the user_version of the file, 0 if it is empty, or ErrInvalid for a file
+// of another program or a newer version. It is for use in a transaction.
 func version(c *conn) (int, error) {
 	foreign := invalid("the file was made by another program")
 	id, err := c.value("PRAGMA application_id")
@@ -143,8 +142,8 @@ func version(c *conn) (int, error) {
 	return int(n), nil
 }
 
-// peek is version in a transaction of its own: the numbers that it goes by must
-// be of one instant, since another process may be making the file.
+// peek is version in its own transaction: the numbers must be of one instant, since
+// another process may be making the file.
 func peek(c *conn) (int, error) {
 	if _, err := c.exec("BEGIN"); err != nil {
 		return 0, err
@@ -156,9 +155,8 @@ func peek(c *conn) (int, error) {
 	return v, err
 }
 
-// migrate brings the file to the newest version, in one transaction that
-// takes the lock first: of several processes one does it and the others see
-// that it is done.
+// migrate brings the file to the newest version, in one transaction that takes the lock
+// first: of several processes one migrates, and the others see that it is done.
 func migrate(c *conn) error {
 	if _, err := c.exec(sqlBegin); err != nil {
 		return err

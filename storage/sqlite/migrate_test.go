@@ -105,7 +105,7 @@ func TestMigrationOfALargeFile(t *testing.T) {
 	s, err := Open(bg, path, nil)
 	require.NoError(t, err)
 	defer s.Close()
-	require.Less(t, s.writer.logSize(), int64(256<<10), "of 4 MB")
+	require.Less(t, s.writer.walSize(), int64(256<<10), "of 4 MB")
 
 	require.NoError(t, s.SetEntries(bg, testKey("7"), 1, []storage.Entry{uniqueEntry(1, "7")}))
 	require.NoError(t, s.SetEntries(bg, testKey("8"), 1, []storage.Entry{uniqueEntry(1, "8")}))
