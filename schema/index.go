@@ -152,8 +152,8 @@ type indexed struct {
 	path []*field
 }
 
-// index collects the fields of o that have an index; path is that to o.
-func (s *Schema) index(o *object, path []*field) {
+// addIndexed collects the fields of o that have an index; path is that to o.
+func (s *Schema) addIndexed(o *object, path []*field) {
 	for i := range o.fields {
 		f := &o.fields[i]
 		to := append(path[:len(path):len(path)], f)
@@ -161,7 +161,7 @@ func (s *Schema) index(o *object, path []*field) {
 			s.indexed = append(s.indexed, indexed{f, to})
 		}
 		if f.object != nil {
-			s.index(f.object, to)
+			s.addIndexed(f.object, to)
 		}
 	}
 	if path == nil {

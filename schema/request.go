@@ -220,8 +220,9 @@ func keepNodes(nodes []strictjson.Node) []strictjson.Node {
 	return room.nodes[from:len(room.nodes):len(room.nodes)]
 }
 
-// room holds the nodes of requests, from its beginning on. A full one lives as long as one
-// of its requests. It is not in a pool, which forgets rooms that are almost empty.
+// room is the memory that keepNodes shares out, from its start on. When it is full, a new
+// one replaces it; the old one lives as long as a request in it. A pool would drop rooms
+// that are almost empty.
 var room struct {
 	sync.Mutex
 	nodes []strictjson.Node
