@@ -358,7 +358,8 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 	}
 	w.Expect = old.Revision
 	if b.dryRun {
-		g.dry = &w
+		dry := w
+		g.dry = &dry
 		return w, storage.ErrNoChange
 	}
 	return w, nil

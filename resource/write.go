@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"example.com/resourcekit/internal/overlay"
+	"example.com/resourcekit/resource/internal/overlay"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 

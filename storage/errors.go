@@ -28,7 +28,7 @@ var (
 	ErrUnknownOutcome = errors.New("outcome of the write is unknown")
 
 	// ErrEnded comes with ErrUnknownOutcome, in one error, when the write is not running
-	// any more: a read tells whether it was applied.
+	// any more: a read that finds the expected revision shows that it was not applied.
 	ErrEnded = errors.New("the write has ended")
 
 	// ErrTooLarge: the data is larger than the store's limit.

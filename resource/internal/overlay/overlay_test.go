@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"example.com/resourcekit/internal/overlay"
+	"example.com/resourcekit/resource/internal/overlay"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
