@@ -26,8 +26,8 @@ import (
 
 var ctx = context.Background()
 
-// stores are all that there are, as they come. open returns an empty one, which ends
-// with the test.
+// stores are all stores of the project. open returns an empty one, which ends with the
+// test.
 var stores = []struct {
 	name string
 	open func(testing.TB) storage.Store
@@ -48,8 +48,8 @@ var recalling = []struct {
 	}},
 }
 
-// outdated recalls of each key the first record that it ever recalled: each write
-// begins with what is not true any more.
+// outdated recalls of each key the first record that it ever recalled: each write begins
+// with a record that is out of date.
 type outdated struct {
 	*recent.Store
 	mu    sync.Mutex
