@@ -15,6 +15,7 @@ import (
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/memory"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/postgres/pgtest"
@@ -43,6 +44,7 @@ var recalling = []struct {
 	open func(testing.TB) storage.Store
 }{
 	{"recent", func(tb testing.TB) storage.Store { return recent.New(memory.New(), 1<<20) }},
+	{"coalesce", func(tb testing.TB) storage.Store { return coalesce.New(recent.New(memory.New(), 1<<20)) }},
 	{"outdated", func(tb testing.TB) storage.Store {
 		return &outdated{Store: recent.New(memory.New(), 1<<20), first: make(map[storage.Key]storage.Record)}
 	}},
