@@ -13,9 +13,10 @@
 // storage/postgres are durable. Programs change records by [Update], or by [UpdateWith]
 // and [UpdateMany] where records have entries or changes are logged.
 //
-// To write a store, begin with the five methods of [Basic] and [Complete]. Package
-// storagetest tests every sentence of the contract: a store is done when it passes
-// storagetest.Run. storage/storagetest/journal_test.go is a small one.
+// To write a store, begin with the five methods of [Basic] and with [Complete], whose
+// example is the smallest one. Package storagetest tests every sentence of the contract: a
+// store is done when it passes storagetest.Run. storage/storagetest/journal_test.go is a
+// small durable one.
 //
 // # Terms
 //
