@@ -1,5 +1,6 @@
--- Where others use the tables already, a change of a table waits for them, and those
--- that come after it wait too. So it gives up soon.
+-- One program after the other makes the tables. Where others use them already, a change
+-- waits for their locks, and those that come after it wait too. So it gives up soon.
+SELECT pg_catalog.pg_advisory_xact_lock(8243119022650717);
 SELECT pg_catalog.set_config('lock_timeout', '2s', true);
 
 CREATE TABLE IF NOT EXISTS schema.records (

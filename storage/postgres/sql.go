@@ -64,13 +64,14 @@ FROM schema.records
 WHERE scope = $1 AND external_id = $2`
 
 	// Without data that is larger than $4. The length of a value is known without
-	// the value.
+	// the value. Where the values are in a SELECT, the server does not know them when it
+	// plans, and so goes on with one plan: to make one takes longer than to run it.
 	listSQL = `
 SELECT external_id, revision, id, [created_at], [updated_at], [CASE WHEN octet_length(data) <= $4 THEN data END]
 FROM schema.records
-WHERE scope = $1 AND external_id > $2
+WHERE scope = $1 AND external_id > (SELECT $2::text)
 ORDER BY external_id ASC
-LIMIT $3`
+LIMIT (SELECT $3::bigint)`
 
 	// Without data that goes beyond $4 bytes together with the data before it,
 	// unless there is none. The sum makes pages of small records a third slower.
@@ -81,39 +82,36 @@ FROM (
 	FROM (
 		SELECT external_id, revision, id, created_at, updated_at, data
 		FROM schema.records
-		WHERE scope = $1 AND external_id > $2
+		WHERE scope = $1 AND external_id > (SELECT $2::text)
 		ORDER BY external_id ASC
-		LIMIT $3
+		LIMIT (SELECT $3::bigint)
 	) AS p
 ) AS q
 ORDER BY external_id ASC`
 
-	// The same two for look-ups: between the position ($5, $2) and the place $6.
+	// The same two for look-ups: after the position ($5, $2), up to the place $6. = ANY
+	// has the planner read each record by its key at once, where = has it look for
+	// records that come twice first.
 	lookupSQL = `
 SELECT e.external_id, [e.place], revision, id, [created_at], [updated_at], [CASE WHEN octet_length(data) <= $4 THEN data END]
-FROM (
-	SELECT place, external_id
-	FROM schema.entries
-	WHERE scope = $1 AND (place, external_id) > ($5, $2) AND place < $6
-	ORDER BY place ASC, external_id ASC
-	LIMIT $3
-) AS e
-JOIN schema.records AS r ON r.scope = $1 AND r.external_id = e.external_id
-ORDER BY e.place ASC, e.external_id ASC`
+FROM schema.entries AS e
+JOIN schema.records AS r ON r.scope = e.scope AND r.external_id = ANY (ARRAY[e.external_id])
+WHERE e.scope = $1 AND (e.place, e.external_id) > (SELECT $5::bytea, $2::text) AND e.place < (SELECT $6::bytea)
+ORDER BY e.place ASC, e.external_id ASC
+LIMIT (SELECT $3::bigint)`
 
 	lookupLargeSQL = `
 SELECT external_id, [place], revision, id, [created_at], [updated_at], [CASE WHEN ahead = 0 OR ahead + octet_length(data) <= $4 THEN data END]
 FROM (
-	SELECT e.place, e.external_id, revision, id, created_at, updated_at, data,
-		sum(octet_length(data)) OVER (ORDER BY e.place ASC, e.external_id ASC ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
+	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY place ASC, external_id ASC ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
 	FROM (
-		SELECT place, external_id
-		FROM schema.entries
-		WHERE scope = $1 AND (place, external_id) > ($5, $2) AND place < $6
-		ORDER BY place ASC, external_id ASC
-		LIMIT $3
-	) AS e
-	JOIN schema.records AS r ON r.scope = $1 AND r.external_id = e.external_id
+		SELECT e.place, e.external_id, revision, id, created_at, updated_at, data
+		FROM schema.entries AS e
+		JOIN schema.records AS r ON r.scope = e.scope AND r.external_id = ANY (ARRAY[e.external_id])
+		WHERE e.scope = $1 AND (e.place, e.external_id) > (SELECT $5::bytea, $2::text) AND e.place < (SELECT $6::bytea)
+		ORDER BY e.place ASC, e.external_id ASC
+		LIMIT (SELECT $3::bigint)
+	) AS p
 ) AS q
 ORDER BY place ASC, external_id ASC`
 
@@ -243,7 +241,7 @@ FROM (
 			FROM schema.changes
 			WHERE {where}
 			ORDER BY {order}
-			LIMIT $3
+			LIMIT (SELECT $3::bigint)
 		) AS p
 	) AS p
 ) AS p
@@ -332,8 +330,8 @@ const (
 // bothWays returns the statement for each direction.
 func bothWays(sql string) [2]string {
 	return [2]string{forwards: sql, backwards: strings.NewReplacer(
-		" ASC", " DESC", "external_id > $2", "external_id < $2",
-		"(place, external_id) > ", "(place, external_id) < ", "place < $6", "place >= $6").Replace(sql)}
+		" ASC", " DESC", "external_id > (", "external_id < (",
+		"e.external_id) > ", "e.external_id) < ", "place < (", "place >= (").Replace(sql)}
 }
 
 var bracketed = regexp.MustCompile(`\[[^]]+]`)
