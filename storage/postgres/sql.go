@@ -43,6 +43,7 @@ type statements struct {
 
 	one, many  [3]string    // a write without a note, and many, by kind
 	logged     [2][3]string // one and many with a note
+	batch      string       // before many writes with unique entries
 	setEntries string
 
 	look, take                            string // of the fence
@@ -130,6 +131,10 @@ WHERE scope = $1 AND external_id = $2 AND revision = $3`
 	deleteSQL = `
 DELETE FROM schema.records
 WHERE scope = $1 AND external_id = $2 AND revision = $3`
+
+	// For the function move_entries, until the end of the transaction.
+	batchSQL = `
+SELECT set_config('resourcekit.batch', 'on', true)`
 
 	// A negative generation, another one than before.
 	setEntriesSQL = `
@@ -294,6 +299,7 @@ func newStatements(schema string, text bool) statements {
 		lookup: bothWays(in(lookupSQL)), lookupLarge: bothWays(in(lookupLargeSQL)),
 		one:        [3]string{in(createSQL), in(updateSQL), in(deleteSQL)},
 		many:       [3]string{in(createManySQL), in(updateManySQL), in(deleteManySQL)},
+		batch:      in(batchSQL),
 		setEntries: in(setEntriesSQL),
 		look:       in(lookSQL), take: in(takeSQL), knows: in(knowsSQL),
 		changes: changes("seq > $1 AND seq <= $2", "seq"),
@@ -334,7 +340,7 @@ func bothWays(sql string) [2]string {
 		"e.external_id) > ", "e.external_id) < ", "place < (", "place >= (").Replace(sql)}
 }
 
-var bracketed = regexp.MustCompile(`\[[^]]+]`)
+var bracketed = regexp.MustCompile(`\B\[[^]]+]`)
 
 // columns fills in the columns in brackets. As text, times and data are spelled as
 // the session has it (DateStyle, TimeZone, bytea_output), which a pooler makes any
