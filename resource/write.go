@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/resourcekit/internal/overlay"
+	"example.com/resourcekit/resource/internal/overlay"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 

@@ -21,7 +21,7 @@ type Entry struct {
 	//
 	// A value of more than 239 bytes is cut there, which leaves at least 200 digits of a
 	// number. It is equal to other values that begin alike. In a unique field it ends in
-	// a hash, so that different values stay different, but have no order.
+	// a hash, so that values that differ, see Condition, stay different, but have no order.
 	Value  []byte
 	Unique bool // Field.Unique; false if Value is the byte 0
 }
@@ -204,7 +204,7 @@ func find(path []*field, request, stored *strictjson.Doc) (d *strictjson.Doc, no
 		case r == none:
 		case request.Nodes[r].Kind == strictjson.Null:
 			r, s = none, none
-		case !isObject(request, r) || !isObject(stored, s): // it replaces the stored value
+		case !isObject(request, r): // it replaces the stored value
 			s = none
 		}
 		if r == none && s == none {

@@ -27,7 +27,7 @@ const (
 // values under every policy, and a null on an unknown field is an unknown field.
 type Nulls int
 
-// The policies for nulls. They are applied in judge.go: see each use of opts.Nulls.
+// The policies for nulls.
 const (
 	// DeleteNulls makes null delete the field (RFC 7396, section 2). It is a violation
 	// if the field is required, and has no effect if the field is absent. A null also
@@ -274,7 +274,8 @@ func (r *Request) Check() error {
 //
 // The document shares no memory with the request, except stored, if nothing changed. An
 // update without defaults to fill in, fields to hide or fields to report allocates one
-// slice, its result, and otherwise only pooled working memory.
+// slice, its result, and at most four for the entries of a schema with indexes; otherwise
+// it takes only pooled working memory.
 func (r *Request) Apply(stored []byte) (Document, error) {
 	if r.schema == nil {
 		return Document{}, errors.New("schema: Apply of a request that was not read")

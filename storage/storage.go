@@ -83,7 +83,7 @@ func (r Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
 // wrap errors in an [*OpError]: test with errors.Is.
 //
 // A store that lacks entries or the log says so in its [Limits], and returns
-// [ErrUnsupported] where they are needed. [Complete] makes a Store of the few methods of
+// [ErrUnsupported] where they are needed, perhaps before any check. [Complete] makes a Store of the few methods of
 // a [Basic] one. storagetest.Run tests implementations.
 //
 // A wrapper implements every method. One that embeds a Store and overrides one method

@@ -382,7 +382,7 @@ var scenarios = []scenario{
 		{raw("t-2"), "stored: " + sale("t-2", "1e400", "")},
 		{patch("t-4", `{"transactionTotal":123456789012345678901234567890.11}`), "updated " + sale("t-4", "123456789012345678901234567890.11", "")},
 		{list(where("transactionTotal", json.Number("12.50"))), "listed t-1"},
-		{list(where("transactionTotal", json.Number("12.5"))), "listed"},
+		{list(where("transactionTotal", json.Number("12.5"))), "listed t-1"},
 		{list(where("transactionTotal", json.Number("1e400"))), "listed t-2"},
 		{patch("t-1", `{"transactionTotal":12.5}`), "updated " + sale("t-1", "12.5", "")},
 		{patch("t-1", `{"transactionTotal":12.5}`), "unchanged " + sale("t-1", "12.5", "")},

@@ -123,7 +123,7 @@ func newSide(t *testing.T, name string, store storage.Store, shared bool) *side 
 			}
 			return storage.Tenant{}, httpapi.ErrUnknownTenant
 		},
-	}, nil, s.c)
+	}, &httpapi.Options{AllowScans: true}, s.c)
 	require.NoError(t, err)
 	s.server = httptest.NewServer(api)
 	t.Cleanup(s.server.Close)
@@ -405,11 +405,11 @@ var libraryRows = []row{
 	{"list ours", func(s *side, _ loot) { s.have("c-3", "c-0"); s.list(resource.ListOptions{}) }},
 	{"list by their email", func(s *side, _ loot) {
 		s.have("c-3")
-		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: theirMark}}})
+		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: theirMark}}, AllowScan: true})
 	}},
 	{"list by absence", func(s *side, _ loot) {
 		s.have("c-3")
-		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "phone"}}})
+		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "phone"}}, AllowScan: true})
 	}},
 	{"list with their cursor", func(s *side, got loot) {
 		s.list(resource.ListOptions{Cursor: got.cursor})

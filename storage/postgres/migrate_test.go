@@ -34,7 +34,7 @@ func TestMigrateAtTheSameTime(t *testing.T) {
 		}
 		store, err := postgres.New(ctx, pools[0], opts)
 		require.NoError(t, err)
-		_, err = store.Put(ctx, storage.Record{Key: testKey("key")}, 0)
+		_, err = storage.Put(ctx, store, storage.Record{Key: testKey("key")}, 0)
 		require.NoError(t, err)
 		require.NoError(t, postgres.Migrate(ctx, pools[0], opts), "once more")
 		_, err = store.Get(ctx, testKey("key"))
@@ -51,14 +51,14 @@ func TestNewWithoutMigrate(t *testing.T) {
 // TestOtherVersions: tables that this package does not work with are left alone.
 func TestOtherVersions(t *testing.T) {
 	ctx := context.Background()
-	for _, version := range []string{"1", "2", "4"} {
+	for _, version := range []string{"1", "2", "5"} {
 		opts := &postgres.Options{Schema: pgtest.Schema(t, pgtest.DSN(t))}
 		pool := newPool(t, pgtest.DSN(t))
 		require.NoError(t, postgres.Migrate(ctx, pool, opts))
 		_, err := pool.Exec(ctx, "UPDATE "+opts.Schema+".schema_version SET version = "+version)
 		require.NoError(t, err)
 		for _, err := range []error{postgres.Migrate(ctx, pool, opts), func() error { _, err := postgres.New(ctx, pool, opts); return err }()} {
-			require.ErrorContains(t, err, "the tables have version "+version+", and this program supports only version 3")
+			require.ErrorContains(t, err, "the tables have version "+version+", and this program supports only versions 3 and 4")
 		}
 	}
 }
@@ -86,14 +86,14 @@ func TestMigrateWithoutPrivileges(t *testing.T) {
 	})
 	opts := &postgres.Options{Schema: schema}
 	require.NoError(t, postgres.Migrate(ctx, as(schema+"_owner"), opts))
-	run("GRANT USAGE ON SCHEMA $ TO $_user; GRANT SELECT ON ALL TABLES IN SCHEMA $ TO $_user; GRANT INSERT, UPDATE, DELETE ON $.records TO $_user")
+	run("GRANT USAGE ON SCHEMA $ TO $_user; GRANT SELECT ON ALL TABLES IN SCHEMA $ TO $_user; GRANT SELECT ON ALL SEQUENCES IN SCHEMA $ TO $_user; GRANT INSERT, UPDATE, DELETE ON $.records, $.entries, $.changes TO $_user; GRANT UPDATE ON $.log TO $_user")
 	user := as(schema + "_user")
 	require.NoError(t, postgres.Migrate(ctx, user, opts))
 	store, err := postgres.New(ctx, user, opts)
 	require.NoError(t, err)
-	rev, err := store.Put(ctx, storage.Record{Key: testKey("key")}, 0)
+	rev, err := storage.Put(ctx, store, storage.Record{Key: testKey("key")}, 0)
 	require.NoError(t, err)
-	require.NoError(t, store.Delete(ctx, testKey("key"), rev))
+	require.NoError(t, storage.Delete(ctx, store, testKey("key"), rev))
 }
 
 // mustExec runs SQL in which $ is the name of a schema.
@@ -115,11 +115,11 @@ func TestSchemaNames(t *testing.T) {
 		require.NoError(t, postgres.Migrate(ctx, pool, opts), name)
 		store, err := postgres.New(ctx, pool, opts)
 		require.NoError(t, err, name)
-		ops := testOps("key", 3)
-		mustPutMany(t, store, ops)
-		mustPutMany(t, store, ops)
-		require.NoError(t, store.Delete(ctx, ops[0].Record.Key, ops[0].Expect))
-		page, err := store.List(ctx, testKey("x").Scope(), "", 10)
+		ops := testWrites("key", 3)
+		mustWrite(t, store, ops)
+		mustWrite(t, store, ops)
+		require.NoError(t, storage.Delete(ctx, store, ops[0].Record.Key, ops[0].Expect))
+		page, err := store.List(ctx, testKey("x").Scope(), after("", 10))
 		require.NoError(t, err)
 		require.Len(t, page.Records, 2, name)
 		var revisions int // that the view has and the trigger changes

@@ -12,23 +12,22 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// Backup writes a copy of all records to a new file at the path, for Open to
-// open. It is the state of one instant of the call: all writes that were
-// acknowledged before the call are in it, and each later one is in it or not.
-// Revisions are the same.
+// Backup writes a copy of the file, with records, entries and the log, to a new file at
+// the path, for Open to open. The copy is the state of one instant of the call: it has all
+// writes that were acknowledged before the call, and may have later ones. Revisions and
+// positions are the same.
 //
-// Reads and writes go on meanwhile; the -wal file cannot be used again before
-// the end. Backups of one store run one after the other. There is never a half
-// written file at the path: the copy is complete and synced before it gets its
-// name. Until then it is in a directory beside the path, whose name begins with
-// .resourcekit-backup-. If the process is killed the directory stays; the next
-// Backup into the same place removes it, and never that of one that still runs,
-// in this process or another.
+// Reads and writes go on meanwhile, but the -wal file cannot be emptied before the end.
+// Backups of one store run one after the other. There is never a half written file at the
+// path: the copy gets its name when it is complete and synced. Until then it is in a
+// directory beside the path, whose name begins with .resourcekit-backup-. If the process
+// is killed the directory stays, and the next Backup into the same place removes it. It
+// never removes that of a running Backup, in this process or another.
 //
-// A file that is there already is ErrInvalid, and so is one of the same name with
-// -wal, -shm or -journal at the end, which SQLite would take for a part of the
-// backup. What the system refuses is ErrUnavailable, and so is a store whose file
-// was removed or replaced.
+// The error is ErrInvalid if a file is at the path already, or one of the same name with
+// -wal, -shm or -journal at the end, which SQLite would take for a part of the backup. It
+// is ErrUnavailable if the system refuses the copy, or if the store's file was removed or
+// replaced.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if err := s.backUp(ctx, path); err != nil {
 		return &storage.OpError{Op: "backup", Err: notApplied(err)}
@@ -89,16 +88,16 @@ func (s *Store) backUp(ctx context.Context, path string) (err error) {
 // workPrefix begins the name of a directory in which a Backup works.
 const workPrefix = ".resourcekit-backup-"
 
-// workplace is a directory with a copy that is not complete, and with a file that
-// is locked for as long as the Backup runs. The lock is one of SQLite: it goes with
-// the process, however that ends, and works wherever SQLite does.
+// workplace is a directory with an incomplete copy and a file that is locked while the
+// Backup runs. The lock is one of SQLite: it ends with the process, and works wherever
+// SQLite does.
 type workplace struct {
 	copy string // the path
 	lock *conn
 }
 
-// newWorkplace makes a directory and locks it. The copy is made last, by the lock's
-// holder: a directory that has one, and is not locked, is a leftover.
+// newWorkplace makes a directory and locks it, and then makes the copy, as an empty file.
+// So a directory that has a copy and is not locked is a leftover.
 func newWorkplace(parent string) (w *workplace, temp *os.File, err error) {
 	dir, err := os.MkdirTemp(parent, workPrefix)
 	if err != nil {
@@ -108,8 +107,8 @@ func newWorkplace(parent string) (w *workplace, temp *os.File, err error) {
 		_ = os.RemoveAll(dir)
 		return nil, nil, err
 	}
-	// SQLite would create the copy readable by every user. It takes an empty file,
-	// with the permissions that this has.
+	// SQLite would create the copy readable by every user. It accepts an empty file, with
+	// its permissions.
 	if temp, err = os.OpenFile(w.copy, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		w.remove()
 		return nil, nil, fileFailed("the directory of the backup cannot be written to", err)
@@ -117,7 +116,7 @@ func newWorkplace(parent string) (w *workplace, temp *os.File, err error) {
 	return w, temp, nil
 }
 
-// claim locks the directory, or fails if another has it.
+// claim locks the directory, or fails if another Backup has it.
 func claim(dir, mode string) (*workplace, error) {
 	c, err := dial(dsnOf(filepath.Join(dir, "lock"), mode))
 	if err != nil {
@@ -137,8 +136,8 @@ func (w *workplace) remove() {
 	_ = os.RemoveAll(filepath.Dir(w.copy))
 }
 
-// sweep removes what Backups that were killed have left. It does what it can: a
-// Backup does not fail because of what others left.
+// sweep removes the leftovers of killed Backups. It ignores errors: a Backup does not fail
+// because of leftovers.
 func sweep(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {
@@ -155,8 +154,7 @@ func sweep(parent string) {
 	}
 }
 
-// copyTo writes the copy into a file that is there and empty. The context and
-// Close interrupt it.
+// copyTo writes the copy into an empty file. The context and Close interrupt it.
 func (s *Store) copyTo(ctx context.Context, path string) error {
 	stoppable, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -186,15 +184,15 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 	return err
 }
 
-// free returns an error if there is something at the path, or what SQLite would
-// take for a part of the file there.
+// free returns an error if a file is at the path, or one that SQLite would take for a part
+// of it.
 func free(path string) error {
 	for _, end := range []string{"", "-wal", "-shm", "-journal"} {
 		switch _, err := os.Lstat(path + end); {
 		case err == nil && end == "":
 			return errTaken
 		case err == nil:
-			return invalid("there is a " + end + " file beside the path of the backup: remove what is left of an earlier file")
+			return invalid("the path of the backup has a " + end + " file, which is left of an earlier file: remove it")
 		case !errors.Is(err, fs.ErrNotExist):
 			return fileFailed("the path of the backup cannot be examined", err)
 		}
@@ -202,11 +200,10 @@ func free(path string) error {
 	return nil
 }
 
-var errTaken = invalid("there is a file at the path of the backup")
+var errTaken = invalid("a file is at the path of the backup")
 
-// name gives the complete copy its name. A link, other than Rename, never takes
-// the place of a file that another program has made meanwhile; not all file
-// systems have links.
+// name gives the complete copy its name. A link never replaces a file that another program
+// has made meanwhile. Rename does, but not all file systems have links.
 func name(temp, path string) error {
 	switch err := os.Link(temp, path); {
 	case err == nil:

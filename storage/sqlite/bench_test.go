@@ -35,7 +35,7 @@ func BenchmarkGrowth(b *testing.B) {
 
 // BenchmarkWriters shows what package coalesce adds to the writer of the store: nothing.
 func BenchmarkWriters(b *testing.B) {
-	storagetest.BenchWriters(b, newStore, func(store storage.Store) storage.Store { return coalesce.New(store.(*sqlite.Store)) })
+	storagetest.BenchWriters(b, newStore, func(store storage.Store) storage.Store { return coalesce.New(store) })
 }
 
 func newStore(b *testing.B) storage.Store {

@@ -13,18 +13,18 @@ import (
 	"modernc.org/sqlite"
 )
 
-// conn is a connection to the file and the statements that were used on it.
-// Only one goroutine uses it at a time.
+// conn is a connection to the file, with the statements that were used on it. Only one
+// goroutine uses it at a time.
 //
-// It stands on the driver alone, without database/sql. The store has a pool of
-// its own anyway, one writer and some readers, of which each must stay the
-// connection that it is; and this way data is copied once and not twice.
+// It uses the driver without database/sql. The store has its own pool anyway, of one
+// writer and some readers that must not change places, and so data is copied once and not
+// twice.
 type conn struct {
 	driver driver.Conn
 	stmts  map[string]statement
 	args   []driver.NamedValue
 
-	checked time.Time // when a reader last found that the file is still at its path
+	checked time.Time // when a reader last found the file at its path
 }
 
 // statement is what the driver's statements can do.
@@ -34,8 +34,8 @@ type statement interface {
 	driver.StmtQueryContext
 }
 
-// dial opens a connection. The driver is one of its own, without the functions
-// and hooks that the program may have registered for its own databases.
+// dial opens a connection. Its driver has none of the functions and hooks that the program
+// may have registered for its own databases.
 func dial(dsn string) (*conn, error) {
 	c, err := new(sqlite.Driver).Open(dsn)
 	if err != nil {
@@ -44,8 +44,8 @@ func dial(dsn string) (*conn, error) {
 	return &conn{driver: c, stmts: make(map[string]statement)}, nil
 }
 
-// dsnOf returns the URI of a file, whatever characters its path has. The mode is
-// "rw", or "rwc" for a file that SQLite is to create.
+// dsnOf returns the URI of a file; its path may have any characters. The mode is "rw", or
+// "rwc" for a file that SQLite may create.
 func dsnOf(path, mode string) string {
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
@@ -55,7 +55,7 @@ func dsnOf(path, mode string) string {
 	return uri.String()
 }
 
-// close also rolls back a transaction that is open.
+// close closes the connection, and rolls back an open transaction.
 func (c *conn) close() error {
 	var errs []error
 	for _, s := range c.stmts {
@@ -84,7 +84,7 @@ func (c *conn) prepare(query string) (statement, error) {
 	return s, nil
 }
 
-// bind returns the arguments as the driver wants them, valid until the next call.
+// bind returns the arguments in the form of the driver, valid until the next call.
 func (c *conn) bind(args []driver.Value) []driver.NamedValue {
 	c.args = c.args[:0]
 	for i, arg := range args {
@@ -98,8 +98,8 @@ func (c *conn) exec(query string, args ...driver.Value) (int64, error) {
 	return c.execContext(context.Background(), query, args...)
 }
 
-// execContext is exec for a statement that takes long: the end of the context
-// interrupts it, at the price of a goroutine.
+// execContext is exec for a statement that takes long: the end of the context interrupts
+// it. That costs a goroutine.
 func (c *conn) execContext(ctx context.Context, query string, args ...driver.Value) (int64, error) {
 	s, err := c.prepare(query)
 	if err != nil {
@@ -117,9 +117,8 @@ func (c *conn) execContext(ctx context.Context, query string, args ...driver.Val
 	return changed, nil
 }
 
-// query runs a statement and calls each with its rows of so many columns, until
-// there is none left or each returns false. The values belong to each, the
-// slice does not.
+// query runs a statement that returns so many columns, and calls each with one row after
+// the other until it returns false. The values are the callee's, the slice is not.
 func (c *conn) query(query string, columns int, each func(row []driver.Value) bool, args ...driver.Value) error {
 	s, err := c.prepare(query)
 	if err != nil {
@@ -145,7 +144,7 @@ func (c *conn) query(query string, columns int, each func(row []driver.Value) bo
 	return nil
 }
 
-// snapshot runs f in a transaction, so that all it reads is of one instant.
+// snapshot runs f in a transaction: all that it reads is of one instant.
 func (c *conn) snapshot(f func() error) error {
 	if _, err := c.exec("BEGIN"); err != nil {
 		return err
@@ -157,7 +156,7 @@ func (c *conn) snapshot(f func() error) error {
 	return err
 }
 
-// value returns the one value that a query has.
+// value returns the value of a query with one column, of its first row.
 func (c *conn) value(query string) (v driver.Value, err error) {
 	err = c.query(query, 1, func(row []driver.Value) bool {
 		v = row[0]

@@ -50,6 +50,16 @@ func next(packed []byte) (first cell, rest []byte) {
 	return packed[:size], packed[size:]
 }
 
+// has reports whether one of the packed cells has the place.
+func has(packed, place []byte) bool {
+	for c, rest := next(packed); c != nil; c, rest = next(rest) {
+		if bytes.Equal(c.place(), place) {
+			return true
+		}
+	}
+	return false
+}
+
 // difference returns the cells that a record loses and gains.
 func difference(from, to []byte) (lost, gained []cell) {
 	a, from := next(from)
@@ -83,7 +93,8 @@ func difference(from, to []byte) (lost, gained []cell) {
 
 const (
 	// ?5 is a place.
-	sqlTaken = "SELECT 1 FROM entries WHERE " + ofScope + " AND place = ?5 AND is_unique = 1 AND external_id <> ?4"
+	sqlTaken = "SELECT external_id, records.entries FROM entries LEFT JOIN records USING (platform, business, schema, external_id)" +
+		" WHERE " + ofScope + " AND place = ?5 AND is_unique = 1 AND external_id <> ?4"
 	sqlLeave = "DELETE FROM entries WHERE " + ofKey + " AND place = ?5"
 	sqlEnter = "INSERT INTO entries (platform, business, schema, external_id, place, is_unique) VALUES (?1, ?2, ?3, ?4, ?5, ?6)" +
 		" ON CONFLICT (platform, business, schema, place, external_id) DO UPDATE SET is_unique = excluded.is_unique" +
@@ -104,7 +115,7 @@ func (w *writer) move(s *swap) (done bool, err error) {
 		old, _ = row[1].([]byte)
 		return false
 	}, keyArgs(key)...)
-	if err != nil || revision != int64(s.write.Expect) {
+	if err != nil || revision != int64(s.write.Expect) || s.entriesOnly && revision == 0 {
 		return false, err
 	}
 	lost, gained := difference(old, s.entries)
@@ -115,11 +126,7 @@ func (w *writer) move(s *swap) (done bool, err error) {
 		if !c.unique() {
 			continue
 		}
-		taken := false
-		err := w.conn.query(sqlTaken, 1, func([]driver.Value) bool {
-			taken = true
-			return false
-		}, keyArgs(key, c.place())...)
+		taken, err := w.taken(key, c.place())
 		if taken {
 			s.err = &storage.NotUniqueError{Index: c.index()}
 		}
@@ -150,4 +157,21 @@ func (w *writer) move(s *swap) (done bool, err error) {
 		return w.insert(s)
 	}
 	return w.update(s, old)
+}
+
+// taken reports whether another record has a unique entry at the place. It removes one
+// that SQL left there when it replaced its record.
+func (w *writer) taken(key *storage.Key, place []byte) (taken bool, err error) {
+	left := *key
+	left.ExternalID = ""
+	err = w.conn.query(sqlTaken, 2, func(row []driver.Value) bool {
+		left.ExternalID, _ = row[0].(string)
+		packed, _ := row[1].([]byte)
+		taken = has(packed, place)
+		return false
+	}, keyArgs(key, place)...)
+	if err == nil && !taken && left.ExternalID != "" {
+		_, err = w.conn.exec(sqlLeave, keyArgs(&left, place)...)
+	}
+	return taken, err
 }

@@ -1,11 +1,11 @@
 package sqlite
 
 import (
-	"bytes"
 	"database/sql/driver"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,31 +71,35 @@ func TestPack(t *testing.T) {
 	}
 }
 
-// consistent demands that table entries has exactly what the records say, and returns it.
-func consistent(t *testing.T, s *Store) []string {
+// found returns the entries by which look-ups find records. It demands that they are
+// those that the records have.
+func found(t *testing.T, s *Store) (found []string) {
 	t.Helper()
-	var want, got []string
+	var want []string
+	indexes := make(map[uint32]bool)
 	require.NoError(t, s.read(bg, func(c *conn) error {
-		return c.snapshot(func() error {
-			err := c.query("SELECT external_id, entries FROM records WHERE entries IS NOT NULL", 2, func(row []driver.Value) bool {
-				for c, rest := next(row[1].([]byte)); c != nil; c, rest = next(rest) {
-					want = append(want, fmt.Sprintf("%s %q %v", row[0], c.place(), c.unique()))
-				}
-				return true
-			})
-			require.NoError(t, err)
-			return c.query("SELECT external_id, place, is_unique FROM entries", 3, func(row []driver.Value) bool {
-				got = append(got, fmt.Sprintf("%s %q %v", row[0], row[1], row[2] == int64(1)))
-				return true
-			})
+		return c.query("SELECT external_id, entries FROM records WHERE entries IS NOT NULL", 2, func(row []driver.Value) bool {
+			for c, rest := next(row[1].([]byte)); c != nil; c, rest = next(rest) {
+				want = append(want, fmt.Sprintf("%s %d %q", row[0], c.index(), c.place()[4:]))
+				indexes[c.index()] = true
+			}
+			return true
 		})
 	}))
-	require.ElementsMatch(t, want, got)
-	return got
+	for index := range indexes {
+		page, err := s.Lookup(bg, testKey("").Scope(), index, storage.Range{Limit: storage.MaxPage})
+		require.NoError(t, err)
+		require.Len(t, page.Values, len(page.Records))
+		for i, rec := range page.Records {
+			found = append(found, fmt.Sprintf("%s %d %q", rec.Key.ExternalID, index, page.Values[i]))
+		}
+	}
+	require.ElementsMatch(t, want, found)
+	return found
 }
 
 // TestSQLThatChangesRecords, of other programs: the record gets a new revision and loses
-// its entries, of which none stays, and SetEntries restores them.
+// its entries, its unique values are free, and SetEntries restores them.
 func TestSQLThatChangesRecords(t *testing.T) {
 	const (
 		columns = "platform, business, schema, external_id, revision, id, created_at, updated_at, data"
@@ -103,7 +107,7 @@ func TestSQLThatChangesRecords(t *testing.T) {
 	)
 	for _, tt := range []struct {
 		name, sql string
-		revision  storage.Revision // 0: a new one that the trigger makes; of a deleted record all is absent
+		revision  storage.Revision // 0: a new one that the trigger makes
 		kept      bool             // nothing has changed
 		deleted   bool
 	}{
@@ -117,22 +121,16 @@ func TestSQLThatChangesRecords(t *testing.T) {
 		{name: "ignore", sql: "INSERT OR IGNORE INTO records (" + columns + ") " + row, kept: true},
 		{name: "upsert", sql: "INSERT INTO records (" + columns + ") " + row + " ON CONFLICT DO UPDATE SET data = x'6e6577'"},
 		{name: "nothing", sql: "INSERT INTO records (" + columns + ") " + row + " ON CONFLICT DO NOTHING", kept: true},
-		// What a program of version 1 does.
-		{name: "version 1 updates", sql: "UPDATE records SET revision = 77, updated_at = 1, data = x'6e6577' WHERE external_id = 'k'", revision: 77},
-		// A row with all its columns, as of a backup.
-		{name: "whole row", sql: "INSERT OR REPLACE INTO records SELECT platform, business, schema, 'k', 77, id, 0, 0, data, entries, 0" +
-			" FROM records WHERE external_id = 'other'", revision: 77},
 	} {
 		for _, recursive := range []string{"OFF", "ON"} {
 			t.Run(tt.name+" "+recursive, func(t *testing.T) {
 				s := testStore(t, nil)
-				entries := []storage.Entry{entry(1, "a"), uniqueEntry(1, "b"), entry(1<<31, string(bytes.Repeat([]byte{0xff}, storage.MaxValue)))}
+				entries := []storage.Entry{entry(1, "a"), uniqueEntry(1, "b"), entry(1<<31, strings.Repeat("\xff", storage.MaxValue))}
 				writes := creates(testRecord("k"), testRecord("other"))
 				writes[0].Entries = entries
 				writes[1].Entries = []storage.Entry{entry(1, "a")}
-				errs, err := s.Write(bg, writes)
-				require.NoError(t, errOf(errs, err))
-				before := consistent(t, s)
+				require.NoError(t, errOf(s.Write(bg, writes)))
+				before := found(t, s)
 				require.Len(t, before, 4)
 
 				foreign, err := s.connect()
@@ -143,35 +141,34 @@ func TestSQLThatChangesRecords(t *testing.T) {
 				_, err = foreign.exec(tt.sql)
 				require.NoError(t, err)
 
-				after := consistent(t, s)
+				after := found(t, s)
 				rec, err := s.Get(bg, testKey("k"))
-				if tt.deleted {
-					require.ErrorIs(t, err, storage.ErrNotFound)
-					for _, e := range after {
-						require.NotContains(t, e, "k ")
-					}
-					return
-				}
-				require.NoError(t, err)
 				if tt.kept {
-					require.Equal(t, before, after)
+					require.NoError(t, err)
+					require.ElementsMatch(t, before, after)
 					require.Equal(t, writes[0].Record.Revision, rec.Revision)
 					return
 				}
 				for _, e := range after {
 					require.NotContains(t, e, "k ")
 				}
+				taker := creates(testRecord("taker"))
+				taker[0].Entries = entries[1:2]
+				require.NoError(t, errOf(s.Write(bg, taker)), "the value is free")
+				if tt.deleted {
+					require.ErrorIs(t, err, storage.ErrNotFound)
+					return
+				}
+				require.NoError(t, err)
 				if tt.revision != 0 {
 					require.Equal(t, tt.revision, rec.Revision)
 				} else {
 					require.Greater(t, rec.Revision, writes[0].Record.Revision)
 					require.LessOrEqual(t, rec.Revision, writes[0].Record.Revision+1<<30)
 				}
+				require.NoError(t, storage.Delete(bg, s, taker[0].Record.Key, taker[0].Record.Revision))
 				require.NoError(t, s.SetEntries(bg, rec.Key, rec.Revision, entries))
-				consistent(t, s)
-				page, err := s.Lookup(bg, rec.Key.Scope(), 1, storage.Range{Limit: 10})
-				require.NoError(t, err)
-				require.Equal(t, rec, page.Records[0])
+				require.Subset(t, found(t, s), []string{`k 1 "a"`, `k 1 "b"`})
 			})
 		}
 	}
@@ -194,16 +191,30 @@ func TestSetEntriesRestores(t *testing.T) {
 	writes := creates(testRecord("k"))
 	writes[0].Entries = []storage.Entry{entry(1, "a"), uniqueEntry(2, "b")}
 	require.NoError(t, errOf(s.Write(bg, writes)))
-	want := consistent(t, s)
 	_, err := s.writer.conn.exec("DELETE FROM entries")
 	require.NoError(t, err)
 	require.NoError(t, s.SetEntries(bg, testKey("k"), writes[0].Record.Revision, writes[0].Entries))
-	require.Equal(t, want, consistent(t, s))
+	require.Len(t, found(t, s), 2)
 
 	// With nothing to restore nothing is written.
-	before := s.writer.logSize()
+	before := s.writer.walSize()
 	require.NoError(t, s.SetEntries(bg, testKey("k"), writes[0].Record.Revision, writes[0].Entries))
-	require.Equal(t, before, s.writer.logSize())
+	require.Equal(t, before, s.writer.walSize())
+}
+
+// TestSetEntriesOfNothing leaves nothing: there is no record.
+func TestSetEntriesOfNothing(t *testing.T) {
+	s := testStore(t, nil)
+	for _, entries := range [][]storage.Entry{nil, {uniqueEntry(1, "a")}} {
+		for expect := range storage.Revision(2) {
+			err := s.SetEntries(bg, testKey("alice"), expect, entries)
+			silent(t, err)
+			require.ErrorIs(t, err, storage.ErrConflict)
+		}
+	}
+	count, err := s.writer.conn.value("SELECT count(*) FROM entries")
+	require.NoError(t, err)
+	require.Equal(t, int64(0), count)
 }
 
 // TestRandomWrites of few keys with few values, single and in batches, compared with a
@@ -271,8 +282,8 @@ func TestRandomWrites(t *testing.T) {
 	var want []string
 	for id, st := range model {
 		for _, e := range st.entries {
-			want = append(want, fmt.Sprintf("%s %q %v", id, placeOf(e.Index, e.Value), e.Unique))
+			want = append(want, fmt.Sprintf("%s %d %q", id, e.Index, e.Value))
 		}
 	}
-	require.ElementsMatch(t, want, consistent(t, s))
+	require.ElementsMatch(t, want, found(t, s))
 }

@@ -12,8 +12,8 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// failure is an error of SQLite. Its text is that of the result code alone,
-// since the driver's may hold values.
+// failure is an error of SQLite. Its text is that of the result code alone, since the
+// driver's may have values.
 type failure struct{ err error }
 
 func (f *failure) Error() string {
@@ -38,7 +38,7 @@ func (f *failure) code() int {
 	return 0
 }
 
-// resultCode returns the primary result code behind an error, 0 if there is none.
+// resultCode returns the primary result code of an error, 0 if it has none.
 func resultCode(err error) int {
 	var f *failure
 	if errors.As(err, &f) {
@@ -47,7 +47,7 @@ func resultCode(err error) int {
 	return 0
 }
 
-// busy reports whether the error says that another connection holds a lock.
+// busy reports whether another connection holds a lock.
 func busy(err error) bool {
 	switch resultCode(err) {
 	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_PROTOCOL:
@@ -56,8 +56,8 @@ func busy(err error) bool {
 	return false
 }
 
-// ofTheFile reports whether the error says that the file or the disk failed, and
-// so would any other transaction.
+// ofTheFile reports whether the file or the disk failed, so that any other transaction
+// would fail, too.
 func ofTheFile(err error) bool {
 	switch resultCode(err) {
 	case codes.SQLITE_IOERR, codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB, codes.SQLITE_READONLY, codes.SQLITE_CANTOPEN:
@@ -66,8 +66,8 @@ func ofTheFile(err error) bool {
 	return false
 }
 
-// notApplied makes an error of SQLite that certainly left no trace one that
-// matches ErrUnavailable, if it may go away. Other errors it returns as they are.
+// notApplied returns an error, of a call that had no effect, as one that matches
+// ErrUnavailable if its cause may go away. Other errors it returns as they are.
 func notApplied(err error) error {
 	switch resultCode(err) {
 	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_PROTOCOL,
@@ -78,15 +78,15 @@ func notApplied(err error) error {
 	return err
 }
 
-// notCommitted makes the error of a COMMIT one that says what came of it.
+// notCommitted returns the error of a COMMIT as one that says whether it was applied.
 func notCommitted(err error) error {
 	switch resultCode(err) {
 	case codes.SQLITE_BUSY, // nothing was written
 		codes.SQLITE_FULL: // the last page, which makes the rest count, was not
 		return notApplied(err)
 	}
-	// After a failed sync the pages may be in the log all the same, to be found
-	// after a crash.
+	// After a failed sync the pages may still be in the -wal file, and be found after a
+	// crash.
 	return fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, err)
 }
 
@@ -110,7 +110,7 @@ func (f *fileFailure) Error() string {
 
 func (f *fileFailure) Unwrap() error { return f.err }
 
-// fileFailed is the error of an Open or a Backup that the file system refused.
+// fileFailed returns the error of an Open or a Backup that the file system refused.
 func fileFailed(what string, err error) error {
 	return fmt.Errorf("%w: %w", storage.ErrUnavailable, &fileFailure{what, err})
 }

@@ -11,10 +11,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// creating keeps two calls of Open from creating and examining files at the same
-// time. SQLite's locks on a file are those of the process, and closing any
-// descriptor of the file gives them up: what is created here is closed before
-// another call can connect to it.
+// creating is held while a call of Open creates and examines its file. SQLite's locks are
+// those of the process, which loses them when it closes any descriptor of the file. So the
+// descriptor of a new file is closed before another call can connect to it.
 var creating sync.Mutex
 
 // prepare creates the file if there is none, readable and writable by its owner
@@ -22,14 +21,14 @@ var creating sync.Mutex
 func (s *Store) prepare() error {
 	creating.Lock()
 	defer creating.Unlock()
-	// The log is looked for first. SQLite makes it when the file is no longer
-	// empty, so another process that is just making both is not refused.
-	_, noLog := os.Lstat(s.path + "-wal")
+	// Look for the -wal file first. SQLite makes it when the file is no longer empty, so
+	// that this does not refuse files that another process is just making.
+	_, noWAL := os.Lstat(s.path + "-wal")
 	file, err := os.Stat(s.path)
 	missing := errors.Is(err, fs.ErrNotExist)
-	if noLog == nil && (missing || err == nil && file.Size() == 0) {
-		// SQLite would take the log for a remnant and delete it.
-		return invalid("there is a -wal file, which may hold acknowledged writes, but the file that it belongs to is missing or empty")
+	if noWAL == nil && (missing || err == nil && file.Size() == 0) {
+		// SQLite would delete it.
+		return invalid("the file is missing or empty, but has a -wal file, which may have acknowledged writes")
 	}
 	if missing {
 		created, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -45,20 +44,20 @@ func (s *Store) prepare() error {
 	}
 	n, err := links(s.path)
 	if err == nil && n > 1 {
-		sweep(filepath.Dir(s.path)) // a Backup that was killed just before its end leaves a second name
+		sweep(filepath.Dir(s.path)) // a Backup that was killed at its very end left the second name
 		n, err = links(s.path)
 	}
 	switch {
 	case err != nil:
 		return fileFailed("the file cannot be examined", err)
 	case n > 1:
-		return invalid("the file has a second name (a hard link): SQLite would keep a log for each name, and lose what is written by the other")
+		return invalid("the file has a second name (a hard link): SQLite would keep a -wal file for each name, and lose writes")
 	}
 	return nil
 }
 
-// identify returns what os.SameFile compares. Windows looks at the file only when
-// it compares; by then another may be at the path.
+// identify returns what os.SameFile compares. On Windows, os.SameFile reads the identity
+// when it is first called, and by then another file may be at the path: so call it now.
 func identify(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err == nil {
@@ -71,8 +70,8 @@ func identify(path string) (fs.FileInfo, error) {
 // not the one that was opened.
 func (s *Store) unmoved() error { return same(s.path, "file", s.file) }
 
-// same compares the file at the path with the one that was there before. It opens
-// no descriptor, see creating.
+// same returns an error unless the file at the path is the one of before. It opens no
+// descriptor: see creating.
 func same(path, what string, before fs.FileInfo) error {
 	info, err := os.Stat(path)
 	switch {

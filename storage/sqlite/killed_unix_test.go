@@ -170,6 +170,7 @@ func TestFileSizeLimit(t *testing.T) {
 			failed++
 			silent(t, err)
 			require.ErrorIs(t, err, storage.ErrUnknownOutcome)
+			require.ErrorIs(t, err, storage.ErrEnded)
 			require.ErrorContains(t, err, "SQLITE_IOERR")
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// links returns how many names the file has. To close a descriptor takes no locks
-// away on Windows.
+// links returns how many names the file has. On Windows, closing a descriptor takes no
+// locks away.
 func links(path string) (uint64, error) {
 	file, err := os.Open(path)
 	if err != nil {

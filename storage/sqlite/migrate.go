@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"fmt"
-	"strings"
 
 	codes "modernc.org/sqlite/lib"
 )
@@ -42,14 +41,14 @@ const sqlRecords = `CREATE TABLE records (
 // and loses its entries, until Write or SetEntries restores them. A program of version 1
 // that still has the file open counts as other SQL.
 //
-// INSERT OR REPLACE fires no trigger for the row that it removes. Table replaced keeps
-// the entries of that row until the new one is there.
+// INSERT OR REPLACE fires no trigger for the row that it removes, whose entries stay. So
+// an entry counts only if the record's packed entries have it, too.
 //
 // The first row of changes is the floor: the last change that Trim removed, with its
 // revision alone, or the beginning of the log. So a cursor there is valid, and positions
 // ascend also after all changes are gone. (AUTOINCREMENT would write one more page in
 // each transaction.)
-var sqlEntriesAndChanges = `
+const sqlEntriesAndChanges = `
 ALTER TABLE records ADD COLUMN entries BLOB;
 ALTER TABLE records ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 
@@ -65,29 +64,16 @@ CREATE TABLE entries (
 CREATE UNIQUE INDEX unique_entries ON entries (platform, business, schema, place) WHERE is_unique = 1;
 
 CREATE TRIGGER deleted AFTER DELETE ON records WHEN OLD.entries IS NOT NULL BEGIN
-	` + removeEntries("OLD", "OLD.entries") + `;
+	` + sqlRemoveEntries + `;
 END;
 
 CREATE TRIGGER updated AFTER UPDATE OF
 	platform, business, schema, external_id, revision, id, created_at, updated_at, data ON records
 	WHEN NEW.turn = OLD.turn BEGIN
-	` + removeEntries("OLD", "OLD.entries") + `;
+	` + sqlRemoveEntries + `;
 	UPDATE records SET entries = NULL, turn = 1 - turn, revision =
 		CASE revision WHEN OLD.revision THEN revision + 1 + (random() & 1073741823) ELSE revision END
-	WHERE ` + ofRow("NEW") + `;
-END;
-
-CREATE TABLE replaced (entries BLOB) STRICT;
-
-CREATE TRIGGER replacing BEFORE INSERT ON records WHEN NEW.turn = 0 BEGIN
-	DELETE FROM replaced;
-	INSERT INTO replaced SELECT entries FROM records WHERE entries IS NOT NULL AND ` + ofRow("NEW") + `;
-END;
-
-CREATE TRIGGER inserted AFTER INSERT ON records WHEN NEW.turn = 0 BEGIN
-	` + removeEntries("NEW", "(SELECT entries FROM replaced)") + `;
-	DELETE FROM replaced;
-	UPDATE records SET entries = NULL WHERE entries IS NOT NULL AND ` + ofRow("NEW") + `;
+	WHERE platform = NEW.platform AND business = NEW.business AND schema = NEW.schema AND external_id = NEW.external_id;
 END;
 
 CREATE TABLE changes (
@@ -115,25 +101,17 @@ INSERT INTO changes VALUES (1, x'', x'', x'', '', 1 + (random() & 46116860184273
 CREATE TABLE redaction (key BLOB NOT NULL) STRICT;
 INSERT INTO redaction VALUES (randomblob(32));`
 
-// ofRow is the condition for the key of a row in a trigger.
-func ofRow(row string) string {
-	return strings.ReplaceAll(
-		"platform = ROW.platform AND business = ROW.business AND schema = ROW.schema AND external_id = ROW.external_id", "ROW", row)
-}
+// sqlRemoveEntries is the statement by which a trigger removes the entries of a row.
+const sqlRemoveEntries = `DELETE FROM entries WHERE platform = OLD.platform AND business = OLD.business
+		AND schema = OLD.schema AND external_id = OLD.external_id AND place IN (
+			WITH RECURSIVE cells (place, rest) AS (
+				SELECT NULL, OLD.entries UNION ALL
+				SELECT substr(rest, 5, CAST(substr(rest, 1, 3) AS INTEGER)), substr(rest, 5 + CAST(substr(rest, 1, 3) AS INTEGER))
+				FROM cells WHERE length(rest) > 4
+			) SELECT place FROM cells)`
 
-// removeEntries is the statement by which a trigger removes the entries of a row.
-func removeEntries(row, packed string) string {
-	return "DELETE FROM entries WHERE " + ofRow(row) + ` AND place IN (
-		WITH RECURSIVE cells (place, rest) AS (
-			SELECT NULL, ` + packed + ` UNION ALL
-			SELECT substr(rest, 5, CAST(substr(rest, 1, 3) AS INTEGER)), substr(rest, 5 + CAST(substr(rest, 1, 3) AS INTEGER))
-			FROM cells WHERE length(rest) > 4
-		) SELECT place FROM cells)`
-}
-
-// version returns the user_version of the file, 0 for one without anything in
-// it, or an error for a file that this package has no business with. It is for
-// use in a transaction.
+// version returns the user_version of the file, 0 if it is empty, or ErrInvalid for a file
+// of another program or a newer version. It is for use in a transaction.
 func version(c *conn) (int, error) {
 	foreign := invalid("the file was made by another program")
 	id, err := c.value("PRAGMA application_id")
@@ -164,8 +142,8 @@ func version(c *conn) (int, error) {
 	return int(n), nil
 }
 
-// peek is version in a transaction of its own: the numbers that it goes by must
-// be of one instant, since another process may be making the file.
+// peek is version in its own transaction: the numbers must be of one instant, since
+// another process may be making the file.
 func peek(c *conn) (int, error) {
 	if _, err := c.exec("BEGIN"); err != nil {
 		return 0, err
@@ -177,9 +155,8 @@ func peek(c *conn) (int, error) {
 	return v, err
 }
 
-// migrate brings the file to the newest version, in one transaction that
-// takes the lock first: of several processes one does it and the others see
-// that it is done.
+// migrate brings the file to the newest version, in one transaction that takes the lock
+// first: of several processes one migrates, and the others see that it is done.
 func migrate(c *conn) error {
 	if _, err := c.exec(sqlBegin); err != nil {
 		return err

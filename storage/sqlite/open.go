@@ -25,28 +25,27 @@ const MaxData = 16 << 20
 // be 16 GiB.
 const maxPageBytes = 16 << 20
 
-// Options are the optional parameters of Open. The zero value of each field is
-// its default.
+// Options are the optional parameters of Open. The zero value of a field stands for its
+// default.
 type Options struct {
-	// Readers is the number of connections for reading, and so the number of
-	// reads at the same time; more of them wait. 0 is the number of
-	// processors, but at least 4.
+	// Readers is the number of connections for reading, and so of reads at the same
+	// time; further reads wait. The default is the number of processors, and at least 4.
 	Readers int
 
-	// BusyTimeout is for how long a call waits while another process, or
-	// another Store, holds the lock that it needs. 0 is 5 seconds.
+	// BusyTimeout is how long a call waits while another process, or another Store,
+	// holds the lock that it needs. The default is 5 seconds.
 	BusyTimeout time.Duration
 
-	// SyncNormal has SQLite sync its log before a checkpoint and not before
-	// each acknowledgement (synchronous=NORMAL). The price is that a loss of
-	// power may take the last acknowledged writes.
+	// SyncNormal syncs the -wal file before it is brought into the file, and not before
+	// each acknowledgement (synchronous=NORMAL). A loss of power may then take the last
+	// acknowledged writes.
 	SyncNormal bool
 }
 
-// Store is a storage.Store in a SQLite file. Make it with Open; it is safe for
-// concurrent use.
+// Store is a storage.Store in a SQLite file. Make it with Open. It is safe for concurrent
+// use.
 //
-// Its conflicts are never spurious, and do not carry the current record.
+// Its conflicts are never spurious, and do not have the current record.
 type Store struct {
 	path        string      // absolute, without links
 	file        fs.FileInfo // of the file that was opened
@@ -61,19 +60,20 @@ type Store struct {
 	closeOnce sync.Once
 }
 
-// Open opens the file at the path, and creates it if it does not exist; its
-// directory must. Any characters but NUL may be in the path, and it may be a
-// symbolic link, which is followed once. opts may be nil.
+// Open opens the file at the path, and creates it if it does not exist. Its directory
+// must exist. The path may have any characters but NUL, and may be a symbolic link. opts
+// may be nil.
 //
-// What the system refuses is ErrUnavailable. ErrInvalid are
+// The error is ErrUnavailable if the system refuses the file, or if another process held
+// it for longer than BusyTimeout. It is ErrInvalid for
 //
 //   - ":memory:" and names that begin with "file:";
-//   - a file of another program, or of a newer version of this package;
+//   - the file of another program, or of a newer version of this package;
 //   - a file with hard links;
 //   - a symbolic link to a file that does not exist;
-//   - a -wal file that belongs to a file which is missing or empty.
+//   - a file that is missing or empty, and has a -wal file.
 //
-// The context counts for Open alone.
+// The context is that of Open alone.
 func Open(ctx context.Context, path string, opts *Options) (*Store, error) {
 	s, err := open(ctx, path, opts)
 	if err != nil {
@@ -129,14 +129,14 @@ func open(ctx context.Context, path string, opts *Options) (*Store, error) {
 	return s, nil
 }
 
-// filePath returns the absolute form of a path, or an error that says why there
-// cannot be a file of this package.
+// filePath returns the absolute form of a path, or an error that says why a file of this
+// package cannot be there.
 func filePath(path string) (string, error) {
 	switch {
 	case path == "":
 		return "", invalid("the path is empty")
 	case strings.HasPrefix(path, ":memory:"):
-		return "", invalid("the path must be that of a file: in memory each connection would have records of its own")
+		return "", invalid("the path must be that of a file: in memory, each connection would have its own records")
 	case strings.HasPrefix(path, "file:"):
 		return "", invalid("the path must be a plain one and not a URI; ./file: is for a file of such a name")
 	case strings.IndexByte(path, 0) >= 0:
@@ -152,8 +152,8 @@ func filePath(path string) (string, error) {
 	case err != nil:
 		return "", fileFailed("the directory of the path cannot be read", err)
 	}
-	// SQLite keeps the other files beside the one that links lead to, and a link
-	// may lead elsewhere by the time that a reader connects.
+	// SQLite keeps the other files beside the target of a link, and the link may lead
+	// elsewhere by the time a reader connects.
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
@@ -168,13 +168,13 @@ func filePath(path string) (string, error) {
 	}
 	path = real
 	if file, err := os.Stat(path); err == nil && !file.Mode().IsRegular() {
-		return "", invalid("there is something at the path that is not a regular file")
+		return "", invalid("the file at the path is not a regular file")
 	}
 	return path, nil
 }
 
-// create makes the file, if there is none, brings it to the newest version, and
-// returns the connection that it used, which is ready for the writer.
+// create makes the file if there is none, brings it to the newest version, and returns
+// the connection that it used, ready for the writer.
 func (s *Store) create(ctx context.Context) (c *conn, err error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
@@ -208,17 +208,17 @@ func (s *Store) create(ctx context.Context) (c *conn, err error) {
 	return c, err
 }
 
-// setUp brings a new connection into the state that all have, and checks the
-// promises that depend on it.
+// setUp gives a new connection the settings of all, and checks those on which durability
+// depends.
 func (s *Store) setUp(c *conn) error {
 	for _, pragma := range []string{
 		"PRAGMA synchronous = " + s.synchronous,
-		"PRAGMA fullfsync = ON",     // where a plain sync stops at the disk's cache: macOS
+		"PRAGMA fullfsync = ON",     // on macOS, where a plain sync stops at the disk's cache
 		"PRAGMA cache_size = -8192", // KiB
 		"PRAGMA trusted_schema = OFF",
-		// Pages of the log after which it is brought into the file: 32 MiB. Writes
-		// to records here and there touch few pages twice before SQLite's own
-		// 1000, and each is then written twice for every time that it changes.
+		// The -wal file comes into the file after so many pages: 32 MiB. SQLite's default
+		// is 1000. Scattered writes touch few pages twice within that, so that nearly
+		// each change would cost two writes of its page.
 		"PRAGMA wal_autocheckpoint = 4000",
 		"PRAGMA mmap_size = 1073741824",
 	} {
@@ -230,13 +230,13 @@ func (s *Store) setUp(c *conn) error {
 	case err != nil:
 		return err
 	case mode != "wal":
-		return errors.New("the file cannot have a write-ahead log")
+		return errors.New("SQLite cannot use a write-ahead log for the file")
 	}
 	return nil
 }
 
-// dial opens a connection to the file that Open found. The log of another one
-// that is now at the path must not be touched, so this comes before all else.
+// dial opens a connection to the file that Open found. It fails before it touches the
+// -wal file of another one that is now at the path.
 func (s *Store) dial() (*conn, error) {
 	c, err := dial(dsnOf(s.path, "rw"))
 	if moved := s.unmoved(); moved != nil {
@@ -260,18 +260,16 @@ func (s *Store) connect() (*conn, error) {
 	return c, nil
 }
 
-// The pauses of patiently. They are much shorter than SQLite's own, which go up
-// to 100 ms: another store that always has work leaves the lock free for some
-// microseconds at a time.
+// The pauses of patiently. SQLite's own are up to 100 ms, which is too long: another store
+// that always has work leaves the lock free for some microseconds at a time.
 const (
 	firstPause = 100 * time.Microsecond
 	maxPause   = 4 * time.Millisecond
 )
 
-// patiently calls f again as long as another connection holds a lock that it
-// needs, until BusyTimeout is over, the context ends or the store closes. It is
-// the only place where the store waits for a lock; no connection has a
-// busy_timeout.
+// patiently calls f again while another connection holds a lock that it needs, until
+// BusyTimeout is over, the context ends or the store closes. The store waits for locks
+// only here; its connections have no busy_timeout.
 func (s *Store) patiently(ctx context.Context, f func() error) error {
 	err := f()
 	if !busy(err) {
@@ -295,10 +293,9 @@ func (s *Store) patiently(ctx context.Context, f func() error) error {
 // Limits implements storage.Store.
 func (s *Store) Limits() storage.Limits { return storage.Limits{MaxData: MaxData} }
 
-// Close implements storage.Store. It waits for the transaction that is being
-// written, for reads, and for the end of a Backup, which it stops. Nothing that
-// was acknowledged gets lost. An error says that the file could not be closed
-// properly; the store is closed all the same.
+// Close implements storage.Store. It stops a Backup, and waits for the transaction and the
+// reads that are under way. An error means that SQLite could not close the file properly;
+// the store is closed, and acknowledged writes are not lost.
 func (s *Store) Close() error {
 	var errs []error
 	s.closeOnce.Do(func() {

@@ -14,11 +14,11 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// checkEvery is how often a reader looks whether the file is still at its path.
-// To look takes 1 to 2 us, a seventh of a Get.
+// checkEvery is how often a reader looks whether the file is still at its path. That takes
+// 1 to 2 us, a seventh of a Get.
 const checkEvery = 100 * time.Millisecond
 
-// read runs f with a reader, again if the file was locked.
+// read runs f with a reader, and again while the file is locked.
 func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 	})
 	var broken *failure
 	if c != nil && errors.As(err, &broken) {
-		_ = c.close() // in whatever state it is: the next read gets a new one
+		_ = c.close() // its state is unknown: the next read gets a new one
 		c = nil
 	}
 	s.readers <- c
@@ -78,7 +78,7 @@ const (
 	sqlListForwards  = sqlList + "LIMIT ?6"
 	sqlListBackwards = sqlList + "DESC LIMIT ?6"
 
-	sqlLookup = sqlColumns + ", external_id, place FROM entries CROSS JOIN records USING (platform, business, schema, external_id)" +
+	sqlLookup = sqlColumns + ", external_id, place, records.entries FROM entries CROSS JOIN records USING (platform, business, schema, external_id)" +
 		" WHERE " + ofScope + " AND (place, external_id) > (?4, ?5) AND (place, external_id) < (?6, ?7) ORDER BY "
 	sqlLookupForwards  = sqlLookup + "place, external_id LIMIT ?8"
 	sqlLookupBackwards = sqlLookup + "place DESC, external_id DESC LIMIT ?8"
@@ -100,7 +100,7 @@ func (s *Store) Get(ctx context.Context, key storage.Key) (storage.Record, error
 	return rec, nil
 }
 
-// get fills in the record of the key, if there is one.
+// get completes rec, which has a key, if there is a record.
 func get(c *conn, rec *storage.Record) error {
 	var damaged error
 	key := &rec.Key
@@ -111,8 +111,8 @@ func get(c *conn, rec *storage.Record) error {
 	return errors.Join(err, damaged)
 }
 
-// fill sets all of a record but the key. The table is STRICT, so that values of
-// other types are not to be expected.
+// fill sets all of a record but its key. The table is STRICT: the types of values are
+// right unless the file is damaged.
 func fill(rec *storage.Record, row []driver.Value) error {
 	revision, _ := row[0].(int64)
 	id, _ := row[1].([]byte)
@@ -137,7 +137,7 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 	records := make([]storage.Record, len(keys))
 	if err == nil {
 		err = s.read(ctx, func(c *conn) error {
-			// One transaction spares each record the locks of its own.
+			// One transaction takes the locks once, not for each record.
 			return c.snapshot(func() error {
 				for i, key := range keys {
 					records[i] = storage.Record{Key: key}
@@ -224,31 +224,36 @@ func pageQuery(scope *storage.Scope, index uint32, r storage.Range) (query strin
 }
 
 func readPage(ctx context.Context, c *conn, scope storage.Scope, index uint32, limit int, query string, args []driver.Value) (page storage.Page, err error) {
-	size := 0
-	var damaged error
 	columns := 6
 	if index != 0 {
-		columns = 7
+		columns = 8
 	}
+	seen, size := 0, 0
+	var last storage.Position
+	var damaged error
 	err = c.query(query, columns, func(row []driver.Value) bool {
-		if n := len(page.Records); n == limit || size >= maxPageBytes {
-			page.Next.ExternalID = page.Records[n-1].Key.ExternalID
-			if index != 0 {
-				page.Next.Value = page.Values[n-1]
-			}
+		if seen == limit || size >= maxPageBytes {
+			page.Next = last
 			return false
 		}
+		seen++
 		rec := storage.Record{Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}}
 		rec.Key.ExternalID, _ = row[5].(string)
+		last.ExternalID = rec.Key.ExternalID
+		if index != 0 {
+			place, _ := row[6].([]byte)
+			packed, _ := row[7].([]byte)
+			last.Value = place[min(4, len(place)):]
+			if !has(packed, place) { // SQL replaced the record
+				return true
+			}
+			page.Values = append(page.Values, last.Value)
+		}
 		if damaged = errors.Join(fill(&rec, row), ctx.Err()); damaged != nil {
 			return false
 		}
 		page.Records = append(page.Records, rec)
 		size += len(rec.Data)
-		if index != 0 {
-			place, _ := row[6].([]byte)
-			page.Values = append(page.Values, place[min(4, len(place)):])
-		}
 		return true
 	}, args...)
 	return page, errors.Join(err, damaged)

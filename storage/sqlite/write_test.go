@@ -193,7 +193,7 @@ func TestPlans(t *testing.T) {
 		sqlListBackwards:   {between},
 		sqlLookupForwards:  {places, aRecord},
 		sqlLookupBackwards: {places, aRecord},
-		sqlTaken:           {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)"},
+		sqlTaken:           {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)", aRecord + " LEFT-JOIN"},
 		sqlLeave:           {aPlace},
 		sqlLog:             {aRecord},
 		sqlLogEnd:          {inOrder},
@@ -494,7 +494,7 @@ func TestLogFillsTheDisk(t *testing.T) {
 			s := testStore(t, nil)
 			refused := 0
 			before(t, s, step, func() error {
-				if s.writer.logSize() < room {
+				if s.writer.walSize() < room {
 					return nil
 				}
 				refused++
@@ -536,7 +536,7 @@ func TestLogFillsTheDiskDuringARead(t *testing.T) {
 	require.NoError(t, err)
 	refused := 0
 	full := func() error {
-		if s.writer.logSize() == 0 {
+		if s.writer.walSize() == 0 {
 			return nil
 		}
 		refused++
@@ -788,7 +788,7 @@ func TestFlippedBitInTheLog(t *testing.T) {
 	for i := range n {
 		_, err := storage.Put(bg, s, testRecord(fmt.Sprint(i)), 0)
 		require.NoError(t, err)
-		ends = append(ends, s.writer.logSize())
+		ends = append(ends, s.writer.walSize())
 	}
 	for damaged := range n {
 		path := filepath.Join(t.TempDir(), "records.db") // as a crash would leave it
@@ -928,7 +928,7 @@ func TestNothingIsLeft(t *testing.T) {
 func TestLogUnderReads(t *testing.T) {
 	const limit, records, size = 1 << 20, 40, 100_000 // four times the limit in all
 	s := testStore(t, nil)
-	s.writer.maxLog, s.writer.trimAt = limit, limit
+	s.writer.maxWAL, s.writer.emptyAt = limit, limit
 	write := func(id string) {
 		data := make([]byte, size)
 		_, _ = rand.Read(data)

@@ -15,16 +15,15 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// A group ends when it has so many swaps, or so many bytes of data. A request of
-// several swaps has no more bytes than a group.
+// A group ends when it has so many swaps, or so many bytes. A request of several swaps has
+// no more bytes than a group.
 const (
 	maxGroup      = 256
 	maxGroupBytes = 16 << 20
 )
 
-// grace is for how long a call whose context has ended still waits for the
-// outcome of its transaction. That is mostly a matter of milliseconds, and a known
-// outcome is worth far more than they are.
+// grace is how long a call whose context has ended still waits for the outcome of its
+// transaction. Mostly it is known within milliseconds, and a known outcome is worth them.
 const grace = 100 * time.Millisecond
 
 const (
@@ -83,31 +82,30 @@ func (r *request) run(w *writer) error {
 }
 
 const (
-	pending   = iota // in the queue: without any effect so far
+	pending   = iota // in the queue, without effect so far
 	taken            // in a transaction of the writer, which will close done
 	abandoned        // the call has returned: the writer leaves it out
 )
 
-// writer is the one goroutine that writes to the file, with the one connection
-// that may.
+// writer is the goroutine that writes to the file, with the only connection that may.
 type writer struct {
 	store   *Store
 	conn    *conn          // nil after a failure
 	beside  [2]fs.FileInfo // of its -wal and -shm, nil before its first transaction
 	queue   chan *request
 	stopped chan struct{}
-	maxLog  int64 // after so many bytes the log is emptied,
-	trimAt  int64 // and is to be at this size
+	maxWAL  int64 // how much the -wal file grows until it is emptied,
+	emptyAt int64 // which is at this size
 
 	transactions int // for tests
 }
 
-// maxLog is twice the size at which SQLite brings the log into the file by
-// itself: some large transactions reach it, and reads that leave no gap.
-const maxLog = 64 << 20
+// maxWAL is twice the size at which SQLite brings the -wal file into the file by itself.
+// Large transactions reach it, and reads that overlap.
+const maxWAL = 64 << 20
 
 func newWriter(s *Store, c *conn) *writer {
-	return &writer{store: s, conn: c, queue: make(chan *request, maxGroup), stopped: make(chan struct{}), maxLog: maxLog, trimAt: maxLog}
+	return &writer{store: s, conn: c, queue: make(chan *request, maxGroup), stopped: make(chan struct{}), maxWAL: maxWAL, emptyAt: maxWAL}
 }
 
 // do has the request done and waits for the outcome. When it returns nil, each swap has
@@ -152,27 +150,27 @@ func (w *writer) run() {
 		select {
 		case r := <-w.queue:
 			w.write(r)
-			w.trim()
+			w.emptyLarge()
 		case <-w.store.closing:
 			return
 		}
 	}
 }
 
-// trim empties a log that has become large. SQLite uses it again only after a
-// moment in which no reader needs what is in it, and where reads overlap there is
-// none: empty makes one. The reads of another process and a Backup it cannot hold
-// back; then trim tries again when the log has grown by maxLog once more.
-func (w *writer) trim() {
-	if w.conn == nil || w.logSize() < w.trimAt {
+// emptyLarge empties a -wal file that has become large. SQLite starts it again only after
+// a moment in which no reader needs it. Where reads overlap there is no such moment, and
+// empty makes one. It cannot hold back the reads of another process and a Backup: then
+// emptyLarge tries again when the -wal file has grown by maxWAL once more.
+func (w *writer) emptyLarge() {
+	if w.conn == nil || w.walSize() < w.emptyAt {
 		return
 	}
 	w.empty()
-	w.trimAt = w.logSize() + w.maxLog
+	w.emptyAt = w.walSize() + w.maxWAL
 }
 
-// empty brings the log into the file and empties it, while the readers of the store
-// are held back. It reports whether the log is empty.
+// empty brings the -wal file into the file and empties it, while it holds back the readers
+// of the store. It reports whether the -wal file is empty.
 func (w *writer) empty() bool {
 	readers := w.store.readers
 	for range cap(readers) {
@@ -186,8 +184,8 @@ func (w *writer) empty() bool {
 	return w.checkpoint()
 }
 
-// checkpoint is empty without a hold on the readers. If it fails the log stays as
-// it is, and nothing is lost.
+// checkpoint is empty without holding back readers. If it fails the -wal file stays as it
+// is, and nothing is lost.
 func (w *writer) checkpoint() (emptied bool) {
 	err := w.conn.query(sqlCheckpoint, 3, func(row []driver.Value) bool {
 		emptied = row[0] == int64(0) // not busy
@@ -196,8 +194,8 @@ func (w *writer) checkpoint() (emptied bool) {
 	return err == nil && emptied
 }
 
-// logSize returns the size of the log, 0 if it cannot be told.
-func (w *writer) logSize() int64 {
+// walSize returns the size of the -wal file, 0 if the system does not tell it.
+func (w *writer) walSize() int64 {
 	info, err := os.Stat(w.store.path + "-wal")
 	if err != nil {
 		return 0
@@ -206,9 +204,9 @@ func (w *writer) logSize() int64 {
 }
 
 // check returns an error that matches ErrUnavailable if the files of the writer's
-// connection are no longer those at the path, where others would look for what it
-// writes. The two beside the file are there once there was a transaction, and stay
-// while there is a connection.
+// connection are no longer those at the path, where others would look for the writes. The
+// two beside the file are there from the first transaction on, while there is a
+// connection.
 func (w *writer) check() error {
 	if err := w.store.unmoved(); err != nil {
 		return err
@@ -225,18 +223,18 @@ func (w *writer) check() error {
 	return nil
 }
 
-// write writes a group: the request and all that are waiting with it.
+// write writes a group: the request and all others that are waiting.
 func (w *writer) write(first *request) {
-	// The lock comes first. As long as another process has it, each request is
-	// pending, and a call whose context ends leaves no trace.
+	// Take the lock first. While another process has it, each request is pending, and a
+	// call whose context ends leaves no trace.
 	if err := w.begin(); err != nil {
 		w.refuse(first, err)
 		return
 	}
 	group, err := w.apply(first)
 	if err = w.end(err); resultCode(err) == codes.SQLITE_FULL || resultCode(err) == codes.SQLITE_IOERR {
-		// SQLite empties the log after a commit, and there may be none before the
-		// log is empty. A quota that is used up is an I/O error to SQLite.
+		// SQLite empties the -wal file after a commit, and there may be no commit before
+		// it is empty. A quota that is used up is an I/O error to SQLite.
 		w.empty()
 		if resultCode(err) == codes.SQLITE_FULL && w.begin() == nil {
 			err = w.again(group...)
@@ -249,8 +247,8 @@ func (w *writer) write(first *request) {
 	w.answer(err, group...)
 }
 
-// end commits the transaction, unless err says that it failed. It returns the
-// error for those who are in it; then the transaction is rolled back.
+// end commits the transaction, or rolls it back if err is not nil. It returns the error
+// for the requests in it.
 func (w *writer) end(err error) error {
 	if err != nil {
 		err = notApplied(err)
@@ -261,17 +259,17 @@ func (w *writer) end(err error) error {
 		_, _ = w.conn.exec(sqlRollback) // fails if SQLite has done it
 	}
 	if errors.Is(err, storage.ErrUnknownOutcome) && w.empty() {
-		// Nothing is left in the log that a crash could bring back.
+		// Nothing is left in the -wal file that a crash could bring back.
 		err = fmt.Errorf("%w; %w", err, storage.ErrEnded)
 	}
 	w.transactions++
 	return err
 }
 
-// apart gives each request of a group that was rolled back a transaction of its
-// own, so that only those fail which are at fault.
+// apart gives each request of a group that was rolled back its own transaction, so that
+// only those at fault fail.
 func (w *writer) apart(group []*request) {
-	var failed error // to begin, which holds for all that are left
+	var failed error // the error of a begin, for all the rest
 	for _, r := range group {
 		if failed == nil {
 			failed = notApplied(w.begin())
@@ -287,7 +285,7 @@ func (w *writer) apart(group []*request) {
 // answer gives the requests of one transaction their outcome.
 func (w *writer) answer(err error, group ...*request) {
 	if err != nil {
-		// A closed connection has no transaction, whatever the state it was in.
+		// The state of the connection is unknown. When it is closed, it has no transaction.
 		_ = w.disconnect()
 	}
 	for _, r := range group {
@@ -296,8 +294,7 @@ func (w *writer) answer(err error, group ...*request) {
 	}
 }
 
-// begin opens a transaction that has the lock for writing, on the files that
-// others find at the path.
+// begin opens a transaction that has the lock for writing, on the files at the path.
 func (w *writer) begin() error {
 	err := w.store.patiently(context.Background(), func() (err error) {
 		if w.conn == nil {
@@ -311,16 +308,16 @@ func (w *writer) begin() error {
 	if err == nil {
 		if err = w.check(); err != nil {
 			_, _ = w.conn.exec(sqlRollback)
-			// The log may now be beside a file that it does not belong to, and the
-			// next Open would bring it into that.
+			// The -wal file may now be beside another file, and the next Open would bring
+			// it into that.
 			w.empty()
 		}
 	}
 	return err
 }
 
-// refuse answers all that are waiting, so that they do not wait for the lock
-// one after the other.
+// refuse answers all requests that are waiting, so that they do not wait for the lock one
+// after the other.
 func (w *writer) refuse(first *request, err error) {
 	var broken *failure
 	if errors.As(err, &broken) && !busy(err) {
@@ -339,9 +336,8 @@ func (w *writer) refuse(first *request, err error) {
 	}
 }
 
-// apply runs the swaps of the first request and of all others that are waiting.
-// It returns the requests it took, also with an error, which makes the whole
-// transaction void.
+// apply runs the first request and all others that are waiting. It returns the requests
+// that it took, also with an error, which makes the transaction void.
 func (w *writer) apply(first *request) (group []*request, err error) {
 	count, size := 0, 0
 	for r := first; ; {
@@ -350,7 +346,9 @@ func (w *writer) apply(first *request) (group []*request, err error) {
 			if err := r.run(w); err != nil {
 				return group, err
 			}
-			count += len(r.swaps)
+			if count += len(r.swaps); r.task != nil {
+				count = maxGroup
+			}
 			for i := range r.swaps {
 				size += r.swaps[i].size()
 			}
@@ -440,7 +438,7 @@ func keyArgs(key *storage.Key, more ...driver.Value) []driver.Value {
 	return append(args, more...)
 }
 
-// notNil is for a column that cannot be NULL.
+// notNil returns data for a column that cannot be NULL.
 func notNil(data []byte) []byte {
 	if data == nil {
 		return []byte{}
