@@ -108,6 +108,12 @@ func (s *Schema) wantIndexed() string {
 	if len(s.indexed) == 0 {
 		return "expected a field with an index; no field has one"
 	}
+	return "expected a field with an index: " + strings.Join(s.Indexed(), ", ")
+}
+
+// Indexed returns the fields with an index, in the order of their names, each as in a
+// [Condition]. The slice is the caller's.
+func (s *Schema) Indexed() []string {
 	var names []string
 	for _, x := range s.indexed {
 		name := string(pointerOf(x.path))
@@ -117,7 +123,7 @@ func (s *Schema) wantIndexed() string {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return "expected a field with an index: " + strings.Join(names, ", ")
+	return names
 }
 
 // NotUnique returns the error of a document whose value of an index's field is that of
