@@ -55,7 +55,7 @@ func TestAllocations(t *testing.T) {
 		{"Create, changed", 4, update},
 		{"Create, unchanged", 3, func() { _, _ = c.Create(ctx, tenant, requests[n%2], nil) }},
 		{"Create, refused by RejectExisting", 8, func() { _, _ = c.Create(ctx, tenant, res.Data(), &reject) }},
-		{"CreateBatch of 100, changed", 100*4 + 16, batch}, // as 100 calls, and its own
+		{"CreateBatch of 100, changed", 100*4 + 17, batch}, // as 100 calls, and its own
 		{"Get", 1, func() { _, _ = c.Get(ctx, tenant, "c-1") }},
 		{"AppendJSON of a result", 0, func() { buf = res.AppendJSON(buf[:0], nil) }},
 		{"AppendJSON of a resource", 0, func() { buf = got.AppendJSON(buf[:0], nil) }},

@@ -236,6 +236,9 @@ func (b *batch) groups() []group {
 func (b *batch) run(ctx context.Context) []ItemResult {
 	defer b.release()
 	groups := b.groups()
+	if len(groups) == 0 {
+		return b.result(ctx)
+	}
 	keys := make([]storage.Key, len(groups))
 	for i := range groups {
 		keys[i] = groups[i].key
@@ -348,18 +351,18 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 		}
 		b.items[i] = ItemResult{Result: result}
 	}
+	w.Expect = old.Revision
 	switch {
 	case current.Revision == old.Revision:
+		return w, storage.ErrNoChange
+	case b.dryRun:
+		dry := w // else each w would be allocated
+		g.dry = &dry
 		return w, storage.ErrNoChange
 	case current.Revision == 0:
 		g.outcome = Deleted
 	default:
 		g.outcome = Updated
-	}
-	w.Expect = old.Revision
-	if b.dryRun {
-		g.dry = &w
-		return w, storage.ErrNoChange
 	}
 	return w, nil
 }

@@ -106,7 +106,7 @@ func TestScanIsBoundedInBytes(t *testing.T) {
 	for i := range n {
 		put(t, store, customerKey(fmt.Sprintf("c-%06d", i)), document)
 	}
-	opts := resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: "nobody"}}}
+	opts := resource.ListOptions{AllowScan: true, Filter: []schema.Condition{{Field: "email", Value: "nobody"}}}
 	for found := 0; ; {
 		store.listed = 0
 		page, err := c.List(ctx, tenant, &opts)
@@ -131,7 +131,7 @@ func TestListIsBoundedInBytes(t *testing.T) {
 	}
 	for _, filter := range [][]schema.Condition{nil, {{Field: "smsOptOut", Value: true}}} {
 		store.listed = 0
-		got := pages(t, c, resource.ListOptions{Limit: 1000, Filter: filter})
+		got := pages(t, c, resource.ListOptions{AllowScan: true, Limit: 1000, Filter: filter})
 		assert.Len(t, got, 3)
 		var all []string
 		for _, page := range got {

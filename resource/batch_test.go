@@ -99,7 +99,8 @@ func counted(items []resource.ItemResult) (n counts) {
 	return n
 }
 
-// TestBatchRoundTrips: two questions to the store, whatever the size.
+// TestBatchRoundTrips: two questions to the store, whatever the size, and one for the state
+// of the tenant's indexes before the first.
 func TestBatchRoundTrips(t *testing.T) {
 	store := &batching{Store: memory.New()}
 	c := open(t, schema.Customers(), store, fixed)
@@ -108,7 +109,7 @@ func TestBatchRoundTrips(t *testing.T) {
 		run  func() ([]resource.ItemResult, error)
 		want []string
 	}{
-		{"create 1000", func() ([]resource.ItemResult, error) { return c.CreateBatch(ctx, tenant, numberedDocs(1000, ""), nil) }, []string{"get 1000", "put 1000"}},
+		{"create 1000", func() ([]resource.ItemResult, error) { return c.CreateBatch(ctx, tenant, numberedDocs(1000, ""), nil) }, []string{"get", "get 1000", "put 1000"}},
 		{"the same again", func() ([]resource.ItemResult, error) { return c.CreateBatch(ctx, tenant, numberedDocs(1000, ""), nil) }, []string{"get 1000"}},
 		{"one changed", func() ([]resource.ItemResult, error) {
 			return c.CreateBatch(ctx, tenant, append(numberedDocs(1, `,"email":"e"`), numberedDocs(999, "")...), nil)

@@ -61,7 +61,7 @@ func TestListGoesPastDamaged(t *testing.T) {
 	} {
 		want := map[string]int{"all": 100, "half": 50}[name]
 		for _, limit := range []int{1, 7, 100, 1000} {
-			opts := &resource.ListOptions{Limit: limit, Filter: filter}
+			opts := &resource.ListOptions{AllowScan: true, Limit: limit, Filter: filter}
 			var ids []string
 			var told []error
 			for {

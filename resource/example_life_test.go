@@ -69,7 +69,7 @@ func ExampleCollection_Delete_dryRun() {
 func ExampleCollection_List() {
 	ctx := context.Background()
 	customers, tenant := shop(nil)
-	opts := &resource.ListOptions{Limit: 1, Filter: []schema.Condition{{Field: "emailOptOut", Value: true}}}
+	opts := &resource.ListOptions{AllowScan: true, Limit: 1, Filter: []schema.Condition{{Field: "emailOptOut", Value: true}}}
 	for {
 		page, err := customers.List(ctx, tenant, opts)
 		if err != nil {

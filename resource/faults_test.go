@@ -89,7 +89,6 @@ func TestFaults(t *testing.T) {
 		{"unavailable", []storagetest.Fault{unavailable}, storage.ErrUnavailable, 1, false},
 		{"unavailable after a conflict", []storagetest.Fault{conflict, unavailable}, storage.ErrUnavailable, 2, false},
 		{"unknown, applied", []storagetest.Fault{unknownApplied}, nil, 1, true},
-		{"unknown, not applied, ended", []storagetest.Fault{{Err: errors.Join(storage.ErrUnknownOutcome, storage.ErrEnded)}}, storage.ErrUnavailable, 1, false},
 		{"unknown, not applied", []storagetest.Fault{unknownLost}, storage.ErrUnknownOutcome, 1, false},
 		{"unknown after a conflict", []storagetest.Fault{conflict, unknownLost}, storage.ErrUnknownOutcome, 2, false},
 		{"unknown and conflict in one", []storagetest.Fault{{Err: errors.Join(storage.ErrConflict, storage.ErrUnknownOutcome)}}, storage.ErrUnknownOutcome, 1, false},
@@ -145,6 +144,28 @@ func TestFaults(t *testing.T) {
 				assert.Equal(t, tt.applied, res.Outcome == resource.Unchanged)
 			})
 		}
+	}
+}
+
+// TestEndedWrite: of a write that has ended, a read tells that it was not applied; but not
+// by an absent key, which may have been created and deleted.
+func TestEndedWrite(t *testing.T) {
+	for _, insert := range []bool{true, false} {
+		mem := memory.New()
+		if !insert {
+			put(t, mem, customerKey("c-1"), cust(outs))
+		}
+		before := stored(t, mem, customerKey("c-1"))
+		lost := storagetest.Fault{Err: errors.Join(storage.ErrUnknownOutcome, storage.ErrEnded)}
+		c := open(t, schema.Customers(), storagetest.Faulty(mem, faults(lost, lost)), nil)
+		_, err := c.Create(ctx, tenant, []byte(cust(`,"email":"e"`)), nil)
+		batch, batchErr := c.CreateBatch(ctx, tenant, [][]byte{[]byte(cust(`,"email":"e"`))}, nil)
+		require.NoError(t, batchErr)
+		for _, err := range []error{err, batch[0].Err} {
+			assert.Equal(t, insert, errors.Is(err, storage.ErrUnknownOutcome))
+			assert.Equal(t, !insert, errors.Is(err, storage.ErrUnavailable))
+		}
+		assert.Equal(t, before, stored(t, mem, customerKey("c-1")))
 	}
 }
 

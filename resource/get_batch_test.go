@@ -2,6 +2,7 @@ package resource_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"example.com/resourcekit/resource"
@@ -68,4 +69,26 @@ func TestGetBatch(t *testing.T) {
 	var op *resource.OpError
 	require.ErrorAs(t, err, &op)
 	assert.Equal(t, customerKey("secret"), op.Key)
+}
+
+// TestBatchLargerThanTheStores: the store is asked in as many parts as it demands.
+func TestBatchLargerThanTheStores(t *testing.T) {
+	store := &batching{Store: memory.New()}
+	c := open(t, schema.Customers(), store, &resource.Options{MaxBatch: 3000})
+	create(t, c, cust(``))
+	store.take()
+	items, err := c.CreateBatch(ctx, tenant, numberedDocs(2500, ""), nil)
+	require.NoError(t, err)
+	assert.Equal(t, 2500, counted(items).Created)
+	assert.Equal(t, []string{"get 1000", "put 1000", "get 1000", "put 1000", "get 500", "put 500"}, store.take())
+	ids := make([]string, 2500)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("c-%06d", i)
+	}
+	got, err := c.GetBatch(ctx, tenant, ids)
+	require.NoError(t, err)
+	for i, r := range got {
+		assert.Equal(t, ids[i], r.Key().ExternalID)
+	}
+	assert.Equal(t, []string{"get 1000", "get 1000", "get 500"}, store.take())
 }

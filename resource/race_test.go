@@ -251,7 +251,7 @@ func testConcurrentFaults(t *testing.T, wrap func(storage.Store) storage.Store) 
 	mem := memory.New()
 	key := storage.Key{Tenant: tenant, Schema: s.ID(), ExternalID: "1"}
 	create(t, open(t, s, mem, nil), `{"id":"1"}`)
-	store := storagetest.Faulty(mem, storagetest.RandomPlan(seed, storagetest.Rates{Conflict: 0.2, Unavailable: 0.1, Unknown: 0.2}))
+	store := storagetest.Faulty(mem, storagetest.RandomPlan(seed, storagetest.Rates{Conflict: 0.2, Unavailable: 0.25, Unknown: 0.4}))
 	all := []*resource.Collection{open(t, s, wrap(store), nil), open(t, s, wrap(store), nil)}
 	var kinds [3]sync.Map
 	atOnce(n, func(i int) {

@@ -182,7 +182,7 @@ func TestEveryRecordIsReadOnce(t *testing.T) {
 	}
 	for _, filter := range [][]schema.Condition{nil, {{Field: "email", Value: "STORED 1"}, {Field: "smsOptOut", Value: true}}} {
 		_, stored, _ := reads(t, func() {
-			page, err := c.List(ctx, tenant, &resource.ListOptions{Filter: filter})
+			page, err := c.List(ctx, tenant, &resource.ListOptions{AllowScan: true, Filter: filter})
 			require.NoError(t, err)
 			assert.Len(t, page.Resources, 10/(1+len(filter)/2))
 		})

@@ -99,7 +99,7 @@ func TestTenants(t *testing.T) {
 					return fmt.Sprintf("%+v %v", page, err)
 				}},
 				{"list by their email", func(w world) string {
-					page, err := w.c.List(ctx, ours, &resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: marker}}})
+					page, err := w.c.List(ctx, ours, &resource.ListOptions{AllowScan: true, Filter: []schema.Condition{{Field: "email", Value: marker}}})
 					return fmt.Sprintf("%+v %v", page, err)
 				}},
 				{"partial upsert", func(w world) string {

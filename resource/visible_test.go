@@ -40,7 +40,7 @@ func TestInvisibleIDs(t *testing.T) {
 	got, err := c.Get(ctx, tenant, id)
 	require.NoError(t, err)
 	assert.Equal(t, id, got.Key().ExternalID)
-	page, err := c.List(ctx, tenant, &resource.ListOptions{Filter: []schema.Condition{{Field: "customerId", Value: id}}})
+	page, err := c.List(ctx, tenant, &resource.ListOptions{AllowScan: true, Filter: []schema.Condition{{Field: "customerId", Value: id}}})
 	require.NoError(t, err)
 	assert.Len(t, page.Resources, 1)
 	res, err := c.Create(ctx, tenant, changed, nil)

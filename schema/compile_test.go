@@ -137,11 +137,13 @@ func TestDefinitionIsACopy(t *testing.T) {
 		Field{Name: "o", Type: Object, Fields: []Field{{Name: "a", Type: String}}, Default: json.RawMessage(`{ "a": "b" }`)},
 		Field{Name: "l", Type: Array, Items: &Field{Type: String, Enum: []any{"x", "y"}}},
 	)
+	def.RetiredIndexes = []uint32{1}
 	s, err := Compile(def)
 	require.NoError(t, err)
 	want := s.Definition()
 	assert.Equal(t, def, want)
 	for _, d := range []Definition{def, s.Definition()} {
+		d.RetiredIndexes[0] = 2
 		d.Fields[0].Name = "changed"
 		d.Fields[1].Fields[0].Name = "changed"
 		d.Fields[1].Default.(json.RawMessage)[0] = 'x'

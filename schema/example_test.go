@@ -141,5 +141,5 @@ func ExampleSchema_Filter() {
 	// true <nil> index 1
 	// true <nil> index 1
 	// false <nil> index 2
-	// schema: invalid filter: /joined: expected a prefix only of a string without a format
+	// schema: invalid filter: /joined: expected no prefix on a date-time
 }

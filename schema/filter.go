@@ -158,16 +158,19 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 		}
 	case "from", "to":
 		if c.typ == Boolean {
-			return wrong(codeCondition, "booleans have no order: expected a value")
+			return wrong(codeCondition, "expected no "+e.Op+" on type boolean")
 		}
 		alone.enum = nil
 	case "prefix":
-		if c.typ != String || c.dateTime {
-			return wrong(codeCondition, "expected a prefix only of a string without a format")
+		if c.typ != String {
+			return wrong(codeCondition, "expected no prefix on type "+string(c.typ))
+		}
+		if c.dateTime {
+			return wrong(codeCondition, "expected no prefix on a date-time")
 		}
 		alone.enum = nil
 	default:
-		return wrong(codeCondition, "unknown condition; expected from, to or prefix")
+		return wrong(codeCondition, "unknown condition, expected from, to or prefix")
 	}
 	if e.Value == nil {
 		return wrong(codeCondition, "expected a value")

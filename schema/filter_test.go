@@ -191,6 +191,11 @@ func TestFilterSum(t *testing.T) {
 		sum(eq{"/shipTo/city", "x"}), sum(eq{"a/b", "x"}), sum(eq{"city", "true"}), sum(eq{"vip", true}), sum(eq{"vip", false}),
 		sum(eq{"city", "x"}, eq{"vip", true}), sum(eq{"age", 1}), sum(eq{"score", 1}), sum(eq{"score", 2}),
 	}
+	for _, op := range []string{"from", "to", "prefix"} {
+		f, err := filterSchema.Filter([]Condition{{"city", op, "x"}})
+		require.NoError(t, err)
+		all = append(all, fmt.Sprintf("%x", f.Sum()))
+	}
 	seen := map[string]int{}
 	for i, s := range all {
 		j, twice := seen[s]

@@ -28,7 +28,7 @@ var (
 	ErrUnknownOutcome = errors.New("outcome of the write is unknown")
 
 	// ErrEnded comes with ErrUnknownOutcome, in one error, when the write is not running
-	// any more: a read tells whether it was applied.
+	// any more: a read that finds the expected revision shows that it was not applied.
 	ErrEnded = errors.New("the write has ended")
 
 	// ErrTooLarge: the data is larger than the store's limit.
@@ -42,7 +42,7 @@ var (
 	ErrUnsupported = errors.New("not supported by the store")
 
 	// ErrExpired: the log does not reach back to the cursor, or is not the one that the
-	// cursor is of. Read all records anew, and go on from the end of the log.
+	// cursor is of. Take the end of the log, read all records, and go on from there.
 	ErrExpired = errors.New("cursor has expired")
 
 	// ErrDuplicateKey: two keys of one call are equal.

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,6 +29,16 @@ func TestTenantOfIsPinned(t *testing.T) {
 	}
 	namespace := uuid.NewSHA1(uuid.NameSpaceDNS, []byte("tenants.resourcekit.example.com"))
 	require.Equal(t, "fd35fa97-ce61-5e72-becc-e1e0987b4bd2", namespace.String(), "the name space, as documented")
+}
+
+// Sums of scopes and redacted ids are stored, too. These were computed with Python's
+// hashlib and hmac.
+func TestHashesArePinned(t *testing.T) {
+	require.Equal(t, "d21095154b4856e95ccadd906981258b96f9bf5a7986e320345a257329413187", fmt.Sprintf("%x", scope.Sum()))
+	require.Equal(t, "redacted-13d23e3ec7fbe86b147e935768017a0e", storage.RedactedID([]byte("secret"), key("customer-é")))
+	require.NotEqual(t, storage.RedactedID([]byte("secret"), key("a")), storage.RedactedID([]byte("secret"), key("b")))
+	require.NotEqual(t, storage.RedactedID([]byte("secret"), key("a")), storage.RedactedID([]byte("other"), key("a")))
+	require.NoError(t, key(storage.RedactedID(nil, key(strings.Repeat("x", 512)))).Validate())
 }
 
 func TestTenantOfNothing(t *testing.T) {

@@ -157,7 +157,10 @@ func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old
 		left = left[:0]
 		for i := first; i < min(first+MaxBatch, len(keys)); i++ {
 			p := pending{i: i}
-			p.old, p.recalled = recall(store, keys[i])
+			if rec, ok := recall(store, keys[i]); ok {
+				old := rec // else each rec would be allocated
+				p.old, p.recalled = &old, true
+			}
 			left = append(left, p)
 		}
 		for round := 0; round < updateRounds && len(left) > 0; round++ {
@@ -182,7 +185,7 @@ type updates struct {
 // pending is a key of UpdateMany that is not settled.
 type pending struct {
 	i        int // its position
-	old      Record
+	old      *Record
 	recalled bool // old is recalled
 	writes   bool // in this round
 	again    bool // in the next round
@@ -204,11 +207,11 @@ func (u *updates) round(ctx context.Context, left []pending) []pending {
 	var writes []Write
 	for n := range left {
 		p := &left[n]
-		w, err := u.fn(p.i, p.old)
-		next, done := swapOf(u.keys[p.i], p.old, w, err)
+		w, err := u.fn(p.i, *p.old)
+		next, done := swapOf(u.keys[p.i], *p.old, w, err)
 		if p.writes = !done; done {
 			p.again = p.recalled // only a write can show that the record is the stored one
-			u.results[p.i] = UpdateResult{p.old, next.err}
+			u.results[p.i] = UpdateResult{*p.old, next.err}
 			continue
 		}
 		if writes == nil { // most often there is one for each key
@@ -220,8 +223,12 @@ func (u *updates) round(ctx context.Context, left []pending) []pending {
 		errs := u.write(ctx, writes)
 		for n := range left {
 			if left[n].writes {
-				u.settle(&left[n], writes[0], errs[0])
-				writes, errs = writes[1:], errs[1:]
+				var err error
+				if errs != nil {
+					err, errs = errs[0], errs[1:]
+				}
+				u.settle(&left[n], writes[0], err)
+				writes = writes[1:]
 			}
 		}
 	}
@@ -234,10 +241,13 @@ func (u *updates) round(ctx context.Context, left []pending) []pending {
 
 // read reads the records that were not recalled.
 func (u *updates) read(ctx context.Context, left []pending) error {
-	keys := make([]Key, 0, len(left))
-	for _, p := range left {
-		if !p.recalled {
-			keys = append(keys, u.keys[p.i])
+	keys := u.keys[left[0].i : left[len(left)-1].i+1]
+	if len(keys) > len(left) || slices.ContainsFunc(left, func(p pending) bool { return p.recalled }) {
+		keys = make([]Key, 0, len(left))
+		for _, p := range left {
+			if !p.recalled {
+				keys = append(keys, u.keys[p.i])
+			}
 		}
 	}
 	if len(keys) == 0 {
@@ -252,7 +262,7 @@ func (u *updates) read(ctx context.Context, left []pending) error {
 	}
 	for n := range left {
 		if p := &left[n]; !p.recalled {
-			p.old, records = records[0], records[1:]
+			p.old, records = &records[0], records[1:]
 		}
 	}
 	return nil
@@ -265,20 +275,23 @@ func (u *updates) settle(p *pending, w Write, err error) {
 	r.Err = updateError(u.keys[p.i], err)
 	switch {
 	case err == nil:
-		r.Record = (&swap{Write: w}).result(p.old)
+		r.Record = (&swap{Write: w}).result(*p.old)
 	case !p.recalled:
-		r.Record = p.old
+		r.Record = *p.old
 	}
 }
 
-// write makes the writes and returns one error for each. It reads the records of those
-// whose answer was lost.
+// write makes the writes and returns one error for each, or nil if all were applied. It
+// reads the records of those whose answer was lost.
 func (u *updates) write(ctx context.Context, writes []Write) []error {
 	errs, err := u.store.Write(ctx, writes)
-	if err == nil && errs != nil && len(errs) != len(writes) {
+	switch {
+	case err == nil && errs == nil:
+		return nil
+	case err == nil && len(errs) != len(writes):
 		err = fmt.Errorf("%w: %w", ErrUnknownOutcome, errResults)
 	}
-	if err != nil || errs == nil {
+	if err != nil {
 		errs = make([]error, len(writes))
 		for i := range errs {
 			errs[i] = err

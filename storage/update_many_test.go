@@ -211,3 +211,23 @@ func TestUpdateManyErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestUpdateManyStopsWithItsContext: keys of a batch that was written before stay written.
+func TestUpdateManyStopsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	store := newScripted(answer{applied: true, whole: true})
+	store.meanwhile = cancel
+	all := numbered(storage.MaxBatch + 1)
+	results, err := storage.UpdateMany(ctx, store, all, prepend("x"))
+	require.NoError(t, err)
+	last := results[storage.MaxBatch]
+	require.ErrorIs(t, last.Err, context.Canceled)
+	require.Zero(t, last.Record)
+	for _, r := range results[:storage.MaxBatch] {
+		require.NoError(t, r.Err)
+	}
+	records, err := store.Store.GetMany(t.Context(), []storage.Key{all[0], all[storage.MaxBatch]})
+	require.NoError(t, err)
+	require.Equal(t, results[0].Record, records[0])
+	require.Zero(t, records[1].Revision)
+}

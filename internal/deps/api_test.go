@@ -16,23 +16,23 @@ import (
 // types, and the methods and fields of these types.
 var exported = map[string]int{
 	"merge":               13,
-	"schema":              113,
-	"storage":             99,
-	"resource":            100,
+	"schema":              99,
+	"storage":             162,
+	"resource":            115,
 	"resource/feed":       21,
 	"resource/ingest":     65,
 	"resource/typed":      42,
-	"resource/httpapi":    61,
-	"storage/memory":      7,
-	"storage/recent":      21,
-	"storage/coalesce":    15,
-	"storage/storagetest": 30,
+	"resource/httpapi":    62,
+	"storage/memory":      13,
+	"storage/recent":      23,
+	"storage/coalesce":    16,
+	"storage/storagetest": 31,
 }
 
 // TestExportedNames: an API grows on purpose, and by as many names as its line above.
 func TestExportedNames(t *testing.T) {
 	for pkg := range rules {
-		if pkg == internal {
+		if !public(pkg) {
 			continue
 		}
 		most, ok := exported[pkg]

@@ -35,19 +35,20 @@ const (
 // module. A package without a rule is a mistake. net/http and testing are for
 // those that name them.
 var rules = map[string][]string{
-	"merge":               {gjson, sjson, internal},
-	"schema":              {gjson, uuid, internal},
-	"storage":             {uuid},
-	"storage/memory":      {"storage", btree, uuid},
-	"storage/recent":      {"storage"},
-	"storage/coalesce":    {"storage"},
-	"storage/storagetest": {"storage", "testing", testify, porcupine, uuid},
-	"resource":            {"merge", "schema", "storage", gjson, uuid, internal},
-	"resource/feed":       {"merge", "resource", "schema", "storage", uuid},
-	"resource/ingest":     {"resource", "schema", "storage"},
-	"resource/httpapi":    {"resource", "schema", "storage", "net/http", uuid, internal},
-	"resource/typed":      {internal},
-	internal:              {internal},
+	"merge":                     {gjson, sjson, internal},
+	"schema":                    {gjson, uuid, internal},
+	"storage":                   {uuid},
+	"storage/memory":            {"storage", btree, uuid},
+	"storage/recent":            {"storage"},
+	"storage/coalesce":          {"storage"},
+	"storage/storagetest":       {"storage", "testing", testify, porcupine, uuid},
+	"resource":                  {"merge", "schema", "storage", gjson, uuid, internal, "resource/internal/overlay"},
+	"resource/feed":             {"merge", "resource", "schema", "storage", uuid},
+	"resource/ingest":           {"resource", "schema", "storage", "resource/internal/overlay"},
+	"resource/httpapi":          {"resource", "schema", "storage", "net/http", uuid, internal},
+	"resource/typed":            {internal},
+	"resource/internal/overlay": {"storage"},
+	internal:                    {internal},
 }
 
 // onRequest are the packages of the standard library that take a rule.
@@ -110,6 +111,9 @@ func skip(dir, rel string) error {
 	}
 	return nil
 }
+
+// public reports whether programs can import a package of the rules.
+func public(pkg string) bool { return !strings.Contains(pkg+"/", "internal/") }
 
 func ruleOf(pkg string) ([]string, bool) {
 	if strings.HasPrefix(pkg, "internal/") {

@@ -24,7 +24,7 @@ func TestCoreBringsNoDriver(t *testing.T) {
 	}
 	var imports strings.Builder
 	for pkg := range rules {
-		if pkg != internal && pkg != "storage/storagetest" {
+		if public(pkg) && pkg != "storage/storagetest" {
 			fmt.Fprintf(&imports, "import _ %q\n", module+"/"+pkg)
 		}
 	}

@@ -178,7 +178,7 @@ func (l library) get(id string) answer {
 }
 
 func (l library) list(o listing) answer {
-	page, err := l.c.List(ctx, l.tenant, &resource.ListOptions{Cursor: o.cursor, Limit: o.limit, Filter: o.filter})
+	page, err := l.c.List(ctx, l.tenant, &resource.ListOptions{Cursor: o.cursor, Limit: o.limit, Filter: o.filter, AllowScan: true})
 	if err != nil {
 		return failed(err)
 	}
@@ -323,7 +323,7 @@ type overHTTP struct {
 
 // newOverHTTP starts a server for a collection.
 func newOverHTTP(t testing.TB, l library) verbs {
-	api, err := httpapi.NewAPI(hooksOf(l.tenant), nil, l.c)
+	api, err := httpapi.NewAPI(hooksOf(l.tenant), &httpapi.Options{AllowScans: true}, l.c)
 	require.NoError(t, err)
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)

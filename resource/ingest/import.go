@@ -12,8 +12,8 @@ import (
 	"iter"
 	"math"
 
-	"example.com/resourcekit/internal/overlay"
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/internal/overlay"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )

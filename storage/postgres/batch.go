@@ -14,10 +14,10 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// GetMany implements storage.BatchStore, with one statement for each scope that
-// the keys are of, all in one round trip.
+// GetMany implements storage.Store, with one statement for each scope that the keys are
+// of, all in one round trip.
 func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Record, error) {
-	if err := ctx.Err(); err != nil {
+	if err := storage.CheckKeys(ctx, keys); err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {
@@ -56,152 +56,219 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 	})
 }
 
-// PutMany implements storage.BatchStore. The updates of a scope are one
-// statement, and its creates another; all are one round trip and one
-// transaction. Only a batch with more than 16 MiB of data takes several.
-func (s *Store) PutMany(ctx context.Context, ops []storage.PutOp) ([]storage.PutResult, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// writeMany makes writes in one round trip and one transaction, with one statement for
+// each kind of write in each scope; more than 16 MiB of data take several. It returns nil
+// if all were applied.
+func (s *Store) writeMany(ctx context.Context, writes []storage.Write) []error {
+	b := batch{store: s, writes: writes}
+	order := make([]int, 0, len(writes))
+	for i := range writes {
+		if len(writes[i].Record.Data) > MaxData {
+			b.fail(i, storage.ErrTooLarge)
+			continue
+		}
+		order = append(order, i)
 	}
-	results := make([]storage.PutResult, len(ops))
+	for len(order) > 0 {
+		n, size := 0, 0
+		for n < len(order) && (n == 0 || size+sizeOf(&writes[order[n]]) <= maxBytes) {
+			size += sizeOf(&writes[order[n]])
+			n++
+		}
+		b.write(ctx, order[:n])
+		order = order[n:]
+	}
+	return b.errs
+}
+
+// sizeOf returns the bytes that a write has the server take in.
+func sizeOf(w *storage.Write) int {
+	size := len(w.Record.Data)
+	if w.Note != nil {
+		size += len(w.Note.Before) + len(w.Note.After)
+	}
+	return size
+}
+
+// batch is one call of Write.
+type batch struct {
+	store  *Store
+	writes []storage.Write
+	errs   []error // nil without an error
+}
+
+func (b *batch) fail(i int, err error) {
+	if b.errs == nil {
+		b.errs = make([]error, len(b.writes))
+	}
+	b.errs[i] = err
+}
+
+// write makes the writes with these numbers, which ascend, in one transaction. A taken
+// value ends it, and does not tell what the other writes may do. Then each half is made
+// by itself, the first one first, until what is left of them is single writes that fail
+// alone. The unique values that the writes of a transaction gain were free before it,
+// since it frees others when it commits; so each write is decided as if those before it
+// had been made.
+func (b *batch) write(ctx context.Context, numbers []int) {
+	if len(numbers) == 1 {
+		if err := b.store.writeOne(ctx, &b.writes[numbers[0]]); err != nil {
+			b.fail(numbers[0], err)
+		}
+		return
+	}
+	groups, err := b.writeTogether(ctx, numbers)
+	if errors.Is(err, storage.ErrNotUnique) {
+		b.write(ctx, numbers[:len(numbers)/2])
+		b.write(ctx, numbers[len(numbers)/2:])
+		return
+	}
+	for _, g := range groups {
+		for k, i := range g.numbers {
+			switch {
+			case err != nil: // then the statement may still run, and g.written is its own
+				b.fail(i, err)
+			case !g.written[k]:
+				b.fail(i, storage.ErrConflict)
+			}
+		}
+	}
+}
+
+func (b *batch) writeTogether(ctx context.Context, numbers []int) ([]*group, error) {
 	// Batches lock their rows in the order of the keys, so that two of them do not
 	// wait for each other. (But for a small table, see statements: the server ends
 	// such a wait, with a conflict.)
-	order := sorted(len(ops), func(i int) storage.Key { return ops[i].Record.Key })
-	order = slices.DeleteFunc(order, func(i int) bool {
-		tooLarge := len(ops[i].Record.Data) > MaxData
-		if tooLarge {
-			results[i].Err = storage.ErrTooLarge
+	key := func(n int) storage.Key { return b.writes[numbers[n]].Record.Key }
+	var groups []*group
+	unique := false
+	for scope, sorted := range scopes(sorted(len(numbers), key), key) {
+		var kinds [2][3]*group // by kind, and logged or not
+		for _, n := range sorted {
+			w := &b.writes[numbers[n]]
+			unique = unique || slices.ContainsFunc(w.Entries, func(e storage.Entry) bool { return e.Unique })
+			kind, logged := kindOf(w), 0
+			if w.Note != nil {
+				logged = 1
+			}
+			if kinds[logged][kind] == nil {
+				kinds[logged][kind] = &group{scope: scope, kind: kind, logged: logged == 1}
+			}
+			kinds[logged][kind].numbers = append(kinds[logged][kind].numbers, numbers[n])
 		}
-		return tooLarge
-	})
-	for len(order) > 0 {
-		n, size := 0, 0
-		for n < len(order) && (n == 0 || size+len(ops[order[n]].Record.Data) <= maxBytes) {
-			size += len(ops[order[n]].Record.Data)
-			n++
-		}
-		s.putSome(ctx, ops, order[:n], results)
-		order = order[n:]
-	}
-	return results, nil
-}
-
-// putSome puts the operations with the given numbers and fills their results.
-func (s *Store) putSome(ctx context.Context, ops []storage.PutOp, numbers []int, results []storage.PutResult) {
-	var puts []*putColumns
-	key := func(i int) storage.Key { return ops[i].Record.Key }
-	for scope, numbers := range scopes(numbers, key) {
-		for _, c := range []*putColumns{
-			newPutColumns(scope, s.sql.updateMany, false, ops, numbers),
-			newPutColumns(scope, s.sql.createMany, true, ops, numbers),
-		} {
-			if len(c.numbers) > 0 {
-				puts = append(puts, c)
+		for kind := range kinds[0] {
+			for logged := range kinds {
+				if g := kinds[logged][kind]; g != nil {
+					g.fill(b.writes)
+					groups = append(groups, g)
+				}
 			}
 		}
 	}
 	keys := func() []storage.Key {
 		keys := make([]storage.Key, len(numbers))
-		for i, number := range numbers {
-			keys[i] = key(number)
+		for n := range numbers {
+			keys[n] = key(n)
 		}
 		return keys
 	}
-	_, err := do(ctx, s, operation{name: "put many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
+	_, err := do(ctx, b.store, operation{name: "write", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		var batch pgx.Batch
-		for _, c := range puts {
-			c.queue(&batch)
+		if unique {
+			batch.Queue(b.store.sql.batch)
+		}
+		for _, g := range groups {
+			g.queue(&batch, &b.store.sql)
 		}
 		return struct{}{}, conn.SendBatch(ctx, &batch).Close()
 	})
-	for _, c := range puts {
-		for k, i := range c.numbers {
-			switch {
-			case err != nil: // then the statement may still run, and c.written is its own
-				results[i].Err = err
-			case c.written[k]:
-				results[i].Revision = storage.Revision(c.revision[k].Int64) + c.step
-			default:
-				results[i].Err = storage.ErrConflict
-			}
-		}
-	}
+	return groups, err
 }
 
-// putColumns are the parameters of a statement that puts many records of one
-// scope, one array per column.
-type putColumns struct {
-	scope  storage.Scope
-	sql    string
-	create bool
+// group is the writes of one statement: of one scope and one kind, all logged or none.
+// The parameters of the statement are arrays, one per column.
+type group struct {
+	scope   storage.Scope
+	kind    int
+	logged  bool
+	numbers []int // of the writes, in the order of their keys
+	written []bool
 
-	numbers       []int // of the operations
-	externalID    pgtype.FlatArray[*pgtype.Text]
-	revision      pgtype.FlatArray[*pgtype.Int8]        // of creates the new ones, of updates the expected ones
-	step          storage.Revision                      // from the expected ones to the new ones; 0 for creates
-	id            pgtype.FlatArray[*pgtype.UUID]        // of creates
-	created       pgtype.FlatArray[*pgtype.Timestamptz] // of creates
-	updated       pgtype.FlatArray[*pgtype.Timestamptz]
-	data          [][]byte
-	start, length pgtype.FlatArray[*pgtype.Int4] // of each one's piece of all data; start counts from 1
+	externalID         pgtype.FlatArray[*pgtype.Text]
+	expected, revision pgtype.FlatArray[*pgtype.Int8]
+	id                 pgtype.FlatArray[*pgtype.UUID]
+	created, updated   pgtype.FlatArray[*pgtype.Timestamptz]
+	entries            pgtype.FlatArray[*pgtype.Text]
+	data               [][]byte
+	start, length      pgtype.FlatArray[*pgtype.Int4] // of each one's piece of all data; start counts from 1
 
-	written []bool // which rows the statement wrote
+	at                    pgtype.FlatArray[*pgtype.Timestamptz] // of the notes
+	actor, reason         pgtype.FlatArray[*pgtype.Text]
+	dataBefore, dataAfter [][]byte
 }
 
-// newPutColumns takes the creates or the updates among the operations with these
-// numbers.
-func newPutColumns(scope storage.Scope, sql string, create bool, ops []storage.PutOp, numbers []int) *putColumns {
-	c := &putColumns{scope: scope, sql: sql, create: create}
-	for _, i := range numbers {
-		if (ops[i].Expect == 0) == create {
-			c.numbers = append(c.numbers, i)
+// fill sets the columns. The statement may outlive the call, and so shares nothing with
+// it that changes.
+func (g *group) fill(writes []storage.Write) {
+	n, size := len(g.numbers), 0
+	g.written = make([]bool, n)
+	g.externalID, g.expected, g.revision = newArray[pgtype.Text](n), newArray[pgtype.Int8](n), newArray[pgtype.Int8](n)
+	if g.kind != remove {
+		g.updated, g.entries, g.data = newArray[pgtype.Timestamptz](n), newArray[pgtype.Text](n), make([][]byte, n)
+		g.start, g.length = newArray[pgtype.Int4](n), newArray[pgtype.Int4](n)
+	}
+	if g.kind == create {
+		g.id, g.created = newArray[pgtype.UUID](n), newArray[pgtype.Timestamptz](n)
+	}
+	if g.logged {
+		g.at, g.actor, g.reason = newArray[pgtype.Timestamptz](n), newArray[pgtype.Text](n), newArray[pgtype.Text](n)
+		g.dataBefore, g.dataAfter = make([][]byte, n), make([][]byte, n)
+	}
+	for k, i := range g.numbers {
+		w := &writes[i]
+		rec := &w.Record
+		*g.externalID[k], *g.expected[k], *g.revision[k] = toText(rec.Key.ExternalID), toBigint(w.Expect), toBigint(rec.Revision)
+		if g.kind != remove {
+			*g.updated[k], *g.entries[k], g.data[k] = toTimestamptz(rec.UpdatedAt), toEntries(w.Entries), rec.Data
+			*g.start[k], *g.length[k] = toInteger(size+1), toInteger(len(rec.Data))
+			size += len(rec.Data)
+		}
+		if g.kind == create {
+			*g.id[k], *g.created[k] = toUUID(rec.ID), toTimestamptz(rec.CreatedAt)
+		}
+		if note := w.Note; g.logged {
+			*g.at[k], *g.actor[k], *g.reason[k] = toTimestamptz(note.Time), toText(note.Actor), toText(note.Reason)
+			g.dataBefore[k], g.dataAfter[k] = toBytea(note.Before), toBytea(note.After)
 		}
 	}
-	n := len(c.numbers)
-	c.externalID, c.revision, c.updated = newArray[pgtype.Text](n), newArray[pgtype.Int8](n), newArray[pgtype.Timestamptz](n)
-	if create {
-		c.id, c.created = newArray[pgtype.UUID](n), newArray[pgtype.Timestamptz](n)
-	} else {
-		c.step = storage.NextRevision(0)
-	}
-	c.start, c.length = newArray[pgtype.Int4](n), newArray[pgtype.Int4](n)
-	c.data, c.written = make([][]byte, n), make([]bool, n)
-	size := 0
-	for k, i := range c.numbers {
-		rec := &ops[i].Record
-		*c.externalID[k], *c.updated[k] = toText(rec.Key.ExternalID), toTimestamptz(rec.UpdatedAt)
-		if create {
-			*c.revision[k] = toBigint(storage.FirstRevision())
-			*c.id[k], *c.created[k] = toUUID(rec.ID), toTimestamptz(rec.CreatedAt)
-		} else {
-			*c.revision[k] = toBigint(ops[i].Expect)
-		}
-		*c.start[k], *c.length[k] = toInteger(size+1), toInteger(len(rec.Data))
-		c.data[k] = rec.Data
-		size += len(rec.Data)
-	}
-	return c
 }
 
 // queue adds the statement to the batch.
-func (c *putColumns) queue(batch *pgx.Batch) {
-	scope, data := scopeID(c.scope), toBytea(bytes.Join(c.data, nil))
-	var queued *pgx.QueuedQuery
-	if c.create {
-		queued = batch.Queue(c.sql, scope, c.externalID, c.revision, c.id, c.created, c.updated, c.start, c.length,
-			toUUID(c.scope.Tenant.Platform), toUUID(c.scope.Tenant.Business), toUUID(c.scope.Schema), data)
-	} else {
-		queued = batch.Queue(c.sql, scope, c.externalID, c.revision, c.updated, c.start, c.length, toBigint(c.step), data)
+func (g *group) queue(batch *pgx.Batch, sql *statements) {
+	platform, business, schema := toUUID(g.scope.Tenant.Platform), toUUID(g.scope.Tenant.Business), toUUID(g.scope.Schema)
+	args := make([]any, 0, 24)
+	args = append(args, scopeID(g.scope), g.externalID)
+	switch g.kind {
+	case create:
+		args = append(args, g.revision, g.id, g.created, g.updated, g.entries, g.start, g.length, platform, business, schema, toBytea(bytes.Join(g.data, nil)))
+	case update:
+		args = append(args, g.expected, g.revision, g.updated, g.entries, g.start, g.length, toBytea(bytes.Join(g.data, nil)))
+	case remove:
+		args = append(args, g.expected)
 	}
-	queued.Query(func(rows pgx.Rows) error {
-		at := finder{ids: c.externalID}
+	statement := sql.many[g.kind]
+	if g.logged {
+		statement = sql.logged[1][g.kind]
+		args = append(args, platform, business, schema, g.revision, g.expected, g.at, g.kind == remove, g.actor, g.reason, g.dataBefore, g.dataAfter)
+	}
+	batch.Queue(statement, args...).Query(func(rows pgx.Rows) error {
+		at := finder{ids: g.externalID}
 		for rows.Next() {
 			i, err := at.find(rows.RawValues())
 			if err != nil {
 				return err
 			}
-			c.written[i] = true
+			g.written[i] = true
 		}
 		return rows.Err()
 	})
@@ -236,56 +303,6 @@ func (f *finder) find(row [][]byte) (int, error) {
 	}
 	f.next = i + 1
 	return i, nil
-}
-
-// DeleteMany implements storage.BatchDeleter, with one statement for each scope
-// that the keys are of, all in one round trip and one transaction.
-func (s *Store) DeleteMany(ctx context.Context, ops []storage.DeleteOp) ([]error, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if len(ops) == 0 {
-		return nil, nil
-	}
-	ops = slices.Clone(ops) // the statements may outlive the call
-	keys := func() []storage.Key {
-		keys := make([]storage.Key, len(ops))
-		for i, op := range ops {
-			keys[i] = op.Key
-		}
-		return keys
-	}
-	return do(ctx, s, operation{name: "delete many", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) ([]error, error) {
-		results := make([]error, len(ops))
-		for i := range results {
-			results[i] = storage.ErrNotFound
-		}
-		var batch pgx.Batch
-		key := func(i int) storage.Key { return ops[i].Key }
-		for scope, numbers := range scopes(sorted(len(ops), key), key) {
-			ids, revisions := newArray[pgtype.Text](len(numbers)), newArray[pgtype.Int8](len(numbers))
-			for i, number := range numbers {
-				*ids[i], *revisions[i] = toText(ops[number].Key.ExternalID), toBigint(ops[number].Expect)
-			}
-			batch.Queue(s.sql.deleteMany, scopeID(scope), ids, revisions).
-				Query(func(rows pgx.Rows) error {
-					at := finder{ids: ids}
-					var deleted bool
-					_, err := pgx.ForEachRow(rows, []any{nil, &deleted}, func() error {
-						i, err := at.find(rows.RawValues())
-						if err != nil {
-							return err
-						}
-						if results[numbers[i]] = storage.ErrConflict; deleted {
-							results[numbers[i]] = nil
-						}
-						return nil
-					})
-					return err
-				})
-		}
-		return results, conn.SendBatch(ctx, &batch).Close()
-	})
 }
 
 // errForeignRow is for a server that returns rows which were not asked for.

@@ -22,30 +22,28 @@ func TestLargeBatch(t *testing.T) {
 	ctx := context.Background()
 	store, _ := newStore(t, postgres.Options{}, nil)
 	most := bytes.Repeat([]byte("x"), postgres.MaxData)
-	ops := testOps("key", 3)
+	ops := testWrites("key", 3)
 	for i := range ops {
 		ops[i].Record.Data = most
 	}
 	ops[1].Record.Data = append(most[:len(most):len(most)], 'x')
-	results, err := store.PutMany(ctx, ops)
-	require.NoError(t, err)
-	for i, r := range results {
+	for i, err := range write(store, ops) {
 		if i == 1 {
-			require.ErrorIs(t, r.Err, storage.ErrTooLarge)
+			require.ErrorIs(t, err, storage.ErrTooLarge)
 			continue
 		}
-		require.NoError(t, r.Err, i)
+		require.NoError(t, err, i)
 	}
 	var ids []string
 	pages := 0
-	for after := ""; ; pages++ {
-		page, err := store.List(ctx, testKey("x").Scope(), after, 100)
+	for last := ""; ; pages++ {
+		page, err := store.List(ctx, testKey("x").Scope(), after(last, 100))
 		require.NoError(t, err)
 		for _, rec := range page.Records {
 			require.Len(t, rec.Data, postgres.MaxData)
 			ids = append(ids, rec.Key.ExternalID)
 		}
-		if after = page.Next; after == "" {
+		if last = page.Next.ExternalID; last == "" {
 			break
 		}
 	}
@@ -78,7 +76,7 @@ func TestLargePage(t *testing.T) {
 			return received{conn, &bytes}, err
 		}
 	})
-	ops := testOps("key", large+small)
+	ops := testWrites("key", large+small)
 	for i := range ops {
 		switch {
 		case i >= large:
@@ -88,15 +86,15 @@ func TestLargePage(t *testing.T) {
 			ops[i].Record.Data = incompressible(1 << 20)
 		}
 	}
-	mustPutMany(t, store, ops)
+	mustWrite(t, store, ops)
 	for _, limit := range []int{1, 7, large - 1, large, large + 1, large + small, 1000} {
 		var ids []string
-		for after := ""; ; {
+		for last := ""; ; {
 			bytes.Store(0)
-			page, err := store.List(ctx, testKey("x").Scope(), after, limit)
+			page, err := store.List(ctx, testKey("x").Scope(), after(last, limit))
 			require.NoError(t, err)
 			// What is sent to no purpose are the small ones of the first statement.
-			require.Less(t, bytes.Load(), int64(17<<20), "limit %d after %q", limit, after)
+			require.Less(t, bytes.Load(), int64(17<<20), "limit %d after %q", limit, last)
 			require.NotEmpty(t, page.Records)
 			require.LessOrEqual(t, len(page.Records), limit)
 			for _, rec := range page.Records {
@@ -105,7 +103,7 @@ func TestLargePage(t *testing.T) {
 				require.Equal(t, len(ops[i].Record.Data), len(rec.Data))
 				require.Equal(t, ops[i].Expect, rec.Revision)
 			}
-			if after = page.Next; after == "" {
+			if last = page.Next.ExternalID; last == "" {
 				break
 			}
 		}
@@ -119,19 +117,19 @@ func TestLargePage(t *testing.T) {
 // TestPageOfHugeRecords: two records that are too large together are two pages.
 func TestPageOfHugeRecords(t *testing.T) {
 	store, _ := newStore(t, postgres.Options{}, nil)
-	ops := testOps("key", 3)
+	ops := testWrites("key", 3)
 	for i := range ops[:2] {
 		ops[i].Record.Data = make([]byte, 9<<20)
 	}
-	mustPutMany(t, store, ops)
+	mustWrite(t, store, ops)
 	scope := testKey("x").Scope()
-	first, err := store.List(context.Background(), scope, "", 10)
+	first, err := store.List(context.Background(), scope, after("", 10))
 	require.NoError(t, err)
 	require.Len(t, first.Records, 1)
-	second, err := store.List(context.Background(), scope, first.Next, 10)
+	second, err := store.List(context.Background(), scope, storage.Range{After: first.Next, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, second.Records, 2)
-	require.Empty(t, second.Next)
+	require.True(t, second.Next.IsZero())
 }
 
 func incompressible(n int) []byte {
@@ -144,27 +142,26 @@ func incompressible(n int) []byte {
 // ids may be the same.
 func TestBatchOfScopes(t *testing.T) {
 	store, _ := newStore(t, postgres.Options{}, nil)
-	var ops []storage.PutOp
+	var ops []storage.Write
 	for i := range 90 {
 		key := testKey(fmt.Sprint(i % 30))
 		key.Tenant = storage.TenantOf("acme", fmt.Sprint(i/30))
-		ops = append(ops, storage.PutOp{Record: storage.Record{Key: key, Data: fmt.Append(nil, i)}})
+		ops = append(ops, storage.Write{Record: storage.Record{Key: key, Data: fmt.Append(nil, i)}})
 	}
-	mustPutMany(t, store, ops[:60]) // the first two tenants
-	mustPutMany(t, store, ops[:30])
+	mustWrite(t, store, ops[:60]) // the first two tenants
+	mustWrite(t, store, ops[:30])
 	stale := ops[40].Expect + 7
 	ops[40].Expect = stale
-	results, err := store.PutMany(context.Background(), ops)
-	require.NoError(t, err)
+	errs := write(store, ops)
 	records, err := store.GetMany(context.Background(), keysOf(ops))
 	require.NoError(t, err)
-	for i, r := range results {
+	for i, err := range errs {
 		require.Equal(t, fmt.Sprint(i), string(records[i].Data))
 		if i == 40 {
-			require.ErrorIs(t, r.Err, storage.ErrConflict)
+			require.ErrorIs(t, err, storage.ErrConflict)
 			continue
 		}
-		require.NoError(t, r.Err, i)
-		require.Equal(t, r.Revision, records[i].Revision)
+		require.NoError(t, err, i)
+		require.Equal(t, ops[i].Record.Revision, records[i].Revision)
 	}
 }

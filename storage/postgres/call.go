@@ -26,6 +26,9 @@ func (op operation) all() []storage.Key {
 	if op.keys != nil {
 		return op.keys()
 	}
+	if op.key.ExternalID == "" { // a write of the log
+		return nil
+	}
 	return []storage.Key{op.key}
 }
 

@@ -49,7 +49,7 @@ func lockable(t *testing.T, opts postgres.Options, parameters string) (store *po
 	store, _ = newStoreAt(t, withParameters(dsn, parameters), opts, nil)
 	rec = storage.Record{Key: testKey("key"), Data: []byte("{}")}
 	var err error
-	rec.Revision, err = store.Put(context.Background(), rec, 0)
+	rec.Revision, err = storage.Put(context.Background(), store, rec, 0)
 	require.NoError(t, err)
 	return store, beside, opts.Schema, rec
 }
@@ -70,7 +70,7 @@ func TestCancelledCalls(t *testing.T) {
 	dsn := pgtest.DSN(t)
 	store, pool := newStoreAt(t, withParameters(dsn, "application_name=cancelled"), postgres.Options{Schema: pgtest.Schema(t, dsn)}, nil)
 	rec := storage.Record{Key: testKey("key"), Data: []byte("{}")}
-	rev, err := store.Put(context.Background(), rec, 0)
+	rev, err := storage.Put(context.Background(), store, rec, 0)
 	require.NoError(t, err)
 	var warm sync.WaitGroup
 	for range pool.Config().MaxConns * 4 {
@@ -87,11 +87,11 @@ func TestCancelledCalls(t *testing.T) {
 		case 0:
 			_, err = store.Get(ctx, rec.Key)
 		case 1:
-			_, err = store.Put(ctx, rec, rev+1<<40) // a conflict if it gets there
+			_, err = storage.Put(ctx, store, rec, rev+1<<40) // a conflict if it gets there
 		case 2:
-			_, err = store.List(ctx, rec.Key.Scope(), "", 10)
+			_, err = store.List(ctx, rec.Key.Scope(), after("", 10))
 		case 3:
-			_, err = storage.GetMany(ctx, store, []storage.Key{rec.Key})
+			_, err = store.GetMany(ctx, []storage.Key{rec.Key})
 		}
 		timer.Stop()
 		cancel()
@@ -127,7 +127,7 @@ func TestAbandonedCall(t *testing.T) {
 	var calls sync.WaitGroup
 	var read, write error
 	calls.Go(func() { _, read = store.Get(ctx, rec.Key) })
-	calls.Go(func() { _, write = store.Put(ctx, rec, rec.Revision) })
+	calls.Go(func() { _, write = storage.Put(ctx, store, rec, rec.Revision) })
 	calls.Wait()
 	require.Less(t, time.Since(start), 5*time.Second)
 	require.ErrorIs(t, read, context.DeadlineExceeded)
@@ -150,10 +150,10 @@ func TestNoConnection(t *testing.T) {
 	defer conn.Release()
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	_, err = store.Put(ctx, storage.Record{Key: testKey("key")}, 0)
+	_, err = storage.Put(ctx, store, storage.Record{Key: testKey("key")}, 0)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, storage.ErrUnknownOutcome)
-	_, err = store.Put(context.Background(), storage.Record{Key: testKey("key")}, 0)
+	_, err = storage.Put(context.Background(), store, storage.Record{Key: testKey("key")}, 0)
 	require.ErrorIs(t, err, storage.ErrUnavailable)
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 }
@@ -161,14 +161,14 @@ func TestNoConnection(t *testing.T) {
 func TestOwnTimeout(t *testing.T) {
 	store, beside, schema, rec := lockable(t, postgres.Options{WriteTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond}, "")
 	unlock := lock(t, beside, schema, true)
-	_, err := store.Put(context.Background(), rec, rec.Revision)
+	_, err := storage.Put(context.Background(), store, rec, rec.Revision)
 	require.ErrorIs(t, err, storage.ErrUnknownOutcome)
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 	_, err = store.Get(context.Background(), rec.Key)
 	require.ErrorIs(t, err, storage.ErrUnavailable)
-	results, err := storage.PutMany(context.Background(), store, []storage.PutOp{{Record: rec, Expect: rec.Revision}})
-	require.NoError(t, err)
-	require.ErrorIs(t, results[0].Err, storage.ErrUnknownOutcome)
+	for _, err := range write(store, []storage.Write{{Record: rec, Expect: rec.Revision}, {Record: storage.Record{Key: testKey("other")}}}) {
+		require.ErrorIs(t, err, storage.ErrUnknownOutcome)
+	}
 	unlock()
 	require.Eventually(t, func() bool { _, err := store.Get(context.Background(), rec.Key); return err == nil }, 10*time.Second, 5*time.Millisecond)
 }
@@ -179,7 +179,7 @@ func TestTerminated(t *testing.T) {
 	unlock := lock(t, beside, schema, false)
 	failed := make(chan error)
 	go func() {
-		_, err := store.Put(context.Background(), rec, rec.Revision)
+		_, err := storage.Put(context.Background(), store, rec, rec.Revision)
 		failed <- err
 	}()
 	blocked(t, beside, schema, 1)
@@ -187,6 +187,7 @@ func TestTerminated(t *testing.T) {
 	require.NoError(t, err)
 	err = <-failed
 	require.ErrorIs(t, err, storage.ErrUnknownOutcome)
+	require.ErrorIs(t, err, storage.ErrEnded)
 	require.ErrorContains(t, err, "57P01")
 	unlock()
 	got, err := store.Get(context.Background(), rec.Key)
@@ -205,14 +206,14 @@ func TestServerLimits(t *testing.T) {
 		opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
 		first, beside := newStoreAt(t, dsn, opts, nil)
 		rec := storage.Record{Key: testKey("key")}
-		rev, err := first.Put(context.Background(), rec, 0)
+		rev, err := storage.Put(context.Background(), first, rec, 0)
 		require.NoError(t, err)
 		store, _ := newStoreAt(t, withParameters(dsn, parameters), opts, nil)
 		unlock := lock(t, beside, opts.Schema, false)
 		if code == "25006" {
 			unlock() // comes before that is looked at
 		}
-		_, err = store.Put(context.Background(), rec, rev)
+		_, err = storage.Put(context.Background(), store, rec, rev)
 		unlock()
 		require.ErrorIs(t, err, storage.ErrUnavailable, parameters)
 		require.ErrorContains(t, err, code)
@@ -256,7 +257,7 @@ func TestTablesGone(t *testing.T) {
 	store, beside, schema, rec := lockable(t, postgres.Options{}, "")
 	_, err := beside.Exec(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
 	require.NoError(t, err)
-	_, err = store.Put(context.Background(), rec, rec.Revision)
+	_, err = storage.Put(context.Background(), store, rec, rec.Revision)
 	require.ErrorContains(t, err, "run Migrate")
 	var pg *pgconn.PgError
 	require.ErrorAs(t, err, &pg)
@@ -271,13 +272,13 @@ func TestConstraintTexts(t *testing.T) {
 	_, err := beside.Exec(context.Background(), "ALTER TABLE "+schema+".records ADD CHECK (external_id <> 'alice')")
 	require.NoError(t, err)
 	rec.Key.ExternalID, rec.Data = "alice", []byte("born 1970")
-	_, err = store.Put(context.Background(), rec, 0)
+	_, err = storage.Put(context.Background(), store, rec, 0)
 	var pg *pgconn.PgError
 	require.ErrorAs(t, err, &pg)
 	require.Contains(t, pg.Detail, "alice")
 	require.NotContains(t, err.Error(), "alice")
 	require.NotContains(t, err.Error(), "born")
-	require.True(t, strings.HasPrefix(err.Error(), "storage: put: "), err.Error())
+	require.True(t, strings.HasPrefix(err.Error(), "storage: write: "), err.Error())
 }
 
 // TestCloseWaits: statements whose callers have left are over after Close.
@@ -287,7 +288,7 @@ func TestCloseWaits(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	left := make(chan error)
 	go func() {
-		_, err := store.Put(ctx, rec, rec.Revision)
+		_, err := storage.Put(ctx, store, rec, rec.Revision)
 		left <- err
 	}()
 	blocked(t, beside, schema, 1)

@@ -34,19 +34,19 @@ func TestConflictTells(t *testing.T) {
 		dsn := withParameters(pgtest.DSN(t), "default_query_exec_mode="+mode)
 		store, _ := newStoreAt(t, dsn, postgres.Options{Schema: pgtest.Schema(t, pgtest.DSN(t))}, nil)
 		rec := storage.Record{Key: testKey("key"), CreatedAt: time.UnixMilli(1).UTC(), UpdatedAt: time.UnixMilli(2).UTC(), Data: []byte(`{"a":1}`)}
-		rev, err := store.Put(ctx, rec, 0)
+		rev, err := storage.Put(ctx, store, rec, 0)
 		require.NoError(t, err, mode)
 		rec.Revision = rev
 
-		_, err = store.Put(ctx, rec, 0)
+		_, err = storage.Put(ctx, store, rec, 0)
 		require.Equal(t, &rec, currentOf(t, err), "%s: create", mode)
-		_, err = store.Put(ctx, rec, rev+1)
+		_, err = storage.Put(ctx, store, rec, rev+1)
 		require.Equal(t, &rec, currentOf(t, err), "%s: update", mode)
-		require.Equal(t, &rec, currentOf(t, store.Delete(ctx, rec.Key, rev+1)), "%s: delete", mode)
+		require.Equal(t, &rec, currentOf(t, storage.Delete(ctx, store, rec.Key, rev+1)), "%s: delete", mode)
 
-		_, err = store.Put(ctx, storage.Record{Key: testKey("absent")}, rev)
+		_, err = storage.Put(ctx, store, storage.Record{Key: testKey("absent")}, rev)
 		require.Nil(t, currentOf(t, err), "%s: update of an absent one", mode)
-		require.ErrorIs(t, store.Delete(ctx, testKey("absent"), rev), storage.ErrNotFound, mode)
+		require.ErrorIs(t, storage.Delete(ctx, store, testKey("absent"), rev), storage.ErrConflict, mode)
 	}
 }
 
@@ -59,14 +59,14 @@ func TestConflictWhileWaiting(t *testing.T) {
 	store, pool := newStoreAt(t, dsn, opts, nil)
 	for name, write := range map[string]func(storage.Record) error{
 		"update": func(rec storage.Record) error {
-			_, err := store.Put(ctx, rec, rec.Revision)
+			_, err := storage.Put(ctx, store, rec, rec.Revision)
 			return err
 		},
-		"delete": func(rec storage.Record) error { return store.Delete(ctx, rec.Key, rec.Revision) },
+		"delete": func(rec storage.Record) error { return storage.Delete(ctx, store, rec.Key, rec.Revision) },
 	} {
 		rec := storage.Record{Key: testKey(name), Data: []byte("before")}
 		var err error
-		rec.Revision, err = store.Put(ctx, rec, 0)
+		rec.Revision, err = storage.Put(ctx, store, rec, 0)
 		require.NoError(t, err)
 
 		tx, err := pool.Begin(ctx)
@@ -81,7 +81,7 @@ func TestConflictWhileWaiting(t *testing.T) {
 		current := currentOf(t, <-failed)
 		require.NotNil(t, current, name)
 		require.Equal(t, "after", string(current.Data), name)
-		_, err = store.Put(ctx, *current, current.Revision)
+		_, err = storage.Put(ctx, store, *current, current.Revision)
 		require.NoError(t, err, name)
 	}
 }
@@ -109,12 +109,12 @@ func TestConflictThatMoves(t *testing.T) {
 	store, _ := newStoreAt(t, withParameters(dsn, "application_name="+opts.Schema), opts, func(cfg *pgxpool.Config) { cfg.ConnConfig.Tracer = &m })
 
 	put := func(ctx context.Context, key storage.Key, expect storage.Revision) error {
-		_, err := store.Put(ctx, storage.Record{Key: key, Data: []byte("refused")}, expect)
+		_, err := storage.Put(ctx, store, storage.Record{Key: key, Data: []byte("refused")}, expect)
 		return err
 	}
 	create := func(ctx context.Context, key storage.Key, _ storage.Revision) error { return put(ctx, key, 0) }
 	remove := func(ctx context.Context, key storage.Key, expect storage.Revision) error {
-		return store.Delete(ctx, key, expect)
+		return storage.Delete(ctx, store, key, expect)
 	}
 	change := func(key storage.Key) {
 		_, err := storage.Update(context.Background(), other, key, func(storage.Record) (storage.Record, error) {
@@ -152,16 +152,16 @@ func TestConflictThatMoves(t *testing.T) {
 		{"create, deleted", false, create, vanish, storage.ErrConflict, ""},
 		{"create, session ended", false, create, terminate, storage.ErrConflict, "stored"},
 		{"delete, changed", false, remove, change, storage.ErrConflict, "moved"},
-		{"delete, deleted", false, remove, vanish, storage.ErrNotFound, ""},
+		{"delete, deleted", false, remove, vanish, storage.ErrConflict, ""},
 		{"delete, given the expected revision", false, remove, give, storage.ErrConflict, "stored"},
 		{"delete, session ended", false, remove, terminate, storage.ErrConflict, "stored"},
 		{"delete of none, created", true, remove, change, storage.ErrConflict, "moved"},
-		{"delete of none, session ended", true, remove, terminate, storage.ErrNotFound, ""},
+		{"delete of none, session ended", true, remove, terminate, storage.ErrConflict, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			key := testKey(tt.name)
 			if !tt.absent {
-				_, err := other.Put(context.Background(), storage.Record{Key: key, Data: []byte("stored")}, 0)
+				_, err := storage.Put(context.Background(), other, storage.Record{Key: key, Data: []byte("stored")}, 0)
 				require.NoError(t, err)
 			}
 			m.before = func() { tt.before(key) }

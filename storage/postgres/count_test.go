@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -96,42 +98,76 @@ func testKey(id string) storage.Key {
 	return storage.Key{Tenant: storage.TenantOf("acme", "main"), Schema: uuid.Max, ExternalID: id}
 }
 
-func testOps(prefix string, n int) []storage.PutOp {
-	ops := make([]storage.PutOp, n)
-	for i := range ops {
-		ops[i].Record = storage.Record{Key: testKey(fmt.Sprintf("%s-%04d", prefix, i)), Data: []byte(`{"a":1}`)}
+func testWrites(prefix string, n int) []storage.Write {
+	writes := make([]storage.Write, n)
+	for i := range writes {
+		writes[i].Record = storage.Record{Key: testKey(fmt.Sprintf("%s-%04d", prefix, i)), Data: []byte(`{"a":1}`)}
 	}
-	return ops
+	return writes
 }
 
-// mustPutMany puts the operations and lets them expect what they have put.
-func mustPutMany(t testing.TB, store storage.Store, ops []storage.PutOp) {
-	results, err := storage.PutMany(context.Background(), store, ops)
-	require.NoError(t, err)
-	for i, r := range results {
-		if r.Err != nil {
-			require.NoError(t, r.Err)
+// write gives the writes new revisions, makes them and returns the error of each.
+func write(store storage.Store, writes []storage.Write) []error {
+	return writeIn(context.Background(), store, writes)
+}
+
+func writeIn(ctx context.Context, store storage.Store, writes []storage.Write) []error {
+	for i := range writes {
+		writes[i].Record.Revision = storage.NextRevision(writes[i].Expect)
+	}
+	errs, err := store.Write(ctx, writes)
+	if err != nil || errs == nil {
+		errs = make([]error, len(writes))
+	}
+	for i := range errs {
+		errs[i] = cmp.Or(errs[i], err)
+	}
+	return errs
+}
+
+// mustWrite makes the writes and lets them expect what they have written.
+func mustWrite(t testing.TB, store storage.Store, writes []storage.Write) {
+	for part := range slices.Chunk(writes, storage.MaxBatch) {
+		for i, err := range write(store, part) {
+			if err != nil {
+				require.NoError(t, err)
+			}
+			part[i].Expect = part[i].Record.Revision
 		}
-		ops[i].Expect = r.Revision
 	}
 }
 
-func keysOf(ops []storage.PutOp) []storage.Key {
-	keys := make([]storage.Key, len(ops))
-	for i, op := range ops {
-		keys[i] = op.Record.Key
+// deletesOf returns writes that delete what the writes have written.
+func deletesOf(writes []storage.Write) []storage.Write {
+	deletes := make([]storage.Write, len(writes))
+	for i, w := range writes {
+		deletes[i] = storage.Write{Record: storage.Record{Key: w.Record.Key}, Expect: w.Expect, Delete: true}
+	}
+	return deletes
+}
+
+func keysOf(writes []storage.Write) []storage.Key {
+	keys := make([]storage.Key, len(writes))
+	for i, w := range writes {
+		keys[i] = w.Record.Key
 	}
 	return keys
 }
 
-// TestRoundTrips holds what the documentation promises for each method.
+// after is the part of a list after an external id.
+func after(id string, limit int) storage.Range {
+	return storage.Range{After: storage.Position{ExternalID: id}, Limit: limit}
+}
+
+// TestRoundTrips counts what the documentation promises for each method.
 func TestRoundTrips(t *testing.T) {
 	c := &counts{}
 	store, _ := newStore(t, postgres.Options{}, c.count)
 	ctx := context.Background()
 	key := testKey("key")
 	rev := storage.Revision(0)
-	many := testOps("many", postgres.MaxBatch)
+	many := testWrites("many", storage.MaxBatch)
+	var indexed []storage.Write
 	round := 0
 	steps := []struct {
 		name              string
@@ -140,20 +176,20 @@ func TestRoundTrips(t *testing.T) {
 	}{
 		{"create", 1, 1, func() {
 			var err error
-			rev, err = store.Put(ctx, storage.Record{Key: key}, 0)
+			rev, err = storage.Put(ctx, store, storage.Record{Key: key}, 0)
 			require.NoError(t, err)
 		}},
 		{"create over a record", 2, 2, func() {
-			_, err := store.Put(ctx, storage.Record{Key: key}, 0)
+			_, err := storage.Put(ctx, store, storage.Record{Key: key}, 0)
 			require.ErrorIs(t, err, storage.ErrConflict)
 		}},
 		{"update", 1, 1, func() {
 			var err error
-			rev, err = store.Put(ctx, storage.Record{Key: key}, rev)
+			rev, err = storage.Put(ctx, store, storage.Record{Key: key}, rev)
 			require.NoError(t, err)
 		}},
 		{"update in another revision", 2, 2, func() {
-			_, err := store.Put(ctx, storage.Record{Key: key}, rev+1)
+			_, err := storage.Put(ctx, store, storage.Record{Key: key}, rev+1)
 			require.ErrorIs(t, err, storage.ErrConflict)
 		}},
 		{"get", 1, 1, func() {
@@ -161,41 +197,73 @@ func TestRoundTrips(t *testing.T) {
 			require.NoError(t, err)
 		}},
 		{"list", 1, 1, func() {
-			_, err := store.List(ctx, key.Scope(), "", 100)
+			_, err := store.List(ctx, key.Scope(), after("", 100))
 			require.NoError(t, err)
 		}},
 		{"delete in another revision", 2, 2, func() {
-			require.ErrorIs(t, store.Delete(ctx, key, rev+1), storage.ErrConflict)
+			require.ErrorIs(t, storage.Delete(ctx, store, key, rev+1), storage.ErrConflict)
 		}},
-		{"delete", 1, 1, func() { require.NoError(t, store.Delete(ctx, key, rev)) }},
+		{"delete", 1, 1, func() { require.NoError(t, storage.Delete(ctx, store, key, rev)) }},
 		{"delete of an absent record", 2, 2, func() {
-			require.ErrorIs(t, store.Delete(ctx, key, rev), storage.ErrNotFound)
+			require.ErrorIs(t, storage.Delete(ctx, store, key, rev), storage.ErrConflict)
+		}},
+		{"create with entries and a note", 1, 1, func() {
+			indexed = testWrites(fmt.Sprint("indexed-", round), 1)
+			indexed[0].Entries, indexed[0].Note = []storage.Entry{entry("a"), uniqueEntry(fmt.Sprint("value ", round))}, &storage.Note{Actor: "x"}
+			mustWrite(t, store, indexed)
+		}},
+		{"update with entries that stay", 1, 1, func() { mustWrite(t, store, indexed) }},
+		{"update with entries that move", 1, 1, func() {
+			indexed[0].Entries = []storage.Entry{entry("b"), uniqueEntry(fmt.Sprint("moved ", round))}
+			mustWrite(t, store, indexed)
+		}},
+		{"set entries", 1, 1, func() {
+			require.NoError(t, store.SetEntries(ctx, indexed[0].Record.Key, indexed[0].Expect, indexed[0].Entries))
+		}},
+		{"lookup", 1, 1, func() {
+			_, err := store.Lookup(ctx, key.Scope(), 1, storage.Range{Limit: 100})
+			require.NoError(t, err)
+		}},
+		{"changes after a write", 4, 4, func() {
+			_, err := store.Changes(ctx, storage.ChangeQuery{Limit: 1000})
+			require.NoError(t, err)
+		}},
+		{"changes after none, from a cursor", 3, 2, func() {
+			end, err := store.Changes(ctx, storage.ChangeQuery{End: true})
+			require.NoError(t, err)
+			c.statements.Store(0)
+			c.trips.Store(0)
+			_, err = store.Changes(ctx, storage.ChangeQuery{After: end.Next, Limit: 1000})
+			require.NoError(t, err)
+		}},
+		{"delete with a note", 1, 1, func() {
+			deletes := deletesOf(indexed)
+			deletes[0].Note = &storage.Note{Actor: "x"}
+			mustWrite(t, store, deletes)
+		}},
+		{"redact", 2, 2, func() { require.NoError(t, store.Redact(ctx, indexed[0].Record.Key)) }},
+		{"create 1000 with unique entries and notes", 2, 1, func() {
+			writes := testWrites(fmt.Sprint("logged-", round), storage.MaxBatch)
+			for i := range writes {
+				writes[i].Entries, writes[i].Note = []storage.Entry{uniqueEntry(fmt.Sprint(round, " ", i))}, &storage.Note{Actor: "x"}
+			}
+			mustWrite(t, store, writes)
 		}},
 		{"create 1000", 1, 1, func() {
-			many = testOps(fmt.Sprint("many-", round), postgres.MaxBatch)
-			mustPutMany(t, store, many)
+			many = testWrites(fmt.Sprint("many-", round), storage.MaxBatch)
+			mustWrite(t, store, many)
 		}},
-		{"update 1000", 1, 1, func() { mustPutMany(t, store, many) }},
+		{"update 1000", 1, 1, func() { mustWrite(t, store, many) }},
 		{"get 1000", 1, 1, func() {
-			_, err := storage.GetMany(ctx, store, keysOf(many))
+			_, err := store.GetMany(ctx, keysOf(many))
 			require.NoError(t, err)
 		}},
 		{"create 500 and update 500", 2, 1, func() {
-			mixed := append(testOps(fmt.Sprint("mixed-", round), 500), many[:500]...)
-			mustPutMany(t, store, mixed)
+			mixed := append(testWrites(fmt.Sprint("mixed-", round), 500), many[:500]...)
+			mustWrite(t, store, mixed)
 			copy(many, mixed[500:])
 		}},
-		{"delete 1000", 1, 1, func() {
-			deletes := make([]storage.DeleteOp, len(many))
-			for i, op := range many {
-				deletes[i] = storage.DeleteOp{Key: op.Record.Key, Expect: op.Expect}
-			}
-			errs, err := storage.DeleteMany(ctx, store, deletes)
-			require.NoError(t, err)
-			for _, err := range errs {
-				require.NoError(t, err)
-			}
-		}},
+		{"delete 1000", 1, 1, func() { mustWrite(t, store, deletesOf(many)) }},
 	}
 	for _, warm := range []bool{false, true} { // a connection prepares what it does for the first time
 		for _, tt := range steps {
@@ -262,7 +330,7 @@ func TestUpdateRoundTrips(t *testing.T) {
 				store, other = recent.New(store, remember), recent.New(other, remember)
 			}
 			for _, key := range []storage.Key{testKey("warm"), testKey("key")} { // a connection prepares what it does for the first time
-				_, err := store.Put(ctx, storage.Record{Key: key, Data: []byte("a")}, 0)
+				_, err := storage.Put(ctx, store, storage.Record{Key: key, Data: []byte("a")}, 0)
 				require.NoError(t, err)
 				tt.here(store, key)
 				tt.elsewhere(other, key)

@@ -151,6 +151,9 @@ func mayResend(err error, write bool) bool {
 	return !write && lost(err) && !errors.Is(err, context.DeadlineExceeded)
 }
 
+// errEnded is an ErrUnknownOutcome of a statement that does not run any more.
+var errEnded = fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, storage.ErrEnded)
+
 // classifyServer is classify for what the server says. An ERROR ends the
 // statement and leaves nothing of it, but for those that are about the commit
 // itself; after a FATAL the server has gone, and may have committed before.
@@ -164,6 +167,9 @@ func classifyServer(pg *pgconn.PgError, open error) error {
 		return &failure{kind, what + " (SQLSTATE " + pg.Code + ")", pg}
 	}
 	switch {
+	case pg.Code == "23505" && pg.ConstraintName == "entries_unique":
+		index, _ := strconv.ParseUint(pg.ColumnName, 16, 32)
+		return &storage.NotUniqueError{Index: uint32(index)}
 	case collided(pg):
 		if open == storage.ErrUnknownOutcome {
 			return fail(storage.ErrConflict, "the server gave another transaction precedence")
@@ -173,6 +179,9 @@ func classifyServer(pg *pgconn.PgError, open error) error {
 		return fail(storage.ErrUnavailable, "the server had ended the session, which was idle, before the statement")
 	case pg.Code == "57P03", pg.Code == "53300", pg.Code == "3D000", class == "28": // through a pooler
 		return fail(storage.ErrUnavailable, "the server takes no session for the statement")
+	case severity != "ERROR" && pg.Routine != "" && open == storage.ErrUnknownOutcome:
+		// A pooler names no routine, and what it has lost may still run.
+		return fail(errEnded, "the server ended the session")
 	case pg.Code == "40003", class == "08", severity != "ERROR":
 		return fail(open, "the connection or the server went away")
 	case pg.Code == "57014":

@@ -111,12 +111,12 @@ func BenchmarkFloor(b *testing.B) {
 	remembering, another := recent.New(store, 16<<20), recent.New(second, 16<<20)
 	describe(b, pool)
 	ids := make([]string, *floorSize)
-	ops := make([]storage.PutOp, len(ids))
+	ops := make([]storage.Write, len(ids))
 	for i := range ids {
 		ids[i] = fmt.Sprintf("customer-%09d", i*7919%len(ids))
 		ops[i].Record = storage.Record{Key: testKey(ids[i]), Data: document(0)}
 	}
-	mustPutMany(b, store, ops)
+	mustWrite(b, store, ops)
 	_, err := pool.Exec(ctx, "VACUUM ANALYZE "+opts.Schema+".records")
 	require.NoError(b, err)
 	f := newFloor(b, ids, document(0))
@@ -134,8 +134,8 @@ func BenchmarkFloor(b *testing.B) {
 	// Each contender begins with the records as they are: others have changed them.
 	remember := func(stores []storage.Store) {
 		for _, store := range slices.Concat(stores, stores) { // at the second sight they are taken to be its own
-			for part := range slices.Chunk(ops, postgres.MaxBatch) {
-				_, err := storage.GetMany(ctx, store, keysOf(part))
+			for part := range slices.Chunk(ops, storage.MaxBatch) {
+				_, err := store.GetMany(ctx, keysOf(part))
 				require.NoError(b, err)
 			}
 		}
@@ -196,9 +196,9 @@ func BenchmarkFloor(b *testing.B) {
 						keys[i].ExternalID = id
 					}
 				}
-				results, err := storage.UpdateMany(ctx, stores[turn%len(stores)], keys, func(_ int, rec storage.Record) (storage.Record, error) {
+				results, err := storage.UpdateMany(ctx, stores[turn%len(stores)], keys, func(_ int, rec storage.Record) (storage.Write, error) {
 					rec.Data = changed()
-					return rec, nil
+					return storage.Write{Record: rec}, nil
 				})
 				require.NoError(b, err)
 				for _, r := range results {
@@ -305,7 +305,7 @@ func BenchmarkHotKey(b *testing.B) {
 				if err != nil {
 					return err
 				}
-				if _, err := store.Put(ctx, rec, old.Revision); !errors.Is(err, storage.ErrConflict) {
+				if _, err := storage.Put(ctx, store, rec, old.Revision); !errors.Is(err, storage.ErrConflict) {
 					return err
 				}
 			}

@@ -27,11 +27,11 @@ func TestBatchOnFreshTable(t *testing.T) {
 	table := opts.Schema + ".records"
 	_, err := pool.Exec(ctx, "ALTER TABLE "+table+" SET (autovacuum_enabled = off)")
 	require.NoError(t, err)
-	ops := make([]storage.PutOp, records)
+	ops := make([]storage.Write, records)
 	for i := range ops {
 		ops[i].Record = storage.Record{Key: testKey(fmt.Sprintf("%06d", i)), Data: document(i)}
 	}
-	mustPutMany(t, store, ops)
+	mustWrite(t, store, ops)
 
 	read := func() (n int64) {
 		_, err := pool.Exec(ctx, "SELECT pg_stat_force_next_flush()")
@@ -45,30 +45,21 @@ func TestBatchOnFreshTable(t *testing.T) {
 	for i := range keys {
 		keys[i] = ops[i*7].Record.Key
 	}
-	found, err := storage.GetMany(ctx, store, keys)
+	found, err := store.GetMany(ctx, keys)
 	require.NoError(t, err)
 	got := read()
 	require.LessOrEqual(t, got-before, int64(2*size), "rows that GetMany of %d keys read", size)
 
-	changes := make([]storage.PutOp, size)
+	changes := make([]storage.Write, size)
 	for i, rec := range found {
 		require.NotZero(t, rec.Revision)
-		changes[i] = storage.PutOp{Record: rec, Expect: rec.Revision}
+		changes[i] = storage.Write{Record: rec, Expect: rec.Revision}
 	}
-	results, err := storage.PutMany(ctx, store, changes)
+	mustWrite(t, store, changes)
 	require.NoError(t, err)
 	put := read()
-	require.LessOrEqual(t, put-got, int64(3*size), "rows that PutMany of %d keys read", size)
+	require.LessOrEqual(t, put-got, int64(3*size), "rows that updates of %d keys read", size)
 
-	deletes := make([]storage.DeleteOp, size)
-	for i, r := range results {
-		require.NoError(t, r.Err)
-		deletes[i] = storage.DeleteOp{Key: keys[i], Expect: r.Revision}
-	}
-	errs, err := storage.DeleteMany(ctx, store, deletes)
-	require.NoError(t, err)
-	for _, err := range errs {
-		require.NoError(t, err)
-	}
-	require.LessOrEqual(t, read()-put, int64(4*size), "rows that DeleteMany of %d keys read", size)
+	mustWrite(t, store, deletesOf(changes))
+	require.LessOrEqual(t, read()-put, int64(4*size), "rows that deletes of %d keys read", size)
 }

@@ -17,8 +17,12 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// version is that of the tables which this package works with.
-const version = 3
+// version is that of the tables which this package works with, and oldest that of the
+// oldest tables which Migrate brings to it.
+const (
+	version = 4
+	oldest  = 3
+)
 
 // schemaSQL makes them.
 //
@@ -33,13 +37,34 @@ func DDL(opts *Options) string {
 	if opts != nil && opts.Schema != "" {
 		schema = opts.Schema
 	}
-	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + inSchema(schema, schemaSQL)
+	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + ddl(schema)
 }
 
-// Migrate makes the schema, the tables and the view for stores with these options.
-// It does nothing when they are there, and then needs no privilege but to read. It
-// returns an error for tables of another version, and leaves them alone. Any number
-// of programs may call it at the same time. opts may be nil.
+// ddl returns the statements for a schema that is there. What quotes the functions must
+// not be a part of the name.
+func ddl(schema string) string {
+	quote := "$$"
+	for strings.Contains(schema, quote) {
+		quote = quote[:len(quote)-1] + "q$"
+	}
+	return inSchema(schema, strings.ReplaceAll(schemaSQL, "$$", quote))
+}
+
+// Migrate makes the schema, the tables and the view for stores with these options, or
+// brings those of version 3 to version 4. It does nothing when they are there, and then
+// needs no privilege but to read. Any number of programs may call it at the same time.
+// opts may be nil.
+//
+// It returns an error for tables of another version, and leaves them alone. If others use
+// the tables, it waits for a lock for at most 2 seconds, since those that come after it
+// wait as well, and then returns storage.ErrUnavailable: try again later.
+//
+// The change from version 3 to 4 rewrites no row. Programs for version 3 that are running
+// go on with the tables, and do not start on them again. Their writes are not logged, and
+// take away the entries of the records that they change: end them before programs for
+// version 4 write entries or notes.
+//
+// Call it after the SQL schema has been renamed, too: triggers know the name.
 func Migrate(ctx context.Context, pool *pgxpool.Pool, opts *Options) error {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -64,15 +89,15 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 		if err != nil {
 			return migrateFailed(ctx, err)
 		}
-		if err := found.check(); err != nil || found.version == version {
+		if err := found.check(); err != nil || found.version == version && !found.renamed {
 			return err
 		}
-		ddl := inSchema(schema, schemaSQL)
+		statements := ddl(schema)
 		if !found.schema { // to make one needs a privilege
-			ddl = DDL(&Options{Schema: schema})
+			statements = DDL(&Options{Schema: schema})
 		}
 		// Statements that are sent together are one transaction.
-		if _, err = pool.Exec(ctx, ddl); err == nil {
+		if _, err = pool.Exec(ctx, statements); err == nil {
 			return nil
 		}
 		if attempt == migrateAttempts || !raced(err) {
@@ -101,7 +126,8 @@ func raced(err error) bool {
 type installation struct {
 	first   string // schema that names are looked up in
 	schema  bool
-	version int // of the tables; 0 when there are none
+	version int  // of the tables; 0 when there are none
+	renamed bool // the schema was, after the triggers had been made
 }
 
 // check returns an error if this package cannot work with it and never will.
@@ -109,8 +135,8 @@ func (found installation) check() error {
 	if found.first != "pg_catalog" {
 		return errors.New("the search_path has another schema before pg_catalog, which can change what statements mean: leave pg_catalog out of it, or put it first")
 	}
-	if found.version != 0 && found.version != version {
-		return fmt.Errorf("the tables have version %d, and this program supports only version %d", found.version, version)
+	if found.version != 0 && (found.version < oldest || found.version > version) {
+		return fmt.Errorf("the tables have version %d, and this program supports only versions %d and %d", found.version, oldest, version)
 	}
 	return nil
 }
@@ -132,7 +158,10 @@ SELECT (SELECT s FROM unnest(current_schemas(true)) AS s WHERE left(s, 7) <> 'pg
 	EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'schema_version')`, schema).
 		Scan(&found.first, &found.schema, &table)
 	if err == nil && table {
-		err = conn.QueryRow(ctx, inSchema(schema, "SELECT coalesce(max(version), 0) FROM schema.schema_version")).Scan(&found.version)
+		err = conn.QueryRow(ctx, inSchema(schema, `
+SELECT coalesce(max(version), 0), EXISTS (SELECT 1 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+	WHERE n.nspname = $1 AND p.proname = 'move_entries' AND strpos(p.prosrc, $2) = 0)
+FROM schema.schema_version`), schema, inSchema(schema, "schema.")).Scan(&found.version, &found.renamed)
 	}
 	return found, err
 }

@@ -46,7 +46,7 @@ func TestDSNNames(t *testing.T) {
 			var database, user string
 			require.NoError(t, pool.QueryRow(ctx, "SELECT current_database(), current_user WHERE $1 = 1", 1).Scan(&database, &user), name)
 			require.Equal(t, []string{name, name}, []string{database, user})
-			_, err = store.Put(ctx, storage.Record{Key: testKey(fmt.Sprint("key-", i))}, 0)
+			_, err = storage.Put(ctx, store, storage.Record{Key: testKey(fmt.Sprint("key-", i))}, 0)
 			require.NoError(t, err, name)
 			require.NoError(t, store.Close())
 			pool.Close()

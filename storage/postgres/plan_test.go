@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -12,9 +13,10 @@ import (
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
-// TestDeleteManyPlan: the server looks up in a hash which rows were deleted. What it
-// compares in memory is in no count of rows read.
-func TestDeleteManyPlan(t *testing.T) {
+// TestPlans: the server reads pages in the order of an index, without a sort, and with
+// many rows in the log of a batch it compares them by a hash or a merge. It plans for
+// values that it does not know.
+func TestPlans(t *testing.T) {
 	ctx := context.Background()
 	dsn := pgtest.DSN(t)
 	pool, err := pgxpool.New(ctx, dsn)
@@ -22,10 +24,54 @@ func TestDeleteManyPlan(t *testing.T) {
 	defer pool.Close()
 	opts := Options{Schema: pgtest.Schema(t, dsn)}
 	require.NoError(t, Migrate(ctx, pool, &opts))
-	const uuid = "00000000-0000-0000-0000-000000000000"
-	rows, err := pool.Query(ctx, "EXPLAIN (VERBOSE) "+newStatements(opts.Schema, false).deleteMany, uuid, []string{"a"}, []int64{1})
+	sql := newStatements(opts.Schema, false)
+	_, err = pool.Exec(ctx, inSchema(opts.Schema, `
+INSERT INTO schema.records SELECT md5((i % 4)::text)::uuid, i::text, 1, schema.scope(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), now(), now(),
+	'x', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), ARRAY[decode('0000000001' || encode(i::text::bytea, 'hex'), 'hex')], 1
+FROM generate_series(1, 4000) AS i;
+INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, at, actor, reason)
+SELECT scope, external_id, platform, business, schema_id, n, 0, id, false, now(), '', '' FROM schema.records, generate_series(1, 3) AS n;
+ANALYZE schema.records, schema.entries, schema.changes`))
 	require.NoError(t, err)
-	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	conn, err := pool.Acquire(ctx)
 	require.NoError(t, err)
-	require.Contains(t, strings.Join(plan, "\n"), "hashed SubPlan")
+	defer conn.Release()
+	_, err = conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan")
+	require.NoError(t, err)
+	const ordered, joined, read = "Sort", "Nested Loop", "Seq Scan on changes"
+	for _, tt := range []struct {
+		name, sql string
+		not       string
+		index     string
+	}{
+		{"list", sql.list[forwards], ordered, "records_pkey"},
+		{"list backwards", sql.list[backwards], ordered, "Backward using records_pkey"},
+		{"list of large records", sql.listLarge[backwards], ordered, "Backward using records_pkey"},
+		{"lookup", sql.lookup[forwards], ordered, "entries_pkey"},
+		{"lookup backwards", sql.lookup[backwards], ordered, "Backward using entries_pkey"},
+		{"lookup of large records", sql.lookupLarge[backwards], ordered, "Backward using entries_pkey"},
+		{"changes", sql.changes, ordered, "changes_pkey"},
+		{"changes of a scope", sql.changesOf, ordered, "changes_scope"},
+		{"changes of a key", sql.changesKey, ordered, "changes_key"},
+		{"look", sql.look, ordered, "Backward using changes_pkey"},
+		{"trim", sql.trim, read, "changes_pkey"},
+		{"log of creates", sql.logged[1][create], joined, ""},
+		{"log of deletes", sql.logged[1][remove], "Join Filter", "records_pkey"},
+		{"log of updates", sql.logged[1][update], "Join Filter", "records_pkey"},
+	} {
+		statement, err := conn.Conn().Prepare(ctx, "", tt.sql)
+		require.NoError(t, err, tt.name)
+		args := strings.TrimSuffix(strings.Repeat("NULL,", len(statement.ParamOIDs)), ",")
+		_, err = conn.Exec(ctx, "PREPARE planned AS "+tt.sql)
+		require.NoError(t, err, tt.name)
+		rows, err := conn.Query(ctx, fmt.Sprintf("EXPLAIN EXECUTE planned (%s)", args), pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err, tt.name)
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err, tt.name)
+		_, err = conn.Exec(ctx, "DEALLOCATE planned")
+		require.NoError(t, err)
+		text := strings.Join(plan, "\n")
+		require.NotContains(t, text, tt.not, tt.name)
+		require.Contains(t, text, tt.index, tt.name)
+	}
 }

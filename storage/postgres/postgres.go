@@ -17,22 +17,11 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-var (
-	_ storage.Store        = (*Store)(nil)
-	_ storage.BatchStore   = (*Store)(nil)
-	_ storage.BatchDeleter = (*Store)(nil)
-	_ storage.Limiter      = (*Store)(nil)
-)
+var _ storage.Store = (*Store)(nil)
 
-// The limits of the store.
-const (
-	// MaxData is the largest Data of a record, in bytes. A value above 2 kB is
-	// rewritten as a whole by every update, so records are better kept small.
-	MaxData = 16 << 20
-
-	// MaxBatch is the largest number of keys in one round trip.
-	MaxBatch = 1000
-)
+// MaxData is the largest Data of a record, in bytes. A value above 2 kB is rewritten as a
+// whole by every update, so records are better kept small.
+const MaxData = 16 << 20
 
 // maxBytes is the data that a page holds, unless its first record alone has more,
 // and that one statement writes: a batch takes several.
@@ -98,6 +87,7 @@ type Store struct {
 	opts  Options
 
 	left    leftKeys
+	fence   fence
 	writing chan struct{} // a place for each write that may have a connection
 	idle    chan func()   // to goroutines that wait for calls; no more than were once busy together
 
@@ -154,8 +144,13 @@ func (s *Store) check(ctx context.Context) error {
 	if err := found.check(); err != nil {
 		return err
 	}
-	if found.version == 0 {
+	switch {
+	case found.version == 0:
 		return errors.New("the tables are missing: run Migrate")
+	case found.version < version:
+		return fmt.Errorf("the tables have version %d: run Migrate, which brings them to version %d", found.version, version)
+	case found.renamed:
+		return errors.New("the SQL schema has been renamed since its triggers were made: run Migrate")
 	}
 	if err := s.echo(bounded); err != nil {
 		return migrateFailed(ctx, err)
@@ -183,10 +178,8 @@ func (s *Store) echo(ctx context.Context) error {
 	return nil
 }
 
-// Limits implements storage.Limiter.
-func (s *Store) Limits() storage.Limits {
-	return storage.Limits{MaxData: MaxData, MaxBatch: MaxBatch}
-}
+// Limits implements storage.Store.
+func (s *Store) Limits() storage.Limits { return storage.Limits{MaxData: MaxData} }
 
 // Close implements storage.Store. It waits for the statements under way, those
 // whose callers have left included, which takes no longer than their timeouts.

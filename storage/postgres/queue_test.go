@@ -50,30 +50,22 @@ func TestLockedRowTakesOneConnection(t *testing.T) {
 		write func(context.Context, *postgres.Store, storage.Record) error
 	}{
 		{"put", func(ctx context.Context, s *postgres.Store, rec storage.Record) error {
-			_, err := s.Put(ctx, rec, rec.Revision)
+			_, err := storage.Put(ctx, s, rec, rec.Revision)
 			return err
 		}},
 		{"delete", func(ctx context.Context, s *postgres.Store, rec storage.Record) error {
-			return s.Delete(ctx, rec.Key, rec.Revision)
+			return storage.Delete(ctx, s, rec.Key, rec.Revision)
 		}},
 		{"update", func(ctx context.Context, s *postgres.Store, rec storage.Record) error {
 			_, err := storage.Update(ctx, s, rec.Key, func(old storage.Record) (storage.Record, error) { return old, nil })
 			return err
 		}},
 		{"put many", func(ctx context.Context, s *postgres.Store, rec storage.Record) error {
-			ops := append(testOps(uuid.NewString(), 3), storage.PutOp{Record: rec, Expect: rec.Revision})
-			results, err := storage.PutMany(ctx, s, ops)
-			if err != nil {
-				return err
-			}
-			return results[3].Err
+			ops := append(testWrites(uuid.NewString(), 3), storage.Write{Record: rec, Expect: rec.Revision})
+			return writeIn(ctx, s, ops)[3]
 		}},
 		{"delete many", func(ctx context.Context, s *postgres.Store, rec storage.Record) error {
-			errs, err := storage.DeleteMany(ctx, s, []storage.DeleteOp{{Key: rec.Key, Expect: rec.Revision}, {Key: testKey("absent"), Expect: 1}})
-			if err != nil {
-				return err
-			}
-			return errs[0]
+			return writeIn(ctx, s, append(deletesOf([]storage.Write{{Record: rec, Expect: rec.Revision}}), testWrites(uuid.NewString(), 1)...))[0]
 		}},
 		{"patch", func(ctx context.Context, s *postgres.Store, rec storage.Record) error {
 			c, err := resource.NewCollection(customers, s, nil)
@@ -91,7 +83,7 @@ func TestLockedRowTakesOneConnection(t *testing.T) {
 			rec := storage.Record{Key: testKey("locked"), Data: []byte(`{"customerId":"locked","firstName":"a","lastName":"b","createdAt":"2024-01-02T03:04:05Z"}`)}
 			rec.Key.Schema = customers.ID()
 			var err error
-			rec.Revision, err = store.Put(ctx, rec, 0)
+			rec.Revision, err = storage.Put(ctx, store, rec, 0)
 			require.NoError(t, err)
 			beside := newPool(t, dsn)
 			unlock := lockRows(t, beside, opts.Schema, "locked")
@@ -130,8 +122,8 @@ func TestLockedRowsLeaveAConnectionForReads(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
 	store, pool := newStoreAt(t, dsn, opts, func(cfg *pgxpool.Config) { cfg.MaxConns = conns })
-	ops := testOps("locked", rows)
-	mustPutMany(t, store, ops)
+	ops := testWrites("locked", rows)
+	mustWrite(t, store, ops)
 	var ids []string
 	for _, op := range ops {
 		ids = append(ids, op.Record.Key.ExternalID)
@@ -141,7 +133,7 @@ func TestLockedRowsLeaveAConnectionForReads(t *testing.T) {
 	failed := make(chan error, rows)
 	for _, op := range ops {
 		go func() {
-			_, err := store.Put(ctx, op.Record, op.Expect)
+			_, err := storage.Put(ctx, store, op.Record, op.Expect)
 			failed <- err
 		}()
 	}
@@ -164,7 +156,7 @@ func TestCloseEndsTheQueue(t *testing.T) {
 	unlock := lock(t, beside, schema, false)
 	failed := make(chan error)
 	put := func(ctx context.Context) {
-		_, err := store.Put(ctx, rec, rec.Revision)
+		_, err := storage.Put(ctx, store, rec, rec.Revision)
 		failed <- err
 	}
 	ctx, leave := context.WithCancel(context.Background())

@@ -44,20 +44,47 @@ func (s *Store) read(ctx context.Context, name string, key storage.Key) (storage
 	return *rec, nil
 }
 
+// lastID is greater than every external id: one character more than fit into it, each
+// the last of Unicode.
+var lastID = strings.Repeat("\U0010FFFF", storage.MaxExternalID/4+1)
+
 // List implements storage.Store, with one statement; with two if the page has a
 // record that is larger than its share of 16 MiB. A page ends early when it
 // holds 16 MiB of data.
-func (s *Store) List(ctx context.Context, scope storage.Scope, after string, limit int) (storage.Page, error) {
-	limit, err := storage.CheckList(ctx, scope, after, limit)
+func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
+	r, err := storage.CheckRange(ctx, scope, 0, r)
 	if err != nil {
 		return storage.Page{}, err
 	}
-	op := operation{name: "list", key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}}
+	p := pageQuery{name: "list", scope: scope, limit: r.Limit, after: r.After.ExternalID}
+	if r.Backwards {
+		if p.direction = backwards; r.After.IsZero() {
+			p.after = lastID
+		}
+	}
+	p.sql, p.large = s.sql.list[p.direction], s.sql.listLarge[p.direction]
+	return s.page(ctx, p)
+}
+
+// pageQuery is a List, or a Lookup if it has an index.
+type pageQuery struct {
+	name       string
+	scope      storage.Scope
+	index      uint32
+	direction  int
+	after      string // external id
+	limit      int
+	args       []any // of a Lookup: the place that after belongs to, and the last place
+	sql, large string
+}
+
+func (s *Store) page(ctx context.Context, p pageQuery) (storage.Page, error) {
+	op := operation{name: p.name, key: storage.Key{Tenant: p.scope.Tenant, Schema: p.scope.Schema}}
 	return do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (storage.Page, error) {
 		// Neither statement makes the server send more data than a page holds.
-		page, whole, err := s.readPage(ctx, conn, s.sql.list, scope, after, limit, maxBytes/(limit+1))
+		page, whole, err := s.readPage(ctx, conn, p, p.sql, maxBytes/(p.limit+1))
 		if err == nil && !whole {
-			page, _, err = s.readPage(ctx, conn, s.sql.listLarge, scope, after, limit, maxBytes)
+			page, _, err = s.readPage(ctx, conn, p, p.large, maxBytes)
 		}
 		return page, err
 	})
@@ -65,31 +92,42 @@ func (s *Store) List(ctx context.Context, scope storage.Scope, after string, lim
 
 // readPage returns the records up to the limit, or up to the first one whose data
 // the statement leaves out; then the page is not whole.
-func (s *Store) readPage(ctx context.Context, conn *pgx.Conn, sql string, scope storage.Scope, after string, limit, bytes int) (page storage.Page, whole bool, err error) {
+func (s *Store) readPage(ctx context.Context, conn *pgx.Conn, p pageQuery, sql string, bytes int) (page storage.Page, whole bool, err error) {
 	// One record more than the page holds tells whether there is a next one.
-	rows, err := conn.Query(ctx, sql, scopeID(scope), after, int64(limit)+1, int64(bytes))
+	rows, err := conn.Query(ctx, sql, append([]any{scopeID(p.scope), p.after, int64(p.limit) + 1, int64(bytes)}, p.args...)...)
 	if err != nil {
 		return page, false, err
 	}
 	defer rows.Close()
 	whole = true
 	var externalID string
-	row := s.newRow(&externalID)
+	var place []byte
+	first := []any{&externalID}
+	if p.index != 0 {
+		first = append(first, s.bytes(&place))
+	}
+	row := s.newRow(first...)
 	for rows.Next() {
 		if err := rows.Scan(row.columns...); err != nil {
 			return page, false, err
 		}
 		n := len(page.Records)
-		whole = n == limit || row.data != nil // nil is NULL, and no empty one is
-		if n == limit || !whole {
+		whole = n == p.limit || row.data != nil // nil is NULL, and no empty one is
+		if n == p.limit || !whole {
 			if n > 0 {
-				page.Next = page.Records[n-1].Key.ExternalID
+				page.Next.ExternalID = page.Records[n-1].Key.ExternalID
+				if p.index != 0 {
+					page.Next.Value = page.Values[n-1]
+				}
 			}
 			break
 		}
-		rec := storage.Record{Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema, ExternalID: externalID}}
+		rec := storage.Record{Key: storage.Key{Tenant: p.scope.Tenant, Schema: p.scope.Schema, ExternalID: externalID}}
 		row.fill(&rec)
 		page.Records = append(page.Records, rec)
+		if p.index != 0 {
+			page.Values = append(page.Values, place[4:])
+		}
 	}
 	rows.Close()
 	return page, whole, rows.Err()
@@ -130,12 +168,24 @@ func (d *hexData) ScanBytes(b []byte) error {
 // newRow returns a row whose first columns go somewhere else.
 func (s *Store) newRow(first ...any) *row {
 	r := new(row)
-	if s.text {
-		r.columns = append(first, &r.revision, &r.id, (*epoch)(&r.created), (*epoch)(&r.updated), (*hexData)(&r.data))
-	} else {
-		r.columns = append(first, &r.revision, &r.id, &r.created, &r.updated, &r.data)
-	}
+	r.columns = append(first, &r.revision, &r.id, s.time(&r.created), s.time(&r.updated), s.bytes(&r.data))
 	return r
+}
+
+// time returns what a time in brackets is scanned into, see columns.
+func (s *Store) time(t *time.Time) any {
+	if s.text {
+		return (*epoch)(t)
+	}
+	return t
+}
+
+// bytes returns what data in brackets is scanned into, see columns.
+func (s *Store) bytes(data *[]byte) any {
+	if s.text {
+		return (*hexData)(data)
+	}
+	return data
 }
 
 // fill sets all of a record but the key.

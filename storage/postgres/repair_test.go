@@ -34,6 +34,9 @@ func TestRepairBySQL(t *testing.T) {
 			t.Cleanup(func() { run(`DROP SCHEMA "$ NEW" CASCADE`) })
 			run("CREATE SCHEMA $; CREATE TABLE $.records (scope uuid, external_id text, revision bigint)") // which nobody asks for
 			opts.Schema += " NEW"
+			_, err := postgres.New(ctx, newPool(t, dsn), opts)
+			require.ErrorContains(t, err, "run Migrate")
+			require.NoError(t, postgres.Migrate(ctx, newPool(t, dsn), opts))
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,15 +50,15 @@ func TestRepairBySQL(t *testing.T) {
 			require.NoError(t, err)
 
 			rec := storage.Record{Key: testKey("key"), Data: []byte("broken")}
-			rec.Revision, err = store.Put(ctx, rec, 0)
+			rec.Revision, err = storage.Put(ctx, store, rec, 0)
 			require.NoError(t, err)
 			elsewhere := rec // of the same name, but another tenant
 			elsewhere.Key.Tenant = storage.TenantOf("globex", "main")
-			elsewhere.Revision, err = store.Put(ctx, elsewhere, 0)
+			elsewhere.Revision, err = storage.Put(ctx, store, elsewhere, 0)
 			require.NoError(t, err)
 			beside := rec
 			beside.Key.ExternalID = "beside"
-			beside.Revision, err = store.Put(ctx, beside, 0)
+			beside.Revision, err = storage.Put(ctx, store, beside, 0)
 			require.NoError(t, err)
 
 			large := false
@@ -64,7 +67,7 @@ func TestRepairBySQL(t *testing.T) {
 				if strings.HasPrefix(repair, "external_id") {
 					rec.Key.ExternalID = "other"
 				}
-				_, err = store.Put(ctx, rec, rec.Revision)
+				_, err = storage.Put(ctx, store, rec, rec.Revision)
 				current := currentOf(t, err)
 				require.NotNil(t, current, repair)
 				require.Equal(t, "repaired", string(current.Data), repair)
@@ -75,7 +78,7 @@ func TestRepairBySQL(t *testing.T) {
 			}
 			require.True(t, large, "the steps are random")
 			for _, other := range []storage.Record{elsewhere, beside} {
-				_, err = store.Put(ctx, other, other.Revision)
+				_, err = storage.Put(ctx, store, other, other.Revision)
 				require.NoError(t, err, "nobody repaired it")
 			}
 
@@ -104,7 +107,7 @@ func TestRepairWithoutPrivileges(t *testing.T) {
 	run := func(sql string) { mustExec(t, pool, opts.Schema, sql) }
 	run("CREATE ROLE $_clerk; GRANT USAGE ON SCHEMA $ TO $_clerk; GRANT SELECT, UPDATE (data) ON $.records TO $_clerk")
 	t.Cleanup(func() { run("DROP OWNED BY $_clerk; DROP ROLE $_clerk") })
-	rev, err := store.Put(ctx, storage.Record{Key: testKey("key"), Data: []byte("a")}, 0)
+	rev, err := storage.Put(ctx, store, storage.Record{Key: testKey("key"), Data: []byte("a")}, 0)
 	require.NoError(t, err)
 	repair := func() error {
 		_, err := pool.Exec(ctx, strings.ReplaceAll("SET LOCAL ROLE $_clerk; UPDATE $.records SET data = 'b'", "$", opts.Schema))

@@ -28,15 +28,15 @@ func works(t *testing.T, store storage.Store, what string) {
 	}
 	for _, id := range []string{rec.Key.ExternalID, "NULL", "null"} {
 		rec.Key.ExternalID = id
-		ops := []storage.PutOp{{Record: rec}}
-		mustPutMany(t, store, ops)
-		got, err := storage.GetMany(ctx, store, []storage.Key{rec.Key, testKey("absent")})
+		ops := []storage.Write{{Record: rec}}
+		mustWrite(t, store, ops)
+		got, err := store.GetMany(ctx, []storage.Key{rec.Key, testKey("absent")})
 		require.NoError(t, err, what)
 		rec.Revision = got[0].Revision
 		require.Equal(t, rec, got[0], what)
 		require.Zero(t, got[1].Revision, what)
 		rec.CreatedAt, rec.UpdatedAt = rec.UpdatedAt, rec.CreatedAt // an update leaves the one
-		mustPutMany(t, store, []storage.PutOp{{Record: rec, Expect: rec.Revision}})
+		mustWrite(t, store, []storage.Write{{Record: rec, Expect: rec.Revision}})
 		rec.CreatedAt = rec.CreatedAt.UTC()
 		created := got[0].CreatedAt
 		got[0], err = store.Get(ctx, rec.Key)
@@ -45,27 +45,27 @@ func works(t *testing.T, store storage.Store, what string) {
 		rec.Revision, rec.CreatedAt = got[0].Revision, created
 		require.Equal(t, rec, got[0], what)
 
-		_, err = store.Put(ctx, rec, rec.Revision+1)
+		_, err = storage.Put(ctx, store, rec, rec.Revision+1)
 		require.Equal(t, &rec, currentOf(t, err), what)
 		rec.UpdatedAt = time.Date(2024, 2, 1, 3, 4, 5, 6e6, time.UTC) // day and month in either order
-		rec.Revision, err = store.Put(ctx, rec, rec.Revision)
+		rec.Revision, err = storage.Put(ctx, store, rec, rec.Revision)
 		require.NoError(t, err, what)
-		page, err := store.List(ctx, rec.Key.Scope(), "", 1)
+		page, err := store.List(ctx, rec.Key.Scope(), after("", 1))
 		require.NoError(t, err, what)
 		require.Equal(t, []storage.Record{rec}, page.Records, what)
-		_, err = store.Put(ctx, rec, 0)
+		_, err = storage.Put(ctx, store, rec, 0)
 		require.Equal(t, &rec, currentOf(t, err), what)
-		require.NoError(t, store.Delete(ctx, rec.Key, rec.Revision), what)
+		require.NoError(t, storage.Delete(ctx, store, rec.Key, rec.Revision), what)
 		rec.Key.ExternalID, rec.Data = "large", make([]byte, 17<<10) // more than its share of a page
-		large := []storage.PutOp{{Record: rec}}
-		mustPutMany(t, store, large)
-		page, err = store.List(ctx, rec.Key.Scope(), "", storage.MaxPage)
+		large := []storage.Write{{Record: rec}}
+		mustWrite(t, store, large)
+		page, err = store.List(ctx, rec.Key.Scope(), after("", storage.MaxPage))
 		require.NoError(t, err, what)
 		rec.Revision = large[0].Expect
 		require.Equal(t, []storage.Record{rec}, page.Records, what)
-		errs, err := storage.DeleteMany(ctx, store, []storage.DeleteOp{{Key: rec.Key, Expect: large[0].Expect}})
-		require.NoError(t, err, what)
-		require.NoError(t, errs[0], what)
+		mixed := append(deletesOf(large), testWrites("mixed", 1)...)
+		mustWrite(t, store, mixed)
+		mustWrite(t, store, deletesOf(mixed[1:]))
 		rec.Revision, rec.Data, rec.CreatedAt = 0, []byte("{}"), time.Time{}
 	}
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -30,17 +31,32 @@ import (
 //
 // Each is atomic by itself and right at every isolation level. They list their
 // columns, so that a column which a later version adds breaks no older
-// program, and cast their arrays, whose types the simple protocol does not
-// carry.
+// program, and cast what the simple protocol and a SELECT leave without a type. No array
+// has a NULL: as text, a setting of the session (array_nulls) makes it the word.
 //
 // What stands in brackets is a time or data that is read, see columns.
 type statements struct {
-	get, create, update, delete     string
-	list, listLarge                 string
-	getMany, createMany, updateMany string
-	deleteMany                      string
-	echo                            string
+	get, getMany, echo string
+
+	// These have one for each direction, see forwards.
+	list, listLarge, lookup, lookupLarge [2]string
+
+	one, many  [3]string    // a write without a note, and many, by kind
+	logged     [2][3]string // one and many with a note
+	batch      string       // before many writes with unique entries
+	setEntries string
+
+	look, take                            string // of the fence
+	changes, changesOf, changesKey, knows string
+	trim, secret, redact                  string
 }
+
+// The kinds of writes.
+const (
+	create = iota
+	update
+	remove
+)
 
 const (
 	getSQL = `
@@ -49,44 +65,81 @@ FROM schema.records
 WHERE scope = $1 AND external_id = $2`
 
 	// Without data that is larger than $4. The length of a value is known without
-	// the value.
+	// the value. Where the values are in a SELECT, the server does not know them when it
+	// plans, and so goes on with one plan: to make one takes longer than to run it.
 	listSQL = `
 SELECT external_id, revision, id, [created_at], [updated_at], [CASE WHEN octet_length(data) <= $4 THEN data END]
 FROM schema.records
-WHERE scope = $1 AND external_id > $2
-ORDER BY external_id
-LIMIT $3`
+WHERE scope = $1 AND external_id > (SELECT $2::text)
+ORDER BY external_id ASC
+LIMIT (SELECT $3::bigint)`
 
-	// Without data that goes beyond $4 bytes together with what is ahead of it,
-	// unless that is nothing. The sum makes pages of small records a third slower.
+	// Without data that goes beyond $4 bytes together with the data before it,
+	// unless there is none. The sum makes pages of small records a third slower.
 	listLargeSQL = `
 SELECT external_id, revision, id, [created_at], [updated_at], [CASE WHEN ahead = 0 OR ahead + octet_length(data) <= $4 THEN data END]
 FROM (
-	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY external_id ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
+	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY external_id ASC ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
 	FROM (
 		SELECT external_id, revision, id, created_at, updated_at, data
 		FROM schema.records
-		WHERE scope = $1 AND external_id > $2
-		ORDER BY external_id
-		LIMIT $3
+		WHERE scope = $1 AND external_id > (SELECT $2::text)
+		ORDER BY external_id ASC
+		LIMIT (SELECT $3::bigint)
 	) AS p
 ) AS q
-ORDER BY external_id`
+ORDER BY external_id ASC`
+
+	// The same two for look-ups: after the position ($5, $2), up to the place $6. = ANY
+	// has the planner read each record by its key at once, where = has it look for
+	// records that come twice first.
+	lookupSQL = `
+SELECT e.external_id, [e.place], revision, id, [created_at], [updated_at], [CASE WHEN octet_length(data) <= $4 THEN data END]
+FROM schema.entries AS e
+JOIN schema.records AS r ON r.scope = e.scope AND r.external_id = ANY (ARRAY[e.external_id])
+WHERE e.scope = $1 AND (e.place, e.external_id) > (SELECT $5::bytea, $2::text) AND e.place < (SELECT $6::bytea)
+ORDER BY e.place ASC, e.external_id ASC
+LIMIT (SELECT $3::bigint)`
+
+	lookupLargeSQL = `
+SELECT external_id, [place], revision, id, [created_at], [updated_at], [CASE WHEN ahead = 0 OR ahead + octet_length(data) <= $4 THEN data END]
+FROM (
+	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY place ASC, external_id ASC ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
+	FROM (
+		SELECT e.place, e.external_id, revision, id, created_at, updated_at, data
+		FROM schema.entries AS e
+		JOIN schema.records AS r ON r.scope = e.scope AND r.external_id = ANY (ARRAY[e.external_id])
+		WHERE e.scope = $1 AND (e.place, e.external_id) > (SELECT $5::bytea, $2::text) AND e.place < (SELECT $6::bytea)
+		ORDER BY e.place ASC, e.external_id ASC
+		LIMIT (SELECT $3::bigint)
+	) AS p
+) AS q
+ORDER BY place ASC, external_id ASC`
 
 	// Whether these three did anything tells the number of rows.
 	createSQL = `
 INSERT INTO schema.records
-(scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, data)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+(scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, entries, generation, data)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10::text, '')::bytea[], CASE WHEN $10 <> '' THEN $3::bigint END, $11)
 ON CONFLICT DO NOTHING`
 
 	updateSQL = `
 UPDATE schema.records
-SET revision = $4, updated_at = $5, data = $6
+SET revision = $4, updated_at = $5, entries = nullif($6::text, '')::bytea[], generation = CASE WHEN $6 <> '' THEN $4::bigint END, data = $7
 WHERE scope = $1 AND external_id = $2 AND revision = $3`
 
 	deleteSQL = `
 DELETE FROM schema.records
+WHERE scope = $1 AND external_id = $2 AND revision = $3`
+
+	// For the function move_entries, until the end of the transaction.
+	batchSQL = `
+SELECT set_config('resourcekit.batch', 'on', true)`
+
+	// A negative generation, another one than before.
+	setEntriesSQL = `
+UPDATE schema.records
+SET entries = nullif($4::text, '')::bytea[], generation = least(generation, 0) - 1
 WHERE scope = $1 AND external_id = $2 AND revision = $3`
 
 	getManySQL = `
@@ -99,48 +152,133 @@ JOIN schema.records AS r
 	ON r.scope = k.scope AND r.external_id = k.external_id`
 
 	createManySQL = `
-INSERT INTO schema.records
-(scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, data)
-SELECT $1::uuid, k.external_id, k.revision, k.id, k.created_at, k.updated_at, $9::uuid, $10::uuid, $11::uuid,
-	substring($12::bytea FROM k.start FOR k.length)
-FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::integer[], $8::integer[])
-	WITH ORDINALITY AS k (external_id, revision, id, created_at, updated_at, start, length, n)
+INSERT INTO schema.records AS r
+(scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, entries, generation, data)
+SELECT $1::uuid, k.external_id, k.revision, k.id, k.created_at, k.updated_at, $10::uuid, $11::uuid, $12::uuid,
+	nullif(k.entries, '')::bytea[], CASE WHEN k.entries <> '' THEN k.revision END,
+	substring($13::bytea FROM k.start FOR k.length)
+FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::integer[], $9::integer[])
+	WITH ORDINALITY AS k (external_id, revision, id, created_at, updated_at, entries, start, length, n)
 ORDER BY k.n
 ON CONFLICT DO NOTHING
-RETURNING external_id`
+RETURNING r.external_id`
 
 	updateManySQL = `
 UPDATE schema.records AS r
-SET revision = r.revision + $7::bigint, updated_at = k.updated_at,
-	data = substring($8::bytea FROM k.start FOR k.length)
+SET revision = k.revision, updated_at = k.updated_at,
+	entries = nullif(k.entries, '')::bytea[], generation = CASE WHEN k.entries <> '' THEN k.revision END,
+	data = substring($9::bytea FROM k.start FOR k.length)
 FROM (
-	SELECT $1::uuid AS scope, unnest((SELECT $2::text[])) AS external_id, unnest((SELECT $3::bigint[])) AS revision,
-		unnest((SELECT $4::timestamptz[])) AS updated_at,
-		unnest((SELECT $5::integer[])) AS start, unnest((SELECT $6::integer[])) AS length
+	SELECT $1::uuid AS scope, unnest((SELECT $2::text[])) AS external_id,
+		unnest((SELECT $3::bigint[])) AS expected, unnest((SELECT $4::bigint[])) AS revision,
+		unnest((SELECT $5::timestamptz[])) AS updated_at, unnest((SELECT $6::text[])) AS entries,
+		unnest((SELECT $7::integer[])) AS start, unnest((SELECT $8::integer[])) AS length
 	OFFSET 0
 ) AS k
 WHERE r.scope = k.scope AND r.external_id = k.external_id
-	AND r.revision = k.revision
+	AND r.revision = k.expected
 RETURNING r.external_id`
 
-	// The second part sees the table as it was before the first, and so what was
-	// there and was not deleted as well. IN makes a hash of what was deleted, where
-	// a join would compare each of its rows with each.
 	deleteManySQL = `
-WITH k AS MATERIALIZED (
-	SELECT $1::uuid AS scope, u.*
-	FROM unnest((SELECT $2::text[]), (SELECT $3::bigint[])) AS u (external_id, revision)
-), deleted AS (
-	DELETE FROM schema.records AS r
-	USING k
-	WHERE r.scope = k.scope AND r.external_id = k.external_id
-		AND r.revision = k.revision
-	RETURNING r.external_id
+DELETE FROM schema.records AS r
+USING (
+	SELECT $1::uuid AS scope, unnest((SELECT $2::text[])) AS external_id, unnest((SELECT $3::bigint[])) AS expected
+	OFFSET 0
+) AS k
+WHERE r.scope = k.scope AND r.external_id = k.external_id
+	AND r.revision = k.expected
+RETURNING r.external_id`
+
+	// Around a write: its row in the log, which has the ID of the stored record. The
+	// number is drawn after the row has been written, and so locked. %s is the write,
+	// $+1 its first free parameter.
+	loggedSQL = `
+WITH w AS (%s
+	RETURNING external_id, id)
+INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, at, actor, reason, data_before, data_after)
+SELECT $1, w.external_id, $+1::uuid, $+2::uuid, $+3::uuid, $+4::bigint, $+5::bigint, w.id, $+6::boolean,
+	$+7::timestamptz, $+8::text, $+9::text, $+10::bytea, $+11::bytea
+FROM w`
+
+	// FULL JOIN, and a condition that the planner does not see through, as it is always
+	// made by a hash or by a merge: a nested loop would compare each row with each.
+	loggedManySQL = `
+WITH w AS (%s, r.id)
+INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, at, actor, reason, data_before, data_after)
+SELECT $1, w.external_id, $+1::uuid, $+2::uuid, $+3::uuid, n.revision, n.before, w.id, $+7::boolean, n.at, n.actor, n.reason,
+	nullif(n.data_before, ''), nullif(n.data_after, '')
+FROM w
+FULL JOIN (
+	SELECT unnest($2::text[]) AS external_id, unnest($+4::bigint[]) AS revision, unnest($+5::bigint[]) AS before,
+		unnest($+6::timestamptz[]) AS at, unnest($+8::text[]) AS actor, unnest($+9::text[]) AS reason,
+		unnest($+10::bytea[]) AS data_before, unnest($+11::bytea[]) AS data_after
+) AS n ON n.external_id = w.external_id
+WHERE coalesce(w.external_id, '') <> ''
+RETURNING external_id`
+
+	// What the fence looks at, in one snapshot: the last number drawn, the oldest
+	// transaction that may still run and the first that has not ended, the revision of the change at $1, the floor, and
+	// the last change up to $2.
+	lookSQL = `
+SELECT s.last_value - CASE WHEN s.is_called THEN 0 ELSE 1 END, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+	coalesce((SELECT revision FROM schema.changes WHERE seq = $1), 0), l.floor, l.floor_revision,
+	coalesce(c.seq, 0), coalesce(c.revision, 0)
+FROM schema.changes_seq_seq AS s
+CROSS JOIN schema.log AS l
+LEFT JOIN LATERAL (SELECT seq, revision FROM schema.changes WHERE seq <= $2 ORDER BY seq DESC LIMIT 1) AS c ON true`
+
+	takeSQL = `
+SELECT pg_current_xact_id()::text::bigint`
+
+	// Without documents that go beyond $4 bytes together with those before, as
+	// listLargeSQL.
+	changesSQL = `
+SELECT seq, revision, before, id, [changed_at], deleted, redacted, platform, business, schema_id, external_id, actor, reason,
+	[CASE WHEN fits THEN data_before END], [CASE WHEN fits THEN data_after END], fits
+FROM (
+	SELECT p.*, ahead = 0 OR ahead + size <= $4 AS fits
+	FROM (
+		SELECT p.*, sum(size) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) - size AS ahead
+		FROM (
+			SELECT seq, scope, revision, before, id, at AS changed_at, deleted, redacted, platform, business, schema_id, external_id, actor, reason,
+				data_before, data_after, coalesce(octet_length(data_before), 0) + coalesce(octet_length(data_after), 0)
+					+ octet_length(actor) + octet_length(reason) AS size
+			FROM schema.changes
+			WHERE {where}
+			ORDER BY {order}
+			LIMIT (SELECT $3::bigint)
+		) AS p
+	) AS p
+) AS p
+ORDER BY {order}`
+
+	// Whether the cursor ($1, $2) is one of this log.
+	knowsSQL = `
+SELECT EXISTS (SELECT FROM schema.changes WHERE seq = $1 AND revision = $2) OR EXISTS (SELECT FROM schema.log WHERE floor = $1 AND floor_revision = $2)`
+
+	// Trims at most $3 changes, up to $1 and to the first one at or after $2, and
+	// returns how many.
+	trimSQL = `
+WITH part AS (
+	SELECT seq, at FROM schema.changes WHERE seq <= $1 ORDER BY seq LIMIT $3
+), gone AS (
+	DELETE FROM schema.changes
+	WHERE seq <= (SELECT coalesce(min(seq) FILTER (WHERE at >= $2) - 1, max(seq)) FROM part)
+	RETURNING seq, revision
+), floor AS (
+	UPDATE schema.log SET floor = g.seq, floor_revision = g.revision
+	FROM (SELECT seq, revision FROM gone ORDER BY seq DESC LIMIT 1) AS g
+	WHERE floor < g.seq
 )
-SELECT r.external_id, r.external_id IN (SELECT external_id FROM deleted)
-FROM k
-JOIN schema.records AS r
-	ON r.scope = k.scope AND r.external_id = k.external_id`
+SELECT count(*) FROM gone`
+
+	secretSQL = `
+SELECT [secret] FROM schema.log`
+
+	redactSQL = `
+UPDATE schema.changes
+SET external_id = $3, redacted = true, actor = '', reason = '', data_before = NULL, data_after = NULL
+WHERE scope = $1 AND external_id = $2`
 
 	echoSQL = `
 SELECT external_id, revision, id, [created_at], [updated_at], [data]
@@ -152,14 +290,57 @@ FROM (
 
 func newStatements(schema string, text bool) statements {
 	in := func(sql string) string { return inSchema(schema, columns(sql, text)) }
-	return statements{
-		get: in(getSQL), list: in(listSQL), listLarge: in(listLargeSQL), create: in(createSQL), update: in(updateSQL), delete: in(deleteSQL),
-		getMany: in(getManySQL), createMany: in(createManySQL), updateMany: in(updateManySQL),
-		deleteMany: in(deleteManySQL), echo: in(echoSQL),
+	changes := func(where, order string) string {
+		return in(strings.NewReplacer("{where}", where, "{order}", order).Replace(changesSQL))
 	}
+	s := statements{
+		get: in(getSQL), getMany: in(getManySQL), echo: in(echoSQL),
+		list: bothWays(in(listSQL)), listLarge: bothWays(in(listLargeSQL)),
+		lookup: bothWays(in(lookupSQL)), lookupLarge: bothWays(in(lookupLargeSQL)),
+		one:        [3]string{in(createSQL), in(updateSQL), in(deleteSQL)},
+		many:       [3]string{in(createManySQL), in(updateManySQL), in(deleteManySQL)},
+		batch:      in(batchSQL),
+		setEntries: in(setEntriesSQL),
+		look:       in(lookSQL), take: in(takeSQL), knows: in(knowsSQL),
+		changes: changes("seq > $1 AND seq <= $2", "seq"),
+		// In one comparison, or the planner may read the changes of all scopes.
+		changesOf:  changes("(scope, seq) > ($5, $1) AND (scope, seq) <= ($5, $2)", "scope, seq"),
+		changesKey: changes("scope = $5 AND external_id = $6 AND seq > $1 AND seq <= $2", "seq"),
+		trim:       in(trimSQL), secret: in(secretSQL), redact: in(redactSQL),
+	}
+	for kind := range s.one {
+		s.logged[0][kind] = logged(in(loggedSQL), s.one[kind])
+		s.logged[1][kind] = logged(in(loggedManySQL), s.many[kind])
+	}
+	return s
 }
 
-var bracketed = regexp.MustCompile(`\[[^]]+]`)
+// logged puts a write into a statement that logs it.
+func logged(sql, write string) string {
+	first := 0
+	for first < 20 && strings.Contains(write, fmt.Sprintf("$%d", first+1)) {
+		first++
+	}
+	sql = fmt.Sprintf(sql, write)
+	for i := 11; i > 0; i-- {
+		sql = strings.ReplaceAll(sql, fmt.Sprintf("$+%d", i), fmt.Sprintf("$%d", first+i))
+	}
+	return sql
+}
+
+const (
+	forwards = iota
+	backwards
+)
+
+// bothWays returns the statement for each direction.
+func bothWays(sql string) [2]string {
+	return [2]string{forwards: sql, backwards: strings.NewReplacer(
+		" ASC", " DESC", "external_id > (", "external_id < (",
+		"e.external_id) > ", "e.external_id) < ", "place < (", "place >= (").Replace(sql)}
+}
+
+var bracketed = regexp.MustCompile(`\B\[[^]]+]`)
 
 // columns fills in the columns in brackets. As text, times and data are spelled as
 // the session has it (DateStyle, TimeZone, bytea_output), which a pooler makes any

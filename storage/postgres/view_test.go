@@ -36,7 +36,7 @@ func TestView(t *testing.T) {
 		"many array members": "[" + strings.Repeat("1,", 1<<20) + "1]",
 	}
 	for id, data := range documents {
-		_, err := store.Put(ctx, storage.Record{Key: testKey(id), Data: []byte(data)}, 0)
+		_, err := storage.Put(ctx, store, storage.Record{Key: testKey(id), Data: []byte(data)}, 0)
 		require.NoError(t, err, id)
 	}
 	rows, err := pool.Query(ctx, "SELECT external_id, data IS NULL FROM "+opts.Schema+".resources ORDER BY external_id")
@@ -62,17 +62,17 @@ func TestScope(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
 	store, pool := newStoreAt(t, dsn, opts, nil)
-	var ops []storage.PutOp
+	var ops []storage.Write
 	for i := range 8 {
 		key := storage.Key{Tenant: storage.Tenant{Platform: uuid.New(), Business: uuid.New()}, Schema: uuid.New(), ExternalID: "x"}
 		if i == 0 {
-			_, err := store.Put(ctx, storage.Record{Key: key}, 0)
+			_, err := storage.Put(ctx, store, storage.Record{Key: key}, 0)
 			require.NoError(t, err)
 			continue
 		}
-		ops = append(ops, storage.PutOp{Record: storage.Record{Key: key}})
+		ops = append(ops, storage.Write{Record: storage.Record{Key: key}})
 	}
-	mustPutMany(t, store, ops)
+	mustWrite(t, store, ops)
 	var rows, scopes, wrong int
 	err := pool.QueryRow(ctx, strings.ReplaceAll(`SELECT count(*), count(DISTINCT scope),
 	count(*) FILTER (WHERE scope <> resourcekit.scope(platform, business, schema_id)) FROM resourcekit.records`, "resourcekit.", opts.Schema+".")).
@@ -91,13 +91,13 @@ func TestExpressionIndex(t *testing.T) {
 	_, err := pool.Exec(ctx, in(`CREATE INDEX records_email ON resourcekit.records
 	(scope, left(resourcekit.data_jsonb(data) ->> 'email', 320))`))
 	require.NoError(t, err)
-	ops := testOps("key", 1000)
+	ops := testWrites("key", 1000)
 	for i := range ops {
 		ops[i].Record.Data = fmt.Appendf(nil, `{"email":"user-%d@example.com"}`, i)
 	}
 	ops[7].Record.Data = []byte(`{"email":"user-7@example.com","s":"\u0000"}`) // not in the index
 	ops[8].Record.Data = []byte(`{"email":"` + strings.Repeat("x", 100_000) + `"}`)
-	mustPutMany(t, store, ops)
+	mustWrite(t, store, ops)
 	_, err = pool.Exec(ctx, in("ANALYZE resourcekit.records"))
 	require.NoError(t, err)
 
@@ -125,11 +125,11 @@ func TestHeapOnlyUpdates(t *testing.T) {
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
 	store, pool := newStoreAt(t, dsn, opts, nil)
 	const updates = 1000
-	ops := testOps("key", 500)
-	mustPutMany(t, store, ops)
+	ops := testWrites("key", 500)
+	mustWrite(t, store, ops)
 	for i := range updates {
 		op := &ops[i*7%len(ops)]
-		rev, err := store.Put(ctx, op.Record, op.Expect)
+		rev, err := storage.Put(ctx, store, op.Record, op.Expect)
 		require.NoError(t, err)
 		op.Expect = rev
 	}

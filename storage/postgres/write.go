@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"context"
-	"math"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,49 +12,68 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// Put implements storage.Store, with one statement. A conflict takes a second one,
-// which reads the record of the key for storage.ConflictError.
-func (s *Store) Put(ctx context.Context, rec storage.Record, expect storage.Revision) (storage.Revision, error) {
-	if err := storage.CheckKey(ctx, rec.Key); err != nil {
-		return 0, err
+// Write implements storage.Store. A single write is one statement, and so is its change
+// in the log; a conflict takes a second one, which reads the record for
+// storage.ConflictError. Many writes are one round trip: see writeMany.
+func (s *Store) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if err := storage.CheckWrites(ctx, writes); err != nil {
+		return nil, err
 	}
-	if len(rec.Data) > MaxData {
-		return 0, storage.ErrTooLarge
+	if len(writes) != 1 {
+		return s.writeMany(ctx, writes), nil
 	}
-	key, scope, updated, data := rec.Key, scopeID(rec.Key.Scope()), toTimestamptz(rec.UpdatedAt), toBytea(rec.Data)
-	var next storage.Revision
-	var err error
-	// The data comes last: the driver's buffer need not grow after it.
-	if expect == 0 {
-		next = storage.FirstRevision()
-		err = s.swap(ctx, "put", key, s.sql.create, scope, key.ExternalID, toBigint(next), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), updated,
-			toUUID(key.Tenant.Platform), toUUID(key.Tenant.Business), toUUID(key.Schema), data)
-	} else {
-		next = storage.NextRevision(expect)
-		err = s.swap(ctx, "put", key, s.sql.update, scope, key.ExternalID, toBigint(expect), toBigint(next), updated, data)
+	if err := s.writeOne(ctx, &writes[0]); err != nil {
+		return []error{err}, nil
 	}
-	switch err {
-	case nil:
-		return next, nil
-	case storage.ErrNotFound: // it was deleted after the swap had failed
-		err = storage.ErrConflict
-	}
-	return 0, err
+	return nil, nil
 }
 
-// Delete implements storage.Store, with one statement. A second one, which reads the
-// record of the key, tells a conflict from an absent key.
-func (s *Store) Delete(ctx context.Context, key storage.Key, expect storage.Revision) error {
-	if err := storage.CheckDelete(ctx, key, expect); err != nil {
-		return err
+func (s *Store) writeOne(ctx context.Context, w *storage.Write) error {
+	if len(w.Record.Data) > MaxData {
+		return storage.ErrTooLarge
 	}
-	return s.swap(ctx, "delete", key, s.sql.delete, scopeID(key.Scope()), key.ExternalID, toBigint(expect))
+	rec, kind := &w.Record, kindOf(w)
+	args := make([]any, 0, 24)
+	args = append(args, scopeID(rec.Key.Scope()), rec.Key.ExternalID)
+	// The data comes after the rest: the driver's buffer need not grow then.
+	switch kind {
+	case create:
+		args = append(args, toBigint(rec.Revision), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), toTimestamptz(rec.UpdatedAt),
+			toUUID(rec.Key.Tenant.Platform), toUUID(rec.Key.Tenant.Business), toUUID(rec.Key.Schema), toEntries(w.Entries), toBytea(rec.Data))
+	case update:
+		args = append(args, toBigint(w.Expect), toBigint(rec.Revision), toTimestamptz(rec.UpdatedAt), toEntries(w.Entries), toBytea(rec.Data))
+	case remove:
+		args = append(args, toBigint(w.Expect))
+	}
+	sql := s.sql.one[kind]
+	if n := w.Note; n != nil {
+		sql = s.sql.logged[0][kind]
+		args = append(args, toUUID(rec.Key.Tenant.Platform), toUUID(rec.Key.Tenant.Business), toUUID(rec.Key.Schema),
+			toBigint(rec.Revision), toBigint(w.Expect), w.Delete, toTimestamptz(n.Time), n.Actor, n.Reason, n.Before, n.After)
+	}
+	own := rec.Revision
+	if w.Delete {
+		own = 0
+	}
+	return s.swap(ctx, "write", rec.Key, own, sql, args...)
 }
 
-// swap runs a statement that swaps one record. If it swaps none, swap reads the
-// record and returns it as the conflict, or ErrNotFound. It is certain by then that
-// nothing was written, so an error of the read is one without effect.
-func (s *Store) swap(ctx context.Context, name string, key storage.Key, sql string, args ...any) error {
+// kindOf returns the kind of a write.
+func kindOf(w *storage.Write) int {
+	switch {
+	case w.Delete:
+		return remove
+	case w.Expect == 0:
+		return create
+	}
+	return update
+}
+
+// swap runs a statement that swaps one record. If it swaps none, swap reads the record
+// and returns it as the conflict. It is certain by then that nothing was written, so an
+// error of the read is one without effect. A record with the revision own is no conflict:
+// the statement was sent twice, and the first one swapped it.
+func (s *Store) swap(ctx context.Context, name string, key storage.Key, own storage.Revision, sql string, args ...any) error {
 	op := operation{name: name, key: key, write: true}
 	tag, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (pgconn.CommandTag, error) {
 		return conn.Exec(ctx, sql, args...)
@@ -63,18 +82,29 @@ func (s *Store) swap(ctx context.Context, name string, key storage.Key, sql stri
 		return err
 	}
 	current, err := s.read(ctx, name, key)
-	if err != nil {
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return storage.ErrConflict
+	case err != nil:
 		return err
+	case current.Revision == own:
+		return nil
 	}
 	return &storage.ConflictError{Current: &current}
 }
 
-// toBigint returns the revision as the database knows it, or 0, which no row
-// has, for one that it cannot know.
-func toBigint(rev storage.Revision) pgtype.Int8 {
-	if rev > math.MaxInt64 {
-		rev = 0
+// SetEntries implements storage.Store, with one statement. A conflict takes a second
+// one, as in Write.
+func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+	check := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
+	if err := storage.CheckWrites(ctx, []storage.Write{check}); err != nil {
+		return err
 	}
+	return s.swap(ctx, "set entries", key, 0, s.sql.setEntries, scopeID(key.Scope()), key.ExternalID, toBigint(expect), toEntries(entries))
+}
+
+// toBigint returns the revision as the database knows it.
+func toBigint(rev storage.Revision) pgtype.Int8 {
 	return pgtype.Int8{Int64: int64(rev), Valid: true}
 }
 

@@ -9,24 +9,18 @@ import (
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
 	"example.com/resourcekit/storage/recent"
+	"example.com/resourcekit/storage/storagetest"
 )
-
-// trips stands for a database: it prints the reads and writes that reach it.
-type trips struct{ storage.Store }
-
-func (s trips) Get(ctx context.Context, key storage.Key) (storage.Record, error) {
-	fmt.Print("get ")
-	return s.Store.Get(ctx, key)
-}
-
-func (s trips) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
-	fmt.Print("write ")
-	return s.Store.Write(ctx, writes)
-}
 
 func Example() {
 	ctx, tenant := context.Background(), storage.TenantOf("acme", "main")
-	database := trips{memory.New()}
+	// The database, which prints the calls for c-1 that reach it.
+	database := storagetest.Faulty(memory.New(), func(op storagetest.Op) storagetest.Fault {
+		if op.Key.ExternalID == "c-1" {
+			fmt.Print(op.Name, " ")
+		}
+		return storagetest.Fault{}
+	})
 	for i, store := range []storage.Store{database, recent.New(database, 16<<20)} {
 		fmt.Println([]string{"without:", "with:"}[i])
 		customers, err := resource.NewCollection(schema.Customers(), store, nil)
@@ -54,13 +48,13 @@ func Example() {
 	}
 	// Output:
 	// without:
-	// get write created
-	// get write updated
-	// get write updated
-	// get write deleted
+	// get put created
+	// get put updated
+	// get put updated
+	// get delete deleted
 	// with:
-	// get write created
-	// write updated
-	// write updated
-	// write deleted
+	// get put created
+	// put updated
+	// put updated
+	// delete deleted
 }

@@ -96,13 +96,13 @@ func left(w storage.Write) storage.Revision {
 // to it.
 func (e *env) state(store storage.Store, w storage.Write) storage.Revision {
 	rec, err := store.Get(context.Background(), w.Record.Key)
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
+	if errors.Is(err, storage.ErrNotFound) {
 		return 0
-	case rec.Revision == left(w):
-		e.same(w.Record, rec)
 	}
 	require.NoError(e, err)
+	if rec.Revision == w.Record.Revision {
+		e.same(w.Record, rec)
+	}
 	return rec.Revision
 }
 

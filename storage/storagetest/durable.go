@@ -31,6 +31,11 @@ type Durable struct {
 	// under "blocked".
 	Block func(t *testing.T, place string) (release func())
 
+	// Copy, if not nil, makes a copy of a place as it is now, as a backup would, and
+	// returns its name for Open. No store is open on the place. It adds the case under
+	// "restored".
+	Copy func(t *testing.T, place string) (copied string)
+
 	// OpenConn, if not nil, is Open for a store on a network: every
 	// connection that the store makes goes through wrap. The connections must
 	// not be encrypted. It adds the cases under "network".
@@ -53,7 +58,7 @@ func RunDurable(t *testing.T, d Durable) {
 
 // cases returns the cases beside those of every store.
 func (d Durable) cases() []testCase {
-	all := slices.Clone(durableCases)
+	all := slices.Concat(durableCases, keptCases)
 	if !d.OneHandle {
 		for _, group := range [][]testCase{
 			swapCases, raceCases, listCases, batchCases, modelCases, entryCases, lookupCases, uniqueCases, logCases,
@@ -64,11 +69,14 @@ func (d Durable) cases() []testCase {
 		}
 		all = append(all, peerCases...)
 	}
+	if d.Copy != nil {
+		all = append(all, restoredCases...)
+	}
 	if d.Block != nil {
-		all = append(all, blockedCases...)
+		all = slices.Concat(all, blockedCases, blockedEntryCases)
 	}
 	if d.OpenConn != nil {
-		all = append(all, networkCases...)
+		all = slices.Concat(all, networkCases, networkLogCases)
 	}
 	return all
 }

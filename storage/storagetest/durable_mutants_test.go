@@ -11,13 +11,15 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// durableMutants are places and stores with one mistake each, like mutants.
-var durableMutants = []struct {
+// durableMutant is a place or a store with one mistake, like mutant.
+type durableMutant struct {
 	name   string
 	caught []string
 	served bool // it needs two handles, a blocked write or a network: TestServedMutants
 	make   func(Durable) Durable
-}{
+}
+
+var durableMutants = []durableMutant{
 	{"forgets a record when it is opened",
 		[]string{"durable/reopen", "durable/kill"}, false, opened(func(store storage.Store) storage.Store {
 			if rec, ok := firstOf(store); ok {
@@ -73,39 +75,39 @@ var durableMutants = []struct {
 			return m
 		})},
 	{"repeats a write whose outcome is unknown",
-		[]string{"network/lost-answer"}, true, func(d Durable) Durable {
-			open := d.OpenConn
-			d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
-				store, err := open(ctx, place, wrap)
-				m := &mutant{Store: store}
-				m.swap = func(ctx context.Context, w storage.Write) error {
-					err := write(ctx, store, w)
-					if errors.Is(err, storage.ErrUnknownOutcome) {
-						return write(ctx, store, w)
-					}
-					return err
+		[]string{"network/lost-answer", "network/update"}, true, onNetwork(func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				err := write(ctx, m.Store, w)
+				if errors.Is(err, storage.ErrUnknownOutcome) {
+					return write(ctx, m.Store, w)
 				}
-				return m, err
+				return err
 			}
-			return d
-		}},
+		})},
 	{"takes a lost answer for a write that was not applied",
-		[]string{"network/lost-answer"}, true, func(d Durable) Durable {
-			open := d.OpenConn
-			d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
-				store, err := open(ctx, place, wrap)
-				m := &mutant{Store: store}
-				m.swap = func(ctx context.Context, w storage.Write) error {
-					err := write(ctx, store, w)
-					if w.Delete && errors.Is(err, storage.ErrUnknownOutcome) {
-						return storage.ErrUnavailable
-					}
-					return err
+		[]string{"network/lost-answer", "network/update"}, true, onNetwork(func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				err := write(ctx, m.Store, w)
+				if w.Delete && errors.Is(err, storage.ErrUnknownOutcome) {
+					return storage.ErrUnavailable
 				}
-				return m, err
+				return err
 			}
-			return d
-		}},
+		})},
+}
+
+// onNetwork puts a mistake into the stores that are opened on a network.
+func onNetwork(make func(*mutant)) func(Durable) Durable {
+	return func(d Durable) Durable {
+		open := d.OpenConn
+		d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
+			store, err := open(ctx, place, wrap)
+			m := &mutant{Store: store}
+			make(m)
+			return m, err
+		}
+		return d
+	}
 }
 
 // RunDurableMutants is runMutants for the cases of RunDurable, for journal_test.go.
@@ -117,7 +119,7 @@ func RunDurableMutants(t *testing.T, d Durable) {
 
 func runDurableMutants(t *testing.T, d Durable, served bool) {
 	t.Helper()
-	for _, m := range durableMutants {
+	for _, m := range slices.Concat(durableMutants, servedLogMutants) {
 		if m.served != served {
 			continue
 		}

@@ -393,73 +393,88 @@ func caseSetEntries(e *env) {
 	e.finds(store, s, 1, 2)
 }
 
-// caseSetEntriesRace has two SetEntries and one Write meet at each record, in many
-// rounds. The entries of one write and another have some in common, and every other
-// Write has those that the record had before, so that one which compares with what it
-// read too early leaves some out, or too many.
 func caseSetEntriesRace(e *env) {
 	const keys, rounds = 8, 25
 	store, ok := e.openIndexed()
 	if !ok {
 		return
 	}
-	ctx, s := context.Background(), make(shelf)
+	s := make(shelf)
 	for round := range rounds {
-		var writes [keys]storage.Write
-		var sets [keys][2][]storage.Entry
-		var errs [keys][3]error // of the two SetEntries and the Write
-		for k := range keys {
-			key := testKey(fmt.Sprint("key-", k))
-			if _, ok := s[key]; !ok {
-				e.mustTake(store, s, s.next(key, "created", entriesOf(fmt.Sprintf("1:%d-start", k), "2:common")))
-			}
-			for i := range sets[k] {
-				sets[k][i] = entriesOf(fmt.Sprintf("1:%d-set-%d", k, i), fmt.Sprintf("3:%d", i))
-			}
-			sets[k][0] = storage.SortEntries(append(sets[k][0], entriesOf("2:common")...))
-			switch writes[k] = s.next(key, fmt.Sprint("round ", round), s[key].entries); (round + k) % 4 {
-			case 0:
-				writes[k].Entries = entriesOf(fmt.Sprintf("1:%d-write", k), "2:common")
-			case 1:
-				writes[k] = s.gone(key)
-			}
+		races := make([]*entryRace, keys)
+		for k := range races {
+			races[k] = e.newEntryRace(store, s, testKey(fmt.Sprint("key-", k)), round+k)
 		}
 		_ = inParallel(3*keys, func(n int) error {
-			k, i := n/3, n%3
-			if i == 2 {
-				errs[k][i] = write(ctx, store, writes[k])
-			} else {
-				errs[k][i] = store.SetEntries(ctx, writes[k].Record.Key, writes[k].Expect, sets[k][i])
-			}
+			races[n/3].run(store, n%3)
 			return nil
 		})
-		for k, w := range writes {
-			for _, err := range errs[k] {
-				if err != nil {
-					require.ErrorIs(e, err, storage.ErrConflict)
-				}
-			}
-			key := w.Record.Key
-			found := e.entriesOf(store, key, 1, 2, 3)
-			if errs[k][2] == nil {
-				s.take(w)
-				require.Equal(e, s[key].entries, found, "entries after a Write that met SetEntries")
-				continue
-			}
-			var left [][]storage.Entry // one of these
-			for i, set := range sets[k] {
-				if errs[k][i] == nil {
-					left = append(left, set)
-				}
-			}
-			if left == nil {
-				left = append(left, s[key].entries)
-			}
-			require.Contains(e, left, found, "entries after SetEntries that met a Write, which conflicted")
-			s[key] = shelved{s[key].rec, found}
+		for _, r := range races {
+			e.finish(store, s, r)
 		}
 		e.finds(store, s, 1, 2, 3)
 	}
+}
+
+// entryRace is two SetEntries and a Write of one record at the same time. Their entries
+// have some in common. Every other Write has those that the record had before, so that
+// one which compares with an old state leaves some out, or too many.
+type entryRace struct {
+	write storage.Write
+	sets  [2][]storage.Entry
+	errs  [3]error // of the two SetEntries and the Write
+}
+
+func (e *env) newEntryRace(store storage.Store, s shelf, key storage.Key, n int) *entryRace {
+	own := func(kind string) string { return "1:" + key.ExternalID + kind }
+	if _, ok := s[key]; !ok {
+		e.mustTake(store, s, s.next(key, "created", entriesOf(own("start"), "2:common")))
+	}
+	r := &entryRace{write: s.next(key, fmt.Sprint("round ", n), s[key].entries)}
+	r.sets = [2][]storage.Entry{entriesOf(own("set 0"), "2:common", "3:0"), entriesOf(own("set 1"), "3:1")}
+	switch n % 4 {
+	case 0:
+		r.write.Entries = entriesOf(own("write"), "2:common")
+	case 1:
+		r.write = s.gone(key)
+	}
+	return r
+}
+
+// run makes one of the three calls.
+func (r *entryRace) run(store storage.Store, n int) {
+	if ctx := context.Background(); n < len(r.sets) {
+		r.errs[n] = store.SetEntries(ctx, r.write.Record.Key, r.write.Expect, r.sets[n])
+	} else {
+		r.errs[n] = write(ctx, store, r.write)
+	}
+}
+
+// finish fails unless the entries are those of the call that must have come last.
+func (e *env) finish(store storage.Store, s shelf, r *entryRace) {
+	for _, err := range r.errs {
+		if err != nil {
+			require.ErrorIs(e, err, storage.ErrConflict)
+		}
+	}
+	key := r.write.Record.Key
+	found := e.entriesOf(store, key, 1, 2, 3)
+	if r.errs[2] == nil { // any SetEntries that succeeded came before
+		s.take(r.write)
+		require.Equal(e, s[key].entries, found, "entries after a Write that met SetEntries")
+		return
+	}
+	var left [][]storage.Entry // one of these
+	for i, set := range r.sets {
+		if r.errs[i] == nil {
+			left = append(left, set)
+		}
+	}
+	if left == nil {
+		left = append(left, s[key].entries)
+	}
+	require.Contains(e, left, found, "entries after SetEntries that met a Write, which conflicted")
+	s[key] = shelved{s[key].rec, found}
 }
 
 // entriesOf returns what finds the record of a key in some indexes; nothing is unique.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -62,6 +63,87 @@ func TestLinearizableWithUnknownOutcomes(t *testing.T) {
 		}).failed()
 	}
 	require.True(t, caught, "a lost update between unknown outcomes")
+}
+
+// TestUpdateSettlesLostAnswers: the log of the store below tells which writes were
+// applied. One that Update acknowledged was applied once, one that was unavailable never,
+// one of unknown outcome at most once; also while another writer deletes the records.
+func TestUpdateSettlesLostAnswers(t *testing.T) {
+	const writers, writes, keys = 6, 200, 3
+	ctx, inner := t.Context(), memory.New()
+	store := Faulty(inner, RandomPlan(1, Rates{
+		Conflict: 0.05, Unavailable: 0.05, Unknown: 0.3, Delay: 0.2, MaxDelay: 100 * time.Microsecond,
+	}))
+	all := make([]storage.Key, keys)
+	for i := range all {
+		all[i] = testKey(fmt.Sprint(i))
+	}
+	outcomes := make([]map[string]error, writers) // by the reason in the note
+	require.NoError(t, inParallel(writers, func(w int) error {
+		outcomes[w] = make(map[string]error)
+		random := newRand(uint64(w))
+		for n := range writes {
+			reason := func(i int) string { return fmt.Sprintf("%d-%d-%d", w, n, i) }
+			change := func(i int) func(storage.Record) (storage.Write, error) {
+				return func(old storage.Record) (storage.Write, error) {
+					runtime.Gosched() // so that others get between the read and the write
+					if w < 2 && old.Revision == 0 {
+						return storage.Write{}, storage.ErrNoChange
+					}
+					return storage.Write{Record: record(all[i], "x"), Delete: w < 2, Note: &storage.Note{Reason: reason(i)}}, nil
+				}
+			}
+			if w%2 == 0 {
+				i := random.IntN(keys)
+				rec, err := storage.UpdateWith(ctx, store, all[i], change(i))
+				if err == nil && rec.Revision == 0 {
+					continue // there was nothing to delete
+				}
+				outcomes[w][reason(i)] = err
+				continue
+			}
+			results, err := storage.UpdateMany(ctx, store, all, func(i int, old storage.Record) (storage.Write, error) { return change(i)(old) })
+			if err != nil {
+				return err
+			}
+			for i, r := range results {
+				if r.Err != nil || r.Record.Revision != 0 {
+					outcomes[w][reason(i)] = r.Err
+				}
+			}
+		}
+		return nil
+	}))
+	applied := make(map[string]int)
+	for q := (storage.ChangeQuery{Limit: storage.MaxPage}); ; {
+		page, err := inner.Changes(ctx, q)
+		require.NoError(t, err)
+		for _, c := range page.Changes {
+			applied[c.Note.Reason]++
+		}
+		if q.After = page.Next; !page.More {
+			break
+		}
+	}
+	kinds := make(map[string]int)
+	for _, of := range outcomes {
+		for reason, err := range of {
+			switch n := applied[reason]; {
+			case err == nil:
+				kinds["acknowledged"]++
+				require.Equal(t, 1, n, "%s was acknowledged", reason)
+			case errors.Is(err, storage.ErrUnknownOutcome):
+				kinds["unknown"]++
+				require.LessOrEqual(t, n, 1, reason)
+			default:
+				require.ErrorIs(t, err, storage.ErrUnavailable)
+				kinds["unavailable"]++
+				require.Zero(t, n, "%s was not applied", reason)
+			}
+		}
+	}
+	t.Log(kinds)
+	require.Len(t, kinds, 3)
 }
 
 func TestFaulty(t *testing.T) {

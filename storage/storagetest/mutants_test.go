@@ -27,6 +27,7 @@ type mutant struct {
 	swap    func(ctx context.Context, w storage.Write) error // of each write, unless write is set
 	write   func(ctx context.Context, writes []storage.Write) ([]error, error)
 	list    func(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error)
+	set     func(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error
 	limits  func() storage.Limits
 	close   func() error
 }
@@ -86,6 +87,13 @@ func (m *mutant) List(ctx context.Context, scope storage.Scope, r storage.Range)
 		return m.list(ctx, scope, r)
 	}
 	return m.Store.List(ctx, scope, r)
+}
+
+func (m *mutant) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+	if m.set != nil {
+		return m.set(ctx, key, expect, entries)
+	}
+	return m.Store.SetEntries(ctx, key, expect, entries)
 }
 
 func (m *mutant) Limits() storage.Limits {

@@ -25,16 +25,24 @@ var networkCases = []testCase{
 // network connects a store with its server.
 type network struct {
 	mu      sync.Mutex
-	secret  []byte // breaks the connection that it is written to
-	request bool   // before the server gets it, rather than after it has answered
-	sent    int    // how often it was written
+	secret  []byte        // breaks the connection that it is written to
+	request bool          // before the server gets it, rather than after it has answered
+	sent    int           // how often it was written
+	delay   time.Duration // of each message to the server
 }
 
-// breakAt lets the next connection break over which the external id is sent.
-func (n *network) breakAt(id string, request bool) {
+func (n *network) slow(delay time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.secret, n.request, n.sent = []byte(id), request, 0
+	n.delay = delay
+}
+
+// breakAt lets the next connection break over which the secret is sent: an external id, or
+// another text of a call.
+func (n *network) breakAt(secret string, request bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.secret, n.request, n.sent = []byte(secret), request, 0
 }
 
 func (n *network) timesSent() int {
@@ -43,16 +51,17 @@ func (n *network) timesSent() int {
 	return n.sent
 }
 
-// sees reports whether a connection breaks at this piece, and where.
-func (n *network) sees(piece []byte) (breaks, request bool) {
+// sees reports whether a connection breaks at this piece, and where, and how long the
+// piece takes.
+func (n *network) sees(piece []byte) (breaks, request bool, delay time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.secret) == 0 {
-		return false, false
+		return false, false, n.delay
 	}
 	times := bytes.Count(piece, n.secret) + bytes.Count(piece, []byte(hex.EncodeToString(n.secret)))
 	n.sent += times
-	return times > 0 && n.sent == times, n.request
+	return times > 0 && n.sent == times, n.request, n.delay
 }
 
 func (n *network) wrap(c net.Conn) net.Conn { return &breakingConn{Conn: c, network: n} }
@@ -64,7 +73,8 @@ type breakingConn struct {
 }
 
 func (c *breakingConn) Write(b []byte) (int, error) {
-	breaks, request := c.network.sees(b)
+	breaks, request, delay := c.network.sees(b)
+	time.Sleep(delay)
 	if breaks && request {
 		_ = c.Conn.Close()
 		return 0, io.ErrClosedPipe

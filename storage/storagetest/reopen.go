@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -73,11 +74,14 @@ func caseReopen(e *env) {
 	}
 }
 
-// childEnv names the place that a child process writes to. childLine begins the lines in
-// which the child says which steps were acknowledged.
+// childEnv tells a child process the round, the place that it writes to and the cursor that
+// it reads from, in childFormat. childLine begins the lines in which the child says which
+// steps were acknowledged, childRead those in which it says which changes it got.
 const (
-	childEnv  = "RESOURCEKIT_STORAGETEST_CHILD"
-	childLine = "storagetest: acknowledged "
+	childEnv    = "RESOURCEKIT_STORAGETEST_CHILD"
+	childFormat = "%d %q %d %d"
+	childLine   = "storagetest: acknowledged "
+	childRead   = "storagetest: got change "
 )
 
 // The writers of a child process. Each has keys of its own.
@@ -117,21 +121,35 @@ func stepOf(round, writer, n int) killStep {
 	return killStep{rec(n % killKeys)}
 }
 
-// writeIfChild writes to the place that the parent has named until the process is killed.
-// In the parent it does nothing.
+// killEntries are what a record of a step is found by. They tell the step.
+func killEntries(rec storage.Record) []storage.Entry {
+	tag, _, ok := bytes.Cut(rec.Data, []byte("|"))
+	if !ok {
+		return nil // of a delete
+	}
+	return storage.SortEntries([]storage.Entry{
+		{Index: 1, Value: []byte(rec.Key.ExternalID)}, {Index: 1, Value: tag}, {Index: 2, Value: tag, Unique: true},
+	})
+}
+
+// writeIfChild writes to the place that the parent has named, and reads its log, until the
+// process is killed. In the parent it does nothing.
 func writeIfChild(t *testing.T, d Durable) {
-	place, round := "", 0
-	if n, _ := fmt.Sscanf(os.Getenv(childEnv), "%d %q", &round, &place); n != 2 {
+	place, round, from := "", 0, storage.Cursor{}
+	if n, _ := fmt.Sscanf(os.Getenv(childEnv), childFormat, &round, &place, &from.Position, &from.Revision); n != 4 {
 		return
 	}
 	store, err := d.Open(context.Background(), place)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = inParallel(killWriters, func(w int) error {
+	err = inParallel(killWriters+1, func(w int) error {
+		if w == killWriters {
+			return readLog(store, from)
+		}
 		revisions := make(map[storage.Key]storage.Revision)
 		for n := 0; ; n++ {
-			if err := doStep(store, stepOf(round, w, n), revisions); err != nil {
+			if err := doStep(store, stepOf(round, w, n), killReason(round, w, n), revisions); err != nil {
 				return err
 			}
 			// One write of one line: lines of several writers do not mix.
@@ -143,12 +161,43 @@ func writeIfChild(t *testing.T, d Durable) {
 	t.Fatal("the child process was not killed: ", err)
 }
 
-// doStep makes a step, and notes the new revisions.
-func doStep(store storage.Store, step killStep, revisions map[storage.Key]storage.Revision) error {
+// readLog follows the log, and says which changes it got.
+func readLog(store storage.Store, from storage.Cursor) error {
+	if store.Limits().NoLog {
+		return nil
+	}
+	r := &logReader{store: store, q: storage.ChangeQuery{Scope: testScope, After: from, Limit: 20}}
+	for {
+		if more, err := r.next(); err != nil {
+			return err
+		} else if !more {
+			time.Sleep(time.Millisecond)
+		}
+		for _, c := range r.changes {
+			if _, err := fmt.Printf("%s%d %d\n", childRead, c.Cursor.Position, c.Cursor.Revision); err != nil {
+				return err
+			}
+		}
+		r.changes = nil
+	}
+}
+
+func killReason(round, writer, n int) string { return fmt.Sprintf("step %d %d %d", round, writer, n) }
+
+// doStep makes a step, and notes the new revisions. Records have entries, and changes are
+// logged with the reason, if the store keeps them.
+func doStep(store storage.Store, step killStep, reason string, revisions map[storage.Key]storage.Revision) error {
 	var writes []storage.Write
+	limits := store.Limits()
 	for _, rec := range step {
 		w := putOf(rec, revisions[rec.Key])
 		w.Delete = rec.Data == nil
+		if !limits.NoEntries {
+			w.Entries = killEntries(rec)
+		}
+		if !limits.NoLog {
+			w.Note = &storage.Note{Time: testTime, Reason: reason, After: rec.Data}
+		}
 		writes = append(writes, w)
 	}
 	if err := writeMany(store, writes...); err != nil {
@@ -167,8 +216,9 @@ func doStep(store storage.Store, step killStep, revisions map[storage.Key]storag
 func caseKill(e *env) {
 	place := e.newPlace()
 	var done [killRounds][killWriters]int // steps acknowledged
+	var read []storage.Cursor             // changes that readers got before they were killed
 	for round := range killRounds {
-		done[round] = e.writeAndKill(place, round)
+		done[round], read = e.writeAndKill(place, round, read)
 		store := e.openAt(place)
 		listed := make(map[storage.Key]storage.Record)
 		for _, rec := range e.walk(store, testScope, storage.Range{Limit: 100}) {
@@ -179,6 +229,8 @@ func caseKill(e *env) {
 				e.checkSteps(listed, past, w, done[past][w])
 			}
 		}
+		e.checkIndexes(store, listed)
+		e.checkLog(store, listed, done[:round+1], read)
 		// And it can be written to.
 		rec := e.mustPut(store, record(testKey(fmt.Sprint("after-", round)), "x"), 0)
 		e.holds(store, rec)
@@ -210,6 +262,49 @@ func (e *env) checkSteps(listed map[storage.Key]storage.Record, round, writer, n
 	}
 }
 
+// checkIndexes fails unless every record is found by the entries of the write that made it.
+func (e *env) checkIndexes(store storage.Store, listed map[storage.Key]storage.Record) {
+	if store.Limits().NoEntries {
+		return
+	}
+	s := make(shelf)
+	for key, rec := range listed {
+		s[key] = shelved{rec, killEntries(rec)}
+	}
+	e.finds(store, s, 1, 2)
+}
+
+// checkLog fails unless the log has every write that is in the records, in order, every
+// step that was acknowledged, and first of all what the readers got.
+func (e *env) checkLog(store storage.Store, listed map[storage.Key]storage.Record, done [][killWriters]int, read []storage.Cursor) {
+	if store.Limits().NoLog {
+		return
+	}
+	all := e.logged(store, storage.ChangeQuery{Scope: testScope, Limit: storage.MaxPage})
+	stored := make(map[storage.Key]storage.Revision)
+	for key, rec := range listed {
+		if killEntries(rec) != nil { // else it was written by the parent
+			stored[key] = rec.Revision
+		}
+	}
+	require.Equal(e, stored, e.chains(all, nil), "revisions of the records, and by the log")
+	require.GreaterOrEqual(e, len(all), len(read), "changes in the log, and those that readers got")
+	for i, c := range read {
+		require.Equal(e, all[i].Cursor, c, "change %d, as a reader got it", i)
+	}
+	changes := make(map[string]int)
+	for _, c := range all {
+		changes[c.Note.Reason]++
+	}
+	for round := range done {
+		for w := range killWriters {
+			for n := range done[round][w] {
+				require.Equal(e, len(stepOf(round, w, n)), changes[killReason(round, w, n)], "changes in the log of step %d", n)
+			}
+		}
+	}
+}
+
 // isLeft reports whether got is the record after a write of rec; one without data is a
 // delete.
 func isLeft(rec, got storage.Record, there bool) bool {
@@ -220,9 +315,10 @@ func isLeft(rec, got storage.Record, there bool) bool {
 	return differ(rec, got) == ""
 }
 
-// writeAndKill starts a child process, kills it while it writes, and returns how
-// many steps of each writer were acknowledged.
-func (e *env) writeAndKill(place string, round int) (done [killWriters]int) {
+// writeAndKill starts a child process and kills it while it writes. It returns how many
+// steps of each writer were acknowledged, and read with the changes that the reader got,
+// which goes on from the last one.
+func (e *env) writeAndKill(place string, round int, read []storage.Cursor) (done [killWriters]int, _ []storage.Cursor) {
 	binary, err := os.Executable()
 	require.NoError(e, err)
 	var name []string
@@ -230,7 +326,11 @@ func (e *env) writeAndKill(place string, round int) (done [killWriters]int) {
 		name = append(name, "^"+regexp.QuoteMeta(part)+"$")
 	}
 	child := exec.Command(binary, "-test.run="+strings.Join(name, "/"), "-test.count=1", "-test.timeout=10m")
-	child.Env = append(os.Environ(), fmt.Sprintf("%s=%d %q", childEnv, round, place))
+	var from storage.Cursor
+	if len(read) > 0 {
+		from = read[len(read)-1]
+	}
+	child.Env = append(os.Environ(), childEnv+"="+fmt.Sprintf(childFormat, round, place, from.Position, from.Revision))
 	stdout, err := child.StdoutPipe()
 	require.NoError(e, err)
 	var stderr strings.Builder
@@ -246,6 +346,13 @@ func (e *env) writeAndKill(place string, round int) (done [killWriters]int) {
 	var other []string
 	lines := bufio.NewScanner(stdout)
 	for n := 0; lines.Scan(); {
+		var c storage.Cursor
+		if line, ok := strings.CutPrefix(lines.Text(), childRead); ok {
+			if _, err := fmt.Sscan(line, &c.Position, &c.Revision); err == nil {
+				read = append(read, c)
+			}
+			continue
+		}
 		var w, step int
 		line, ok := strings.CutPrefix(lines.Text(), childLine)
 		if c, _ := fmt.Sscan(line, &w, &step); !ok || c != 2 {
@@ -265,5 +372,5 @@ func (e *env) writeAndKill(place string, round int) (done [killWriters]int) {
 	if slices.Max(done[:]) < 2 {
 		e.fatalf("the child process wrote nothing in %v; it said:\n%s\n%s", killStart, strings.Join(other, "\n"), stderr.String())
 	}
-	return done
+	return done, read
 }

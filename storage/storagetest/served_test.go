@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -260,8 +261,10 @@ var served = Durable{
 // TestServed: a right store passes the cases that neither memory nor the journal can
 // try.
 func TestServed(t *testing.T) {
-	all := slices.Concat(peerCases, blockedCases, networkCases)
-	all = append(all, findCase(t, served.cases(), "peer/race/linearizable"))
+	all := slices.DeleteFunc(served.cases(), func(c testCase) bool {
+		race := strings.HasPrefix(c.name, "peer/race/") && c.name != "peer/race/linearizable"
+		return race || strings.HasPrefix(c.name, "durable/") // its places end with the process
+	})
 	runCases(t, all, served.prepare(t.Name()))
 }
 

@@ -1,6 +1,8 @@
 package storagetest
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -104,6 +106,62 @@ var sketchMistakes = []struct {
 	{"forgets the time of redacted changes", []string{"log/redact"}},
 }
 
+// sketchKeptMistakes are mistakes of the sketch in a file.
+var sketchKeptMistakes = []struct {
+	mistake string
+	caught  []string
+}{
+	{"forgets entries when it is opened", []string{"durable/entries", "durable/kill"}},
+	{"forgets which values are taken when it is opened", []string{"durable/entries"}},
+	{"forgets a change when it is opened", []string{"durable/log", "durable/kill"}},
+	{"forgets what Trim removed when it is opened", []string{"durable/log"}},
+	{"makes another key of redacted ids when it is opened", []string{"durable/log"}},
+	{"begins another log when it is opened", []string{"durable/log", "restored/log"}},
+	{"writes the record and then its entries", []string{"durable/kill"}},
+	{"logs a write after it is done", []string{"durable/kill", "durable/log"}},
+	{"shows changes late, out of turn", []string{"durable/kill"}},
+	{"does not check the revision of a cursor", []string{"restored/log"}},
+	{"takes a cursor ahead of the log", []string{"restored/log"}},
+}
+
+// servedLogMutants are mistakes that need a blocked write or a network.
+var servedLogMutants = []durableMutant{
+	{"SetEntries of any revision",
+		[]string{"blocked/entries"}, true, opened(func(store storage.Store) storage.Store {
+			m := &mutant{Store: store}
+			m.set = func(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+				err := store.SetEntries(ctx, key, expect, entries)
+				if current := m.conflicting(ctx, key, err); current != nil {
+					return store.SetEntries(ctx, key, current.Revision, entries)
+				}
+				return err
+			}
+			return m
+		})},
+	{"repeats SetEntries",
+		[]string{"network/set-entries"}, true, onNetwork(func(m *mutant) {
+			m.set = func(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+				err := m.Store.SetEntries(ctx, key, expect, entries)
+				if errors.Is(err, storage.ErrUnknownOutcome) {
+					return m.Store.SetEntries(ctx, key, expect, entries)
+				}
+				return err
+			}
+		})},
+	{"makes a write again, with another revision, when its answer is lost",
+		[]string{"network/update"}, true, onNetwork(func(m *mutant) {
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				err := write(ctx, m.Store, w)
+				if errors.Is(err, storage.ErrUnknownOutcome) {
+					return m.overwrite(ctx, w)
+				}
+				return err
+			}
+		})},
+	{"checks the revision and then writes, as another call",
+		[]string{"network/latency"}, true, onNetwork(lostUpdate)},
+}
+
 // TestSketch: without a mistake it is a right store.
 func TestSketch(t *testing.T) { RunDurable(t, sketches("")) }
 
@@ -119,6 +177,14 @@ func TestSketchMutants(t *testing.T) {
 					return store
 				}
 			})
+		})
+	}
+	for _, m := range sketchKeptMistakes {
+		t.Run("kept/"+m.mistake, func(t *testing.T) {
+			d := sketches(m.mistake)
+			writeIfChild(t, d)
+			prepare := d.prepare(t.Name())
+			runMutant(t, d.cases(), m.caught, func(e *env) { prepare(t, e) })
 		})
 	}
 }

@@ -86,8 +86,35 @@ func openSketch(path, mistake string) (*sketch, error) {
 	s.file = file
 	if size == 0 {
 		s.commit(first)
+		return s, nil
 	}
+	s.forget()
 	return s, nil
+}
+
+// forget makes the mistakes of a store that is opened.
+func (s *sketch) forget() {
+	for key, one := range s.records {
+		switch {
+		case s.wrong("forgets entries when it is opened"):
+			s.records[key] = sketched{rec: one.rec}
+			return
+		case s.wrong("forgets which values are taken when it is opened"):
+			for i := range one.entries {
+				one.entries[i].Unique = false
+			}
+		}
+	}
+	switch n := len(s.log); {
+	case s.wrong("forgets a change when it is opened") && n > 0:
+		s.log = s.log[:n-1]
+	case s.wrong("forgets what Trim removed when it is opened") && n > 0:
+		s.floor = storage.Cursor{Position: s.log[0].Cursor.Position - 1, Revision: 1}
+	case s.wrong("makes another key of redacted ids when it is opened"):
+		s.secret = []byte(uuid.NewString())
+	case s.wrong("begins another log when it is opened"):
+		s.log, s.floor = nil, storage.Cursor{Position: 1, Revision: storage.NextRevision(0)}
+	}
 }
 
 // commit writes a call to the journal and makes it.
@@ -734,5 +761,16 @@ func sketches(mistake string) Durable {
 			return openSketch(place, mistake)
 		},
 		OneHandle: true,
+		Copy: func(t *testing.T, place string) (copied string) {
+			copied = filepath.Join(t.TempDir(), "copy")
+			data, err := os.ReadFile(place)
+			if err == nil {
+				err = os.WriteFile(copied, data, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return copied
+		},
 	}
 }

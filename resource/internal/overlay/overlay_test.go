@@ -4,8 +4,8 @@ import (
 	"context"
 	"testing"
 
-	"example.com/resourcekit/internal/overlay"
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/internal/overlay"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
