@@ -83,7 +83,28 @@ func durable(server func(testing.TB) string, parameters string) storagetest.Dura
 			require.NoError(t, err)
 			return func() { _ = conn.Close(context.Background()) }
 		},
+		Copy: copyPlace,
 	}
+}
+
+// copyPlace copies the tables into another schema, row by row, as a dump does.
+func copyPlace(t *testing.T, place string) (copied string) {
+	from, dsn, _ := strings.Cut(place, " ")
+	to := pgtest.Schema(t, pgtest.DSN(t))
+	pool := newPool(t, dsn)
+	defer pool.Close()
+	require.NoError(t, postgres.Migrate(context.Background(), pool, &postgres.Options{Schema: to}))
+	for _, statement := range []string{
+		"INSERT INTO new.records SELECT * FROM old.records",
+		"INSERT INTO new.changes OVERRIDING SYSTEM VALUE SELECT * FROM old.changes",
+		"SELECT setval('new.changes_seq_seq', last_value, is_called) FROM old.changes_seq_seq",
+		"DELETE FROM new.log",
+		"INSERT INTO new.log SELECT * FROM old.log",
+	} {
+		_, err := pool.Exec(context.Background(), strings.NewReplacer("new.", to+".", "old.", from+".").Replace(statement))
+		require.NoError(t, err, statement)
+	}
+	return to + " " + dsn
 }
 
 // withParameters adds to the query of a DSN that is a URL.

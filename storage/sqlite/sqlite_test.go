@@ -20,6 +20,14 @@ func durable() storagetest.Durable {
 			return sqlite.Open(ctx, place, nil)
 		},
 		Block: block,
+		Copy: func(t *testing.T, place string) string {
+			store, err := sqlite.Open(context.Background(), place, nil)
+			require.NoError(t, err)
+			defer store.Close()
+			copied := filepath.Join(t.TempDir(), "backup.db")
+			require.NoError(t, store.Backup(context.Background(), copied))
+			return copied
+		},
 	}
 }
 

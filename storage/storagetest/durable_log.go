@@ -96,7 +96,8 @@ func caseReopenLog(e *env) {
 	hash := e.logged(store, storage.ChangeQuery{})[0].Key.ExternalID
 	reopen()
 	before := len(h.changes)
-	e.mustLog(store, h, noted(h.gone(a), "deleted", 10), noted(h.next(b, "y", nil), "later", 11))
+	e.mustLog(store, h, noted(h.gone(a), "deleted", 10))
+	e.mustLog(store, h, noted(h.next(b, "y", nil), "later", 11))
 	require.Len(e, e.logged(store, storage.ChangeQuery{After: end}), len(h.changes)-before)
 	require.NoError(e, store.Redact(ctx, a))
 	for i, c := range e.logged(store, storage.ChangeQuery{}) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -303,6 +304,8 @@ func caseUniqueInTurn(e *env) {
 			if n := holders.Add(1); n != 1 {
 				return fmt.Errorf("%d records have the value at the same time", n)
 			}
+			// Let others try to take it.
+			runtime.Gosched()
 			if turn%2 == 0 { // it keeps what it has
 				if err := do(s.next(key, "has it still", entriesOf("1!v", "2:x"))); err != nil {
 					return err
