@@ -16,9 +16,9 @@ import (
 // types, and the methods and fields of these types.
 var exported = map[string]int{
 	"merge":               13,
-	"schema":              99,
+	"schema":              100,
 	"storage":             162,
-	"resource":            115,
+	"resource":            116,
 	"resource/feed":       21,
 	"resource/ingest":     65,
 	"resource/typed":      42,
