@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -163,7 +164,11 @@ var servedLogMutants = []durableMutant{
 }
 
 // TestSketch: without a mistake it is a right store.
-func TestSketch(t *testing.T) { RunDurable(t, sketches("")) }
+func TestSketch(t *testing.T) {
+	d := sketches("")
+	writeIfChild(t, d)
+	runCases(t, slices.Concat(entryCases, lookupCases, uniqueCases, logCases, d.cases()), d.prepare(t.Name()))
+}
 
 func TestSketchMutants(t *testing.T) {
 	usual := patience
