@@ -96,7 +96,7 @@ func (c *Collection) entries(of []schema.Entry, rec *storage.Record, state *scop
 // taken returns the violation of a unique field, if err says that its value is taken;
 // otherwise err.
 func (c *Collection) taken(err error) error {
-	if !errors.Is(err, storage.ErrNotUnique) {
+	if !errors.Is(err, storage.ErrNotUnique) { // a variable for errors.As would be an allocation
 		return err
 	}
 	var taken *storage.NotUniqueError

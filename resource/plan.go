@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -94,33 +95,52 @@ func (l *listing) search(number uint32) {
 
 // indexOf returns the number of the index of a field or an own time.
 func (c *Collection) indexOf(field string) (uint32, error) {
-	switch {
-	case field == ownCreated && c.opts.IndexCreatedAt:
-		return ownIndexes + 1, nil
-	case field == ownUpdated && c.opts.IndexUpdatedAt:
-		return ownIndexes + 2, nil
-	case field == ownCreated || field == ownUpdated:
-		return 0, &schema.ValidationError{Of: "order", Violations: []schema.Violation{{
-			Pointer: schema.Pointer("/" + field), Code: "index", Message: "expected a field with an index",
-		}}}
-	}
-	number, err := c.schema.Index(field)
-	var invalid *schema.ValidationError
-	if errors.As(err, &invalid) {
-		for i := range invalid.Violations {
-			if c.opts.IndexCreatedAt && invalid.Violations[i].Code == "index" {
-				invalid.Violations[i].Message += ", " + ownCreated
-			}
+	var number uint32
+	var err error
+	if strings.HasPrefix(field, ownPrefix) {
+		if number, err = ownTimes.Index(field); err != nil {
+			return 0, err
 		}
+		if number += ownIndexes; slices.Contains(c.index, number) {
+			return number, nil
+		}
+		err = &schema.ValidationError{Of: "order", Violations: []schema.Violation{{
+			Pointer: schema.Pointer("/" + field), Code: codeIndex,
+		}}}
+	} else if number, err = c.schema.Index(field); err == nil {
+		return number, nil
 	}
-	return number, err
+	var invalid *schema.ValidationError
+	if errors.As(err, &invalid) && invalid.Violations[0].Code == codeIndex {
+		invalid.Violations[0].Message = c.wantIndexed()
+	}
+	return 0, err
+}
+
+// codeIndex is the code of a violation in package schema for a field without an index.
+const codeIndex = "index"
+
+// wantIndexed returns the message for a field without an index, with the fields and times
+// that have one.
+func (c *Collection) wantIndexed() string {
+	names := c.schema.Indexed()
+	if c.opts.IndexCreatedAt {
+		names = append(names, ownCreated)
+	}
+	if c.opts.IndexUpdatedAt {
+		names = append(names, ownUpdated)
+	}
+	if len(names) == 0 {
+		return "expected a field with an index; no field has one"
+	}
+	return "expected a field with an index: " + strings.Join(names, ", ")
 }
 
 // unindexed returns the violation of a filter that no index serves.
 func (l *listing) unindexed() error {
 	if l.opts.Order != "" {
 		return &schema.ValidationError{Of: "filter", Violations: []schema.Violation{{
-			Pointer: schema.Pointer(""), Code: "index",
+			Pointer: schema.Pointer(""), Code: codeIndex,
 			Message: fmt.Sprintf("expected a condition on %s, by which the list is sorted, or no order", l.opts.Order),
 		}}}
 	}

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -31,6 +32,24 @@ const maxReported = 100
 
 // reindexers is how many goroutines write entries.
 const reindexers = 8
+
+// Indexed reports whether lists use all indexes of the collection for a tenant. Otherwise
+// run [Collection.Reindex]: the tenant has resources that are older than an index, or
+// duplicates, or has never been written to. It reads one record of the store.
+//
+// The error is [storage.ErrInvalid] for a tenant that is not valid, or that of the store.
+func (c *Collection) Indexed(ctx context.Context, tenant storage.Tenant) (bool, error) {
+	scope := c.key(tenant, "").Scope()
+	err := scope.Validate()
+	var state scopeState
+	if err == nil && len(c.index) > 0 {
+		state, err = c.readState(ctx, scope)
+	}
+	if err != nil {
+		return false, opError("reindex", storage.Key{Tenant: tenant, Schema: scope.Schema}, err)
+	}
+	return state.all(c.index, ready), nil
+}
 
 // Reindex gives each resource of a tenant its entries, so that lists can use indexes that
 // are new to the schema. Writes go on meanwhile. Revisions, times and documents stay, and
@@ -78,7 +97,7 @@ func (r *reindex) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.unique = state.After != "" || state.Second
+	r.unique = state.Unique || state.Second
 	if !state.Second {
 		if err := r.pass(ctx, &state); err != nil {
 			return err
@@ -107,7 +126,7 @@ func (r *reindex) run(ctx context.Context) error {
 		for _, number := range r.duplicates {
 			s.Indexes[number] = enforcing
 		}
-		s.After, s.Second = "", false
+		s.After, s.Unique, s.Second = "", false, false
 	})
 	r.c.states.forget(r.scope.Tenant)
 	return err
@@ -135,6 +154,7 @@ func (r *reindex) pass(ctx context.Context, state *scopeState) error {
 			return nil
 		}
 		_, err = r.c.changeState(ctx, r.scope, func(s *scopeState) {
+			s.Unique = r.unique
 			if s.After = after.ExternalID; len(r.duplicates) > 0 {
 				s.After = ""
 			}
@@ -160,7 +180,7 @@ func (r *reindex) page(ctx context.Context, records []storage.Record, state *sco
 		})
 	}
 	group.Wait()
-	return errors.Join(errs[:]...)
+	return cmp.Or(errs[:]...)
 }
 
 // record gives a record its entries.

@@ -44,9 +44,10 @@ type scopeState struct {
 	Log     bool             `json:"log,omitempty"`
 	Indexes map[uint32]phase `json:"indexes,omitempty"`
 
-	// After is the external id that a Reindex has come to, and Second that it is in its
-	// second pass.
+	// After is the external id that a Reindex has come to, Unique that it has met unique
+	// values, and Second that it is in its second pass.
 	After  string `json:"after,omitempty"`
+	Unique bool   `json:"unique,omitempty"`
 	Second bool   `json:"second,omitempty"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"example.com/resourcekit/resource/internal/overlay"
 	"example.com/resourcekit/schema"
@@ -133,7 +134,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 		} else { // a record with a damaged document can be deleted
 			result.shown = []byte("{}")
 		}
-		return storage.Write{Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op)}, nil
+		return storage.Write{Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op, c.timestamp())}, nil
 	}
 	stored, err := document(old)
 	if err != nil {
@@ -162,15 +163,16 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	} else if next.UpdatedAt.Before(old.UpdatedAt) {
 		next.UpdatedAt = old.UpdatedAt
 	}
-	return storage.Write{Record: next, Expect: old.Revision, Entries: c.entries(doc.Entries, &next, op.state), Note: c.note(op)}, nil
+	return storage.Write{Record: next, Expect: old.Revision, Entries: c.entries(doc.Entries, &next, op.state), Note: c.note(op, next.UpdatedAt)}, nil
 }
 
-// note returns the note of a change, nil if changes are not logged.
-func (c *Collection) note(op *writeOp) *storage.Note {
+// note returns the note of a change, nil if changes are not logged. Its time is that of
+// the record.
+func (c *Collection) note(op *writeOp, at time.Time) *storage.Note {
 	if !c.opts.Log {
 		return nil
 	}
-	return &storage.Note{Time: c.timestamp(), Actor: op.actor, Reason: op.reason}
+	return &storage.Note{Time: at, Actor: op.actor, Reason: op.reason}
 }
 
 // idError returns the error of a write whose NewID failed. An error of another store,

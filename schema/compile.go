@@ -42,7 +42,7 @@ func Compile(def Definition) (*Schema, error) {
 	root := c.object(def.Fields, place{depth: 1})
 	id := c.externalID(root, def.ExternalID)
 	s := &Schema{root: root, id: id}
-	s.index(root, nil)
+	s.addIndexed(root, nil)
 	for _, x := range s.indexed {
 		if x.unique && slices.ContainsFunc(x.path, func(f *field) bool { return f.def != nil }) {
 			c.mistake(string(pointerOf(x.path)), "expected no default for a unique field or an object around it")
@@ -51,7 +51,7 @@ func Compile(def Definition) (*Schema, error) {
 	if len(c.mistakes) > 0 {
 		return nil, &ValidationError{Of: "definition " + strconv.Quote(def.Name), Violations: c.mistakes}
 	}
-	root.know()
+	root.makeNames()
 	s.def = copyDefinition(def) // not before: a definition that contains itself has no end
 	return s, nil
 }
@@ -149,7 +149,7 @@ func (c *compiler) object(fields []Field, p place) *object {
 		o.anyRequired = o.anyRequired || f.required || f.anyRequired()
 		o.fields = append(o.fields, f)
 	}
-	o.index()
+	o.makeTable()
 	return o
 }
 

@@ -62,8 +62,8 @@ func (f *field) is(d *strictjson.Doc, c uint32) bool {
 	return f.hash == n.Hash && n.Escapes&strictjson.InName == 0 && string(d.Src[n.NameStart:n.NameEnd]) == f.name
 }
 
-// know makes the names with which documents are read.
-func (o *object) know() *strictjson.Names {
+// makeNames makes the names with which documents are read fast.
+func (o *object) makeNames() *strictjson.Names {
 	names, inner := make([]string, len(o.fields)), make([]*strictjson.Names, len(o.fields))
 	for i := range o.fields {
 		f := &o.fields[i]
@@ -78,7 +78,7 @@ func (o *object) know() *strictjson.Names {
 			f = f.items
 		}
 		if f.object != nil {
-			inner[i] = f.object.know()
+			inner[i] = f.object.makeNames()
 		}
 	}
 	o.names = strictjson.NewNames(names, inner)
@@ -126,8 +126,8 @@ func (e *enum) has(value []byte) bool {
 	return lo < len(e.sorted) && e.sorted[lo] == string(value)
 }
 
-// index makes the table of find, and the next fields of the guess before it.
-func (o *object) index() {
+// makeTable makes the table of find, and the next fields of the guess before it.
+func (o *object) makeTable() {
 	size := 2
 	for size < 2*len(o.fields) {
 		size *= 2

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -41,32 +40,19 @@ func (s *Schema) AppendEntries(dst []Entry, stored []byte) ([]Entry, error) {
 	return append(dst, w.entriesOf(s, nil, &w.stored)...), nil
 }
 
-// appendValues appends the values of all entries of the merged document, see find, and
-// sets their ends.
-func (s *Schema) appendValues(dst []byte, ends *[maxIndexed]int, request, stored *strictjson.Doc) []byte {
-	for i := range s.indexed {
-		x, from := &s.indexed[i], len(dst)
-		if d, node, ok := find(x.path, request, stored); ok {
-			dst = x.appendWhole(dst, d, node)
-		} else {
-			dst = append(dst, indexvalue.Absent...)
-		}
-		dst = append(dst[:from], indexvalue.Cut(dst[from:], x.unique)...)
-		ends[i] = len(dst)
+// appendValue appends the value of the entry of the merged document, see find.
+func (x *indexed) appendValue(dst []byte, request, stored *strictjson.Doc) []byte {
+	from := len(dst)
+	if d, node, ok := find(x.path, request, stored); ok {
+		dst = x.appendWhole(dst, d, node)
+	} else {
+		dst = append(dst, indexvalue.Absent...)
 	}
-	return dst
+	return append(dst[:from], indexvalue.Cut(dst[from:], x.unique)...)
 }
 
-// entries returns the entries with a copy of these values.
-func (s *Schema) entries(values []byte, ends *[maxIndexed]int) []Entry {
-	list, from := make([]Entry, len(s.indexed)), 0
-	values = bytes.Clone(values)
-	for i := range s.indexed {
-		x, value := &s.indexed[i], values[from:ends[i]:ends[i]]
-		list[i] = Entry{Index: x.number, Value: value, Unique: x.unique && string(value) != indexvalue.Absent}
-		from = ends[i]
-	}
-	return list
+func (x *indexed) entry(value []byte) Entry {
+	return Entry{Index: x.number, Value: value, Unique: x.unique && string(value) != indexvalue.Absent}
 }
 
 // appendWhole appends the whole value of node of d in the form of indexvalue: that of an
@@ -122,6 +108,12 @@ func (s *Schema) wantIndexed() string {
 	if len(s.indexed) == 0 {
 		return "expected a field with an index; no field has one"
 	}
+	return "expected a field with an index: " + strings.Join(s.Indexed(), ", ")
+}
+
+// Indexed returns the fields with an index, in the order of their names, each as in a
+// [Condition]. The slice is the caller's.
+func (s *Schema) Indexed() []string {
 	var names []string
 	for _, x := range s.indexed {
 		name := string(pointerOf(x.path))
@@ -131,7 +123,7 @@ func (s *Schema) wantIndexed() string {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return "expected a field with an index: " + strings.Join(names, ", ")
+	return names
 }
 
 // NotUnique returns the error of a document whose value of an index's field is that of
@@ -152,8 +144,8 @@ type indexed struct {
 	path []*field
 }
 
-// index collects the fields of o that have an index; path is that to o.
-func (s *Schema) index(o *object, path []*field) {
+// addIndexed collects the fields of o that have an index; path is that to o.
+func (s *Schema) addIndexed(o *object, path []*field) {
 	for i := range o.fields {
 		f := &o.fields[i]
 		to := append(path[:len(path):len(path)], f)
@@ -161,7 +153,7 @@ func (s *Schema) index(o *object, path []*field) {
 			s.indexed = append(s.indexed, indexed{f, to})
 		}
 		if f.object != nil {
-			s.index(f.object, to)
+			s.addIndexed(f.object, to)
 		}
 	}
 	if path == nil {

@@ -63,7 +63,7 @@ func TestAppendEntries(t *testing.T) {
 			[]string{`1: "US"`, `2: "Adä"`, "3: 03820d33", "4: 03820b", "5: 02", "6: 010100000000001a", `7: "adä@x.org" unique`, `65535: "c"`},
 		},
 		{
-			"values of other types", `{"id":"1","email":7,"name":null,"score":"x","vip":0,"since":"yesterday","shipTo":[{"a/b":"c"}]}`,
+			"values of other types", `{"id":"1","email":7,"name":null,"score":"x","vip":null,"since":"yesterday","shipTo":[{"a/b":"c"}]}`,
 			[]string{"1: 00", "2: 00", "3: 00", "4: 00", "5: 00", "6: 00", "7: 00", "65535: 00"},
 		},
 		{"empty strings", `{"email":"","name":""}`, []string{"1: 00", "2: 01", "3: 00", "4: 00", "5: 01", "6: 00", "7: 01 unique", "65535: 00"}},

@@ -209,9 +209,9 @@ func (j *judge) elements(items *field, node uint32, visit func(element uint32)) 
 	j.path = j.path[:top]
 }
 
-// keeps reports whether member c repeats the stored value, which is not judged again.
-// Objects and arrays are: the former member by member, and the latter since they may
-// hold unknown fields.
+// keeps reports whether member c repeats the stored value, which is then not judged
+// again. It is false for objects and arrays: an object is judged member by member, and an
+// array may hold unknown fields.
 func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
 	if kind := j.doc.Nodes[c].Kind; whole || j.opts.RequireComplete || kind == strictjson.Object || kind == strictjson.Array {
 		return false

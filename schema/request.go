@@ -220,8 +220,9 @@ func keepNodes(nodes []strictjson.Node) []strictjson.Node {
 	return room.nodes[from:len(room.nodes):len(room.nodes)]
 }
 
-// room holds the nodes of requests, from its beginning on. A full one lives as long as one
-// of its requests. It is not in a pool, which forgets rooms that are almost empty.
+// room is the memory that keepNodes shares out, from its start on. When it is full, a new
+// one replaces it; the old one lives as long as a request in it. A pool would drop rooms
+// that are almost empty.
 var room struct {
 	sync.Mutex
 	nodes []strictjson.Node
@@ -274,8 +275,8 @@ func (r *Request) Check() error {
 //
 // The document shares no memory with the request, except stored, if nothing changed. An
 // update without defaults to fill in, fields to hide or fields to report allocates one
-// slice, its result, and at most four for the entries of a schema with indexes; otherwise
-// it takes only pooled working memory.
+// slice, its result, and for the entries of a schema with indexes two, or three and one
+// for each that moves; otherwise it takes only pooled working memory.
 func (r *Request) Apply(stored []byte) (Document, error) {
 	if r.schema == nil {
 		return Document{}, errors.New("schema: Apply of a request that was not read")
@@ -376,26 +377,37 @@ func (w *workspace) entries(s *Schema) (after, before []Entry) {
 		return w.entriesOf(s, request, nil), nil
 	}
 	before = w.entriesOf(s, nil, stored)
-	if !slices.ContainsFunc(s.indexed, func(x indexed) bool { return member(request, 0, x.path[0]) != none }) {
-		return before, before
-	}
-	var ends [maxIndexed]int
-	w.values = s.appendValues(w.values[:0], &ends, request, stored)
-	from := 0
-	for i, e := range before {
-		if !bytes.Equal(e.Value, w.values[from:ends[i]]) {
-			return s.entries(w.values, &ends), before
+	after = before
+	for i := range s.indexed {
+		x := &s.indexed[i]
+		if member(request, 0, x.path[0]) == none {
+			continue
 		}
-		from = ends[i]
+		w.values = x.appendValue(w.values[:0], request, stored)
+		if bytes.Equal(w.values, before[i].Value) {
+			continue
+		}
+		if &after[0] == &before[0] {
+			after = slices.Clone(before)
+		}
+		after[i] = x.entry(bytes.Clone(w.values))
 	}
-	return before, before
+	return after, before
 }
 
 // entriesOf returns the entries of the merged document, see find.
 func (w *workspace) entriesOf(s *Schema, request, stored *strictjson.Doc) []Entry {
 	var ends [maxIndexed]int
-	w.values = s.appendValues(w.values[:0], &ends, request, stored)
-	return s.entries(w.values, &ends)
+	w.values = w.values[:0]
+	for i := range s.indexed {
+		w.values = s.indexed[i].appendValue(w.values, request, stored)
+		ends[i] = len(w.values)
+	}
+	list, values, from := make([]Entry, len(s.indexed)), bytes.Clone(w.values), 0
+	for i, end := range ends[:len(list)] {
+		list[i], from = s.indexed[i].entry(values[from:end:end]), end
+	}
+	return list
 }
 
 // keep returns a text in memory of its own. A large one in w.buffer, which is what a

@@ -13,9 +13,10 @@
 // storage/postgres are durable. Programs change records by [Update], or by [UpdateWith]
 // and [UpdateMany] where records have entries or changes are logged.
 //
-// To write a store, begin with the five methods of [Basic] and [Complete]. Package
-// storagetest tests every sentence of the contract: a store is done when it passes
-// storagetest.Run. storage/storagetest/journal_test.go is a small one.
+// To write a store, begin with the five methods of [Basic] and with [Complete], whose
+// example is the smallest one. Package storagetest tests every sentence of the contract: a
+// store is done when it passes storagetest.Run. storage/storagetest/journal_test.go is a
+// small durable one.
 //
 // # Terms
 //
@@ -62,9 +63,9 @@
 //   - Get and Write on one key are linearizable.
 //   - A record, its entries and its change in the log are written together or not at all.
 //   - Data comes back byte for byte. A store never looks at it.
-//   - No byte slice ever changes: a caller must not change Data, the value of an entry or
-//     the documents of a note after the write, and neither must any reader. So no store
-//     has to copy.
+//   - No byte slice ever changes: a caller must not change the data, the entries or the
+//     note of a write afterwards, and no reader may change what it gets. So no store has
+//     to copy.
 //   - A record of another tenant answers exactly as an absent one. The text of an error
 //     has neither external ids nor data, which may be personal.
 //   - A call whose context is done already has no effect and returns the context's error.

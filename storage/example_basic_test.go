@@ -6,13 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"example.com/resourcekit/storage"
-	"example.com/resourcekit/storage/storagetest"
 )
 
 // mapStore is the least that a store does: records in a map, and the five methods of a
@@ -101,11 +99,6 @@ func (s *mapStore) Close() error {
 
 func newMapStore() storage.Store {
 	return storage.Complete(&mapStore{records: make(map[storage.Key]storage.Record)})
-}
-
-// TestMapStore is the whole test of a store that is not durable.
-func TestMapStore(t *testing.T) {
-	storagetest.Run(t, func(*testing.T) storage.Store { return newMapStore() })
 }
 
 // Five methods are a store. Complete adds writes of many keys, and refuses entries and

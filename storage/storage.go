@@ -111,8 +111,9 @@ type Store interface {
 	//   - ErrTooLarge: not applied, because the data is above the store's limit.
 	//
 	// Each write is atomic, with its entries and its change in the log, and as durable
-	// as the store promises before Write returns. The store may keep Data and the values
-	// of entries without a copy; the slice of writes stays the caller's.
+	// as the store promises before Write returns. The store may keep the data, the entries
+	// and the note of a write without a copy, also if Write returned early because the
+	// context ended; the slice of writes stays the caller's.
 	//
 	// An error in place of the errors is of each write: unless it matches
 	// ErrUnknownOutcome, none was applied.

@@ -163,6 +163,7 @@ func (s service) list(w http.ResponseWriter, r *http.Request, tenant storage.Ten
 	if err != nil {
 		return err
 	}
+	opts.AllowScan = true // some thousand customers need no index on what they are found by
 	page, err := s.customers.List(r.Context(), tenant, &opts)
 	if err != nil {
 		return err

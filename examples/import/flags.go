@@ -10,14 +10,15 @@ import (
 	"strings"
 
 	"example.com/resourcekit/examples/internal/openstore"
+	"example.com/resourcekit/examples/internal/schemas"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
 )
 
-// schemas are those that can be imported.
-var schemas = map[string]func() *schema.Schema{
-	"customers":    schema.Customers,
+// declared are the schemas that can be imported.
+var declared = map[string]func() *schema.Schema{
+	"customers":    schemas.Customers,
 	"locations":    schema.Locations,
 	"transactions": schema.Transactions,
 }
@@ -127,7 +128,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}{
 		{c.store == "", "-store: expected " + openstore.Usage},
 		{c.tenant == "", "-tenant: expected the name of a tenant"},
-		{schemas[c.schema] == nil, "-schema: expected customers, locations or transactions"},
+		{declared[c.schema] == nil, "-schema: expected customers, locations or transactions"},
 		{!conflictKnown, "-onconflict: expected upsert or reject"},
 		{!nullsKnown, "-nulls: expected delete, reject or ignore"},
 		{c.batch < 1 || c.batch > maxBatch, fmt.Sprintf("-batch: expected 1 to %d", maxBatch)},

@@ -41,7 +41,7 @@ func (im *importing) run(ctx context.Context, stdin io.Reader) (*ingest.Result, 
 		return nil, err
 	}
 	defer file.Close()
-	im.declared = schemas[im.schema]()
+	im.declared = declared[im.schema]()
 	// Before the store, which may make a file: the header may be wrong.
 	documents, header, err := im.documents(ctx, file)
 	if err != nil {

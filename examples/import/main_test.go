@@ -81,7 +81,7 @@ func visit(t testing.TB, file, schemaName string, do func(*resource.Resource)) {
 	store, err := sqlite.Open(ctx, file, nil)
 	require.NoError(t, err)
 	defer store.Close()
-	c, err := resource.NewCollection(schemas[schemaName](), store, nil)
+	c, err := resource.NewCollection(declared[schemaName](), store, nil)
 	require.NoError(t, err)
 	for r, err := range c.All(ctx, openstore.Tenant("acme"), &resource.ListOptions{Limit: storage.MaxPage}) {
 		require.NoError(t, err)

@@ -12,6 +12,9 @@
 //	-events          log each change that is stored
 //	-v               log each call of the library too
 //
+// Customers are found and sorted by email and createdAt. A store that is older than these
+// indexes gets them at the start, while requests are answered.
+//
 // Beside the API there are /metrics, for Prometheus, and /healthz, which is 200 as
 // long as the store answers. Neither they nor the log hold an external id or
 // anything of a document.
@@ -29,6 +32,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -99,6 +103,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return errors.Join(err, service.close(context.WithoutCancel(ctx)))
 	}
+	// Deferred after the store, so done before that is closed.
+	var background sync.WaitGroup
+	background.Go(func() { service.reindex(ctx, tenants) })
+	defer func() { stop(); background.Wait() }()
 	address := listener.Addr().String()
 	if host, port, _ := net.SplitHostPort(address); host == "::" || host == "0.0.0.0" {
 		address = "localhost:" + port

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"example.com/resourcekit/examples/internal/schemas"
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/resource/httpapi"
@@ -22,9 +23,10 @@ import (
 // know.
 type service struct {
 	http.Handler
-	log     *slog.Logger
-	feed    *feed.Feed
-	metrics *metrics
+	log         *slog.Logger
+	feed        *feed.Feed
+	metrics     *metrics
+	collections []*resource.Collection
 }
 
 // newService returns the service of the tenants in the store. With events, each
@@ -36,13 +38,12 @@ func newService(store storage.Store, tenants tenants, log *slog.Logger, events b
 		s.metrics.remembers(remembering.Stats)
 	}
 	opts := &resource.Options{OnChange: s.feed.Add, OnCall: s.called}
-	var collections []*resource.Collection
-	for _, declared := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
+	for _, declared := range schemas.All() {
 		c, err := resource.NewCollection(declared, store, opts)
 		if err != nil {
 			return nil, errors.Join(err, s.feed.Close(context.Background()))
 		}
-		collections = append(collections, c)
+		s.collections = append(s.collections, c)
 	}
 	hooks := httpapi.Hooks{
 		// A service checks a token here and returns who it is for.
@@ -55,7 +56,7 @@ func newService(store storage.Store, tenants tenants, log *slog.Logger, events b
 				log.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
 			}
 		},
-	}, collections...)
+	}, s.collections...)
 	if err != nil {
 		return nil, errors.Join(err, s.feed.Close(context.Background()))
 	}
@@ -108,7 +109,7 @@ func logEvents(log *slog.Logger, events bool) func(feed.Event) {
 		level = slog.LevelInfo
 	}
 	names := map[uuid.UUID]string{}
-	for _, s := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
+	for _, s := range schemas.All() {
 		names[s.ID()] = s.Name()
 	}
 	return func(e feed.Event) {

@@ -92,15 +92,15 @@ func randomNumber(r *rand.Rand, near string) string {
 		}
 		return string(b)
 	}
-	text := strings.TrimLeft(digits(1+r.IntN([]int{2, 20, 100}[r.IntN(3)])), "0")
+	text := strings.TrimLeft(digits(1+r.IntN([]int{2, 20, 20, 100}[r.IntN(4)])), "0")
 	if text == "" {
 		text = "0"
 	}
 	if r.IntN(2) == 0 {
-		text += "." + digits(1+r.IntN([]int{2, 20, 100}[r.IntN(3)]))
+		text += "." + digits(1+r.IntN([]int{2, 20, 20, 100}[r.IntN(4)]))
 	}
 	if r.IntN(2) == 0 {
-		text += fmt.Sprintf("%c%s%d", "eE"[r.IntN(2)], []string{"", "+", "-"}[r.IntN(3)], r.IntN([]int{4, 80, 500}[r.IntN(3)]))
+		text += fmt.Sprintf("%c%s%d", "eE"[r.IntN(2)], []string{"", "+", "-"}[r.IntN(3)], r.IntN([]int{4, 80, 80, 500}[r.IntN(4)]))
 	}
 	if r.IntN(2) == 0 {
 		text = "-" + text
@@ -216,7 +216,7 @@ func TestStringOrder(t *testing.T) {
 	lower := func(s string) string { return strings.Map(unicode.ToLower, s) }
 	letters := []rune("\x00aaAbÄäßẞſKİΣςσ日\uffff\U0010ffff\u00ff")
 	random := func() string {
-		runes := make([]rune, r.IntN([]int{3, 20, 300}[r.IntN(3)]))
+		runes := make([]rune, r.IntN([]int{3, 3, 20, 20, 20, 300}[r.IntN(6)]))
 		for i := range runes {
 			runes[i] = letters[r.IntN(len(letters))]
 		}

@@ -37,11 +37,11 @@ const (
 	historyKeys   = 2
 )
 
-// TestHistory lets writers of every kind add entries to the same journals, each
-// under a name of its own, through three services on one store. In the end, each
-// entry that was acknowledged is there, and nothing else; and the events of the
-// three together are one history without a gap, in which each entry comes up
-// exactly once and which leads to what is stored.
+// TestHistory lets writers of every kind add entries to the same journals, each under a
+// name of its own, through three services on one store. In the end the journals have
+// exactly the entries that were acknowledged. The events of the three services together
+// are one history without a gap. Each entry comes up in it once, and it leads to the
+// stored records.
 func TestHistory(t *testing.T) {
 	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
@@ -135,8 +135,8 @@ func journal(k int) string { return fmt.Sprintf("journal-%d", k) }
 // temporary is the journal that comes and goes.
 const temporary = "temporary"
 
-// entriesDiffer holds the entries of a journal, and those in its events, against
-// those that were acknowledged.
+// entriesDiffer compares the entries of a journal, and those in its events, with those
+// that were acknowledged.
 func entriesDiffer(name string, want []string, rec storage.Record, events []feed.Event) (wrong []string) {
 	times := make(map[string]int)
 	for entry := range entriesOf(rec.Data) {
@@ -169,8 +169,8 @@ func entriesOf(document []byte) map[string]any {
 	return d.Entries
 }
 
-// replayDiffers goes from event to event, from absence to what is stored, and
-// needs all of them for it.
+// replayDiffers goes from event to event, from absence to the stored record. It must need
+// all of them.
 func replayDiffers(name string, rec storage.Record, events []feed.Event) (wrong []string) {
 	note := func(format string, args ...any) []string {
 		return append(wrong, name+": "+fmt.Sprintf(format, args...))

@@ -141,25 +141,25 @@ type request struct {
 	op      string // POST, reject, absent (a POST with If-None-Match: *), PATCH, GET, DELETE
 	key     string
 	ifMatch string // of a PATCH or DELETE; of a GET it is the If-None-Match
-	value   string // of email in a POST, of phone in a PATCH; nobody else writes it
+	value   string // of email in a POST, of phone in a PATCH; no other client writes it
 }
 
-// response is what was answered.
+// response is the answer.
 type response struct {
 	kind  string // created, updated, deleted, found, 404, 412, 304, exists, busy, unknown
 	state customer
 }
 
 // customer is the state of one key: absent, or its revision and the two fields
-// that are written. After a write of unknown outcome nobody knows the tag yet.
+// that are written. After a write of unknown outcome the tag is "": no client knows it yet.
 type customer struct {
 	present      bool
 	etag         string
 	email, phone string
 }
 
-// meet returns the customer with what was seen of it, or false if it cannot be
-// what was seen. What is deleted was seen without its tag.
+// meet returns the customer with the tag that was seen, or false if it differs from the
+// one that was seen. A deleted one is seen without its tag.
 func (c customer) meet(seen customer) (customer, bool) {
 	if c.etag == "" || seen.etag == "" {
 		known := max(c.etag, seen.etag)
@@ -223,8 +223,8 @@ func stepOf(c customer, in request, out response) (bool, any) {
 		if in.op == "absent" {
 			return c.present, c
 		}
-		// The tag is not the one that was demanded. One that nobody has
-		// seen yet is not, either: the writer was not told it.
+		// The tag is not the one that was demanded. A tag that no client has seen
+		// is another one, too: its writer was not told it.
 		return c.present && conditional && c.etag != in.ifMatch, c
 	case "created", "updated":
 		if conditional && (!c.present || c.etag != in.ifMatch) || (in.op == "reject" || in.op == "absent") && c.present {
@@ -237,7 +237,7 @@ func stepOf(c customer, in request, out response) (bool, any) {
 		return ok && c.present && (!conditional || seen.etag == in.ifMatch), customer{}
 	case "unknown":
 		// Its return is at the end of time, so it can come after all others,
-		// where nobody sees whether it was applied.
+		// where no client sees whether it was applied.
 		switch {
 		case conditional && c.etag != in.ifMatch, in.op == "PATCH" && !c.present, (in.op == "reject" || in.op == "absent") && c.present:
 			return true, c

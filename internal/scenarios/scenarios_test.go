@@ -426,10 +426,10 @@ func many(n int, more string) []string {
 // anyID is the id in a line of dump.
 var anyID = regexp.MustCompile(`(?m)^(\S+) \S+`)
 
-// TestScenarios goes through the table with a store in memory, which knows no fields
-// like any other that has passed storagetest, and with stores that recall records; in
-// two ways. What is told stands in the table; what the table leaves out, and what is
-// stored in the end, must be the same each time, byte for byte.
+// TestScenarios goes through the table in two ways, with a store in memory and with stores
+// that recall records. One kind of store is enough: all have passed storagetest, and none
+// knows fields. The answers are in the table. All that the table leaves out, and the
+// records in the end, must be the same each time, byte for byte.
 func TestScenarios(t *testing.T) {
 	type run struct{ name, told, stored string }
 	runs := make(map[string][]run) // by scenario
@@ -525,8 +525,8 @@ func (w *world) step(n int, s step) {
 	w.told = append(w.told, a.whole())
 }
 
-// observe holds the revision in an answer against what was seen before: it
-// changes with each write and with nothing else, and never comes back.
+// observe compares the revision in an answer with those that were seen before: it changes
+// with each write and with nothing else, and never comes back.
 func (w *world) observe(a answer, o options) answer {
 	w.t.Helper()
 	if len(a.resources) != 1 || o.dryRun {

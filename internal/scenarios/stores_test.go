@@ -15,6 +15,7 @@ import (
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/coalesce"
 	"example.com/resourcekit/storage/memory"
 	"example.com/resourcekit/storage/postgres"
 	"example.com/resourcekit/storage/postgres/pgtest"
@@ -26,8 +27,8 @@ import (
 
 var ctx = context.Background()
 
-// stores are all that there are, as they come. open returns an empty one, which ends
-// with the test.
+// stores are all stores of the project. open returns an empty one, which ends with the
+// test.
 var stores = []struct {
 	name string
 	open func(testing.TB) storage.Store
@@ -43,13 +44,14 @@ var recalling = []struct {
 	open func(testing.TB) storage.Store
 }{
 	{"recent", func(tb testing.TB) storage.Store { return recent.New(memory.New(), 1<<20) }},
+	{"coalesce", func(tb testing.TB) storage.Store { return coalesce.New(recent.New(memory.New(), 1<<20)) }},
 	{"outdated", func(tb testing.TB) storage.Store {
 		return &outdated{Store: recent.New(memory.New(), 1<<20), first: make(map[storage.Key]storage.Record)}
 	}},
 }
 
-// outdated recalls of each key the first record that it ever recalled: each write
-// begins with what is not true any more.
+// outdated recalls of each key the first record that it ever recalled: each write begins
+// with a record that is out of date.
 type outdated struct {
 	*recent.Store
 	mu    sync.Mutex

@@ -25,18 +25,16 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// What we and they write begins with these, so that it can be found where it does
-// not belong.
+// Our values and theirs begin with these, so that they are found where they do not belong.
 const (
 	ourMark   = "our-secret"
 	theirMark = "their-secret"
 )
 
-// TestTenants: there are two worlds. In one of them other tenants, with much in
-// common with ours, have resources of the same external ids; in the other nobody
-// has. Whatever we do, what we are told is the same, byte for byte; what they
-// have is untouched; and no event of ours holds anything of theirs, nor one of
-// theirs anything of ours.
+// TestTenants makes each call in two worlds. In one of them other tenants, with much in
+// common with ours, have resources of the same external ids; in the other there are none.
+// The answers are the same, byte for byte. The records of the others stay as they are, no
+// event of ours has a value of theirs, and no event of theirs has one of ours.
 func TestTenants(t *testing.T) {
 	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {

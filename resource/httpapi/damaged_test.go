@@ -13,7 +13,7 @@ import (
 // TestDamaged: a damaged record costs a list nothing but itself, every other answer
 // about it is a 500, OnError is told each time which record it is, and DELETE works.
 func TestDamaged(t *testing.T) {
-	s := newService(t, nil)
+	s := newService(t, &httpapi.Options{AllowScans: true})
 	for _, id := range []string{"c-1", "c-3"} {
 		s.put(t, acme, `{"customerId":"`+id+`","firstName":"Ada","lastName":"L","email":"e","createdAt":"2024-01-02T03:04:05Z"}`)
 	}
@@ -34,7 +34,7 @@ func TestDamaged(t *testing.T) {
 			}
 			return a
 		}
-		for _, query := range []string{"", "?filter%5Bemail%5D=e", "?limit=3"} {
+		for _, query := range []string{"", "?filter%5BlastName%5D=L", "?limit=3"} {
 			a := answered(list(query), 1)
 			assert.Equal(t, 200, a.status, query)
 			assert.Contains(t, a.body, `"resourceExternalId":"c-1"`)

@@ -69,6 +69,7 @@ func TestGolden(t *testing.T) {
 }
 
 var handlerDirectives = map[string]func(*httpapi.Options){
+	"allow-scans":          func(o *httpapi.Options) { o.AllowScans = true },
 	"max-body 64":          func(o *httpapi.Options) { o.MaxBody = 64 },
 	"omit-deprecated":      func(o *httpapi.Options) { o.Shape = resource.ShapeOptions{OmitDeprecated: true} },
 	"stall-timeout 50ms":   func(o *httpapi.Options) { o.StallTimeout = 50 * time.Millisecond },

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/resourcekit/resource/httpapi"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -131,7 +133,7 @@ func (s *service) leastOf(t *testing.T, m message, enough uint64) (allocated, al
 // TestGrowthOfPages: a page costs the store as many records as it has, and the
 // answer memory in proportion to them.
 func TestGrowthOfPages(t *testing.T) {
-	s := newService(t, nil)
+	s := newService(t, &httpapi.Options{AllowScans: true})
 	for i := range 1000 {
 		s.put(t, acme, fmt.Sprintf(`{"customerId":"%04d","firstName":"Ada","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`, i))
 	}

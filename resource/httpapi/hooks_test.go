@@ -172,6 +172,8 @@ func TestTenantLeak(t *testing.T) {
 	// The tag that the other tenant has for its customer, and one that acme could
 	// have if it had that customer.
 	const theirs = `"THEIRS"`
+	// The cursor of a list by email of the other tenant.
+	const theirCursor = "CURSOR"
 	mine := tagFor(storage.NextRevision(0))
 	cursor := cursorOf(t, globex)
 	requests := map[string]message{
@@ -218,6 +220,17 @@ func TestTenantLeak(t *testing.T) {
 		"list, head":                  list("").as("HEAD", ""),
 		"list, filter":                list("?filter[firstName]=" + marker),
 		"list, filter by id":          list("?filter[customerId]=c-1"),
+		"list, their email":           list("?filter[email]=e"),
+		"list, their email, folded":   list("?filter[email]=E&sort=email"),
+		"list, their email, begins":   list("?filter[email][prefix]=e"),
+		"list, their email, from":     list("?filter[email][from]=d&filter[email][to]=f&limit=1"),
+		"list, their URL":             list("?filter[customerDetailUrl]=u"),
+		"list, their createdAt":       list("?filter[createdAt]=2024-01-02T03:04:05Z"),
+		"list, sorted":                list("?sort=email&limit=1"),
+		"list, sorted downwards":      list("?sort=-resource.createdAt&limit=1"),
+		"list, no index":              list("?sort=firstName"),
+		"list, their sorted cursor":   list("?sort=email&limit=1&cursor=" + theirCursor),
+		"list, sorted, other name":    list("?sort=email&limit=1&cursor="+theirCursor).by("acme", "globex"),
 		"list, limit":                 list("?limit=1"),
 		"list, their cursor":          list("?cursor=" + cursor),
 		"list, other name":            list("").by("acme", "globex"),
@@ -239,13 +252,15 @@ func TestTenantLeak(t *testing.T) {
 		"no such tenant, platform":    get("c-1").by("platform", "nobody"),
 		"unauthenticated":             get("c-1").by("nobody"),
 		"create, reject, then theirs": post("?onconflict=reject", customer("c-1", "")),
+		"create, their unique value":  post("", customer("c-2", `,"customerDetailUrl":"u"`)),
 	}
 	for name, m := range requests {
 		t.Run(name, func(t *testing.T) {
 			missing := newService(t, nil)
 			foreign := newService(t, nil)
-			full := `{"customerId":"c-1","firstName":"` + marker + `","lastName":"x","createdAt":"2024-01-02T03:04:05Z","email":"e"}`
+			full := `{"customerId":"c-1","firstName":"` + marker + `","lastName":"x","createdAt":"2024-01-02T03:04:05Z","email":"e","customerDetailUrl":"u"}`
 			foreign.put(t, globex, full)
+			foreign.put(t, globex, `{"customerId":"c-0","firstName":"","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`)
 			foreign.put(t, stranger, full)
 			before := foreign.records(t)
 			for _, s := range []*service{missing, foreign} {
@@ -256,6 +271,8 @@ func TestTenantLeak(t *testing.T) {
 			for i := range m.header {
 				m.header[i] = strings.ReplaceAll(m.header[i], theirs, tag)
 			}
+			sorted := parseList(t, foreign.direct(t, list("?sort=email&limit=1").by("globex")))
+			m.target = strings.ReplaceAll(m.target, theirCursor, *sorted.Data.Pagination.Cursor)
 
 			want, got := missing.serve(t).exchange(t, m), foreign.serve(t).exchange(t, m)
 			want.header.Del("Date")
@@ -392,7 +409,9 @@ func TestOnError(t *testing.T) {
 // TestUnknownParameters: a mistyped parameter is refused, and does nothing. A POST
 // ignores those that resemble none of its own, as the contract has it.
 func TestUnknownParameters(t *testing.T) {
-	handler, err := httpapi.NewAPI(hooks, nil, collection(t))
+	customers, err := resource.NewCollection(findable, memory.New(), nil)
+	require.NoError(t, err)
+	handler, err := httpapi.NewAPI(hooks, nil, customers)
 	require.NoError(t, err)
 	s := &service{handler: handler}
 	bearer := func(m message) message {
@@ -422,13 +441,14 @@ func TestUnknownParameters(t *testing.T) {
 		{"create, three letters", post("?onconflicting=reject", customer("c-1", "")), 200, ""},
 		{"create, unknown", post("?dryRun=true&filter[email]=x&%3Cscript%3E&=1&limit=x", customer("c-1", "")), 200, ""},
 		{"list, limit with brackets", message{method: "GET", target: route + "?limit[]=1"}, 400, "limit[]: unknown parameter, did you mean limit?"},
-		{"list, known", message{method: "GET", target: route + "?limit=1&cursor=&filter[firstName]=Ada&filter%5Bemail%5D=x"}, 200, ""},
-		{"list, unknown", message{method: "GET", target: route + "?state=active"}, 400, "state: unknown parameter, expected one of: cursor, limit, filter"},
+		{"list, known", message{method: "GET", target: route + "?limit=1&cursor=&filter[firstName]=Ada&filter%5Bemail%5D=x&sort=email"}, 200, ""},
+		{"list, unknown", message{method: "GET", target: route + "?state=active"}, 400, "state: unknown parameter, expected one of: cursor, limit, filter, sort"},
 		{"list, a field", message{method: "GET", target: route + "?email=x"}, 400, "email: unknown parameter, did you mean filter[email]?"},
 		{"list, plural", message{method: "GET", target: route + "?filters[email]=x"}, 400, "filters[email]: unknown parameter, did you mean filter[email]?"},
 		{"list, other case", message{method: "GET", target: route + "?Filter[email]=x"}, 400, "Filter[email]: unknown parameter, did you mean filter[email]?"},
-		{"list, sort", message{method: "GET", target: route + "?sort=createdAt"}, 400, "sort: unknown parameter"},
-		{"head of a list", message{method: "HEAD", target: route + "?sort=createdAt"}, 400, ""},
+		{"list, order", message{method: "GET", target: route + "?order=createdAt"}, 400, "order: unknown parameter, expected one of"},
+		{"list, other case of sort", message{method: "GET", target: route + "?Sort=createdAt"}, 400, "Sort: unknown parameter, did you mean sort?"},
+		{"head of a list", message{method: "HEAD", target: route + "?order=createdAt"}, 400, ""},
 		{"list, lost plus", message{method: "GET", target: route + "?filter[createdAt]=2024-01-02T03:04:05+02:00"}, 400, "filter[createdAt]: a + in a URL stands for a blank; write it as %2B"},
 		{"patch, other case", message{method: "PATCH", target: route + "/c-1?IgnoreUnknownFields=true", body: `{"data":{}}`}, 400, "did you mean ignoreUnknownFields?"},
 		{"patch by parameter", message{method: "PATCH", target: route + "/-?externalId=c-1&ignoreUnknownFields=true", body: `{"data":{}}`}, 200, ""},

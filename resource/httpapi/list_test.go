@@ -53,7 +53,9 @@ var things = schema.MustCompile(schema.Definition{
 func TestReadList(t *testing.T) {
 	const (
 		limit  = "limit: expected an integer from 1 to 1000"
-		filter = "filter: expected filter[NAME]=VALUE, where NAME is a field or a JSON Pointer"
+		filter = "filter: expected filter[NAME]=VALUE or filter[NAME][OP]=VALUE, where NAME is a field or a JSON Pointer, and OP is from, to or prefix"
+		sort   = "sort: expected the name of a field, or - and the name for descending order"
+		plus   = ": a + in a URL stands for a blank; write it as %2B"
 	)
 	equals := func(pairs ...any) resource.ListOptions {
 		var opts resource.ListOptions
@@ -62,6 +64,10 @@ func TestReadList(t *testing.T) {
 		}
 		return opts
 	}
+	is := func(field, op, value string) schema.Condition {
+		return schema.Condition{Field: field, Op: op, Value: value}
+	}
+	list := func(filter ...schema.Condition) resource.ListOptions { return resource.ListOptions{Filter: filter} }
 	for _, tc := range []struct {
 		query string
 		want  resource.ListOptions
@@ -73,15 +79,29 @@ func TestReadList(t *testing.T) {
 		{"cursor=", resource.ListOptions{}, nil},
 		{"Limit=x&CURSOR=y&filters=z&filterx&filter.id=1&x=y", resource.ListOptions{}, []string{
 			"CURSOR: unknown parameter, did you mean cursor?", "Limit: unknown parameter, did you mean limit?",
-			"filter.id: unknown parameter, expected one of: cursor, limit, filter, mine", "filters: unknown parameter, did you mean filter[NAME]?",
-			"filterx: unknown parameter, did you mean filter[NAME]?", "x: unknown parameter, expected one of: cursor, limit, filter, mine",
+			"filter.id: unknown parameter, expected one of: cursor, limit, filter, sort, mine", "filters: unknown parameter, did you mean filter[NAME]?",
+			"filterx: unknown parameter, did you mean filter[NAME]?", "x: unknown parameter, expected one of: cursor, limit, filter, sort, mine",
 		}},
 		{"vip=true", resource.ListOptions{}, []string{"vip: unknown parameter, did you mean filter[vip]?"}},
 		{"/shipTo/city=x", resource.ListOptions{}, []string{"/shipTo/city: unknown parameter, did you mean filter[/shipTo/city]?"}},
 		{"filters[vip]=true", resource.ListOptions{}, []string{"filters[vip]: unknown parameter, did you mean filter[vip]?"}},
 		{"Filter[vip]=true", resource.ListOptions{}, []string{"Filter[vip]: unknown parameter, did you mean filter[vip]?"}},
 		{"fitler[%3Cscript%3E]=true", resource.ListOptions{}, []string{"unknown parameter, did you mean filter[NAME]?"}},
-		{"sort=id", resource.ListOptions{}, []string{"sort: unknown parameter, expected one of: cursor, limit, filter, mine"}},
+		{"sort=id", resource.ListOptions{Order: "id"}, nil},
+		{"sort=-at&limit=7", resource.ListOptions{Order: "at", Descending: true, Limit: 7}, nil},
+		{"sort=/shipTo/city", resource.ListOptions{Order: "/shipTo/city"}, nil},
+		{"sort=-resource.createdAt", resource.ListOptions{Order: "resource.createdAt", Descending: true}, nil},
+		{"sort=--at", resource.ListOptions{Order: "-at", Descending: true}, nil}, // for List to tell, like any other name
+		{"sort=at,id", resource.ListOptions{Order: "at,id"}, nil},
+		{"sort=", resource.ListOptions{}, []string{sort}},
+		{"sort", resource.ListOptions{}, []string{sort}},
+		{"sort=-", resource.ListOptions{}, []string{sort}},
+		{"sort=at&sort=-at", resource.ListOptions{}, []string{"sort: given more than once"}},
+		{"sort=at&sort=at", resource.ListOptions{}, []string{"sort: given more than once"}},
+		{"sort[]=at", resource.ListOptions{}, []string{"sort[]: unknown parameter, did you mean sort?"}},
+		{"sort[at]=desc", resource.ListOptions{}, []string{"sort[at]: unknown parameter, did you mean sort?"}},
+		{"Sort=at&sorts=at", resource.ListOptions{}, []string{"Sort: unknown parameter, did you mean sort?", "sorts: unknown parameter, did you mean sort?"}},
+		{"order=at", resource.ListOptions{}, []string{"order: unknown parameter, expected one of: cursor, limit, filter, sort, mine"}},
 		{"limit[]=1", resource.ListOptions{}, []string{"limit[]: unknown parameter, did you mean limit?"}},
 		{"mine=1", resource.ListOptions{}, nil}, // the handler's own
 		{"filter[at]=2024-01-02T03:04:05%2B02:00", equals("at", "2024-01-02T03:04:05+02:00"), nil},
@@ -89,6 +109,28 @@ func TestReadList(t *testing.T) {
 		{"filter[score]=1e+5", resource.ListOptions{}, []string{"filter[score]: a + in a URL stands for a blank; write it as %2B"}},
 		{"filter[at]=2024-01-02+03:04:05Z", equals("at", "2024-01-02 03:04:05Z"), nil}, // wrong in any case: for List to tell
 		{"filter[id]=1", equals("id", "1"), nil},
+
+		{"filter[at][from]=2024-01-02T03:04:05Z&filter[at][to]=2025-01-02T03:04:05Z", list(is("at", "from", "2024-01-02T03:04:05Z"), is("at", "to", "2025-01-02T03:04:05Z")), nil},
+		{"filter%5Bid%5D%5Bprefix%5D=a", list(is("id", "prefix", "a")), nil},
+		{"filter[id][prefix]=", list(is("id", "prefix", "")), nil},
+		{"filter[/shipTo/lat][from]=1e2", list(is("/shipTo/lat", "from", "1e2")), nil},
+		{"filter[resource.updatedAt][to]=2024-01-02T03:04:05Z", list(is("resource.updatedAt", "to", "2024-01-02T03:04:05Z")), nil},
+		{"filter[age][from]=1&filter[age][from]=2", list(is("age", "from", "1"), is("age", "from", "2")), nil},
+		{"filter[nope][from]=1", list(is("nope", "from", "1")), nil},
+		{"filter[at][form]=x", list(is("at", "form", "x")), nil}, // List refuses these by name
+		{"filter[at][From]=x", list(is("at", "From", "x")), nil},
+		{"filter[at][gte]=x", list(is("at", "gte", "x")), nil},
+		{"filter[resource.createdAt][form]=x", list(is("resource.createdAt", "form", "x")), nil},
+		{"filter[at][]=x", list(is("at][", "", "x")), nil},
+		{"filter[at][from][to]=x", list(is("at][from", "to", "x")), nil},
+		{"filter[at][from=x", resource.ListOptions{}, []string{filter}},
+		{"filter[at][from]=2024-01-02T03:04:05+02:00", resource.ListOptions{}, []string{"filter[at][from]" + plus}},
+		{"filter[score][to]=1e+5", resource.ListOptions{}, []string{"filter[score][to]" + plus}},
+		{"filter[resource.createdAt][from]=2024-01-02T03:04:05+02:00", resource.ListOptions{}, []string{"filter[resource.createdAt][from]" + plus}},
+		{"filter[resource.updatedAt]=2024-01-02T03:04:05+02:00", resource.ListOptions{}, []string{"filter[resource.updatedAt]" + plus}},
+		{"filter[id][prefix]=a+b", list(is("id", "prefix", "a b")), nil},
+		{"filters[at][from]=x", resource.ListOptions{}, []string{"filters[at][from]: unknown parameter, did you mean filter[at][from]?"}},
+		{"resource.createdAt=x", resource.ListOptions{}, []string{"resource.createdAt: unknown parameter, did you mean filter[resource.createdAt]?"}},
 		{"filter%5Bid%5D=a+b%2Bc", equals("id", "a b+c"), nil},
 		{"filter[id]=", equals("id", ""), nil},
 		{"filter[id]", equals("id", ""), nil},
@@ -316,7 +358,7 @@ func TestWriteList(t *testing.T) {
 // TestHostileLists: queries and headers that should find nothing out and cost
 // little, with the marker for personal data.
 func TestHostileLists(t *testing.T) {
-	s := newService(t, nil)
+	s := newService(t, &httpapi.Options{AllowScans: true})
 	s.put(t, acme, `{"customerId":"h-1","firstName":"`+marker+`","lastName":"","createdAt":"2024-01-02T03:04:05Z"}`)
 	before := s.records(t)
 	m := url.QueryEscape(marker)

@@ -90,7 +90,7 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 			q.note("filter: expected filter[NAME]=VALUE or filter[NAME][OP]=VALUE, where NAME is a field or a JSON Pointer, and OP is from, to or prefix")
 			break
 		}
-		condition, values := conditionOf(rest[1:len(rest)-1]), q.values[parameter]
+		condition, values := conditionOf(s, rest[1:len(rest)-1]), q.values[parameter]
 		if len(opts.Filter)+len(values) > maxFilters {
 			q.note("filter: expected at most " + strconv.Itoa(maxFilters) + " conditions")
 			break
@@ -108,10 +108,7 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 			q.note("sort: expected the name of a field, or - and the name for descending order")
 		}
 	}
-	q.filterable = func(name string) bool {
-		_, err := s.Filter([]schema.Condition{{Field: name}})
-		return err == nil
-	}
+	q.filterable = func(name string) bool { return filterable(s, name) }
 	q.known(append([]string{cursor, limit, filter, sort}, also...))
 	if err := q.err(); err != nil {
 		return resource.ListOptions{}, err
@@ -123,30 +120,43 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 const maxFilters = 100
 
 // conditionOf returns the condition that is meant by what is in the outer brackets of a
-// parameter: NAME, or NAME][OP.
-func conditionOf(text string) schema.Condition {
+// parameter: NAME, or NAME][OP, where List judges the OP of a field that there is.
+func conditionOf(s *schema.Schema, text string) schema.Condition {
 	if i := strings.LastIndex(text, "]["); i >= 0 {
-		switch op := text[i+2:]; op {
-		case "from", "to", "prefix":
-			return schema.Condition{Field: text[:i], Op: op}
+		name, op := text[:i], text[i+2:]
+		if slices.Contains(operators, op) || op != "" && filterable(s, name) {
+			return schema.Condition{Field: name, Op: op}
 		}
 	}
 	return schema.Condition{Field: text}
+}
+
+var operators = []string{"from", "to", "prefix"}
+
+// filterable reports whether a list can be filtered by a field.
+func filterable(s *schema.Schema, name string) bool {
+	return judge(s, schema.Condition{Field: name}) == nil
+}
+
+// judge returns what is wrong with a condition. The resource's own times are judged as
+// another date-time.
+func judge(s *schema.Schema, condition schema.Condition) error {
+	if condition.Field == "resource.createdAt" || condition.Field == "resource.updatedAt" {
+		s, condition.Field = schema.Customers(), "createdAt"
+	}
+	_, err := s.Filter([]schema.Condition{condition})
+	return err
 }
 
 // lostPlus reports whether a condition cannot have its value, but could have it with + for
 // each blank.
 func lostPlus(s *schema.Schema, condition schema.Condition) bool {
 	text := condition.Value.(string)
-	if !strings.Contains(text, " ") {
+	if !strings.Contains(text, " ") || judge(s, condition) == nil {
 		return false
 	}
-	allowed := func(text string) bool {
-		condition.Value = text
-		_, err := s.Filter([]schema.Condition{condition})
-		return err == nil
-	}
-	return !allowed(text) && allowed(strings.ReplaceAll(text, " ", "+"))
+	condition.Value = strings.ReplaceAll(text, " ", "+")
+	return judge(s, condition) == nil
 }
 
 // checkQuery returns a problem with the parameters of the request's query that are not

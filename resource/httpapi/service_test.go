@@ -75,8 +75,25 @@ func resolveTenant(_ context.Context, p httpapi.Principal, name string) (storage
 
 var hooks = httpapi.Hooks{Authenticate: authenticate, ResolveTenant: resolveTenant}
 
+// findable are customers that are found by email, which is not unique, by createdAt, and
+// by customerDetailUrl, which is.
+var findable = func() *schema.Schema {
+	def := schema.Customers().Definition()
+	for i := range def.Fields {
+		switch f := &def.Fields[i]; f.Name {
+		case "email":
+			f.Index, f.Fold = 1, "lower"
+		case "createdAt":
+			f.Index = 2
+		case "customerDetailUrl":
+			f.Index, f.Unique = 3, true
+		}
+	}
+	return schema.MustCompile(def)
+}()
+
 // A service is the ready handler over a store of its own, with the three default
-// schemas.
+// schemas. Its customers are findable, also by resource.createdAt.
 type service struct {
 	store   *memory.Store
 	faults  *faults
@@ -96,8 +113,9 @@ func newService(t testing.TB, opts *httpapi.Options) *service {
 	var ticks, ids atomic.Int64
 	start := time.Date(2025, 6, 7, 8, 9, 10, 123_456_789, time.UTC)
 	var collections []*resource.Collection
-	for _, kind := range []*schema.Schema{schema.Customers(), schema.Locations(), schema.Transactions()} {
+	for _, kind := range []*schema.Schema{findable, schema.Locations(), schema.Transactions()} {
 		collection, err := resource.NewCollection(kind, s.faults, &resource.Options{
+			IndexCreatedAt: kind == findable, Log: true,
 			Now: func() time.Time { return start.Add(time.Duration(ticks.Add(1)-1) * time.Second) },
 			NewID: func() (uuid.UUID, error) {
 				return uuid.MustParse(fmt.Sprintf("01974000-0000-7000-8000-%012d", ids.Add(1))), nil
@@ -191,7 +209,7 @@ func (s *service) records(t testing.TB) []storage.Record {
 // put stores a customer without HTTP.
 func (s *service) put(t testing.TB, tenant storage.Tenant, data string) {
 	t.Helper()
-	collection, err := resource.NewCollection(schema.Customers(), s.store, nil)
+	collection, err := resource.NewCollection(findable, s.store, &resource.Options{IndexCreatedAt: true, Log: true})
 	require.NoError(t, err)
 	_, err = collection.Create(context.Background(), tenant, []byte(data), nil)
 	require.NoError(t, err)

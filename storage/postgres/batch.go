@@ -107,8 +107,9 @@ func (b *batch) fail(i int, err error) {
 // write makes the writes with these numbers, which ascend, in one transaction. A taken
 // value ends it, and does not tell what the other writes may do. Then each half is made
 // by itself, the first one first, until what is left of them is single writes that fail
-// alone. What all writes of a transaction gain has been free before it, since entries
-// are removed when it commits; so each is decided as if the ones before had been made.
+// alone. The unique values that the writes of a transaction gain were free before it,
+// since it frees others when it commits; so each write is decided as if those before it
+// had been made.
 func (b *batch) write(ctx context.Context, numbers []int) {
 	if len(numbers) == 1 {
 		if err := b.store.writeOne(ctx, &b.writes[numbers[0]]); err != nil {
@@ -140,10 +141,12 @@ func (b *batch) writeTogether(ctx context.Context, numbers []int) ([]*group, err
 	// such a wait, with a conflict.)
 	key := func(n int) storage.Key { return b.writes[numbers[n]].Record.Key }
 	var groups []*group
+	unique := false
 	for scope, sorted := range scopes(sorted(len(numbers), key), key) {
 		var kinds [2][3]*group // by kind, and logged or not
 		for _, n := range sorted {
 			w := &b.writes[numbers[n]]
+			unique = unique || slices.ContainsFunc(w.Entries, func(e storage.Entry) bool { return e.Unique })
 			kind, logged := kindOf(w), 0
 			if w.Note != nil {
 				logged = 1
@@ -171,6 +174,9 @@ func (b *batch) writeTogether(ctx context.Context, numbers []int) ([]*group, err
 	}
 	_, err := do(ctx, b.store, operation{name: "write", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		var batch pgx.Batch
+		if unique {
+			batch.Queue(b.store.sql.batch)
+		}
 		for _, g := range groups {
 			g.queue(&batch, &b.store.sql)
 		}

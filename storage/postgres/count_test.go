@@ -242,7 +242,7 @@ func TestRoundTrips(t *testing.T) {
 			mustWrite(t, store, deletes)
 		}},
 		{"redact", 2, 2, func() { require.NoError(t, store.Redact(ctx, indexed[0].Record.Key)) }},
-		{"create 1000 with entries and notes", 1, 1, func() {
+		{"create 1000 with unique entries and notes", 2, 1, func() {
 			writes := testWrites(fmt.Sprint("logged-", round), storage.MaxBatch)
 			for i := range writes {
 				writes[i].Entries, writes[i].Note = []storage.Entry{uniqueEntry(fmt.Sprint(round, " ", i))}, &storage.Note{Actor: "x"}

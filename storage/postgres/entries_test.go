@@ -232,7 +232,7 @@ func mustBeConsistent(t *testing.T, pool *pgxpool.Pool, schema string) {
 	t.Helper()
 	var wrong, taken int
 	err := pool.QueryRow(context.Background(), `
-WITH said AS (SELECT scope, substring(e FROM 2) AS place, external_id, get_byte(e, 0) = 1 AS is_unique FROM `+schema+`.records, unnest(entries) AS e)
+WITH said AS (SELECT scope, substring(e FROM 2) AS place, external_id, get_byte(e, 0) = 1 AS is_unique, false AS lost FROM `+schema+`.records, unnest(entries) AS e)
 SELECT (SELECT count(*) FROM (SELECT * FROM said EXCEPT SELECT * FROM `+schema+`.entries) AS a)
 	+ (SELECT count(*) FROM (SELECT * FROM `+schema+`.entries EXCEPT SELECT * FROM said) AS b),
 	(SELECT count(*) FROM (SELECT 1 FROM said WHERE is_unique GROUP BY scope, place HAVING count(*) > 1) AS c)`).Scan(&wrong, &taken)

@@ -160,7 +160,7 @@ SELECT (SELECT s FROM unnest(current_schemas(true)) AS s WHERE left(s, 7) <> 'pg
 	if err == nil && table {
 		err = conn.QueryRow(ctx, inSchema(schema, `
 SELECT coalesce(max(version), 0), EXISTS (SELECT 1 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-	WHERE n.nspname = $1 AND p.proname = 'gain_entries' AND strpos(p.prosrc, $2) = 0)
+	WHERE n.nspname = $1 AND p.proname = 'move_entries' AND strpos(p.prosrc, $2) = 0)
 FROM schema.schema_version`), schema, inSchema(schema, "schema.")).Scan(&found.version, &found.renamed)
 	}
 	return found, err

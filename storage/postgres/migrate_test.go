@@ -2,9 +2,16 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -145,4 +152,106 @@ func TestEncoding(t *testing.T) {
 	schema := pgtest.Schema(t, pgtest.DSN(t))
 	pool := newPool(t, withParameters(pgtest.DSN(t), "client_encoding=LATIN1"))
 	require.ErrorContains(t, postgres.Migrate(ctx, pool, &postgres.Options{Schema: schema}), "UTF8")
+}
+
+// Statements of the program for version 3.
+const (
+	create3 = `INSERT INTO $.records (scope, external_id, revision, id, created_at, updated_at, platform, business, schema_id, data)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
+	update3 = `UPDATE $.records SET revision = $4, updated_at = $5, data = $6 WHERE scope = $1 AND external_id = $2 AND revision = $3`
+	delete3 = `DELETE FROM $.records WHERE scope = $1 AND external_id = $2 AND revision = $3`
+)
+
+// TestMigrateFromVersion3: the records of tables of version 3 stay as they are, and a
+// program for version 3 that runs goes on meanwhile and afterwards. What it changes loses
+// its entries.
+func TestMigrateFromVersion3(t *testing.T) {
+	const records = 2000
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	pool, old := newPool(t, dsn), newPool(t, dsn)
+	ddl, err := os.ReadFile("testdata/version3.sql")
+	require.NoError(t, err)
+	_, err = pool.Exec(ctx, "CREATE SCHEMA "+opts.Schema+";"+strings.ReplaceAll(string(ddl), "schema.", opts.Schema+"."))
+	require.NoError(t, err)
+	at := time.Date(2024, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	statement := func(sql, id string, args ...any) error {
+		sum := testKey("").Scope().Sum()
+		tag, err := old.Exec(ctx, strings.ReplaceAll(sql, "$.", opts.Schema+"."), append([]any{sum[:16], id}, args...)...)
+		if err == nil && tag.RowsAffected() != 1 {
+			err = errors.New("not applied")
+		}
+		return err
+	}
+	create := func(id string) error {
+		tenant := testKey("").Tenant
+		return statement(create3, id, 5, uuid.Max, at, at, tenant.Platform, tenant.Business, testKey("").Schema, []byte(id))
+	}
+	for i := range records {
+		require.NoError(t, create(fmt.Sprintf("%05d", i)))
+	}
+	_, err = postgres.New(ctx, pool, &opts)
+	require.ErrorContains(t, err, "the tables have version 3: run Migrate")
+
+	var stop atomic.Bool
+	var program sync.WaitGroup
+	revision := 5
+	program.Go(func() {
+		for !stop.Load() {
+			if err := statement(update3, "00007", revision, revision+1, at, []byte("x")); err != nil {
+				t.Error(err)
+				return
+			}
+			revision++
+		}
+	})
+	lock := begin(t, pool)
+	_, err = lock.Exec(ctx, "SELECT FROM "+opts.Schema+".records WHERE false")
+	require.NoError(t, err)
+	start := time.Now()
+	err = postgres.Migrate(ctx, pool, &opts)
+	require.ErrorIs(t, err, storage.ErrUnavailable, "a reader has the table")
+	require.ErrorContains(t, err, "55P03")
+	require.Less(t, time.Since(start), 15*time.Second)
+	require.NoError(t, lock.Rollback(ctx))
+	require.NoError(t, postgres.Migrate(ctx, pool, &opts))
+	require.NoError(t, postgres.Migrate(ctx, pool, &opts))
+	_, err = pool.Exec(ctx, postgres.DDL(&opts))
+	require.NoError(t, err, "once more")
+	stop.Store(true)
+	program.Wait()
+
+	store, err := postgres.New(ctx, pool, &opts)
+	require.NoError(t, err)
+	page, err := store.List(ctx, testKey("").Scope(), storage.Range{Limit: 1000})
+	require.NoError(t, err)
+	second, err := store.List(ctx, testKey("").Scope(), storage.Range{Limit: 1000, After: page.Next})
+	require.NoError(t, err)
+	require.True(t, second.Next.IsZero())
+	all := append(page.Records, second.Records...)
+	require.Len(t, all, records)
+	for i, rec := range all {
+		id := fmt.Sprintf("%05d", i)
+		want := storage.Record{Key: testKey(id), Revision: 5, ID: uuid.Max, CreatedAt: at, UpdatedAt: at, Data: []byte(id)}
+		if i == 7 {
+			want.Revision, want.Data = storage.Revision(revision), []byte("x")
+		}
+		require.Equal(t, want, rec)
+	}
+
+	writes := []storage.Write{{Record: all[1], Expect: 5}, {Record: all[2], Expect: 5}, {Record: all[3], Expect: 5}}
+	for i := range writes {
+		writes[i].Entries = []storage.Entry{uniqueEntry(fmt.Sprint("value ", i))}
+	}
+	mustWrite(t, store, writes)
+	require.NoError(t, store.SetEntries(ctx, all[4].Key, 5, []storage.Entry{entry("set")}))
+	require.Equal(t, []string{"set 00004", "value 0 00001", "value 1 00002", "value 2 00003"}, found(t, store))
+	require.NoError(t, statement(update3, "00001", int64(writes[0].Expect), int64(writes[0].Expect)+1, at, []byte("y")))
+	require.NoError(t, statement(delete3, "00002", int64(writes[1].Expect)))
+	require.NoError(t, create("new"))
+	require.NoError(t, statement(update3, "00004", 5, 6, at, []byte("y")))
+	require.Equal(t, []string{"value 2 00003"}, found(t, store))
+	mustBeConsistent(t, pool, opts.Schema)
+	_, err = store.Get(ctx, testKey("new"))
+	require.NoError(t, err)
 }

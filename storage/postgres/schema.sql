@@ -1,5 +1,6 @@
--- Where others use the tables already, a change of a table waits for them, and those
--- that come after it wait too. So it gives up soon.
+-- One program after the other makes the tables. Where others use them already, a change
+-- waits for their locks, and those that come after it wait too. So it gives up soon.
+SELECT pg_catalog.pg_advisory_xact_lock(8243119022650717);
 SELECT pg_catalog.set_config('lock_timeout', '2s', true);
 
 CREATE TABLE IF NOT EXISTS schema.records (
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS schema.entries (
 	place       bytea NOT NULL, -- the number of the index, four bytes, and the value
 	external_id text COLLATE "C" NOT NULL,
 	is_unique   boolean NOT NULL,
+	lost        boolean NOT NULL DEFAULT false, -- goes when the transaction commits
 	PRIMARY KEY (scope, place, external_id)
 );
 
@@ -98,49 +100,47 @@ SELECT scope, platform, business, schema_id, external_id, revision, id, created_
 	schema.data_jsonb(data) AS data
 FROM schema.records;
 
--- An UPDATE by SQL. If it left the revision, the row gets another one: clients that have
--- seen the row before must not take it for the same. Its entries may no longer be those
--- of the document, and go. A trigger BEFORE UPDATE would have to lock each row of the
--- store's updates.
-CREATE OR REPLACE FUNCTION schema.next_revision() RETURNS trigger
-LANGUAGE plpgsql AS $$
-DECLARE
-	changed bigint;
-BEGIN
-	EXECUTE pg_catalog.format('UPDATE %s SET entries = NULL, generation = NULL,
-		revision = revision + CASE WHEN $3 THEN 1 + pg_catalog.floor(pg_catalog.random() * 1073741824)::bigint ELSE 0 END
-		WHERE scope = $1 AND external_id = $2', TG_RELID::pg_catalog.regclass)
-	USING NEW.scope, NEW.external_id, NEW.revision = OLD.revision;
-	GET DIAGNOSTICS changed = ROW_COUNT;
-	IF changed <> 1 THEN
-		RAISE EXCEPTION 'an UPDATE of a record must change its revision as well';
-	END IF;
-	RETURN NULL;
-END
-$$;
-
-CREATE OR REPLACE TRIGGER next_revision AFTER UPDATE ON schema.records
-FOR EACH ROW WHEN (NEW.generation IS NOT DISTINCT FROM OLD.generation
-	AND (NEW.revision = OLD.revision OR NEW.entries IS NOT NULL))
-EXECUTE FUNCTION schema.next_revision();
-
--- Adds the entries that a row has got. After SetEntries, which makes the generation
--- negative, it adds all: so one that is missing comes back.
+-- After a row has changed:
 --
--- A value that another record has is an error, which names the index and not the value.
-CREATE OR REPLACE FUNCTION schema.gain_entries() RETURNS trigger
+-- 1. If it was an UPDATE by SQL, the row gets another revision, unless it has got one:
+--    clients that have seen the row before must not take it for the same. Its entries may
+--    no longer be those of the document, and go. (A trigger BEFORE UPDATE would have to
+--    lock each row of the store's updates.)
+-- 2. Adds the entries that the row has got; after SetEntries, which leaves the revision,
+--    all that it has, so that one which is missing comes back. A value that another
+--    record has is an error, which names the index and not the value.
+-- 3. Removes the entries that the row has lost. In a batch, a unique value is not free
+--    for other writes before the transaction commits.
+CREATE OR REPLACE FUNCTION schema.move_entries() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
-	had    bytea[];
-	gained bytea[] := NEW.entries;
+	had    bytea[] := '{}';
+	has    bytea[] := '{}';
+	gained bytea[];
+	gone   bytea[];
 	n      bigint;
 	taken  bytea;
 BEGIN
-	IF TG_OP = 'UPDATE' AND NEW.generation > 0 AND OLD.entries IS NOT NULL THEN
-		had := OLD.entries;
-		gained := ARRAY(SELECT e FROM pg_catalog.unnest(NEW.entries) AS e WHERE e <> ALL (had));
+	IF TG_OP <> 'INSERT' AND OLD.entries IS NOT NULL THEN had := OLD.entries; END IF;
+	IF TG_OP <> 'DELETE' AND NEW.entries IS NOT NULL THEN has := NEW.entries; END IF;
+	IF TG_OP = 'UPDATE' AND NEW.generation IS NOT DISTINCT FROM OLD.generation THEN
+		EXECUTE pg_catalog.format('UPDATE %s SET entries = NULL, generation = NULL,
+			revision = revision + CASE WHEN $3 THEN 1 + pg_catalog.floor(pg_catalog.random() * 1073741824)::bigint ELSE 0 END
+			WHERE scope = $1 AND external_id = $2', TG_RELID::pg_catalog.regclass)
+		USING NEW.scope, NEW.external_id, NEW.revision = OLD.revision;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		IF n <> 1 THEN
+			RAISE EXCEPTION 'an UPDATE of a record must change its revision as well';
+		END IF;
+		has := '{}';
+	END IF;
+
+	gained := has;
+	IF had <> '{}' AND has <> '{}' AND NEW.revision <> OLD.revision THEN
+		gained := ARRAY(SELECT e FROM pg_catalog.unnest(has) AS e WHERE e <> ALL (had));
 	END IF;
 	FOR attempt IN 1..2 LOOP
+		EXIT WHEN gained = '{}';
 		INSERT INTO schema.entries (scope, place, external_id, is_unique)
 		SELECT NEW.scope, pg_catalog.substring(e, 2), NEW.external_id, pg_catalog.get_byte(e, 0) = 1
 		FROM pg_catalog.unnest(gained) AS e
@@ -160,46 +160,47 @@ BEGIN
 				COLUMN = pg_catalog.encode(pg_catalog.substring(taken, 2, 4), 'hex');
 		END IF;
 	END LOOP;
+
+	IF had <> '{}' THEN
+		gone := ARRAY(SELECT pg_catalog.substring(e, 2) FROM pg_catalog.unnest(had) AS e
+			WHERE pg_catalog.set_byte(e, 0, 0) <> ALL (has) AND pg_catalog.set_byte(e, 0, 1) <> ALL (has));
+		IF pg_catalog.current_setting('resourcekit.batch', true) = 'on' THEN
+			UPDATE schema.entries SET lost = true
+			WHERE scope = OLD.scope AND place = ANY (gone) AND external_id = OLD.external_id AND is_unique;
+		END IF;
+		DELETE FROM schema.entries AS r
+		WHERE r.scope = OLD.scope AND r.place = ANY (gone) AND r.external_id = OLD.external_id AND NOT r.lost;
+	END IF;
 	RETURN NULL;
 END
 $$;
 
-CREATE OR REPLACE TRIGGER gain_entries AFTER INSERT ON schema.records
+CREATE OR REPLACE TRIGGER entries_insert AFTER INSERT ON schema.records
 FOR EACH ROW WHEN (NEW.entries IS NOT NULL)
-EXECUTE FUNCTION schema.gain_entries();
+EXECUTE FUNCTION schema.move_entries();
 
-CREATE OR REPLACE TRIGGER gain_entries_update AFTER UPDATE ON schema.records
-FOR EACH ROW WHEN (NEW.entries IS NOT NULL AND NEW.generation IS DISTINCT FROM OLD.generation
-	AND (NEW.generation < 0 OR NEW.entries IS DISTINCT FROM OLD.entries))
-EXECUTE FUNCTION schema.gain_entries();
+CREATE OR REPLACE TRIGGER entries_update AFTER UPDATE ON schema.records
+FOR EACH ROW WHEN (NEW.revision = OLD.revision OR NEW.entries IS DISTINCT FROM OLD.entries
+	OR NEW.entries IS NOT NULL AND NEW.generation = OLD.generation)
+EXECUTE FUNCTION schema.move_entries();
 
--- Removes the entries that a row has lost, when the transaction commits: until then a
--- value is not free for the other writes of a batch.
-CREATE OR REPLACE FUNCTION schema.lose_entries() RETURNS trigger
+CREATE OR REPLACE TRIGGER entries_delete AFTER DELETE ON schema.records
+FOR EACH ROW WHEN (OLD.entries IS NOT NULL)
+EXECUTE FUNCTION schema.move_entries();
+
+CREATE OR REPLACE FUNCTION schema.remove_lost() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
 	DELETE FROM schema.entries AS r
-	WHERE r.scope = OLD.scope AND r.external_id = OLD.external_id AND r.place = ANY (ARRAY(
-		SELECT pg_catalog.substring(e, 2) FROM pg_catalog.unnest(OLD.entries) AS e
-		EXCEPT ALL
-		SELECT pg_catalog.substring(e, 2) FROM schema.records AS now, pg_catalog.unnest(now.entries) AS e
-		WHERE now.scope = OLD.scope AND now.external_id = OLD.external_id));
+	WHERE r.scope = NEW.scope AND r.place = NEW.place AND r.external_id = NEW.external_id AND r.lost;
 	RETURN NULL;
 END
 $$;
 
-DROP TRIGGER IF EXISTS lose_entries ON schema.records;
-CREATE CONSTRAINT TRIGGER lose_entries AFTER DELETE ON schema.records
-DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW WHEN (OLD.entries IS NOT NULL)
-EXECUTE FUNCTION schema.lose_entries();
-
-DROP TRIGGER IF EXISTS lose_entries_update ON schema.records;
-CREATE CONSTRAINT TRIGGER lose_entries_update AFTER UPDATE ON schema.records
-DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW WHEN (OLD.entries IS DISTINCT FROM NEW.entries AND OLD.entries IS NOT NULL
-	OR OLD.entries IS NOT NULL AND (OLD.external_id <> NEW.external_id OR OLD.scope <> NEW.scope))
-EXECUTE FUNCTION schema.lose_entries();
+DROP TRIGGER IF EXISTS remove_lost ON schema.entries;
+CREATE CONSTRAINT TRIGGER remove_lost AFTER UPDATE ON schema.entries
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.lost)
+EXECUTE FUNCTION schema.remove_lost();
 
 CREATE OR REPLACE FUNCTION schema.lose_all_entries() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -212,14 +213,17 @@ $$;
 CREATE OR REPLACE TRIGGER lose_all_entries AFTER TRUNCATE ON schema.records
 EXECUTE FUNCTION schema.lose_all_entries();
 
+-- The trigger of version 3.
+DROP TRIGGER IF EXISTS next_revision ON schema.records;
+DROP FUNCTION IF EXISTS schema.next_revision();
+
 -- Also for sessions with session_replication_role = replica.
 ALTER TABLE schema.records
-	ENABLE ALWAYS TRIGGER next_revision,
-	ENABLE ALWAYS TRIGGER gain_entries,
-	ENABLE ALWAYS TRIGGER gain_entries_update,
-	ENABLE ALWAYS TRIGGER lose_entries,
-	ENABLE ALWAYS TRIGGER lose_entries_update,
+	ENABLE ALWAYS TRIGGER entries_insert,
+	ENABLE ALWAYS TRIGGER entries_update,
+	ENABLE ALWAYS TRIGGER entries_delete,
 	ENABLE ALWAYS TRIGGER lose_all_entries;
+ALTER TABLE schema.entries ENABLE ALWAYS TRIGGER remove_lost;
 
 DELETE FROM schema.schema_version WHERE version < 4;
 INSERT INTO schema.schema_version (version) VALUES (4) ON CONFLICT DO NOTHING;

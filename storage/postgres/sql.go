@@ -43,6 +43,7 @@ type statements struct {
 
 	one, many  [3]string    // a write without a note, and many, by kind
 	logged     [2][3]string // one and many with a note
+	batch      string       // before many writes with unique entries
 	setEntries string
 
 	look, take                            string // of the fence
@@ -64,13 +65,14 @@ FROM schema.records
 WHERE scope = $1 AND external_id = $2`
 
 	// Without data that is larger than $4. The length of a value is known without
-	// the value.
+	// the value. Where the values are in a SELECT, the server does not know them when it
+	// plans, and so goes on with one plan: to make one takes longer than to run it.
 	listSQL = `
 SELECT external_id, revision, id, [created_at], [updated_at], [CASE WHEN octet_length(data) <= $4 THEN data END]
 FROM schema.records
-WHERE scope = $1 AND external_id > $2
+WHERE scope = $1 AND external_id > (SELECT $2::text)
 ORDER BY external_id ASC
-LIMIT $3`
+LIMIT (SELECT $3::bigint)`
 
 	// Without data that goes beyond $4 bytes together with the data before it,
 	// unless there is none. The sum makes pages of small records a third slower.
@@ -81,39 +83,36 @@ FROM (
 	FROM (
 		SELECT external_id, revision, id, created_at, updated_at, data
 		FROM schema.records
-		WHERE scope = $1 AND external_id > $2
+		WHERE scope = $1 AND external_id > (SELECT $2::text)
 		ORDER BY external_id ASC
-		LIMIT $3
+		LIMIT (SELECT $3::bigint)
 	) AS p
 ) AS q
 ORDER BY external_id ASC`
 
-	// The same two for look-ups: between the position ($5, $2) and the place $6.
+	// The same two for look-ups: after the position ($5, $2), up to the place $6. = ANY
+	// has the planner read each record by its key at once, where = has it look for
+	// records that come twice first.
 	lookupSQL = `
 SELECT e.external_id, [e.place], revision, id, [created_at], [updated_at], [CASE WHEN octet_length(data) <= $4 THEN data END]
-FROM (
-	SELECT place, external_id
-	FROM schema.entries
-	WHERE scope = $1 AND (place, external_id) > ($5, $2) AND place < $6
-	ORDER BY place ASC, external_id ASC
-	LIMIT $3
-) AS e
-JOIN schema.records AS r ON r.scope = $1 AND r.external_id = e.external_id
-ORDER BY e.place ASC, e.external_id ASC`
+FROM schema.entries AS e
+JOIN schema.records AS r ON r.scope = e.scope AND r.external_id = ANY (ARRAY[e.external_id])
+WHERE e.scope = $1 AND (e.place, e.external_id) > (SELECT $5::bytea, $2::text) AND e.place < (SELECT $6::bytea)
+ORDER BY e.place ASC, e.external_id ASC
+LIMIT (SELECT $3::bigint)`
 
 	lookupLargeSQL = `
 SELECT external_id, [place], revision, id, [created_at], [updated_at], [CASE WHEN ahead = 0 OR ahead + octet_length(data) <= $4 THEN data END]
 FROM (
-	SELECT e.place, e.external_id, revision, id, created_at, updated_at, data,
-		sum(octet_length(data)) OVER (ORDER BY e.place ASC, e.external_id ASC ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
+	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY place ASC, external_id ASC ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
 	FROM (
-		SELECT place, external_id
-		FROM schema.entries
-		WHERE scope = $1 AND (place, external_id) > ($5, $2) AND place < $6
-		ORDER BY place ASC, external_id ASC
-		LIMIT $3
-	) AS e
-	JOIN schema.records AS r ON r.scope = $1 AND r.external_id = e.external_id
+		SELECT e.place, e.external_id, revision, id, created_at, updated_at, data
+		FROM schema.entries AS e
+		JOIN schema.records AS r ON r.scope = e.scope AND r.external_id = ANY (ARRAY[e.external_id])
+		WHERE e.scope = $1 AND (e.place, e.external_id) > (SELECT $5::bytea, $2::text) AND e.place < (SELECT $6::bytea)
+		ORDER BY e.place ASC, e.external_id ASC
+		LIMIT (SELECT $3::bigint)
+	) AS p
 ) AS q
 ORDER BY place ASC, external_id ASC`
 
@@ -132,6 +131,10 @@ WHERE scope = $1 AND external_id = $2 AND revision = $3`
 	deleteSQL = `
 DELETE FROM schema.records
 WHERE scope = $1 AND external_id = $2 AND revision = $3`
+
+	// For the function move_entries, until the end of the transaction.
+	batchSQL = `
+SELECT set_config('resourcekit.batch', 'on', true)`
 
 	// A negative generation, another one than before.
 	setEntriesSQL = `
@@ -243,7 +246,7 @@ FROM (
 			FROM schema.changes
 			WHERE {where}
 			ORDER BY {order}
-			LIMIT $3
+			LIMIT (SELECT $3::bigint)
 		) AS p
 	) AS p
 ) AS p
@@ -296,6 +299,7 @@ func newStatements(schema string, text bool) statements {
 		lookup: bothWays(in(lookupSQL)), lookupLarge: bothWays(in(lookupLargeSQL)),
 		one:        [3]string{in(createSQL), in(updateSQL), in(deleteSQL)},
 		many:       [3]string{in(createManySQL), in(updateManySQL), in(deleteManySQL)},
+		batch:      in(batchSQL),
 		setEntries: in(setEntriesSQL),
 		look:       in(lookSQL), take: in(takeSQL), knows: in(knowsSQL),
 		changes: changes("seq > $1 AND seq <= $2", "seq"),
@@ -332,11 +336,11 @@ const (
 // bothWays returns the statement for each direction.
 func bothWays(sql string) [2]string {
 	return [2]string{forwards: sql, backwards: strings.NewReplacer(
-		" ASC", " DESC", "external_id > $2", "external_id < $2",
-		"(place, external_id) > ", "(place, external_id) < ", "place < $6", "place >= $6").Replace(sql)}
+		" ASC", " DESC", "external_id > (", "external_id < (",
+		"e.external_id) > ", "e.external_id) < ", "place < (", "place >= (").Replace(sql)}
 }
 
-var bracketed = regexp.MustCompile(`\[[^]]+]`)
+var bracketed = regexp.MustCompile(`\B\[[^]]+]`)
 
 // columns fills in the columns in brackets. As text, times and data are spelled as
 // the session has it (DateStyle, TimeZone, bytea_output), which a pooler makes any
