@@ -73,8 +73,8 @@ func (s shelf) hits(scope storage.Scope, index uint32, r storage.Range) []hit {
 	return hits
 }
 
-// lookUp walks through a range of an index in pages of the limit, and checks what is so
-// in every walk.
+// lookUp walks through a range of an index in pages of the limit, and checks the rules of
+// every walk.
 func (e *env) lookUp(store storage.Store, scope storage.Scope, index uint32, r storage.Range) (hits []hit, records []storage.Record) {
 	hits = []hit{}
 	for {
@@ -195,7 +195,7 @@ func (s shelf) take(writes ...storage.Write) {
 	}
 }
 
-// mustTake makes writes that nothing stands against, and puts them on the shelf.
+// mustTake makes writes that must succeed, and puts them on the shelf.
 func (e *env) mustTake(store storage.Store, s shelf, writes ...storage.Write) {
 	for i, err := range writeEach(store, writes...) {
 		require.NoError(e, err, "write %d of %d with the right revision", i+1, len(writes))

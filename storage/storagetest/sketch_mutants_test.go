@@ -89,6 +89,8 @@ var sketchMistakes = []struct {
 	{"always has more", []string{"log/pages"}},
 	{"never has more", []string{"log/pages"}},
 	{"goes on with the last change of the page", []string{"log/pages"}},
+	{"has no largest page of changes", []string{"log/pages"}},
+	{"the first page of an empty log leads to its start", []string{"log/end"}},
 	{"the end of an empty log is its start", []string{"log/end", "log/trim"}},
 	{"the end of the log is after the next change", []string{"log/end", "log/complete"}},
 	{"does not check the revision of a cursor", []string{"log/expired"}},
