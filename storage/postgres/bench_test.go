@@ -19,8 +19,8 @@ func BenchmarkStore(b *testing.B) {
 	storagetest.Bench(b, plainStore, sizes()...)
 }
 
-// BenchmarkEntries compares writes and reads with those without entries and log.
-func BenchmarkEntries(b *testing.B) { storagetest.BenchEntries(b, plainStore, sizes()...) }
+// BenchmarkStoreEntries is the same for all stores, too; cost_test.go has more.
+func BenchmarkStoreEntries(b *testing.B) { storagetest.BenchEntries(b, plainStore, sizes()...) }
 
 func plainStore(b *testing.B) storage.Store {
 	store, _ := newStore(b, postgres.Options{}, nil)
