@@ -26,8 +26,7 @@ func currentOf(t *testing.T, err error) *storage.Record {
 	return c.Current
 }
 
-// TestConflictTells: a conflict carries the conflicting record, whatever the
-// protocol.
+// TestConflictTells: a conflict carries the conflicting record, in every protocol.
 func TestConflictTells(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range execModes {
@@ -99,7 +98,7 @@ func (m *meanwhile) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.T
 
 func (m *meanwhile) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// TestConflictThatMoves: what happens to the record between a swap that did nothing
+// TestConflictThatMoves: the record changes between a swap that did nothing
 // and the read that tells the conflict.
 func TestConflictThatMoves(t *testing.T) {
 	dsn := pgtest.DSN(t)

@@ -71,8 +71,8 @@ func TestOtherVersions(t *testing.T) {
 }
 
 // TestMigrateWithoutPrivileges: a program whose user may use the tables and
-// nothing else can call Migrate, and one whose user owns a schema that somebody
-// else made can make the tables.
+// nothing else can call Migrate, and one whose user owns a schema that another
+// user made can make the tables.
 func TestMigrateWithoutPrivileges(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	schema := pgtest.Schema(t, dsn)
