@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,22 @@ func TestConflictThatMoves(t *testing.T) {
 			require.Equal(t, &stored, currentOf(t, err))
 		})
 	}
+	// A statement that was sent twice, and applied the first time.
+	t.Run("own revision", func(t *testing.T) {
+		for expect, deleted := range map[storage.Revision]bool{0: false, 7: false, 8: true} {
+			key := testKey(fmt.Sprint("own ", expect))
+			_, err := storage.Put(context.Background(), other, storage.Record{Key: key, Data: []byte("stored")}, 0)
+			require.NoError(t, err)
+			m.before = func() { give(key) }
+			errs, err := store.Write(context.Background(), []storage.Write{{Record: storage.Record{Key: key, Revision: expected}, Expect: expect, Delete: deleted}})
+			require.NoError(t, err)
+			if deleted {
+				require.ErrorIs(t, errs[0], storage.ErrConflict)
+				continue
+			}
+			require.Nil(t, errs)
+		}
+	})
 	t.Run("context ended", func(t *testing.T) {
 		for name, write := range map[string]func(context.Context, storage.Key, storage.Revision) error{"put": put, "delete": remove} {
 			ctx, cancel := context.WithCancel(context.Background())
