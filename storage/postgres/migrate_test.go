@@ -180,10 +180,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
 // program for version 3 that runs goes on meanwhile and afterwards. What it changes loses
 // its entries.
 func TestMigrateFromVersion3(t *testing.T) {
-	const records = 2000
+	const records = 300
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
-	pool, old := newPool(t, dsn), newPool(t, dsn)
+	pool, old := newPool(t, dsn), newPool(t, withParameters(dsn, fast))
 	ddl, err := os.ReadFile("testdata/version3.sql")
 	require.NoError(t, err)
 	_, err = pool.Exec(ctx, "CREATE SCHEMA "+opts.Schema+";"+strings.ReplaceAll(string(ddl), "schema.", opts.Schema+"."))
@@ -239,10 +239,7 @@ func TestMigrateFromVersion3(t *testing.T) {
 	require.NoError(t, err)
 	page, err := store.List(ctx, testKey("").Scope(), storage.Range{Limit: 1000})
 	require.NoError(t, err)
-	second, err := store.List(ctx, testKey("").Scope(), storage.Range{Limit: 1000, After: page.Next})
-	require.NoError(t, err)
-	require.True(t, second.Next.IsZero())
-	all := append(page.Records, second.Records...)
+	all := page.Records
 	require.Len(t, all, records)
 	for i, rec := range all {
 		id := fmt.Sprintf("%05d", i)
