@@ -44,6 +44,7 @@ func history(t *testing.T, s *Store) (changes []storage.Change) {
 // TestSteps: a long Trim and Redact are several transactions, so that other writes get
 // in between.
 func TestSteps(t *testing.T) {
+	t.Parallel()
 	const n = 3*maxStep + 10
 	s := testStore(t, &Options{SyncNormal: true})
 	logged(t, s, "k", n)
@@ -81,6 +82,7 @@ func TestSteps(t *testing.T) {
 
 // TestLargeSteps end by bytes, and so does a page of changes.
 func TestLargeSteps(t *testing.T) {
+	t.Parallel()
 	const n = 5
 	s := testStore(t, nil)
 	for i := range n {
@@ -102,6 +104,7 @@ func TestLargeSteps(t *testing.T) {
 // TestRestoredLog: a cursor of changes that a backup does not have is not one of the log
 // that goes on from the backup, not even when that has reached its position.
 func TestRestoredLog(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	logged(t, s, "k", 3)
 	require.NoError(t, s.Redact(bg, testKey("k")))

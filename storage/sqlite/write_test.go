@@ -233,6 +233,7 @@ func TestWaitingWritesShareATransaction(t *testing.T) {
 }
 
 func TestGroupEnds(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		calls int
@@ -395,6 +396,7 @@ func TestCancelledInTheTransaction(t *testing.T) {
 // that was waiting is either written after all or not, and told as well. Which
 // of the two is left to chance, hence the rounds.
 func TestCloseAnswersWhatWasTaken(t *testing.T) {
+	t.Parallel()
 	for range 10 {
 		s := testStore(t, nil)
 		committing, proceed := make(chan struct{}, 2), make(chan struct{})
@@ -488,6 +490,7 @@ func TestDiskFull(t *testing.T) {
 // log is in the file. Readers are connected, so that SQLite does not empty the
 // log when the writer's connection ends.
 func TestLogFillsTheDisk(t *testing.T) {
+	t.Parallel()
 	const room = 1 << 20
 	for _, step := range []string{sqlInsert, sqlCommit} {
 		t.Run(step[:6], func(t *testing.T) {
@@ -555,6 +558,7 @@ func TestLogFillsTheDiskDuringARead(t *testing.T) {
 // TestOnlyTheOneAtFaultFails: what SQLite refuses of one write, as a disk that is
 // too full for it, is no matter of the others in the group.
 func TestOnlyTheOneAtFaultFails(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		code int // of an error for that write, 0 for a file that is really too full
@@ -626,6 +630,7 @@ func (p picky) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 
 // TestLargeBatch: more than 16 MiB of one batch are several transactions.
 func TestLargeBatch(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	writes := make([]storage.Write, 5)
 	for i := range writes {
@@ -684,6 +689,7 @@ func TestLargeBatchStopped(t *testing.T) {
 
 // TestFailures injects errors of the driver at each step of a transaction.
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		step string
 		code int
@@ -754,6 +760,7 @@ func TestReadersAreLimited(t *testing.T) {
 }
 
 func TestDamagedFile(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	for i := range 200 {
 		_, err := storage.Put(bg, s, testRecord(fmt.Sprint("alice", i)), 0)
@@ -782,6 +789,7 @@ func TestDamagedFile(t *testing.T) {
 // the first transaction that its checksums do not fit. This is SQLite's way, and
 // what the documentation says.
 func TestFlippedBitInTheLog(t *testing.T) {
+	t.Parallel()
 	const n = 10
 	s := testStore(t, nil)
 	var ends []int64 // of the log, after each write
@@ -826,6 +834,7 @@ func TestForeignRow(t *testing.T) {
 }
 
 func TestPageEndsByBytes(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	for i := range 5 {
 		rec := testRecord(fmt.Sprint(i))
@@ -840,6 +849,7 @@ func TestPageEndsByBytes(t *testing.T) {
 }
 
 func TestOneIsTooLarge(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	writes := creates(testRecord("a"), testRecord("data"), testRecord("before"), testRecord("after"), testRecord("b"))
 	large := make([]byte, MaxData+1)
@@ -926,6 +936,7 @@ func TestNothingIsLeft(t *testing.T) {
 // TestLogUnderReads: reads that leave no gap would keep the log from ever being
 // used again.
 func TestLogUnderReads(t *testing.T) {
+	t.Parallel()
 	const limit, records, size = 1 << 20, 40, 100_000 // four times the limit in all
 	s := testStore(t, nil)
 	s.writer.maxWAL, s.writer.emptyAt = limit, limit
