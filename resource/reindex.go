@@ -56,7 +56,8 @@ func (c *Collection) Indexed(ctx context.Context, tenant storage.Tenant) (bool, 
 // nothing is logged.
 //
 // Run it after every process that writes has the new schema, and after records were
-// changed or deleted by SQL. A call that ends early, by an error or the process, is
+// changed or deleted by SQL. A collection without an index that writes to the tenant later
+// takes it out of use, which the others see within a minute: run Reindex again. A call that ends early, by an error or the process, is
 // continued by the next one. progress, if not nil, is called from time to time with the
 // sum so far; its error ends the call.
 //

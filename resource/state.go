@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,6 +61,15 @@ func (s *scopeState) all(indexes []uint32, p phase) bool {
 		}
 	}
 	return true
+}
+
+func (s *scopeState) any(of func(uint32, phase) bool) bool {
+	for n, p := range s.Indexes {
+		if of(n, p) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *scopeState) set(indexes []uint32, p phase) {
@@ -121,8 +132,9 @@ func (s *states) forget(tenant storage.Tenant) {
 }
 
 // writeState returns the state of a tenant for a write, from memory or from the store.
-// For a tenant without resources it makes one in which all indexes are ready. The error
-// is ErrLogged for a collection that must not write here.
+// For a tenant without resources it makes one in which all indexes are ready. Indexes that
+// the collection does not have are no longer ready for the others. The error is ErrLogged
+// for a collection that must not write here.
 func (c *Collection) writeState(ctx context.Context, tenant storage.Tenant) (*scopeState, error) {
 	if known := c.states.get(tenant); known != nil && known.write {
 		return &known.scopeState, nil
@@ -140,13 +152,18 @@ func (c *Collection) writeState(ctx context.Context, tenant storage.Tenant) (*sc
 			state, err = c.readState(ctx, scope)
 		}
 	}
-	if err == nil && c.opts.Log && !state.Log {
-		state, err = c.changeState(ctx, scope, func(s *scopeState) { s.Log = true })
+	refused := func() bool { return state.Log && !c.opts.Log }
+	unknown := func(n uint32, _ phase) bool { return !slices.Contains(c.index, n) }
+	if err == nil && !refused() && (c.opts.Log && !state.Log || state.any(unknown)) {
+		state, err = c.changeState(ctx, scope, func(s *scopeState) {
+			s.Log = s.Log || c.opts.Log
+			maps.DeleteFunc(s.Indexes, unknown) // what is written here will have no entries in them
+		})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the state of the indexes: %w", err)
 	}
-	if state.Log && !c.opts.Log {
+	if refused() {
 		return nil, ErrLogged
 	}
 	age := stateAge
