@@ -173,15 +173,15 @@ func TestPragmas(t *testing.T) {
 func TestPlans(t *testing.T) {
 	s := testStore(t, nil)
 	const (
-		ofScope  = "(platform=? AND business=? AND schema=?"
-		ofKey    = ofScope + " AND external_id=?"
-		aRecord  = "SEARCH records USING PRIMARY KEY " + ofKey + ")"
-		between  = "SEARCH records USING PRIMARY KEY " + ofScope + " AND external_id>? AND external_id<?)"
-		aPlace   = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND place=? AND external_id=?)"
-		places   = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND (place,external_id)>(?,?) AND (place,external_id)<(?,?))"
-		ofSchema = "SEARCH changes USING INDEX changes_of_scope " + ofScope + " AND rowid>?)"
-		aChange  = "SEARCH changes USING INTEGER PRIMARY KEY (rowid=?)"
-		inOrder  = "SCAN changes"
+		ofScope = "(platform=? AND business=? AND schema=?"
+		ofKey   = ofScope + " AND external_id=?"
+		aRecord = "SEARCH records USING PRIMARY KEY " + ofKey + ")"
+		between = "SEARCH records USING PRIMARY KEY " + ofScope + " AND external_id>? AND external_id<?)"
+		aPlace  = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND place=? AND external_id=?)"
+		places  = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND place>? AND place<?)"
+		changes = "SEARCH changes USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+		aChange = "SEARCH changes USING INTEGER PRIMARY KEY (rowid=?)"
+		inOrder = "SCAN changes" // of which the store takes the first row, or some
 	)
 	for query, want := range map[string][]string{
 		sqlGet:             {aRecord},
@@ -193,14 +193,17 @@ func TestPlans(t *testing.T) {
 		sqlListBackwards:   {between},
 		sqlLookupForwards:  {places, aRecord},
 		sqlLookupBackwards: {places, aRecord},
+		sqlLookupAfter:     {"SEARCH entries USING PRIMARY KEY " + ofScope + " AND (place,external_id)>(?,?) AND place<?)", aRecord},
+		sqlLookupBefore:    {"SEARCH entries USING PRIMARY KEY " + ofScope + " AND place>? AND (place,external_id)<(?,?))", aRecord},
 		sqlTaken:           {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)", aRecord + " LEFT-JOIN"},
 		sqlLeave:           {aPlace},
 		sqlLog:             {aRecord},
-		sqlLogEnd:          {inOrder},
-		sqlLogHas:          {aChange},
-		sqlChanges:         {"SEARCH changes USING INTEGER PRIMARY KEY (rowid>?)"},
-		sqlChangesOfScope:  {ofSchema},
-		sqlChangesOfKey:    {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid>?)"},
+		sqlFloor:           {inOrder},
+		sqlCursorTo:        {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
+		sqlHas:             {aChange},
+		sqlChanges:         {changes},
+		sqlChangesOfScope:  {changes},
+		sqlChangesOfKey:    {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid>? AND rowid<?)"},
 		sqlSizesOfAll:      {inOrder},
 		sqlSizesOfKey:      {"SEARCH changes USING INDEX changes_of_key " + ofKey + ")"},
 		sqlTrim:            {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
