@@ -111,7 +111,7 @@ type batch struct {
 	tenant storage.Tenant
 	start  time.Time
 	dryRun bool
-	state  *scopeState
+	state  *knownState
 	writes []writeOp
 	items  []ItemResult
 }
@@ -124,6 +124,7 @@ type group struct {
 	outcome Outcome         // of all of them together
 	before  *storage.Record // the record that they were applied to, for OnChange
 	dry     *storage.Write  // what a dry run would write
+	state   *knownState     // by which it was judged
 }
 
 // pending is the revision of a record that a batch has made and not stored yet. No caller
@@ -263,10 +264,15 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 		defer unlock()
 	}
 	var err error
-	if b.state, err = b.c.writeState(ctx, b.tenant); err != nil {
+	if b.state, err = b.c.writeState(ctx, b.tenant, nil, b.dryRun); err != nil {
 		return err
 	}
 	results, err := storage.UpdateMany(ctx, b.c.store, keys, func(i int, old storage.Record) (storage.Write, error) {
+		var err error
+		if b.state, err = b.c.writeState(ctx, b.tenant, b.state, b.dryRun); err != nil {
+			groups[i].keeping = 0
+			return storage.Write{}, err
+		}
 		return b.fold(&groups[i], old)
 	})
 	if err != nil {
@@ -284,8 +290,11 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 			b.failWrites(g, err)
 			continue
 		}
-		if g.outcome == Deleted {
+		switch g.outcome {
+		case Deleted:
 			rec = storage.Record{Key: g.key}
+		case Updated:
+			b.c.recheck(ctx, &rec, g.state)
 		}
 		if g.outcome != Unchanged && b.c.opts.OnChange != nil {
 			b.c.opts.OnChange(b.c.schema, *g.before, rec)
@@ -318,7 +327,7 @@ const maxFolded = 64 << 20
 func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 	current, size := old, 0
 	var w storage.Write // of the last item that changes the record
-	g.keeping, g.outcome = len(g.items), Unchanged
+	g.keeping, g.outcome, g.state = len(g.items), Unchanged, b.state
 	if b.c.opts.OnChange != nil {
 		g.before = &storage.Record{}
 		*g.before = old

@@ -65,7 +65,8 @@ type Collection struct {
 	locks  *keylock.Locks[storage.Key]
 	states states
 	sealer atomic.Pointer[cipher.AEAD]
-	index  []uint32     // the numbers of the indexes
+	index  []index      // by number
+	unique bool         // one of them is of a unique field
 	usual  atomic.Int64 // bytes of a document in the latest lists; 0 before the first
 }
 
@@ -117,7 +118,7 @@ func (c *Collection) Rehearsal(wrap func(storage.Store) storage.Store) *Collecti
 			c.opts.OnCall(ctx, call)
 		}
 	}
-	return &Collection{schema: c.schema, store: wrap(c.store), opts: opts, field: c.field, locks: keylock.New[storage.Key](), index: c.index}
+	return &Collection{schema: c.schema, store: wrap(c.store), opts: opts, field: c.field, locks: keylock.New[storage.Key](), index: c.index, unique: c.unique}
 }
 
 // key returns the key of a resource.

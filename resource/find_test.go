@@ -118,6 +118,7 @@ func TestFind(t *testing.T) {
 		{"order and range", is("age", "from", 36), "age", "c e a b", "b a e c"},
 		{"order by creation", nil, "resource.createdAt", "c a e b d", "d b e a c"},
 		{"created from", is("resource.createdAt", "from", "2024-01-01T04:00:00Z"), "", "b d", "d b"},
+		{"created from, finer than a time", is("resource.createdAt", "from", time.Date(2024, 1, 1, 4, 0, 0, 1000, time.UTC)), "", "d", "d"},
 		{"created to", is("resource.createdAt", "to", time.Date(2024, 1, 1, 3, 0, 0, 0, time.UTC)), "", "c a", "a c"},
 	} {
 		for _, limit := range []int{1, 2, 100} {

@@ -1,8 +1,12 @@
 package resource
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,21 +44,46 @@ func ownDocument(rec *storage.Record) []byte {
 // timeText returns a date-time (RFC 3339), as exact as records have it.
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
+// An index is one of a collection.
+type index struct {
+	number uint32 // in entries
+	// name names the index in the state of a tenant. It changes with all that its values
+	// depend on, so that an index with other values needs to be built.
+	name string
+}
+
+// addIndexes adds the indexes of fields. path is what the values of all of them depend on.
+func (c *Collection) addIndexes(fields []schema.Field, path []any) error {
+	for _, f := range fields {
+		to := append(path[:len(path):len(path)], f.Name, f.Default)
+		if err := c.addIndexes(f.Fields, to); err != nil {
+			return err
+		}
+		if f.Index == 0 {
+			continue
+		}
+		text, err := json.Marshal(append(to, f.Type, f.Format, f.Fold, f.Unique))
+		if err != nil {
+			return fmt.Errorf("resource: schema %s: %w", c.schema.Name(), err)
+		}
+		c.index = append(c.index, index{f.Index, fmt.Sprintf("%d-%x", f.Index, sha256.Sum256(text))[:16]})
+		c.unique = c.unique || f.Unique
+	}
+	return nil
+}
+
 // openIndexes finds the indexes of a collection, and judges whether the store can have
 // them.
 func (c *Collection) openIndexes() error {
-	entries, err := c.schema.AppendEntries(nil, []byte("{}"))
-	if err != nil {
+	if err := c.addIndexes(c.schema.Definition().Fields, nil); err != nil {
 		return err
 	}
-	for _, e := range entries {
-		c.index = append(c.index, e.Index)
-	}
+	slices.SortFunc(c.index, func(x, y index) int { return cmp.Compare(x.number, y.number) })
 	if c.opts.IndexCreatedAt {
-		c.index = append(c.index, ownIndexes+1)
+		c.index = append(c.index, index{ownIndexes + 1, ownCreated})
 	}
 	if c.opts.IndexUpdatedAt {
-		c.index = append(c.index, ownIndexes+2)
+		c.index = append(c.index, index{ownIndexes + 2, ownUpdated})
 	}
 	limits := c.store.Limits()
 	switch {
@@ -80,15 +109,15 @@ func (c *Collection) entries(of []schema.Entry, rec *storage.Record, state *scop
 		return nil
 	}
 	entries := make([]storage.Entry, 0, len(c.index))
-	for _, e := range of {
-		entries = append(entries, storage.Entry{Index: e.Index, Value: e.Value, Unique: e.Unique && state.Indexes[e.Index] != building})
+	for i, e := range of {
+		entries = append(entries, storage.Entry{Index: e.Index, Value: e.Value, Unique: e.Unique && state.Indexes[c.index[i].name] != building})
 	}
-	for _, number := range c.index[len(of):] {
+	for _, own := range c.index[len(of):] {
 		at := rec.CreatedAt
-		if number == ownIndexes+2 {
+		if own.name == ownUpdated {
 			at = rec.UpdatedAt
 		}
-		entries = append(entries, storage.Entry{Index: number, Value: indexvalue.AppendInstant(nil, []byte(timeText(at)))})
+		entries = append(entries, storage.Entry{Index: own.number, Value: indexvalue.AppendInstant(nil, []byte(timeText(at)))})
 	}
 	return entries
 }
@@ -125,7 +154,7 @@ func own(conditions []schema.Condition) (document, times []schema.Condition) {
 			continue
 		}
 		if at, ok := condition.Value.(time.Time); ok {
-			condition.Value = timeText(at)
+			condition.Value = at.UTC().Format(time.RFC3339Nano)
 		}
 		times = append(times, condition)
 	}

@@ -39,7 +39,7 @@ func (l *listing) plan(ctx context.Context) error {
 		l.scan()
 		return nil
 	case at.index != 0 && at.index != l.index:
-		if order != 0 || !slices.Contains(l.c.index, at.index) {
+		if order != 0 || !l.c.has(at.index) {
 			return l.fail(wrongList)
 		}
 		l.search(at.index)
@@ -54,15 +54,18 @@ func (l *listing) plan(ctx context.Context) error {
 	if isReady {
 		return nil
 	}
-	if order == 0 {
+	switch {
+	case l.opts.Cursor != "":
+		return l.fail(&reason{ErrCursor, "invalid cursor: its index is being built; begin the list again"})
+	case order == 0:
 		l.scan()
 		return nil
 	}
-	any, err := l.c.store.List(ctx, l.scope, storage.Range{Limit: 1})
+	isEmpty, err := l.c.isEmpty(ctx, l.scope)
 	if err != nil {
 		return l.fail(err)
 	}
-	if l.done = len(any.Records) == 0; !l.done {
+	if l.done = isEmpty; !isEmpty {
 		err = l.fail(&reason{storage.ErrUnavailable, "the index of the order is not built yet: run Reindex"})
 	}
 	return err
@@ -86,11 +89,16 @@ func (l *listing) search(number uint32) {
 			own = number - ownIndexes
 		}
 		own, from, to := l.times.Range(own)
-		if own != 0 && slices.Contains(l.c.index, ownIndexes+own) {
+		if own != 0 && l.c.has(ownIndexes+own) {
 			l.index, l.bounds.From, l.bounds.To = ownIndexes+own, from, to
 		}
 	}
 	l.done = l.bounds.To != nil && string(l.bounds.To) <= string(l.bounds.From)
+}
+
+// has reports whether the collection has the index with this number.
+func (c *Collection) has(number uint32) bool {
+	return slices.ContainsFunc(c.index, func(x index) bool { return x.number == number })
 }
 
 // indexOf returns the number of the index of a field or an own time.
@@ -101,7 +109,7 @@ func (c *Collection) indexOf(field string) (uint32, error) {
 		if number, err = ownTimes.Index(field); err != nil {
 			return 0, err
 		}
-		if number += ownIndexes; slices.Contains(c.index, number) {
+		if number += ownIndexes; c.has(number) {
 			return number, nil
 		}
 		err = &schema.ValidationError{Of: "order", Violations: []schema.Violation{{

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -19,8 +21,8 @@ type Reindexed struct {
 	Resources int // looked at, by this call
 
 	// Duplicates are the resources whose unique value another one has: the IDs of at
-	// most 100 for each field, by the JSON Pointer of the field. Until they are mended, and Reindex has run again, the index of
-	// the field is not used.
+	// most 100 for each field, by the JSON Pointer of the field. Until they are mended,
+	// and Reindex has run again, the index of the field is not used.
 	Duplicates map[string][]uuid.UUID
 
 	// Damaged are resources whose stored document is not a JSON object: at most 100.
@@ -34,8 +36,9 @@ const maxReported = 100
 const reindexers = 8
 
 // Indexed reports whether lists use all indexes of the collection for a tenant. Otherwise
-// run [Collection.Reindex]: the tenant has resources that are older than an index, or
-// duplicates, or has never been written to. It reads one record of the store.
+// run [Collection.Reindex]: the tenant has resources that are older than an index or were
+// written by a collection without it, or duplicates, or has never been written to. It reads
+// one record of the store.
 //
 // The error is [storage.ErrInvalid] for a tenant that is not valid, or that of the store.
 func (c *Collection) Indexed(ctx context.Context, tenant storage.Tenant) (bool, error) {
@@ -55,14 +58,15 @@ func (c *Collection) Indexed(ctx context.Context, tenant storage.Tenant) (bool, 
 // are new to the schema. Writes go on meanwhile. Revisions, times and documents stay, and
 // nothing is logged.
 //
-// Run it after every process that writes has the new schema, and after records were
-// changed or deleted by SQL. A collection without an index that writes to the tenant later
-// takes it out of use, which the others see within a minute: run Reindex again. A call that ends early, by an error or the process, is
-// continued by the next one. progress, if not nil, is called from time to time with the
-// sum so far; its error ends the call.
+// Run it after every process that writes has the new schema and options, and after records
+// were changed or deleted by SQL. A call that ends early, by an error or the process, is
+// continued by the next one, and two at once do no harm. For new unique fields it first
+// waits two seconds, until all writers enforce them. progress, if not nil, is called from
+// time to time with the sum so far; its error ends the call.
 //
-// The error is [storage.ErrInvalid] for a tenant that is not valid, that of progress or
-// the store, or that of ctx when it ends. Duplicates are no error.
+// The error is [storage.ErrInvalid] for a tenant that is not valid; [storage.ErrUnavailable]
+// if a collection without one of the indexes writes meanwhile; that of progress or the
+// store, or that of ctx when it ends. Duplicates are not an error.
 func (c *Collection) Reindex(ctx context.Context, tenant storage.Tenant, progress func(Reindexed) error) (Reindexed, error) {
 	r := &reindex{c: c, scope: c.key(tenant, "").Scope(), progress: progress}
 	err := r.scope.Validate()
@@ -79,70 +83,104 @@ type reindex struct {
 	c        *Collection
 	scope    storage.Scope
 	progress func(Reindexed) error
+	id       uint64     // scopeState.Run
+	state    scopeState // in which values are unique
 
 	mu         sync.Mutex // for what follows
 	done       Reindexed
 	duplicates []uint32 // indexes with duplicates
-	unique     bool     // there are unique values
 }
 
-// run makes two passes. In the first every record gets its entries, which are not yet
-// unique. Then writers make the values of their records unique. Once all of them do, the
-// second pass does so for the others, and finds duplicates. Without unique values one pass
-// is enough.
-func (r *reindex) run(ctx context.Context) error {
+// run tells the writers to make values unique, waits until all of them do, and gives every
+// record its entries.
+func (r *reindex) run(ctx context.Context) (err error) {
 	if len(r.c.index) == 0 {
 		return nil
 	}
-	state, err := r.c.readState(ctx, r.scope)
+	r.state, err = r.c.changeState(ctx, r.scope, func(s *scopeState) error {
+		s.only(r.c.index)
+		if s.Run == 0 || !s.all(r.c.index, enforcing) {
+			s.Run, s.After = rand.Uint64N(math.MaxUint64)+1, ""
+		}
+		for _, index := range r.c.index {
+			if s.Indexes[index.name] == building {
+				s.set(index, enforcing)
+			}
+		}
+		r.id = s.Run
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	r.unique = state.Unique || state.Second
-	if !state.Second {
-		if err := r.pass(ctx, &state); err != nil {
+	r.c.states.forget(r.scope.Tenant)
+	if r.c.unique && !r.state.all(r.c.index, ready) {
+		if err := wait(ctx, settleAge); err != nil {
 			return err
 		}
 	}
-	if r.unique {
-		state, err = r.c.changeState(ctx, r.scope, func(s *scopeState) {
-			s.set(r.c.index, enforcing)
-			if !s.Second {
-				s.After, s.Second = "", true
+	if err := r.pass(ctx); err != nil {
+		return err
+	}
+	err = r.change(ctx, func(s *scopeState) {
+		if s.Run == r.id { // otherwise another call has finished it
+			for _, index := range r.c.index {
+				s.set(index, ready)
 			}
-		})
-		if err != nil {
-			return err
+			s.Run, s.After = 0, ""
 		}
-		r.c.states.forget(r.scope.Tenant)
-		if err := wait(ctx, 2*buildingAge); err != nil { // until every process has read that
-			return err
-		}
-		if err := r.pass(ctx, &state); err != nil {
-			return err
-		}
-	}
-	_, err = r.c.changeState(ctx, r.scope, func(s *scopeState) {
-		s.set(r.c.index, ready)
-		for _, number := range r.duplicates {
-			s.Indexes[number] = enforcing
-		}
-		s.After, s.Unique, s.Second = "", false, false
+		r.mark(s)
 	})
 	r.c.states.forget(r.scope.Tenant)
 	return err
 }
 
-// pass gives every record after state.After its entries. Duplicates are not remembered by
-// a later call, which therefore begins the pass again.
-func (r *reindex) pass(ctx context.Context, state *scopeState) error {
-	after := storage.Position{ExternalID: state.After}
+// change changes the state, unless a collection without the indexes has removed them.
+func (r *reindex) change(ctx context.Context, change func(*scopeState)) error {
+	_, err := r.c.changeState(ctx, r.scope, func(s *scopeState) error {
+		s.only(r.c.index)
+		if !s.all(r.c.index, enforcing) {
+			return &reason{storage.ErrUnavailable, "another process writes with other indexes: it has another edition of the schema, or other options"}
+		}
+		change(s)
+		return nil
+	})
+	return err
+}
+
+// mark takes the indexes with duplicates out of use.
+func (r *reindex) mark(s *scopeState) {
+	for _, index := range r.c.index {
+		if slices.Contains(r.duplicates, index.number) {
+			s.set(index, enforcing)
+		}
+	}
+}
+
+// recheck makes the values of a record unique that was written so long after the state
+// was read that no Reindex has waited for it. The write has been made, so recheck has no
+// error.
+func (c *Collection) recheck(ctx context.Context, rec *storage.Record, state *knownState) {
+	if !c.unique || time.Since(state.read) < settleAge || state.all(c.index, enforcing) {
+		return
+	}
+	r := &reindex{c: c, scope: rec.Key.Scope()}
+	var err error
+	if r.state, err = c.readState(ctx, r.scope); err == nil && r.record(ctx, *rec) == nil && len(r.duplicates) > 0 {
+		_ = r.change(ctx, r.mark)
+	}
+}
+
+// pass gives every record after the place of the run its entries. Duplicates are not
+// remembered by a later call, which therefore begins again.
+func (r *reindex) pass(ctx context.Context) error {
+	after := storage.Position{ExternalID: r.state.After}
 	for {
 		page, err := r.c.store.List(ctx, r.scope, storage.Range{After: after, Limit: storage.MaxPage})
 		if err != nil {
 			return err
 		}
-		if err := r.page(ctx, page.Records, state); err != nil {
+		if err := r.page(ctx, page.Records); err != nil {
 			return err
 		}
 		r.done.Resources += len(page.Records)
@@ -154,10 +192,13 @@ func (r *reindex) pass(ctx context.Context, state *scopeState) error {
 		if after = page.Next; after.IsZero() {
 			return nil
 		}
-		_, err = r.c.changeState(ctx, r.scope, func(s *scopeState) {
-			s.Unique = r.unique
-			if s.After = after.ExternalID; len(r.duplicates) > 0 {
+		err = r.change(ctx, func(s *scopeState) {
+			switch {
+			case s.Run != r.id:
+			case len(r.duplicates) > 0:
 				s.After = ""
+			default:
+				s.After = after.ExternalID
 			}
 		})
 		if err != nil {
@@ -168,7 +209,7 @@ func (r *reindex) pass(ctx context.Context, state *scopeState) error {
 
 // page gives the records of a page their entries, several at a time: stores write what
 // waits together.
-func (r *reindex) page(ctx context.Context, records []storage.Record, state *scopeState) error {
+func (r *reindex) page(ctx context.Context, records []storage.Record) error {
 	var (
 		group sync.WaitGroup
 		errs  [reindexers]error
@@ -176,7 +217,7 @@ func (r *reindex) page(ctx context.Context, records []storage.Record, state *sco
 	for n := range reindexers {
 		group.Go(func() {
 			for i := n; i < len(records) && errs[n] == nil; i += reindexers {
-				errs[n] = r.record(ctx, records[i], state)
+				errs[n] = r.record(ctx, records[i])
 			}
 		})
 	}
@@ -185,7 +226,7 @@ func (r *reindex) page(ctx context.Context, records []storage.Record, state *sco
 }
 
 // record gives a record its entries.
-func (r *reindex) record(ctx context.Context, rec storage.Record, state *scopeState) error {
+func (r *reindex) record(ctx context.Context, rec storage.Record) error {
 	for attempt := 1; ; attempt++ {
 		of, err := r.c.schema.AppendEntries(nil, rec.Data)
 		if err != nil {
@@ -196,12 +237,7 @@ func (r *reindex) record(ctx context.Context, rec storage.Record, state *scopeSt
 			})
 			return nil
 		}
-		for _, e := range of {
-			if e.Unique {
-				r.report(func() { r.unique = true })
-			}
-		}
-		entries := r.c.entries(of, &rec, state)
+		entries := r.c.entries(of, &rec, &r.state)
 		err = r.c.store.SetEntries(ctx, rec.Key, rec.Revision, entries)
 		var taken *storage.NotUniqueError
 		for errors.As(err, &taken) {

@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"time"
 
 	"example.com/resourcekit/storage"
@@ -32,7 +31,7 @@ func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
 		return storage.Record{ID: systemNamespace, CreatedAt: now, UpdatedAt: now, Data: key}, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the key of cursors: %w", err)
+		return nil, elsewhere("cannot read the key of cursors", err)
 	}
 	sealer, err := newSealer(rec.Data)
 	if err != nil {

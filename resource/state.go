@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -36,51 +35,49 @@ type phase string
 
 const (
 	building  phase = ""          // records of before may have no entries
-	enforcing phase = "enforcing" // all records have entries, and writers make them unique
-	ready     phase = "ready"     // lists use it
+	enforcing phase = "enforcing" // a Reindex is under way, or has met duplicates; writers make values unique
+	ready     phase = "ready"     // all records have entries, and lists use them
 )
 
 // scopeState is what all collections of a tenant and schema must know. It is a record of
 // the system scope.
 type scopeState struct {
 	Log     bool             `json:"log,omitempty"`
-	Indexes map[uint32]phase `json:"indexes,omitempty"`
+	Indexes map[string]phase `json:"indexes,omitempty"` // by index.name
 
-	// After is the external id that a Reindex has come to, Unique that it has met unique
-	// values, and Second that it is in its second pass.
-	After  string `json:"after,omitempty"`
-	Unique bool   `json:"unique,omitempty"`
-	Second bool   `json:"second,omitempty"`
+	// Run is the Reindex under way, which several processes may share, and After the
+	// external id that it has come to.
+	Run   uint64 `json:"run,omitempty"`
+	After string `json:"after,omitempty"`
 }
 
 // all reports whether all of the indexes are in this phase, or beyond it.
-func (s *scopeState) all(indexes []uint32, p phase) bool {
-	for _, n := range indexes {
-		if got := s.Indexes[n]; got != ready && got != p {
+func (s *scopeState) all(indexes []index, p phase) bool {
+	for i := range indexes {
+		if got := s.Indexes[indexes[i].name]; got != ready && got != p {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *scopeState) any(of func(uint32, phase) bool) bool {
-	for n, p := range s.Indexes {
-		if of(n, p) {
-			return true
-		}
+func (s *scopeState) set(index index, p phase) {
+	if s.Indexes == nil {
+		s.Indexes = make(map[string]phase)
 	}
-	return false
+	s.Indexes[index.name] = p
 }
 
-func (s *scopeState) set(indexes []uint32, p phase) {
-	if s.Indexes == nil {
-		s.Indexes = make(map[uint32]phase, len(indexes))
-	}
-	for _, n := range indexes {
-		if s.Indexes[n] != ready {
-			s.Indexes[n] = p
+// only removes all other indexes, and reports whether there were any. The records that
+// the collection writes lack their entries, so they need to be built again.
+func (s *scopeState) only(indexes []index) (changed bool) {
+	for name := range s.Indexes {
+		if !slices.ContainsFunc(indexes, func(x index) bool { return x.name == name }) {
+			delete(s.Indexes, name)
+			changed = true
 		}
 	}
+	return changed
 }
 
 // How long a collection works with a state that it has read. It is short while an index
@@ -88,6 +85,7 @@ func (s *scopeState) set(indexes []uint32, p phase) {
 const (
 	stateAge    = time.Minute
 	buildingAge = time.Second
+	settleAge   = 2 * buildingAge // that Reindex waits, so that a write has a second
 )
 
 // states remembers the states of tenants.
@@ -98,7 +96,8 @@ type states struct {
 
 type knownState struct {
 	scopeState
-	write bool // made for writes
+	write bool      // made for writes
+	read  time.Time // just before it was read
 	until time.Time
 }
 
@@ -115,8 +114,7 @@ func (s *states) get(tenant storage.Tenant) *knownState {
 	return known
 }
 
-func (s *states) put(tenant storage.Tenant, known *knownState, age time.Duration) {
-	known.until = time.Now().Add(age)
+func (s *states) put(tenant storage.Tenant, known *knownState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byKey == nil || len(s.byKey) >= maxStates {
@@ -131,58 +129,88 @@ func (s *states) forget(tenant storage.Tenant) {
 	delete(s.byKey, tenant)
 }
 
-// writeState returns the state of a tenant for a write, from memory or from the store.
-// For a tenant without resources it makes one in which all indexes are ready. Indexes that
-// the collection does not have are no longer ready for the others. The error is ErrLogged
-// for a collection that must not write here.
-func (c *Collection) writeState(ctx context.Context, tenant storage.Tenant) (*scopeState, error) {
-	if known := c.states.get(tenant); known != nil && known.write {
-		return &known.scopeState, nil
+// writeState returns the state of a tenant for a write: known, unless it is nil or too
+// old, or one from memory or from the store. For a tenant without resources all indexes
+// are ready. A dry run changes nothing in the store. The error is ErrLogged for a
+// collection that must not write here.
+func (c *Collection) writeState(ctx context.Context, tenant storage.Tenant, known *knownState, dryRun bool) (*knownState, error) {
+	now := time.Now()
+	if known != nil && now.Before(known.until) {
+		return known, nil
+	}
+	if known = c.states.get(tenant); known != nil && known.write {
+		return known, nil
 	}
 	scope := c.key(tenant, "").Scope()
+	isEmpty := false
 	state, err := c.readState(ctx, scope)
 	if err == nil && !state.all(c.index, enforcing) {
-		var any storage.Page
-		any, err = c.store.List(ctx, scope, storage.Range{Limit: 1})
-		switch {
-		case err != nil:
-		case len(any.Records) == 0 && any.Next.IsZero():
-			state, err = c.changeState(ctx, scope, func(s *scopeState) { s.set(c.index, ready) })
-		default: // by another process, perhaps, which made the state before the record
+		if isEmpty, err = c.isEmpty(ctx, scope); err == nil && !isEmpty {
+			// Another process, perhaps, has made the state, and then a record.
 			state, err = c.readState(ctx, scope)
 		}
 	}
-	refused := func() bool { return state.Log && !c.opts.Log }
-	unknown := func(n uint32, _ phase) bool { return !slices.Contains(c.index, n) }
-	if err == nil && !refused() && (c.opts.Log && !state.Log || state.any(unknown)) {
-		state, err = c.changeState(ctx, scope, func(s *scopeState) {
-			s.Log = s.Log || c.opts.Log
-			maps.DeleteFunc(s.Indexes, unknown) // what is written here will have no entries in them
-		})
+	claim := func(s *scopeState) (changed bool) {
+		changed = s.only(c.index) || c.opts.Log && !s.Log
+		s.Log = s.Log || c.opts.Log
+		for i := range c.index {
+			if isEmpty && s.Indexes[c.index[i].name] != ready {
+				s.set(c.index[i], ready)
+				changed = true
+			}
+		}
+		return changed
+	}
+	isLogged := func() bool { return state.Log && !c.opts.Log }
+	if err == nil && !isLogged() && claim(&state) && !dryRun {
+		state, err = c.changeState(ctx, scope, func(s *scopeState) error { claim(s); return nil })
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the state of the indexes: %w", err)
+		return nil, elsewhere("cannot read the state of the indexes", err)
 	}
-	if refused() {
+	if isLogged() {
 		return nil, ErrLogged
 	}
 	age := stateAge
 	if !state.all(c.index, ready) {
 		age = buildingAge
 	}
-	known := &knownState{scopeState: state, write: true}
-	c.states.put(tenant, known, age)
-	return &known.scopeState, nil
+	known = &knownState{scopeState: state, write: true, read: now, until: now.Add(age)}
+	if !dryRun {
+		c.states.put(tenant, known)
+	}
+	return known, nil
+}
+
+// isEmpty reports whether a scope has no records.
+func (c *Collection) isEmpty(ctx context.Context, scope storage.Scope) (bool, error) {
+	page, err := c.store.List(ctx, scope, storage.Range{Limit: 1})
+	return len(page.Records) == 0 && page.Next.IsZero(), err
+}
+
+// elsewhere returns an error of a record of the library's own, which a write or a list
+// needs first. It must not be taken for the outcome of that write, which has not begun: of
+// the store's errors only ErrUnavailable is kept, and those of the context.
+func elsewhere(what string, err error) error {
+	switch ErrorClass(err) {
+	case unavailable, "deadline", "canceled":
+		return fmt.Errorf("%s: %w", what, err)
+	case "unknown", "conflict":
+		return fmt.Errorf("%s: %w: %s", what, storage.ErrUnavailable, err)
+	}
+	return fmt.Errorf("%s: %s", what, err)
 }
 
 // isReady reports whether an index has an entry of every resource of a tenant.
-func (c *Collection) isReady(ctx context.Context, scope storage.Scope, index uint32) (bool, error) {
-	if known := c.states.get(scope.Tenant); known != nil && known.Indexes[index] == ready {
+func (c *Collection) isReady(ctx context.Context, scope storage.Scope, number uint32) (bool, error) {
+	name := c.index[slices.IndexFunc(c.index, func(x index) bool { return x.number == number })].name
+	if known := c.states.get(scope.Tenant); known != nil && known.Indexes[name] == ready {
 		return true, nil
 	}
+	now := time.Now()
 	state, err := c.readState(ctx, scope)
-	if err == nil && state.Indexes[index] == ready {
-		c.states.put(scope.Tenant, &knownState{scopeState: state}, stateAge)
+	if err == nil && state.Indexes[name] == ready {
+		c.states.put(scope.Tenant, &knownState{scopeState: state, read: now, until: now.Add(stateAge)})
 		return true, nil
 	}
 	return false, err
@@ -207,7 +235,7 @@ func parseState(data []byte) (s scopeState, err error) {
 }
 
 // changeState changes the state of a scope in the store.
-func (c *Collection) changeState(ctx context.Context, scope storage.Scope, change func(*scopeState)) (state scopeState, err error) {
+func (c *Collection) changeState(ctx context.Context, scope storage.Scope, change func(*scopeState) error) (state scopeState, err error) {
 	_, err = storage.Update(ctx, c.store, systemKey(scope, "state"), func(old storage.Record) (storage.Record, error) {
 		state = scopeState{}
 		if old.Revision != 0 {
@@ -215,7 +243,9 @@ func (c *Collection) changeState(ctx context.Context, scope storage.Scope, chang
 				return old, err
 			}
 		}
-		change(&state)
+		if err := change(&state); err != nil {
+			return old, err
+		}
 		data, err := json.Marshal(state)
 		if err != nil {
 			return old, err

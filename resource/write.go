@@ -25,7 +25,7 @@ type writeOp struct {
 	dryRun    bool
 	actor     string
 	reason    string
-	state     *scopeState // of the tenant
+	state     *knownState // of the tenant
 
 	attempts int // made so far
 
@@ -60,7 +60,7 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 		defer lock.Unlock()
 	}
 	var err error
-	if op.state, err = c.writeState(ctx, op.key.Tenant); err != nil {
+	if op.state, err = c.writeState(ctx, op.key.Tenant, nil, op.dryRun); err != nil {
 		return nil, opError(op.name, op.key, err)
 	}
 	result := new(Result)
@@ -68,6 +68,10 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 	var dry storage.Write // what a dry run would write
 	rec, err := storage.UpdateWith(ctx, c.store, op.key, func(old storage.Record) (storage.Write, error) {
 		was = old
+		var err error
+		if op.state, err = c.writeState(ctx, op.key.Tenant, op.state, op.dryRun); err != nil {
+			return storage.Write{}, err
+		}
 		w, err := c.attempt(op, &old, result)
 		if op.dryRun && err == nil {
 			dry = w
@@ -82,6 +86,9 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 		return nil, op.wrap(&was, c.taken(err))
 	}
 	result.record = rec
+	if result.Outcome != Unchanged && !op.dryRun && !op.delete {
+		c.recheck(ctx, &rec, op.state)
+	}
 	switch {
 	case result.Outcome == Unchanged:
 	case op.dryRun:
@@ -163,7 +170,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	} else if next.UpdatedAt.Before(old.UpdatedAt) {
 		next.UpdatedAt = old.UpdatedAt
 	}
-	return storage.Write{Record: next, Expect: old.Revision, Entries: c.entries(doc.Entries, &next, op.state), Note: c.note(op, next.UpdatedAt)}, nil
+	return storage.Write{Record: next, Expect: old.Revision, Entries: c.entries(doc.Entries, &next, &op.state.scopeState), Note: c.note(op, next.UpdatedAt)}, nil
 }
 
 // note returns the note of a change, nil if changes are not logged. Its time is that of

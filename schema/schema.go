@@ -64,8 +64,9 @@ type Field struct {
 	// Index is the number of the field's index, by which documents are found and sorted:
 	// 1 to 65,535, or 0 for none. A number is assigned once. When Type, Format, Fold or
 	// Unique changes, give the field a new number, and put the old one in RetiredIndexes;
-	// also that of a field that you remove. At most 14 fields have an index. Not for an
-	// Object or an Array, and not inside Items.
+	// also that of a field that you remove. A new Default needs no new number, but the
+	// index to be built again. At most 14 fields have an index. Not for an Object or an
+	// Array, and not inside Items.
 	Index uint32
 	// Unique makes the value unique among the documents of a tenant; any number of them
 	// may lack the field. Values are compared as in a [Condition]. It needs an Index, and

@@ -116,8 +116,9 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	had    bytea[] := '{}';
 	has    bytea[] := '{}';
-	gained bytea[];
-	gone   bytea[];
+	gained bytea[] := '{}';
+	gone   bytea[] := '{}';
+	entry  bytea;
 	n      bigint;
 	taken  bytea;
 BEGIN
@@ -135,10 +136,11 @@ BEGIN
 		has := '{}';
 	END IF;
 
-	gained := has;
-	IF had <> '{}' AND has <> '{}' AND NEW.revision <> OLD.revision THEN
-		gained := ARRAY(SELECT e FROM pg_catalog.unnest(has) AS e WHERE e <> ALL (had));
-	END IF;
+	FOREACH entry IN ARRAY has LOOP
+		IF entry <> ALL (had) OR NEW.revision = OLD.revision THEN
+			gained := gained || entry;
+		END IF;
+	END LOOP;
 	FOR attempt IN 1..2 LOOP
 		EXIT WHEN gained = '{}';
 		INSERT INTO schema.entries (scope, place, external_id, is_unique)
@@ -162,8 +164,11 @@ BEGIN
 	END LOOP;
 
 	IF had <> '{}' THEN
-		gone := ARRAY(SELECT pg_catalog.substring(e, 2) FROM pg_catalog.unnest(had) AS e
-			WHERE pg_catalog.set_byte(e, 0, 0) <> ALL (has) AND pg_catalog.set_byte(e, 0, 1) <> ALL (has));
+		FOREACH entry IN ARRAY had LOOP
+			IF pg_catalog.set_byte(entry, 0, 0) <> ALL (has) AND pg_catalog.set_byte(entry, 0, 1) <> ALL (has) THEN
+				gone := gone || pg_catalog.substring(entry, 2);
+			END IF;
+		END LOOP;
 		IF pg_catalog.current_setting('resourcekit.batch', true) = 'on' THEN
 			UPDATE schema.entries SET lost = true
 			WHERE scope = OLD.scope AND place = ANY (gone) AND external_id = OLD.external_id AND is_unique;
