@@ -274,3 +274,36 @@ func TestReindex(t *testing.T) {
 	var invalid *schema.ValidationError
 	require.ErrorAs(t, err, &invalid)
 }
+
+// TestOlderWriter: what a collection without an index has written is found by lists of the
+// others, by a scan until the next Reindex.
+func TestOlderWriter(t *testing.T) {
+	ctx := context.Background()
+	store := memory.New()
+	f := newFinder(t, store, people...)
+	def := findable(t).Definition()
+	for i := range def.Fields {
+		def.Fields[i].Index, def.Fields[i].Unique = 0, false
+	}
+	older, err := resource.NewCollection(schema.MustCompile(def), store, nil)
+	require.NoError(t, err)
+	_, err = older.Patch(ctx, f.tenant, "c", []byte(`{"email":"new@x.org"}`), nil)
+	require.NoError(t, err)
+
+	find := resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: "new@x.org"}}}
+	f = newFinder(t, store) // the one before remembers for a minute that the index is ready
+	indexed, err := f.Indexed(ctx, f.tenant)
+	require.NoError(t, err)
+	assert.False(t, indexed)
+	got, err := f.walk(find)
+	require.NoError(t, err)
+	assert.Equal(t, "c", got)
+	_, err = f.Reindex(ctx, f.tenant, nil)
+	require.NoError(t, err)
+	indexed, err = f.Indexed(ctx, f.tenant)
+	require.NoError(t, err)
+	assert.True(t, indexed)
+	got, err = f.walk(find)
+	require.NoError(t, err)
+	assert.Equal(t, "c", got)
+}

@@ -87,6 +87,11 @@ func TestCheckWrites(t *testing.T) {
 	for i := range storage.MaxEntries {
 		most = append(most, entry(uint32(i+1), "secret"))
 	}
+	noted := func(actor, reason string) storage.Write {
+		w := write(1, 0)
+		w.Note = &storage.Note{Actor: actor, Reason: reason}
+		return w
+	}
 	longest := strings.Repeat("x", storage.MaxValue)
 	for _, tt := range []struct {
 		name  string
@@ -116,6 +121,9 @@ func TestCheckWrites(t *testing.T) {
 		{"entries not sorted by index", write(1, 0, entry(2, "a"), entry(1, "b")), "entries are not sorted, or one comes twice"},
 		{"entry twice", write(1, 0, entry(1, "a"), entry(1, "a")), "entries are not sorted, or one comes twice"},
 		{"entry twice, once unique", write(1, 0, entry(1, "a"), storage.Entry{Index: 1, Value: []byte("a"), Unique: true}), "entries are not sorted, or one comes twice"},
+		{"note", noted("Zoë \u200b", strings.Repeat("why ", 1000)), ""},
+		{"actor with a NUL", noted("a\x00", ""), "the actor or the reason of a note is not valid UTF-8, or holds a NUL"},
+		{"reason that is not UTF-8", noted("", "a\xff"), "the actor or the reason of a note is not valid UTF-8, or holds a NUL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			good := storage.Write{Record: storage.Record{Key: key("other"), Revision: 1}}

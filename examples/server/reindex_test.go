@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,12 +125,11 @@ func TestOlderStore(t *testing.T) {
 func TestReindexGoesOn(t *testing.T) {
 	below := memory.New()
 	older(t, below, 2500)
-	left := 2000
+	var left atomic.Int64
+	left.Store(2000)
 	store := storagetest.Faulty(below, func(op storagetest.Op) storagetest.Fault {
-		if op.Name == "set entries" {
-			if left--; left < 0 {
-				return storagetest.Fault{Err: storage.ErrUnavailable}
-			}
+		if op.Name == "set entries" && left.Add(-1) < 0 {
+			return storagetest.Fault{Err: storage.ErrUnavailable}
 		}
 		return storagetest.Fault{}
 	})
@@ -146,7 +146,7 @@ func TestReindexGoesOn(t *testing.T) {
 	status, body = s.send("GET", customersPath+"?sort=createdAt", "")
 	assert.Equal(t, 503, status, body)
 
-	left = 2500
+	left.Store(2500)
 	s.reindex(context.Background(), tenants)
 	assert.Contains(t, log.String(), "resources=500 duplicates=0 damaged=0", "the pages before are done")
 	status, body = find()

@@ -3,11 +3,13 @@ package scenarios_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,9 +45,10 @@ func TestTenants(t *testing.T) {
 				t.Run(row.name, func(t *testing.T) {
 					with := newSide(t, row.name, shared, true)
 					loot := with.settle()
-					theirs := with.theirRecords()
+					theirs, log := with.theirRecords(), with.theirChanges()
 					row.do(with, loot)
 					assert.Equal(t, theirs, with.theirRecords(), "their records have changed")
+					assert.Equal(t, log, with.theirChanges(), "what the log has of them has changed")
 
 					without := newSide(t, row.name, alone, false)
 					row.do(without, loot)
@@ -59,6 +62,23 @@ func TestTenants(t *testing.T) {
 		})
 	}
 }
+
+// findable are customers that are found by email, in whatever case, and by createdAt, and
+// of which no two of a tenant have the same URL.
+var findable = func() *schema.Schema {
+	def := schema.Customers().Definition()
+	for i := range def.Fields {
+		switch f := &def.Fields[i]; f.Name {
+		case "email":
+			f.Index, f.Fold = 1, "lower"
+		case "createdAt":
+			f.Index = 2
+		case "customerDetailUrl":
+			f.Index, f.Unique = 3, true
+		}
+	}
+	return schema.MustCompile(def)
+}()
 
 // side is one of the two worlds, as a service on a store sees it.
 type side struct {
@@ -75,11 +95,12 @@ type side struct {
 	told   []string
 }
 
-// loot is what we have of theirs: revision, tag and cursor are no secrets.
+// loot is what we have of theirs: revision, tag and cursors are no secrets.
 type loot struct {
 	revision storage.Revision
 	etag     string
 	cursor   string
+	sorted   string // the cursor of a list by email
 }
 
 func newSide(t *testing.T, name string, store storage.Store, shared bool) *side {
@@ -96,9 +117,11 @@ func newSide(t *testing.T, name string, store storage.Store, shared bool) *side 
 		s.theirs = neighbours
 	}
 	s.feed = feed.New(func(e feed.Event) { s.events = append(s.events, e) }, &feed.Options{Unredacted: true})
-	s.c = newCollection(t, schema.Customers(), s.store, &resource.Options{
-		Now:      func() time.Time { return start },
-		OnChange: s.feed.Add,
+	s.c = newCollection(t, findable, s.store, &resource.Options{
+		Now:            func() time.Time { return start },
+		OnChange:       s.feed.Add,
+		IndexCreatedAt: true,
+		Log:            true,
 		NewID: func() (uuid.UUID, error) {
 			s.made[s.acting]++
 			return uuid.NewSHA1(s.acting.Business, fmt.Append(nil, s.acting.Platform, s.made[s.acting])), nil
@@ -140,15 +163,23 @@ func (s *side) settle() loot {
 		require.NoError(s.t, err)
 		page, err := s.c.List(ctx, they, &resource.ListOptions{Limit: 1})
 		require.NoError(s.t, err)
-		got = loot{r.Revision(), httpapi.ETag(&r.Resource), page.Next}
+		sorted, err := s.c.List(ctx, they, &resource.ListOptions{Limit: 1, Order: "email"})
+		require.NoError(s.t, err)
+		got = loot{r.Revision(), httpapi.ETag(&r.Resource), page.Next, sorted.Next}
 	}
 	s.acting = s.ours
 	return got
 }
 
 func theirCust(id string) []byte {
-	return []byte(cust(id, `,"email":"`+theirMark+`","customerDetailUrl":"`+theirMark+`"`))
+	return []byte(cust(id, `,"email":"`+theirMark+`","customerDetailUrl":"`+sharedURL+id+`"`))
 }
+
+// theirURL is the unique value of their c-1. It is no secret: we send it, too.
+const (
+	sharedURL = "https://example.com/"
+	theirURL  = sharedURL + "c-1"
+)
 
 func ourCust(id string) []byte { return []byte(cust(id, `,"email":"`+ourMark+`"`)) }
 
@@ -160,6 +191,37 @@ func (s *side) theirRecords() (all []storage.Record) {
 		}
 	}
 	return all
+}
+
+// theirChanges returns what the log has of the others.
+func (s *side) theirChanges() (all []storage.Change) {
+	for _, they := range s.theirs {
+		all = append(all, s.changes(they)...)
+	}
+	return all
+}
+
+// changes returns what the log has of a tenant's customers, without the cursors: their
+// positions tell how much is written by everybody, so a service keeps them to itself.
+func (s *side) changes(tenant storage.Tenant) (all []storage.Change) {
+	q := storage.ChangeQuery{Scope: storage.Scope{Tenant: tenant, Schema: findable.ID()}, Limit: storage.MaxPage}
+	for {
+		page, err := s.store.Changes(ctx, q)
+		require.NoError(s.t, err)
+		for _, c := range page.Changes {
+			c.Cursor = storage.Cursor{Revision: c.Cursor.Revision}
+			all = append(all, c)
+		}
+		if q.After = page.Next; !page.More && page.Held == 0 {
+			return all
+		}
+	}
+}
+
+func (s *side) tellChanges() {
+	for _, c := range s.changes(s.ours) {
+		s.tell("logged %+v %s %d-%d deleted %t redacted %t by %q because %q at %s", c.Key, c.ID, c.Before, c.Cursor.Revision, c.Deleted, c.Redacted, c.Note.Actor, c.Note.Reason, c.Note.Time)
+	}
 }
 
 // end lets the others do something, too, and returns all that we were told, our
@@ -188,8 +250,13 @@ func (s *side) end() string {
 	for _, rec := range records(s.t, s.store, s.ours, schema.Customers()) {
 		s.tell("stored %s %d %s %s %s %s", rec.Key.ExternalID, rec.Revision, rec.ID, rec.CreatedAt, rec.UpdatedAt, rec.Data)
 	}
-	return s.store.rename(strings.Join(s.told, "\n"))
+	return sealed.ReplaceAllStringFunc(s.store.rename(strings.Join(s.told, "\n")), func(cursor string) string {
+		return fmt.Sprintf("sealed cursor of %d bytes", len(cursor))
+	})
 }
+
+// sealed are cursors of sorted lists, which are never the same twice.
+var sealed = regexp.MustCompile(`\bA[g-v][\w-]{50,}`)
 
 func (s *side) tell(format string, args ...any) {
 	s.told = append(s.told, fmt.Sprintf(format, args...))
@@ -405,6 +472,85 @@ var libraryRows = []row{
 		s.have("c-3")
 		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: theirMark}}, AllowScan: true})
 	}},
+	{"find theirs", func(s *side, _ loot) {
+		for range 2 {
+			for _, o := range []resource.ListOptions{
+				{Filter: []schema.Condition{{Field: "email", Value: theirMark}}},
+				{Filter: []schema.Condition{{Field: "email", Value: strings.ToUpper(theirMark)}}, Descending: true},
+				{Filter: []schema.Condition{{Field: "email", Op: "prefix", Value: "their"}}, Order: "email"},
+				{Filter: []schema.Condition{{Field: "email", Op: "from", Value: "s"}, {Field: "email", Op: "to", Value: "z"}}, Limit: 1},
+				{Filter: []schema.Condition{{Field: "customerDetailUrl", Value: theirURL}}},
+				{Filter: []schema.Condition{{Field: "phone", Value: theirMark}}},
+				{Filter: []schema.Condition{{Field: "phone", Value: theirMark}}, AllowScan: true},
+				{Filter: []schema.Condition{{Field: "resource.createdAt", Op: "from", Value: start}}, Limit: 1},
+			} {
+				s.list(o)
+			}
+			s.have("c-3", "c-0")
+		}
+	}},
+	{"sorted pages of ours between theirs", func(s *side, _ loot) {
+		s.list(resource.ListOptions{Order: "email", Limit: 1})
+		s.have("c-0", "c-1", "c-3")
+		s.create([]byte(cust("c-2", `,"email":"zz","customerDetailUrl":"zz"`)), createOptions{})
+		for _, order := range []string{"email", "createdAt", "customerDetailUrl", "resource.createdAt", "phone"} {
+			for _, descending := range []bool{false, true} {
+				o := resource.ListOptions{Order: order, Descending: descending, Limit: 1}
+				for {
+					page, err := s.c.List(ctx, s.ours, &o)
+					s.page(page, err)
+					if err != nil || page.Next == "" {
+						break
+					}
+					o.Cursor = page.Next
+				}
+			}
+		}
+	}},
+	{"sorted list with their cursor", func(s *side, got loot) {
+		s.have("c-1", "c-3")
+		mine, err := s.c.List(ctx, s.ours, &resource.ListOptions{Order: "email", Limit: 1})
+		require.NoError(s.t, err)
+		own, err := base64.RawURLEncoding.DecodeString(mine.Next)
+		require.NoError(s.t, err)
+		foreign, err := base64.RawURLEncoding.DecodeString(got.sorted)
+		require.NoError(s.t, err)
+		const head = 13 // bytes that name the list; the rest is the place
+		forged := base64.RawURLEncoding.EncodeToString(append(own[:head], foreign[head:]...))
+		for _, cursor := range []string{got.sorted, got.cursor, forged} {
+			_, err := s.c.List(ctx, s.ours, &resource.ListOptions{Order: "email", Limit: 1, Cursor: cursor})
+			require.ErrorIs(s.t, err, resource.ErrCursor)
+			s.tellError(err)
+		}
+	}},
+	{"their unique value", func(s *side, _ loot) {
+		with := func(id string) []byte { return []byte(cust(id, `,"customerDetailUrl":"`+theirURL+`"`)) }
+		s.create(with("c-1"), createOptions{DryRun: true})
+		s.create(with("c-1"), createOptions{})
+		s.create(with("c-3"), createOptions{DryRun: true})
+		s.create(with("c-3"), createOptions{})
+		s.batch(s.c.CreateBatch(ctx, s.ours, [][]byte{with("c-1"), with("c-4"), ourCust("c-5")}, nil))
+		s.patch("c-5", `{"customerDetailUrl":"`+theirURL+`"}`, patchOptions{})
+		s.remove("c-1", deleteOptions{})
+		s.patch("c-5", `{"customerDetailUrl":"`+theirURL+`"}`, patchOptions{})
+		s.patch("c-5", `{"customerDetailUrl":null}`, patchOptions{})
+	}},
+	{"reindex", func(s *side, _ loot) {
+		s.have("c-1", "c-3")
+		done, err := s.c.Reindex(ctx, s.ours, nil)
+		require.NoError(s.t, err)
+		s.tell("reindexed %+v", done)
+	}},
+	{"changes", func(s *side, _ loot) {
+		s.tellChanges()
+		s.create(ourCust("c-1"), createOptions{Actor: "me", Reason: "so"})
+		s.patch("c-1", ourPhone, patchOptions{Actor: "me"})
+		s.remove("c-1", deleteOptions{Actor: "me"})
+		s.tellChanges()
+		require.NoError(s.t, s.store.Redact(ctx, storage.Key{Tenant: s.ours, Schema: findable.ID(), ExternalID: "c-1"}))
+		s.have("c-1")
+		s.tellChanges()
+	}},
 	{"list by absence", func(s *side, _ loot) {
 		s.have("c-3")
 		s.list(resource.ListOptions{Filter: []schema.Condition{{Field: "phone"}}, AllowScan: true})
@@ -589,6 +735,19 @@ var httpRows = []row{
 		s.request("GET", "?filter[customerDetailUrl]="+theirMark, "")
 		s.request("GET", "?filter[phonee]=1", "")
 	}},
+	{"GET a list by their email", func(s *side, got loot) {
+		for _, query := range []string{
+			"filter[email]=" + theirMark, "filter[email]=THEIR-SECRET&sort=-email", "filter[email][prefix]=their", "filter[email][from]=a&limit=1",
+			"filter[customerDetailUrl]=" + theirURL, "sort=email&limit=1", "sort=-resource.createdAt&limit=1", "sort=phone",
+			"sort=email&limit=1&cursor=" + got.sorted, "sort=-email&cursor=" + got.sorted,
+		} {
+			s.request("GET", "?"+query, "")
+		}
+		s.have("c-3", "c-4")
+		for _, query := range []string{"filter[email][from]=a&limit=1", "sort=-email&limit=1", "sort=email&limit=1&cursor=" + got.sorted} {
+			s.request("GET", "?"+query, "")
+		}
+	}},
 	{"GET a list with their cursor", func(s *side, got loot) {
 		s.request("GET", "?cursor="+got.cursor, "")
 		s.have("c-1", "c-3")
@@ -601,6 +760,8 @@ var httpRows = []row{
 			s.request("HEAD", "/c-1", "", as...)
 			s.request("GET", "", "", as...)
 			s.request("GET", "?cursor="+got.cursor, "", as...)
+			s.request("GET", "?sort=email&limit=1&cursor="+got.sorted, "", as...)
+			s.request("GET", "?filter[email]="+theirMark, "", as...)
 			s.post("", ourCust("c-1"), as...)
 			s.post("", []byte(wrongData), as...)
 			s.request("PATCH", "/c-1", ourPhone, as...)

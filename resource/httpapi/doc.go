@@ -46,17 +46,19 @@
 //
 // # Lists
 //
-// A list is in the byte order of the external ids. [ReadList] has its parameters and
-// filters, such as filter[email]=ada@example.com. The answer is
+// [ReadList] has the parameters of a list, such as filter[email]=ada@example.com and
+// sort=-createdAt. Without them, a list is in the byte order of the external ids. A field
+// needs an index to sort by; so does one field of a filter, unless [Options].AllowScans.
+// Otherwise the list is a 400 that names the fields with an index. The answer is
 //
 //	{"success":true,"message":...,"data":{"results":[RESOURCE,...],"included":[],
 //	 "pagination":{"hasNextPage":true,"total":null,"cursor":"..."}}}
 //
-// To get the next page, send the cursor in the parameter cursor, with the same filter.
-// It is null on the last page. A page may have fewer resources than the limit, even
-// none, and not be the last: it ends after 1 MiB of documents, and a filter looks at a
-// bounded number of resources. The total is a number only when the whole list is on
-// this page.
+// To get the next page, send the cursor in the parameter cursor, with the same filter and
+// order. It is null on the last page, and shows no value of a field. A page may have fewer
+// resources than the limit, even none, and not be the last: it ends after 1 MiB of
+// documents, and a filter looks at a bounded number of resources. The total is a number
+// only when the whole list is on this page.
 //
 // A record whose stored document is damaged is left out of lists, and [Options].OnError
 // is told its ID. GET, PATCH and POST of it are a 500. DELETE works.

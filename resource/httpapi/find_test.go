@@ -35,7 +35,7 @@ func TestFindRefusals(t *testing.T) {
 		noFilter = "the filter is not valid"
 		noOrder  = "the order is not valid"
 		indexed  = "expected a field with an index: createdAt, customerDetailUrl, email, resource.createdAt"
-		op       = "unknown condition; expected from, to or prefix"
+		op       = "unknown condition, expected from, to or prefix"
 	)
 	for _, tc := range []struct{ query, message, line string }{
 		{"filter[firstName]=Ada", noFilter, "/firstName: " + indexed},
@@ -62,9 +62,9 @@ func TestFindRefusals(t *testing.T) {
 		{"filter[email][]=a", noFilter, "/email][: unknown field"},
 		{"filter[email][from][to]=a", noFilter, "/email][from: unknown field"},
 		{"filter[resource.createdAtt]=a", noFilter, `/resource.createdAtt: unknown field, did you mean "resource.createdAt"?`},
-		{"filter[createdAt][prefix]=2024", noFilter, "/createdAt: expected a prefix only of a string without a format"},
-		{"filter[resource.createdAt][prefix]=2024", noFilter, "/resource.createdAt: expected a prefix only of a string without a format"},
-		{"filter[emailOptOut][from]=false", noFilter, "/emailOptOut: booleans have no order: expected a value"},
+		{"filter[createdAt][prefix]=2024", noFilter, "/createdAt: expected no prefix on a date-time"},
+		{"filter[resource.createdAt][prefix]=2024", noFilter, "/resource.createdAt: expected no prefix on a date-time"},
+		{"filter[emailOptOut][from]=false", noFilter, "/emailOptOut: expected no from on type boolean"},
 		{"filter[createdAt][from]=2024", noFilter, "/createdAt: expected a date-time"},
 		{"filter[resource.createdAt][to]=yesterday", noFilter, "/resource.createdAt: expected a date-time"},
 		{"filter[createdAt][from]=2024-01-02T03:04:05+01:00", "the query is not valid", "filter[createdAt][from]: a + in a URL stands for a blank; write it as %2B"},

@@ -9,8 +9,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/httpapi"
@@ -204,18 +206,22 @@ func FuzzPreconditions(f *testing.F) {
 }
 
 // FuzzList sends anything as the query of a list: the answer is a page or a 400,
-// and what is on a page is the tenant's own, in order, and has what the filter
-// demands.
+// and what is on a page is the tenant's own, once, has what each filter demands, and is in
+// order.
 func FuzzList(f *testing.F) {
-	s := newService(f, nil)
-	for i, more := range []string{"", `,"email":"a b"`, `,"email":"1","emailOptOut":true`, `,"phone":"true"`} {
-		s.put(f, acme, fmt.Sprintf(`{"customerId":"c-%d","firstName":"","lastName":"x","createdAt":"2024-01-02T03:04:05Z"%s}`, i, more))
-		s.put(f, globex, fmt.Sprintf(`{"customerId":"c-%d","firstName":"theirs","lastName":"x","createdAt":"2024-01-02T03:04:05Z"%s}`, i, more))
+	s := newService(f, &httpapi.Options{AllowScans: true})
+	for i, more := range []string{"", `,"email":"a b"`, `,"email":"1","emailOptOut":true`, `,"phone":"true"`, `,"email":"A B c"`} {
+		at := fmt.Sprintf("2024-01-02T03:04:0%dZ", 9-i)
+		s.put(f, acme, fmt.Sprintf(`{"customerId":"c-%d","firstName":"","lastName":"x","createdAt":"%s"%s}`, i, at, more))
+		s.put(f, globex, fmt.Sprintf(`{"customerId":"c-%d","firstName":"theirs","lastName":"x","createdAt":"%s"%s}`, i, at, more))
 	}
+	sorted := parseList(f, s.direct(f, list("?sort=email&limit=2")))
 	for _, seed := range []string{
 		"", "limit=1", "limit=2&cursor=" + cursorOf(f, acme), "cursor=" + cursorOf(f, globex), "filter[email]=a+b", "filter%5BemailOptOut%5D=true",
 		"filter[/email]=1&filter[lastName]=x", "filter[emailOptOut]=1", "filter[]=", "filter", "limit=0", "a;b", "%", "filter[lastName]=x&limit=1&cursor=%00",
-		"filter[firstName]=theirs", "filter[email]=&filter[email]=1",
+		"filter[firstName]=theirs", "filter[email]=&filter[email]=1", "filter[email][prefix]=A&sort=-email", "sort=email&limit=2&cursor=" + *sorted.Data.Pagination.Cursor,
+		"filter[createdAt][from]=2024-01-02T03:04:06Z&filter[createdAt][to]=2024-01-02T04:04:08%2B01:00", "sort=-createdAt", "sort=resource.createdAt&limit=3",
+		"filter[resource.createdAt][from]=2024-01-01T00:00:00Z", "filter[email][form]=a", "sort=email&sort=-email", "filter[phone][from]=a&filter[customerId][prefix]=c",
 	} {
 		f.Add(seed)
 	}
@@ -229,32 +235,74 @@ func FuzzList(f *testing.F) {
 		a := answer{method: "GET", status: w.Code, header: w.Header(), body: w.Body.String()}
 		checkAnswer(t, a)
 		require.Contains(t, []int{200, 400}, a.status)
+		require.Equal(t, before, s.records(t))
 		if a.status == 400 {
 			return
 		}
 		require.NotContains(t, a.body, "theirs")
 		values, err := url.ParseQuery(query)
 		require.NoError(t, err)
-		last := ""
+		order, descending := strings.CutPrefix(values.Get("sort"), "-")
+		filtered := false
+		var last []string // the value and the id before
 		for _, res := range parseList(t, a).Data.Results {
-			require.Greater(t, res.ResourceExternalID, last)
-			last = res.ResourceExternalID
-			var doc map[string]any
+			doc := map[string]any{"resource.createdAt": res.CreatedAt, "resource.updatedAt": res.CreatedAt}
 			require.NoError(t, json.Unmarshal(res.Data, &doc))
 			for name, wants := range values {
-				field, ok := strings.CutPrefix(name, "filter[")
+				name, ok := strings.CutPrefix(name, "filter[")
 				if !ok {
 					continue
 				}
-				field = strings.TrimPrefix(strings.TrimSuffix(field, "]"), "/")
+				filtered = true
+				name, op, _ := strings.Cut(strings.TrimSuffix(name, "]"), "][")
+				got, ok := valueOf(doc, name, nil)
+				require.True(t, ok, name)
 				for _, want := range wants {
-					require.Contains(t, doc, field)
-					require.Equal(t, want, fmt.Sprint(doc[field]))
+					want, _ := valueOf(doc, name, want)
+					switch op {
+					case "prefix":
+						require.True(t, strings.HasPrefix(got, want))
+					case "from":
+						require.GreaterOrEqual(t, got, want)
+					case "to":
+						require.Less(t, got, want)
+					default:
+						require.Equal(t, want, got)
+					}
 				}
 			}
+			if order == "" && filtered {
+				continue // in the order of the index that served the filter
+			}
+			value, _ := valueOf(doc, order, nil)
+			place := []string{value, res.ResourceExternalID}
+			if last != nil {
+				require.Equal(t, map[bool]int{false: 1, true: -1}[descending], slices.Compare(place, last))
+			}
+			last = place
 		}
-		require.Equal(t, before, s.records(t))
 	})
+}
+
+// valueOf returns a value of a field as a text that can be compared: that of the
+// document, which may be absent, or the given one.
+func valueOf(doc map[string]any, name string, value any) (text string, ok bool) {
+	name = strings.TrimPrefix(name, "/")
+	if ok = value != nil; !ok {
+		if value, ok = doc[name]; !ok {
+			return "", false
+		}
+	}
+	text = fmt.Sprint(value)
+	switch name {
+	case "email":
+		text = strings.ToLower(text)
+	case "createdAt", "resource.createdAt", "resource.updatedAt":
+		if at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(text)); err == nil {
+			text = at.UTC().Format("2006-01-02T15:04:05.000000000")
+		}
+	}
+	return text, ok
 }
 
 func readCloser(body []byte) *closer { return &closer{Reader: strings.NewReader(string(body))} }

@@ -244,6 +244,7 @@ type listed struct {
 	Data struct {
 		Results []struct {
 			ResourceExternalID string
+			CreatedAt          string
 			Data               json.RawMessage
 		}
 		Pagination struct {

@@ -63,7 +63,7 @@ func (c received) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// TestLargePage: the server sends no more than a page holds, whatever the limit.
+// TestLargePage: the server sends no more than a page holds, at every limit.
 // Every record is there once, small ones among large ones as well.
 func TestLargePage(t *testing.T) {
 	const large, small = 24, 30
@@ -93,7 +93,7 @@ func TestLargePage(t *testing.T) {
 			bytes.Store(0)
 			page, err := store.List(ctx, testKey("x").Scope(), after(last, limit))
 			require.NoError(t, err)
-			// What is sent to no purpose are the small ones of the first statement.
+			// The small ones of the first statement are sent in vain.
 			require.Less(t, bytes.Load(), int64(17<<20), "limit %d after %q", limit, last)
 			require.NotEmpty(t, page.Records)
 			require.LessOrEqual(t, len(page.Records), limit)

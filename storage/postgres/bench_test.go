@@ -16,25 +16,31 @@ var large = flag.Bool("large", false, "run benchmarks with a million records as 
 
 // BenchmarkStore is the set of benchmarks that is the same for all stores.
 func BenchmarkStore(b *testing.B) {
-	sizes := []int{1_000, 10_000, 100_000}
-	if testing.Short() {
-		sizes = sizes[:2]
+	storagetest.Bench(b, plainStore, sizes()...)
+}
+
+// BenchmarkStoreEntries is the same for all stores, too; cost_test.go has more.
+func BenchmarkStoreEntries(b *testing.B) { storagetest.BenchEntries(b, plainStore, sizes()...) }
+
+func plainStore(b *testing.B) storage.Store {
+	store, _ := newStore(b, postgres.Options{}, nil)
+	return store
+}
+
+func sizes() []int {
+	switch all := []int{1_000, 10_000, 100_000, 1_000_000}; {
+	case *large:
+		return all
+	case testing.Short():
+		return all[:2]
+	default:
+		return all[:3]
 	}
-	if *large {
-		sizes = append(sizes, 1_000_000)
-	}
-	storagetest.Bench(b, func(b *testing.B) storage.Store {
-		store, _ := newStore(b, postgres.Options{}, nil)
-		return store
-	}, sizes...)
 }
 
 // BenchmarkGrowth compares 100,000 records with 1,000.
 func BenchmarkGrowth(b *testing.B) {
-	storagetest.BenchGrowth(b, func(b *testing.B) storage.Store {
-		store, _ := newStore(b, postgres.Options{}, nil)
-		return store
-	}, 1_000, 100_000)
+	storagetest.BenchGrowth(b, plainStore, 1_000, 100_000)
 }
 
 // BenchmarkWriters is what package coalesce is for: 64 writers, and a pool of 4.

@@ -13,7 +13,7 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// operation is what an error says about a call.
+// operation describes a call, for its errors and its queue.
 type operation struct {
 	name  string
 	key   storage.Key
@@ -220,7 +220,7 @@ func (s *Store) queue(ctx context.Context, op operation) (leave func(), err erro
 
 // leftKeys are the keys of write statements that run on without their callers.
 //
-// It is not a lock: writes that compete for a key, each with what it has read, had
+// It is not a lock: writes that compete for a key, each with the record that it has read, had
 // better not queue for it. The one that has just won would be the first with a
 // fresh read again, and the others would lose for ever.
 type leftKeys struct {
@@ -256,7 +256,7 @@ func (l *leftKeys) add(keys []storage.Key) (returned func()) {
 	}
 }
 
-// wait waits until there is none of the keys of a write, and reports whether that was
+// wait waits until no statement has a key of the write, and reports whether that came
 // before the end of ctx.
 func (l *leftKeys) wait(ctx context.Context, op operation) bool {
 	for {
@@ -288,8 +288,8 @@ func (l *leftKeys) first(op operation) *leftKey {
 }
 
 // connect takes a connection from the pool that is not known to be dead: one that
-// the server closed while it was idle takes what is written to it, and a write
-// would be of unknown outcome.
+// the server closed while it was idle still accepts bytes, and the outcome of a write
+// would be unknown.
 func (s *Store) connect(ctx context.Context) (*pgxpool.Conn, error) {
 	for range s.conns + 1 {
 		conn, err := s.pool.Acquire(ctx)

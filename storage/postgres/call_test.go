@@ -116,7 +116,7 @@ func TestCancelledCalls(t *testing.T) {
 	require.LessOrEqual(t, sessions, pool.Config().MaxConns)
 }
 
-// TestAbandonedCall: a call returns with its context, whatever the server does,
+// TestAbandonedCall: a call returns with its context, also if the server does not answer,
 // and its statement runs on.
 func TestAbandonedCall(t *testing.T) {
 	store, beside, schema, rec := lockable(t, postgres.Options{}, "")
@@ -252,7 +252,7 @@ func TestServerSilent(t *testing.T) {
 	require.Nil(t, store)
 }
 
-// TestTablesGone: the error says what to do, and holds nothing of the record.
+// TestTablesGone: the error says how to mend it, and holds nothing of the record.
 func TestTablesGone(t *testing.T) {
 	store, beside, schema, rec := lockable(t, postgres.Options{}, "")
 	_, err := beside.Exec(context.Background(), "DROP SCHEMA "+schema+" CASCADE")

@@ -16,8 +16,8 @@ import (
 const trimSize = 5000
 
 // A fence tells up to which change the log can be read. Numbers are drawn in one order
-// and committed in another: a reader that goes by what it sees leaves out what commits
-// later. The fence is where every number has been decided:
+// and committed in another: a reader that goes on from the last change it sees leaves
+// out those that commit later. The fence is where every number has been decided:
 //
 //  1. Read the last number that was drawn, L. Its transaction had an id by then, since
 //     a number is drawn after a row has been written.
@@ -40,7 +40,7 @@ type fence struct {
 	running bool
 	next    *round // of the calls that came since the last one began
 
-	// What only the running round uses:
+	// Of the running round alone:
 
 	// The last change before the fence, or the floor. It is a row, and not just a number,
 	// so that each round sees whether it is still there: in a database that was restored
@@ -249,8 +249,8 @@ func (s *Store) readChanges(rows pgx.Rows, limit int, page *storage.ChangePage) 
 	return rows.Err()
 }
 
-// Redact implements storage.Store, with two statements. It redacts what has been
-// committed: a write that is still under way is not in the log yet.
+// Redact implements storage.Store, with two statements. It redacts the changes that
+// are committed: a write that is still under way is not in the log yet.
 func (s *Store) Redact(ctx context.Context, key storage.Key) error {
 	if err := storage.CheckKey(ctx, key); err != nil {
 		return err
@@ -271,8 +271,8 @@ func (s *Store) Redact(ctx context.Context, key storage.Key) error {
 	return err
 }
 
-// Trim implements storage.Store, with a statement for each 5000 changes. What is held
-// back stays.
+// Trim implements storage.Store, with a statement for each 5000 changes. Changes that
+// are held back stay.
 func (s *Store) Trim(ctx context.Context, before time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err

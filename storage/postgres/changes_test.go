@@ -19,7 +19,7 @@ import (
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
-// delivered is what a reader of the log got of a change.
+// delivered is a change as a reader of the log got it.
 type delivered struct {
 	seq              int64
 	id               string
@@ -27,7 +27,7 @@ type delivered struct {
 	deleted          bool
 }
 
-// A reader returns what it has not returned yet, or nothing for now.
+// A reader returns changes that it has not returned yet, or none for now.
 type reader func() ([]delivered, error)
 
 // storeReader reads as programs do.
@@ -366,8 +366,8 @@ func TestHeld(t *testing.T) {
 }
 
 // TestRestoredLog: a store that runs on while its database is restored from a backup, or
-// fails over to a standby that lags, refuses cursors of what was lost, also after the
-// positions have been drawn again; and it reads what is there.
+// fails over to a standby that lags, refuses cursors of lost changes, also after the
+// positions have been drawn again; and it reads the changes that are there.
 func TestRestoredLog(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
@@ -414,8 +414,8 @@ func TestRestoredLog(t *testing.T) {
 	}
 }
 
-// TestTrimInParts: Trim removes many changes by several statements, and keeps what is
-// held back.
+// TestTrimInParts: Trim removes many changes by several statements, and keeps those
+// that are held back.
 func TestTrimInParts(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}

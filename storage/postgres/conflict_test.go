@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +27,7 @@ func currentOf(t *testing.T, err error) *storage.Record {
 	return c.Current
 }
 
-// TestConflictTells: a conflict carries the conflicting record, whatever the
-// protocol.
+// TestConflictTells: a conflict carries the conflicting record, in every protocol.
 func TestConflictTells(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range execModes {
@@ -99,7 +99,7 @@ func (m *meanwhile) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.T
 
 func (m *meanwhile) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// TestConflictThatMoves: what happens to the record between a swap that did nothing
+// TestConflictThatMoves: the record changes between a swap that did nothing
 // and the read that tells the conflict.
 func TestConflictThatMoves(t *testing.T) {
 	dsn := pgtest.DSN(t)
@@ -180,6 +180,22 @@ func TestConflictThatMoves(t *testing.T) {
 			require.Equal(t, &stored, currentOf(t, err))
 		})
 	}
+	// A statement that was sent twice, and applied the first time.
+	t.Run("own revision", func(t *testing.T) {
+		for expect, deleted := range map[storage.Revision]bool{0: false, 7: false, 8: true} {
+			key := testKey(fmt.Sprint("own ", expect))
+			_, err := storage.Put(context.Background(), other, storage.Record{Key: key, Data: []byte("stored")}, 0)
+			require.NoError(t, err)
+			m.before = func() { give(key) }
+			errs, err := store.Write(context.Background(), []storage.Write{{Record: storage.Record{Key: key, Revision: expected}, Expect: expect, Delete: deleted}})
+			require.NoError(t, err)
+			if deleted {
+				require.ErrorIs(t, errs[0], storage.ErrConflict)
+				continue
+			}
+			require.Nil(t, errs)
+		}
+	})
 	t.Run("context ended", func(t *testing.T) {
 		for name, write := range map[string]func(context.Context, storage.Key, storage.Revision) error{"put": put, "delete": remove} {
 			ctx, cancel := context.WithCancel(context.Background())

@@ -7,52 +7,73 @@
 //	store, err := postgres.New(ctx, pool, nil)
 //
 // Records are rows of one table in an SQL schema of the caller's choice. Their data is
-// bytea, byte for byte as it was put: jsonb would reorder members, spell numbers in
-// another way and refuse \u0000. The table is private to this package; the view
+// bytea, byte for byte as it was written: jsonb would reorder members, spell numbers in
+// another way and refuse \u0000. The tables are private to this package; the view
 // resources shows the documents as jsonb. docs/stores.md describes how to deploy the
-// store: standbys, PgBouncer, settings, the view and repairs by SQL.
+// store: standbys, PgBouncer, settings, privileges, the view and repairs by SQL.
 //
 // # Guarantees
 //
 // Each method is one statement, one round trip and one transaction, once the
-// connection has prepared the statement. There are three exceptions:
+// connection has prepared the statement. The exceptions are:
 //
-//   - Put and Delete run a second statement if the first one swaps nothing: they read
-//     the record of the key. The conflict carries that record (Current of
-//     storage.ConflictError). If the key is absent by then, Put returns
-//     storage.ErrConflict alone, and Delete storage.ErrNotFound.
-//   - GetMany, PutMany and DeleteMany take up to MaxBatch keys in one round trip and
-//     one transaction, with one statement for each scope, or two if PutMany both
-//     updates and creates. PutMany takes a round trip for each 16 MiB of data. The
-//     conflicts of batches carry no record.
-//   - A page of List ends early when it holds 16 MiB of data, and the server sends no
-//     more than that. If a record exceeds 16 MiB divided by the limit, List runs a
+//   - A single write and SetEntries run a second statement if the first one changes
+//     nothing: it reads the record of the key, and the conflict carries that (Current of
+//     storage.ConflictError). If the key is absent by then, the error is
+//     storage.ErrConflict alone.
+//   - GetMany and Write of many keys are one round trip and one transaction, with one
+//     statement for each scope; a Write has one for each kind of write in it (create,
+//     update, delete, each with or without a note), and one more if there are unique
+//     entries. More than 16 MiB of data take several round trips. The conflicts of many
+//     writes carry no record.
+//   - Of many writes, one with a taken unique value ends the transaction. The halves of
+//     it are then written by themselves, and so on, until that write fails alone. One
+//     such write among 1000 takes some 20 round trips.
+//   - A page ends early when it holds 16 MiB of data, and the server sends no more than
+//     that. If a record exceeds 16 MiB divided by the limit, List and Lookup run a
 //     second statement.
+//   - Changes has one round trip for the page, and before it one to three for the fence,
+//     see below. Redact has two, and Trim one for each 5000 changes and for the fence.
 //
 // The statement that writes compares the revision, so writes are right at every
 // isolation level. At REPEATABLE READ and SERIALIZABLE a serialization failure of a
 // write is storage.ErrConflict; a read that fails so is tried again for some 0.2 s. A
-// batch that the server rolls back to resolve a deadlock is a conflict for each of its
-// operations.
-//
-// The first revision of a row is a random number of 62 bits, and an update adds
-// a random number of up to 30 bits, one for all updates of a statement, and so of
-// one scope. A key that is deleted and created again could get a revision that it
-// had before only by chance, about 1 in 2^62 for each; and a write could get the
-// revision of one that was lost in a failover, with a probability of about 2^-30.
+// transaction that the server rolls back to resolve a deadlock is a conflict for each of
+// its writes.
 //
 // A write is sent again only if the server has certainly not begun with it: the
 // connection had ended, or the server had ended the session as idle (57P05). A read
 // whose connection is lost is sent again on another one. So the restart of a server
-// fails no call but those that are under way, and those that come before it is up.
+// fails only the calls that are under way, and those that come before it is up.
 //
-// Put has committed before it returns: with the server's defaults (fsync and
-// synchronous_commit on) what was acknowledged survives a crash of the server. It
+// Write has committed before it returns: with the server's defaults (fsync and
+// synchronous_commit on) every acknowledged write survives a crash of the server. It
 // survives the loss of the server only with a synchronous standby.
 //
 // The store remembers no records, so storage.Update takes two statements, a read and a
 // swap. With package recent in front, recent.New(store, 16<<20), a change of a record
 // that the process has lately read or written takes one.
+//
+// # Entries
+//
+// The row of a record has its entries in a column, and triggers keep a table of all
+// entries equal to it, in the transaction of the write and under the lock of the row. So
+// a write whose entries do not move is a plain UPDATE. An UPDATE or DELETE by SQL takes
+// away the entries of the row, since the store cannot tell whether they are still those
+// of the document; TRUNCATE takes away all. Until SetEntries or a write has made the
+// entries again, look-ups do not find the record.
+//
+// # The log
+//
+// Numbers of changes are drawn in one order and committed in another. Changes therefore
+// reads up to a fence: the last number of which all transactions that drew one up to it
+// have ended. A transaction that stays open in any database of the server, prepared ones
+// included, holds the fence back. Nothing is lost by that; ChangePage.Held is for how
+// long. The log needs the primary, as the store does anyway.
+//
+// A Store keeps the state of its fence, and readers at the same time share it. If nothing
+// was logged since, a round of the fence is one small read; otherwise it also takes a
+// transaction id. Poll every 50 to 200 ms while there are changes, and less often then.
 //
 // # Contexts and connections
 //
@@ -75,7 +96,7 @@
 //
 // # Errors
 //
-// The text of an error names the operation, what went wrong and the SQLSTATE, never
+// The text of an error names the operation, the failure and the SQLSTATE, never
 // a value. The server's own error, whose text may hold more, is there for errors.As
 // (*pgconn.PgError of pgx). If there is no connection, the text has the cause, the
 // host, the port and the database, and never the password: where a URL has more than
@@ -89,18 +110,20 @@
 //     class 28). For a read also a lost connection. Nothing was written.
 //   - storage.ErrUnknownOutcome: a write whose connection, server or answer went
 //     away (40003, classes 08 and 57, FATAL errors, the timeout), or whose context
-//     ended, and then the error matches the context's as well.
+//     ended, and then the error matches the context's as well. If the server itself says
+//     that it ends the session, the error matches storage.ErrEnded, too.
 //   - storage.ErrConflict, beside its plain meaning: the server rolled a write back
 //     for the sake of another transaction (40001, 40P01). For a read that is
 //     ErrUnavailable, when it happens again and again.
-//   - None of these: prepared statements do not work on this connection (26000,
-//     42P05: PgBouncer in transaction mode needs default_query_exec_mode=exec), the
-//     driver cannot read what the server sent, the tables are missing (run Migrate), a
-//     privilege is (42501), or the server refused the statement for another reason.
+//   - Others, which match no error of package storage: prepared statements do not work on
+//     this connection (26000, 42P05: PgBouncer in transaction mode needs
+//     default_query_exec_mode=exec), the driver cannot read a value that the server sent,
+//     the tables are missing (run Migrate), a privilege is (42501), or the server refused
+//     the statement for another reason.
 //
 // # Settings of the server, database, role and DSN
 //
-// What is stored is read back byte for byte under every setting of how values are
+// Values are read back byte for byte under every setting of how values are
 // spelled (bytea_output, DateStyle, TimeZone and the like), in every mode of the
 // driver. New returns an error where a setting could change that: an encoding other
 // than UTF8, which is looked at for every connection; a search_path with another
@@ -118,11 +141,6 @@
 // clients must have the encoding UTF8. The default collation does not matter: external
 // ids have COLLATE "C", the order of bytes.
 //
-// The statements of the store stay within what CockroachDB and YugabyteDB
-// document, and retry nothing but what their documentation asks for; but it was
-// not run on either. For CockroachDB, COLLATE "C" must go from [DDL]: strings are in
-// the order of bytes anyway. It ignores fillfactor. The three functions, the trigger
-// and the view are not for the store, and need sha256 and uuid_send as they are in
-// PostgreSQL, and PL/pgSQL with EXCEPTION: leave out what fails. Without the trigger, a
-// repair in SQL must change the revision as well.
+// Other databases that speak its protocol will not do: entries need its triggers, and
+// the log needs its sequences and snapshots.
 package postgres

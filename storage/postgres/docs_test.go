@@ -37,8 +37,8 @@ func documented(t *testing.T, heading, language, in string) []string {
 	return blocks
 }
 
-// documentedStore returns the store of a collection of customers behind the ready
-// handler, whose connections are prepared as docs/stores.md has it.
+// documentedStore returns the store of a collection of customers under the ready
+// handler, whose connections are prepared as in docs/stores.md.
 func documentedStore(t *testing.T) (in string, pool *pgxpool.Pool, customers *resource.Collection, api http.Handler) {
 	dsn := pgtest.DSN(t)
 	in = pgtest.Schema(t, dsn)

@@ -12,8 +12,8 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// toEntries returns what the column entries of a record holds as the text of an array of
-// bytea: of each entry a byte, 1 if it is unique, and its place. It is empty for none.
+// toEntries returns the column entries of a record as the text of an array of bytea: of
+// each entry a byte, 1 if it is unique, and its place. It is empty without entries.
 func toEntries(entries []storage.Entry) pgtype.Text {
 	if len(entries) == 0 {
 		return toText("")

@@ -172,8 +172,8 @@ func TestUniqueInBatches(t *testing.T) {
 }
 
 // TestEntriesUnderConcurrency: while writers move, set and remove the entries of a few
-// records, one by one and in batches, the table of entries always becomes what the
-// records say, and no two records have the same unique value.
+// records, one by one and in batches, the table of entries always becomes that of the
+// records, and no two records have the same unique value.
 func TestEntriesUnderConcurrency(t *testing.T) {
 	const writers, records, rounds = 8, 6, 60
 	ctx, dsn := context.Background(), pgtest.DSN(t)
@@ -227,7 +227,7 @@ func TestEntriesUnderConcurrency(t *testing.T) {
 	}
 }
 
-// mustBeConsistent fails unless the table of entries is what the records say.
+// mustBeConsistent fails unless the table of entries is equal to those of the records.
 func mustBeConsistent(t *testing.T, pool *pgxpool.Pool, schema string) {
 	t.Helper()
 	var wrong, taken int

@@ -18,11 +18,11 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// failure is an error of the database in the words of this package. What the
-// server says of a statement is left out of the text, since it may quote a record;
-// errors.As finds it as a *pgconn.PgError.
+// failure is an error of the database in the words of this package. The text leaves out
+// the server's message, which may quote a record; errors.As finds that as a
+// *pgconn.PgError.
 type failure struct {
-	kind  error // what the contract calls it; nil for what it has no name for
+	kind  error // of the contract, or nil
 	what  string
 	cause error
 }
@@ -46,8 +46,7 @@ func (f *failure) Unwrap() []error {
 }
 
 // notConnected is the error of a call that got no connection: nothing was
-// sent, whatever it says. It has what the driver says, which is not about
-// records, and leaves out the *pgconn.ConnectError itself, which has the password
+// sent. Its text has the driver's message, which is not about records, and leaves out the *pgconn.ConnectError itself, which has the password
 // in a field.
 func notConnected(pool *pgxpool.Pool, err error) error {
 	var known *failure
@@ -98,7 +97,7 @@ func abandoned(ended error, write bool) error {
 
 // classify returns the error of a call whose statement was given to the driver.
 func classify(err error, write bool) error {
-	// What an error means that leaves open whether the statement was applied.
+	// For an error that leaves open whether the statement was applied.
 	open := storage.ErrUnavailable
 	if write {
 		open = storage.ErrUnknownOutcome
@@ -154,7 +153,7 @@ func mayResend(err error, write bool) bool {
 // errEnded is an ErrUnknownOutcome of a statement that does not run any more.
 var errEnded = fmt.Errorf("%w: %w", storage.ErrUnknownOutcome, storage.ErrEnded)
 
-// classifyServer is classify for what the server says. An ERROR ends the
+// classifyServer is classify for an error of the server. An ERROR ends the
 // statement and leaves nothing of it, but for those that are about the commit
 // itself; after a FATAL the server has gone, and may have committed before.
 func classifyServer(pg *pgconn.PgError, open error) error {
@@ -180,7 +179,7 @@ func classifyServer(pg *pgconn.PgError, open error) error {
 	case pg.Code == "57P03", pg.Code == "53300", pg.Code == "3D000", class == "28": // through a pooler
 		return fail(storage.ErrUnavailable, "the server takes no session for the statement")
 	case severity != "ERROR" && pg.Routine != "" && open == storage.ErrUnknownOutcome:
-		// A pooler names no routine, and what it has lost may still run.
+		// Not a pooler, which names no routine, and does not know whether the statement still runs.
 		return fail(errEnded, "the server ended the session")
 	case pg.Code == "40003", class == "08", severity != "ERROR":
 		return fail(open, "the connection or the server went away")

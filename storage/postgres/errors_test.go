@@ -71,6 +71,7 @@ func TestClassify(t *testing.T) {
 				require.Equal(t, kind == want, errors.Is(err, kind), "%s, write %t: %v", tt.name, write, err)
 			}
 			require.NotErrorIs(t, err, context.DeadlineExceeded, "%s: it was not the caller's", tt.name)
+			require.NotErrorIs(t, err, storage.ErrEnded, "%s: not an error of the server itself", tt.name)
 			require.NotContains(t, err.Error(), secret, tt.name)
 			require.Contains(t, err.Error(), "put", tt.name)
 			var pg, got *pgconn.PgError

@@ -13,7 +13,7 @@ import (
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
-// TestBatchOnFreshTable: a table that nobody has analyzed yet, as after a first
+// TestBatchOnFreshTable: a table that has not been analyzed yet, as after a first
 // import. The planner then thinks that a scope has one record, and a batch must
 // not read the whole scope for each of its keys: that took 300 ms for 1000 of
 // 10,000 records, and grew with the scope. The server counts what the statements

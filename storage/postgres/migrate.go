@@ -40,7 +40,7 @@ func DDL(opts *Options) string {
 	return "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{schema}.Sanitize() + ";\n\n" + ddl(schema)
 }
 
-// ddl returns the statements for a schema that is there. What quotes the functions must
+// ddl returns the statements for a schema that is there. The quotes of the functions must
 // not be a part of the name.
 func ddl(schema string) string {
 	quote := "$$"
@@ -122,7 +122,7 @@ func raced(err error) bool {
 	}, pg.Code)
 }
 
-// installation is what is there in a database.
+// installation describes the tables of a database.
 type installation struct {
 	first   string // schema that names are looked up in
 	schema  bool
@@ -168,7 +168,7 @@ FROM schema.schema_version`), schema, inSchema(schema, "schema.")).Scan(&found.v
 
 // unfit returns an error if the session has a setting under which the server takes
 // the bytes of an id or of a statement for other ones. It looks at what the server
-// has reported, and asks nothing.
+// has reported, and sends no statement.
 func unfit(conn *pgx.Conn, mode pgx.QueryExecMode) error {
 	for _, s := range []struct{ name, want string }{{"server_encoding", "UTF8"}, {"client_encoding", "UTF8"}, {"standard_conforming_strings", "on"}} {
 		if s.want == "on" && mode != pgx.QueryExecModeSimpleProtocol {
@@ -182,8 +182,7 @@ func unfit(conn *pgx.Conn, mode pgx.QueryExecMode) error {
 }
 
 // migrateFailed returns the error of looking or migrating, under the caller's
-// context. What it did can be seen by running it again, so it is
-// never of unknown outcome.
+// context. Another run shows what it did, so the outcome is never unknown.
 func migrateFailed(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended

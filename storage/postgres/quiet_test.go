@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestQuiet: also while somebody else reads, as the driver does after a slow write.
+// TestQuiet: also during a read, as the driver does after a slow write.
 func TestQuiet(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -172,7 +172,7 @@ func (s *Store) newRow(first ...any) *row {
 	return r
 }
 
-// time returns what a time in brackets is scanned into, see columns.
+// time returns the target for a time in brackets, see columns.
 func (s *Store) time(t *time.Time) any {
 	if s.text {
 		return (*epoch)(t)
@@ -180,7 +180,7 @@ func (s *Store) time(t *time.Time) any {
 	return t
 }
 
-// bytes returns what data in brackets is scanned into, see columns.
+// bytes returns the target for data in brackets, see columns.
 func (s *Store) bytes(data *[]byte) any {
 	if s.text {
 		return (*hexData)(data)
@@ -196,8 +196,7 @@ func (r *row) fill(rec *storage.Record) {
 	rec.Data = r.data // Scan takes new memory for the next
 }
 
-// scopeID returns what stands for a scope in the table: the same as the SQL
-// function scope.
+// scopeID returns the value of a scope in the tables, as the SQL function scope does.
 func scopeID(scope storage.Scope) pgtype.UUID {
 	sum := scope.Sum()
 	return toUUID([16]byte(sum[:]))

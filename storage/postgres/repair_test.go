@@ -32,7 +32,7 @@ func TestRepairBySQL(t *testing.T) {
 		{"a renamed schema", "", func(t *testing.T, run func(string), opts *postgres.Options) {
 			run(`ALTER SCHEMA $ RENAME TO "$ NEW"`)
 			t.Cleanup(func() { run(`DROP SCHEMA "$ NEW" CASCADE`) })
-			run("CREATE SCHEMA $; CREATE TABLE $.records (scope uuid, external_id text, revision bigint)") // which nobody asks for
+			run("CREATE SCHEMA $; CREATE TABLE $.records (scope uuid, external_id text, revision bigint)") // another table, which is not used
 			opts.Schema += " NEW"
 			_, err := postgres.New(ctx, newPool(t, dsn), opts)
 			require.ErrorContains(t, err, "run Migrate")
@@ -79,7 +79,7 @@ func TestRepairBySQL(t *testing.T) {
 			require.True(t, large, "the steps are random")
 			for _, other := range []storage.Record{elsewhere, beside} {
 				_, err = storage.Put(ctx, store, other, other.Revision)
-				require.NoError(t, err, "nobody repaired it")
+				require.NoError(t, err, "it was not repaired")
 			}
 
 			run("UPDATE $.records SET data = 'again'")
@@ -93,7 +93,7 @@ func TestRepairBySQL(t *testing.T) {
 			run("UPDATE $.records SET revision = 7")
 			got, err = store.Get(ctx, rec.Key)
 			require.NoError(t, err)
-			require.Equal(t, storage.Revision(7), got.Revision, "whoever gives a revision gets it")
+			require.Equal(t, storage.Revision(7), got.Revision, "the revision that the UPDATE gives")
 		})
 	}
 }

@@ -17,8 +17,8 @@ CREATE TABLE IF NOT EXISTS schema.records (
 	PRIMARY KEY (scope, external_id)
 ) WITH (fillfactor = 80); -- room for updates in the page of the row
 
--- entries is what the record is found by: of each entry a byte, 1 if it is unique, and
--- its place. The store gives a row with entries another generation with each write, so
+-- The column entries has a byte for each entry of the record, 1 if it is unique, and its
+-- place. The store gives a row with entries another generation with each write, so
 -- an UPDATE that leaves the generation is one by SQL.
 ALTER TABLE schema.records
 	ADD COLUMN IF NOT EXISTS entries bytea[],
@@ -83,7 +83,7 @@ CREATE TABLE IF NOT EXISTS schema.schema_version (
 	version integer PRIMARY KEY
 );
 
--- NULL for what jsonb refuses: what is not UTF-8 or not JSON, \u0000, numbers
+-- NULL for data that jsonb refuses: not UTF-8 or not JSON, \u0000, numbers
 -- out of the range of numeric, values too deep or too large. It cannot be
 -- PARALLEL SAFE: a block with EXCEPTION is a subtransaction.
 CREATE OR REPLACE FUNCTION schema.data_jsonb(data bytea) RETURNS jsonb
@@ -116,8 +116,9 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	had    bytea[] := '{}';
 	has    bytea[] := '{}';
-	gained bytea[];
-	gone   bytea[];
+	gained bytea[] := '{}';
+	gone   bytea[] := '{}';
+	entry  bytea;
 	n      bigint;
 	taken  bytea;
 BEGIN
@@ -135,10 +136,11 @@ BEGIN
 		has := '{}';
 	END IF;
 
-	gained := has;
-	IF had <> '{}' AND has <> '{}' AND NEW.revision <> OLD.revision THEN
-		gained := ARRAY(SELECT e FROM pg_catalog.unnest(has) AS e WHERE e <> ALL (had));
-	END IF;
+	FOREACH entry IN ARRAY has LOOP
+		IF entry <> ALL (had) OR NEW.revision = OLD.revision THEN
+			gained := gained || entry;
+		END IF;
+	END LOOP;
 	FOR attempt IN 1..2 LOOP
 		EXIT WHEN gained = '{}';
 		INSERT INTO schema.entries (scope, place, external_id, is_unique)
@@ -147,7 +149,7 @@ BEGIN
 		ON CONFLICT DO NOTHING;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		EXIT WHEN n = pg_catalog.cardinality(gained);
-		-- What is there may be the record's own, and unique or not is what changes.
+		-- A row that is there may be the record's own, with another is_unique.
 		DELETE FROM schema.entries AS r USING pg_catalog.unnest(gained) AS e
 		WHERE r.scope = NEW.scope AND r.place = pg_catalog.substring(e, 2) AND r.external_id = NEW.external_id
 			AND r.is_unique <> (pg_catalog.get_byte(e, 0) = 1);
@@ -162,8 +164,11 @@ BEGIN
 	END LOOP;
 
 	IF had <> '{}' THEN
-		gone := ARRAY(SELECT pg_catalog.substring(e, 2) FROM pg_catalog.unnest(had) AS e
-			WHERE pg_catalog.set_byte(e, 0, 0) <> ALL (has) AND pg_catalog.set_byte(e, 0, 1) <> ALL (has));
+		FOREACH entry IN ARRAY had LOOP
+			IF pg_catalog.set_byte(entry, 0, 0) <> ALL (has) AND pg_catalog.set_byte(entry, 0, 1) <> ALL (has) THEN
+				gone := gone || pg_catalog.substring(entry, 2);
+			END IF;
+		END LOOP;
 		IF pg_catalog.current_setting('resourcekit.batch', true) = 'on' THEN
 			UPDATE schema.entries SET lost = true
 			WHERE scope = OLD.scope AND place = ANY (gone) AND external_id = OLD.external_id AND is_unique;

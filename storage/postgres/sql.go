@@ -31,10 +31,10 @@ import (
 //
 // Each is atomic by itself and right at every isolation level. They list their
 // columns, so that a column which a later version adds breaks no older
-// program, and cast what the simple protocol and a SELECT leave without a type. No array
+// program, and cast values that the simple protocol and a SELECT leave without a type. No array
 // has a NULL: as text, a setting of the session (array_nulls) makes it the word.
 //
-// What stands in brackets is a time or data that is read, see columns.
+// Brackets are around times and data that are read, see columns.
 type statements struct {
 	get, getMany, echo string
 
@@ -216,7 +216,7 @@ FULL JOIN (
 WHERE coalesce(w.external_id, '') <> ''
 RETURNING external_id`
 
-	// What the fence looks at, in one snapshot: the last number drawn, the oldest
+	// For the fence, in one snapshot: the last number drawn, the oldest
 	// transaction that may still run and the first that has not ended, the revision of the change at $1, the floor, and
 	// the last change up to $2.
 	lookSQL = `

@@ -15,7 +15,7 @@ import (
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
-// TestView: what jsonb refuses is NULL in the view, and hides nothing else.
+// TestView: a document that jsonb refuses is NULL in the view, and hides nothing else.
 func TestView(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}

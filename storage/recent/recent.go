@@ -243,7 +243,12 @@ func (s *Store) written(w *storage.Write, err error, began instant) {
 	key := w.Record.Key
 	was, ok := s.records[key]
 	switch {
-	case errors.Is(err, storage.ErrConflict) && !errors.Is(err, storage.ErrUnknownOutcome):
+	case errors.Is(err, storage.ErrUnknownOutcome), err == nil && w.Delete:
+		if w.Delete {
+			s.now.deleted++
+		}
+		s.forget(key)
+	case errors.Is(err, storage.ErrConflict):
 		if ok && was.Revision == w.Expect {
 			s.stats.Outdated++
 			was.shared = true
@@ -252,11 +257,6 @@ func (s *Store) written(w *storage.Write, err error, began instant) {
 		if errors.As(err, &c) && c.Current != nil && c.Current.Key == key {
 			s.read(*c.Current, began) // the next attempt may begin with it
 		}
-	case errors.Is(err, storage.ErrUnknownOutcome), err == nil && w.Delete:
-		if w.Delete {
-			s.now.deleted++
-		}
-		s.forget(key)
 	case err == nil:
 		s.put(w.Record, w.Expect, began)
 	}

@@ -589,6 +589,18 @@ func TestForeignRecord(t *testing.T) {
 	assert.Zero(t, store.Stats().Records)
 }
 
+// TestWrongCount: a store that returns too few errors leaves the outcomes unknown.
+func TestWrongCount(t *testing.T) {
+	store := recent.New(short{memory.New()}, 1<<20)
+	_, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0)
+	require.ErrorIs(t, err, storage.ErrUnknownOutcome)
+	assert.Zero(t, store.Stats().Records)
+}
+
+type short struct{ storage.Store }
+
+func (short) Write(context.Context, []storage.Write) ([]error, error) { return []error{}, nil }
+
 // TestBound: remembered records of any size take no more memory than they may, and those
 // that were used lately stay longest.
 func TestBound(t *testing.T) {

@@ -48,6 +48,7 @@ func fillFrom(t *testing.T, store storage.Store, from, n int, data []byte) {
 }
 
 func TestBackup(t *testing.T) {
+	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
 	store := open(t, filepath.Join(dir, "records.db"), nil)
 	fill(t, store, 2000, make([]byte, 400))
@@ -76,6 +77,7 @@ func TestBackup(t *testing.T) {
 // TestStaleSideFiles: a log that is left of another file must neither get into a
 // backup nor be thrown away in silence.
 func TestStaleSideFiles(t *testing.T) {
+	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
 	store := open(t, filepath.Join(dir, "records.db"), nil)
 	_, err := storage.Put(ctx, store, record("k", "x"), 0)
@@ -109,6 +111,7 @@ func TestStaleSideFiles(t *testing.T) {
 // TestRevisionsAfterARestore: a client that saw a write which a backup does not
 // have must not overwrite what was written instead.
 func TestRevisionsAfterARestore(t *testing.T) {
+	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
 	store := open(t, filepath.Join(dir, "records.db"), nil)
 	rec := record("k", "first")
@@ -132,6 +135,7 @@ func TestRevisionsAfterARestore(t *testing.T) {
 // the other: a copy is of one instant if a record that was written later never
 // shows more than the one that was written before.
 func TestBackupDuringWrites(t *testing.T) {
+	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
 	store := open(t, filepath.Join(dir, "records.db"), nil)
 	fill(t, store, 2000, make([]byte, 400))
@@ -177,6 +181,7 @@ func empty(t *testing.T, dir string) {
 
 // TestBackupStopped by its context and by Close leaves no file behind.
 func TestBackupStopped(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		stop func(cancel context.CancelFunc, store *sqlite.Store)

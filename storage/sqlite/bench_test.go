@@ -21,11 +21,20 @@ import (
 var large = flag.Bool("large", false, "benchmark a million records as well")
 
 func BenchmarkStore(b *testing.B) {
+	storagetest.Bench(b, newStore, sizes()...)
+}
+
+func sizes() []int {
 	sizes := []int{1_000, 10_000, 100_000}
 	if *large {
 		sizes = append(sizes, 1_000_000)
 	}
-	storagetest.Bench(b, newStore, sizes...)
+	return sizes
+}
+
+// BenchmarkEntries measures entries and the log, as ratios to writes and reads without.
+func BenchmarkEntries(b *testing.B) {
+	storagetest.BenchEntries(b, newStore, sizes()...)
 }
 
 // BenchmarkGrowth sets 100,000 records against 1,000.
@@ -157,115 +166,4 @@ func inTransactions(b *testing.B, records int) func(storage.Key) error {
 		}
 		return tx.Commit()
 	}
-}
-
-// BenchmarkEntries measures writes with entries and with a note, and look-ups, as ratios
-// to those without, all in one run: the cases take turns, with synchronous=FULL.
-func BenchmarkEntries(b *testing.B) {
-	sizes := []int{1_000, 100_000}
-	if *large {
-		sizes = append(sizes, 1_000_000)
-	}
-	for _, size := range sizes {
-		b.Run(fmt.Sprint(size), func(b *testing.B) { benchEntries(b, size) })
-	}
-}
-
-func benchEntries(b *testing.B, size int) {
-	ctx, store := context.Background(), newStore(b).(*sqlite.Store)
-	defer store.Close()
-	revisions := make([]storage.Revision, size)
-	entries := func(i, moved int) []storage.Entry {
-		return []storage.Entry{
-			{Index: 1, Value: fmt.Appendf(nil, "customer-%d-%d@example.com", i, moved), Unique: true},
-			{Index: 2, Value: fmt.Appendf(nil, "2025-03-01T12:%07d", i*7919%size)},
-		}
-	}
-	write := func(i int, w storage.Write) storage.Write {
-		w.Expect = revisions[i]
-		revisions[i] = storage.NextRevision(w.Expect)
-		w.Record = storage.Record{Key: benchKey(i), Revision: revisions[i], Data: make([]byte, 400)}
-		return w
-	}
-	// One half of the records has entries.
-	withEntries := func() int { return rand.IntN(size/2) * 2 }
-	for i := 0; i < size; {
-		var writes []storage.Write
-		for ; i < size && len(writes) < 1000; i++ {
-			w := storage.Write{}
-			if i%2 == 0 {
-				w.Entries = entries(i, 0)
-			}
-			writes = append(writes, write(i, w))
-		}
-		if errs, err := store.Write(ctx, writes); err != nil || errs != nil {
-			b.Fatal(err, errs)
-		}
-	}
-	one := func(w storage.Write) {
-		if errs, err := store.Write(ctx, []storage.Write{w}); err != nil || errs != nil {
-			b.Fatal(err, errs)
-		}
-	}
-	moves := make([]int, size)
-	cases := []struct {
-		name  string
-		calls int
-		call  func()
-	}{
-		{"write", 100, func() { one(write(withEntries()+1, storage.Write{})) }},
-		{"unmoved", 100, func() { i := withEntries(); one(write(i, storage.Write{Entries: entries(i, moves[i])})) }},
-		{"moved", 100, func() {
-			i := withEntries()
-			moves[i]++
-			one(write(i, storage.Write{Entries: entries(i, moves[i])}))
-		}},
-		{"logged", 100, func() {
-			one(write(withEntries()+1, storage.Write{Note: &storage.Note{Time: time.Now(), Actor: "bench"}}))
-		}},
-		{"get", 1000, func() {
-			if _, err := store.Get(ctx, benchKey(withEntries())); err != nil {
-				b.Fatal(err)
-			}
-		}},
-		{"lookup", 1000, func() {
-			i := withEntries()
-			value := entries(i, moves[i])[0].Value
-			page, err := store.Lookup(ctx, scope, 1, storage.Range{From: value, To: append(value[:len(value):len(value)], 0), Limit: 1})
-			if err != nil || len(page.Records) != 1 {
-				b.Fatal(err, page)
-			}
-		}},
-		{"list", 20, func() {
-			r := storage.Range{Limit: 100, After: storage.Position{ExternalID: benchKey(rand.IntN(size)).ExternalID}}
-			if _, err := store.List(ctx, scope, r); err != nil {
-				b.Fatal(err)
-			}
-		}},
-		{"lookup100", 20, func() {
-			r := storage.Range{Limit: 100, From: entries(rand.IntN(size), 0)[1].Value}
-			if _, err := store.Lookup(ctx, scope, 2, r); err != nil {
-				b.Fatal(err)
-			}
-		}},
-	}
-	took := make([]time.Duration, len(cases))
-	for b.Loop() {
-		for i, c := range cases {
-			start := time.Now()
-			for range c.calls {
-				c.call()
-			}
-			took[i] += time.Since(start)
-		}
-	}
-	per := make(map[string]float64)
-	for i, c := range cases {
-		per[c.name] = float64(took[i].Nanoseconds()) / float64(c.calls*b.N)
-		b.ReportMetric(per[c.name]/1000, c.name+"-us")
-	}
-	for _, ratio := range [][2]string{{"unmoved", "write"}, {"moved", "write"}, {"logged", "write"}, {"lookup", "get"}, {"lookup100", "list"}} {
-		b.ReportMetric(per[ratio[0]]/per[ratio[1]], ratio[0]+"/"+ratio[1])
-	}
-	b.ReportMetric(0, "ns/op")
 }

@@ -98,12 +98,12 @@
 //
 // Data has at most MaxData bytes, and so has each document of a note. A page ends early
 // once it has 16 MiB. A record of 400 bytes needs 170 to 215 bytes beside its data and
-// external id; an entry needs some 85 bytes beside its value and the external id, twice
-// the value, and as much again if it is unique; a change in the log some 300 beside the
-// documents, and three times the external id. Each connection, of which there are
-// Readers + 1, caches up to 8 MiB. The first GiB of the file is mapped into memory, so
-// that a record among 100,000 takes little longer to find than one among 1,000. If a disk
-// fails to read a mapped piece, the process ends with SIGBUS.
+// external id. With an external id and a value of some 20 bytes each, an entry needs 155
+// bytes more, or 275 if it is unique, and a change in the log 270 beside its documents.
+// Each connection, of which there are Readers + 1, caches up to 8 MiB. The first GiB of
+// the file is mapped into memory, so that a record among 100,000 takes little longer to
+// find than one among 1,000. If a disk fails to read a mapped piece, the process ends with
+// SIGBUS.
 //
 // # Errors and contexts
 //

@@ -101,6 +101,7 @@ func found(t *testing.T, s *Store) (found []string) {
 // TestSQLThatChangesRecords, of other programs: the record gets a new revision and loses
 // its entries, its unique values are free, and SetEntries restores them.
 func TestSQLThatChangesRecords(t *testing.T) {
+	t.Parallel()
 	const (
 		columns = "platform, business, schema, external_id, revision, id, created_at, updated_at, data"
 		row     = "SELECT platform, business, schema, 'k', 77, id, 0, 0, x'6e6577' FROM records WHERE external_id = 'k'"
@@ -220,6 +221,7 @@ func TestSetEntriesOfNothing(t *testing.T) {
 // TestRandomWrites of few keys with few values, single and in batches, compared with a
 // model that decides one write after the other.
 func TestRandomWrites(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, &Options{SyncNormal: true})
 	type state struct {
 		revision storage.Revision

@@ -28,6 +28,7 @@ func moved(t *testing.T, err error, reason string) {
 // TestMovedFiles: a write that the next Open would not find is refused, and what
 // was acknowledged before is in the file that it was written to.
 func TestMovedFiles(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		move   func(path string) error

@@ -35,6 +35,7 @@ func leftovers(t testing.TB, folder string) (copies []string) {
 // TestKilledBackups: what a Backup that was killed has written is removed by the
 // next one into the same folder, and what a running one has written never is.
 func TestKilledBackups(t *testing.T) {
+	t.Parallel()
 	const isChild = "SQLITE_TEST_BACKUP"
 	if path := os.Getenv(isChild); path != "" {
 		s, err := Open(bg, path, nil)
@@ -124,6 +125,7 @@ func TestBackupKilledAtItsEnd(t *testing.T) {
 // TestBackupsIntoOneFolder at the same time do not take each other's copies for
 // leftovers.
 func TestBackupsIntoOneFolder(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for _, err := range start(8, func(i int) error {
 		s, err := Open(bg, filepath.Join(t.TempDir(), "records.db"), nil)

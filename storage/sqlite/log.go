@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,19 +18,19 @@ const (
 		" revision, before, deleted, redacted, changed_at, actor, reason, data_before, data_after, id)" +
 		" SELECT ?1, ?2, ?3, ?4, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, id FROM records WHERE " + ofKey + " AND revision = ?5"
 
-	sqlChangeColumns = "SELECT position, revision, platform, business, schema, external_id, id, before, deleted, redacted," +
-		" changed_at, actor, reason, data_before, data_after FROM changes WHERE "
-	noFloor           = "platform <> x''"
-	sqlChanges        = sqlChangeColumns + noFloor + " AND position > ?1 ORDER BY position LIMIT ?2"
-	sqlChangesOfScope = sqlChangeColumns + ofScope + " AND position > ?4 ORDER BY position LIMIT ?5"
-	sqlChangesOfKey   = sqlChangeColumns + ofKey + " AND position > ?5 ORDER BY position LIMIT ?6"
+	sqlColumnsOfChange = "SELECT position, revision, platform, business, schema, external_id, id, before, deleted, redacted," +
+		" changed_at, actor, reason, data_before, data_after FROM changes "
+	sqlChanges        = sqlColumnsOfChange + "WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
+	sqlChangesOfScope = sqlColumnsOfChange + "NOT INDEXED WHERE " + ofScope + " AND position > ?4 AND position <= ?5 ORDER BY position LIMIT ?6"
+	sqlChangesOfKey   = sqlColumnsOfChange + "WHERE " + ofKey + " AND position > ?5 AND position <= ?6 ORDER BY position LIMIT ?7"
 
-	sqlLogEnd = "SELECT position, revision FROM changes ORDER BY position DESC LIMIT 1"
-	sqlLogHas = "SELECT 1 FROM changes WHERE position = ?1 AND revision = ?2"
+	sqlFloor    = "SELECT position, revision FROM changes ORDER BY position LIMIT 1"
+	sqlCursorTo = "SELECT position, revision FROM changes WHERE position <= ?1 ORDER BY position DESC LIMIT 1"
+	sqlHas      = "SELECT position, revision FROM changes WHERE position = ?1 AND revision = ?2"
 
 	sqlSizes = "SELECT position, changed_at, coalesce(length(data_before), 0) + coalesce(length(data_after), 0)" +
 		" FROM changes WHERE "
-	sqlSizesOfAll = sqlSizes + noFloor + " ORDER BY position"
+	sqlSizesOfAll = sqlSizes + "platform <> x'' ORDER BY position" // without the floor
 	sqlSizesOfKey = sqlSizes + ofKey + " AND redacted = 0 ORDER BY position"
 
 	sqlTrim     = "DELETE FROM changes WHERE position < ?1"
@@ -72,39 +73,40 @@ func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Cha
 	return page, nil
 }
 
+// maxScan is how many changes a page of one scope looks at. The log has no index by scope,
+// which would make each logged write a tenth slower.
+const maxScan = 10_000
+
 func changes(ctx context.Context, c *conn, q storage.ChangeQuery) (page storage.ChangePage, err error) {
-	var end storage.Cursor
-	err = c.query(sqlLogEnd, 2, func(row []driver.Value) bool {
-		position, _ := row[0].(int64)
-		revision, _ := row[1].(int64)
-		end = storage.Cursor{Position: position, Revision: storage.Revision(revision)}
-		return false
-	})
+	end, err := cursor(c, sqlCursorTo, int64(math.MaxInt64))
 	if err != nil || q.End {
 		return storage.ChangePage{Next: end}, err
 	}
-	if q.After != (storage.Cursor{}) {
-		expired := storage.ErrExpired
-		err := c.query(sqlLogHas, 1, func([]driver.Value) bool {
-			expired = nil
-			return false
-		}, q.After.Position, int64(q.After.Revision))
-		if err := errors.Join(err, expired); err != nil {
-			return storage.ChangePage{}, err
-		}
+	start, until := q.After, end
+	if start == (storage.Cursor{}) {
+		start, err = cursor(c, sqlFloor)
+	} else if start, err = cursor(c, sqlHas, start.Position, int64(start.Revision)); err == nil && start != q.After {
+		err = storage.ErrExpired
 	}
 	query, args := sqlChanges, []driver.Value(nil)
-	if q.Scope != (storage.Scope{}) {
+	switch {
+	case q.ExternalID != "":
+		query, args = sqlChangesOfKey, append(scopeArgs(&q.Scope), q.ExternalID)
+	case q.Scope != (storage.Scope{}):
 		query, args = sqlChangesOfScope, scopeArgs(&q.Scope)
+		if err == nil {
+			until, err = cursor(c, sqlCursorTo, min(start.Position, math.MaxInt64-maxScan)+maxScan)
+		}
 	}
-	if q.ExternalID != "" {
-		query, args = sqlChangesOfKey, append(args, q.ExternalID)
+	if err != nil {
+		return storage.ChangePage{}, err
 	}
+	page = storage.ChangePage{Next: until, More: until != end}
 	size := 0
 	var damaged error
 	err = c.query(query, 15, func(row []driver.Value) bool {
-		if len(page.Changes) == q.Limit || size >= maxPageBytes {
-			page.More = true
+		if n := len(page.Changes); n == q.Limit || size >= maxPageBytes {
+			page.Next, page.More = page.Changes[n-1].Cursor, true
 			return false
 		}
 		change, err := changeOf(row)
@@ -114,11 +116,19 @@ func changes(ctx context.Context, c *conn, q storage.ChangeQuery) (page storage.
 		page.Changes = append(page.Changes, change)
 		size += len(change.Note.Before) + len(change.Note.After)
 		return true
-	}, append(args, q.After.Position, int64(q.Limit)+1)...)
-	if page.Next = end; page.More {
-		page.Next = page.Changes[len(page.Changes)-1].Cursor
-	}
+	}, append(args, start.Position, until.Position, int64(q.Limit)+1)...)
 	return page, errors.Join(err, damaged)
+}
+
+// cursor returns the cursor that a query has, zero if it has none.
+func cursor(c *conn, query string, args ...driver.Value) (at storage.Cursor, err error) {
+	err = c.query(query, 2, func(row []driver.Value) bool {
+		position, _ := row[0].(int64)
+		revision, _ := row[1].(int64)
+		at = storage.Cursor{Position: position, Revision: storage.Revision(revision)}
+		return false
+	}, args...)
+	return at, err
 }
 
 // changeOf returns the change of a row. The table is STRICT: only the lengths of ids can

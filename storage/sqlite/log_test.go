@@ -44,6 +44,7 @@ func history(t *testing.T, s *Store) (changes []storage.Change) {
 // TestSteps: a long Trim and Redact are several transactions, so that other writes get
 // in between.
 func TestSteps(t *testing.T) {
+	t.Parallel()
 	const n = 3*maxStep + 10
 	s := testStore(t, &Options{SyncNormal: true})
 	logged(t, s, "k", n)
@@ -81,6 +82,7 @@ func TestSteps(t *testing.T) {
 
 // TestLargeSteps end by bytes, and so does a page of changes.
 func TestLargeSteps(t *testing.T) {
+	t.Parallel()
 	const n = 5
 	s := testStore(t, nil)
 	for i := range n {
@@ -99,9 +101,53 @@ func TestLargeSteps(t *testing.T) {
 	require.Equal(t, 3, s.writer.transactions)
 }
 
+// TestChangesOfOneScopeAmongOthers: a page looks at so many changes, and goes on after them.
+func TestChangesOfOneScopeAmongOthers(t *testing.T) {
+	t.Parallel()
+	s := testStore(t, &Options{SyncNormal: true})
+	elsewhere := func(n int) {
+		for i := range n {
+			var writes []storage.Write
+			for j := range storage.MaxBatch {
+				w := creates(storage.Record{Key: testKey(fmt.Sprintf("%d %d %d", n, i, j))})[0]
+				w.Record.Key.Tenant = storage.TenantOf("acme", "another")
+				w.Note = &storage.Note{}
+				writes = append(writes, w)
+			}
+			require.NoError(t, errOf(s.Write(bg, writes)))
+		}
+	}
+	logged(t, s, "a", 1)
+	elsewhere(1)
+	require.NoError(t, s.Trim(bg, time.UnixMilli(2))) // positions do not begin with 1
+	logged(t, s, "b", 1)
+	elsewhere(2*maxScan/storage.MaxBatch + 1)
+	logged(t, s, "c", 1)
+	var found []string
+	pages := 0
+	for q := (storage.ChangeQuery{Scope: testKey("").Scope(), Limit: 10}); ; pages++ {
+		page, err := s.Changes(bg, q)
+		require.NoError(t, err)
+		require.Greater(t, page.Next.Position, q.After.Position)
+		for _, c := range page.Changes {
+			found = append(found, c.Key.ExternalID)
+		}
+		if q.After = page.Next; !page.More {
+			break
+		}
+	}
+	require.Equal(t, []string{"b", "c"}, found)
+	require.Equal(t, 2, pages)
+	page, err := s.Changes(bg, storage.ChangeQuery{Scope: testKey("").Scope(), ExternalID: "c", Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, page.Changes, 1)
+	require.False(t, page.More)
+}
+
 // TestRestoredLog: a cursor of changes that a backup does not have is not one of the log
 // that goes on from the backup, not even when that has reached its position.
 func TestRestoredLog(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	logged(t, s, "k", 3)
 	require.NoError(t, s.Redact(bg, testKey("k")))

@@ -93,8 +93,7 @@ CREATE TABLE changes (
 	data_before BLOB,
 	data_after  BLOB
 ) STRICT;
-CREATE INDEX changes_of_scope ON changes (platform, business, schema);
-CREATE INDEX changes_of_key   ON changes (platform, business, schema, external_id);
+CREATE INDEX changes_of_key ON changes (platform, business, schema, external_id);
 
 INSERT INTO changes VALUES (1, x'', x'', x'', '', 1 + (random() & 4611686018427387903), x'', 0, 0, 0, 0, '', '', NULL, NULL);
 

@@ -17,6 +17,7 @@ import (
 // TestVersion1: a file that version 1 of this package made, with 20 records of which
 // every other was updated once, keeps them, and can do what the newest version can.
 func TestVersion1(t *testing.T) {
+	t.Parallel()
 	file, err := os.ReadFile("testdata/version1.sqlite")
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "records.db")
@@ -71,6 +72,7 @@ func TestVersion1(t *testing.T) {
 // TestMigrationOfALargeFile changes no row, and a program of version 1 that has the file
 // open goes on.
 func TestMigrationOfALargeFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "records.db")
 	old, err := dial(dsnOf(path, "rwc"))
 	require.NoError(t, err)

@@ -59,6 +59,7 @@ func execute(t *testing.T, path string, statements ...string) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		path string // in a directory of its own, unless it has another form
@@ -142,6 +143,7 @@ func TestOpenWaitsForALock(t *testing.T) {
 // TestPaths: a path may hold what means something to URIs, SQL and shells, in the
 // name of the folder and in that of the file.
 func TestPaths(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{
 		"a b", " ", "a+b", "a?b", "a#b", "a%b", "%41", "a%3fb?mode=memory&cache=shared#x", "a&b=c;d", "é😀", "'\"`", "a'b", "a:b", "-x",
 		"\xff", "a\nb", `a\b`, "[a]*", "$HOME", "records.db?_pragma=query_only(1)",
@@ -181,6 +183,7 @@ func names(t testing.TB, dir string) (names []string) {
 // TestLink: the files of SQLite lie beside the one that a link leads to, and so
 // does what Open looks for.
 func TestLink(t *testing.T) {
+	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
 	path, link := filepath.Join(dir, "records.db"), filepath.Join(t.TempDir(), "link.db")
 	require.NoError(t, os.Symlink(path, link))
@@ -289,6 +292,7 @@ func TestPermissions(t *testing.T) {
 // TestOpenAtOnce opens one new file many times at the same time, in this process
 // and in others.
 func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
 	const inProcess, processes = 8, 3
 	path := os.Getenv("SQLITE_TEST_OPEN")
 	if path == "" {

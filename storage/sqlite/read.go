@@ -2,11 +2,9 @@ package sqlite
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,16 +70,20 @@ const (
 	sqlColumns = "SELECT revision, id, created_at, updated_at, data"
 	sqlGet     = sqlColumns + " FROM records WHERE " + ofKey
 
-	// The bounds are exclusive, and a position of a look-up is a place and an external id.
 	sqlList = sqlColumns + ", external_id FROM records" +
 		" WHERE " + ofScope + " AND external_id > ?4 AND external_id < ?5 ORDER BY external_id "
 	sqlListForwards  = sqlList + "LIMIT ?6"
 	sqlListBackwards = sqlList + "DESC LIMIT ?6"
 
-	sqlLookup = sqlColumns + ", external_id, place, records.entries FROM entries CROSS JOIN records USING (platform, business, schema, external_id)" +
-		" WHERE " + ofScope + " AND (place, external_id) > (?4, ?5) AND (place, external_id) < (?6, ?7) ORDER BY "
-	sqlLookupForwards  = sqlLookup + "place, external_id LIMIT ?8"
-	sqlLookupBackwards = sqlLookup + "place DESC, external_id DESC LIMIT ?8"
+	sqlLookup = sqlColumns + ", external_id, place, records.entries" +
+		" FROM entries CROSS JOIN records USING (platform, business, schema, external_id) WHERE " + ofScope
+	forwards  = " ORDER BY place, external_id LIMIT "
+	backwards = " ORDER BY place DESC, external_id DESC LIMIT "
+	// ?6 is the external id at one of the bounds, for a page that goes on from a position.
+	sqlLookupForwards  = sqlLookup + " AND place >= ?4 AND place < ?5" + forwards + "?6"
+	sqlLookupBackwards = sqlLookup + " AND place >= ?4 AND place < ?5" + backwards + "?6"
+	sqlLookupAfter     = sqlLookup + " AND (place, external_id) > (?4, ?6) AND place < ?5" + forwards + "?7"
+	sqlLookupBefore    = sqlLookup + " AND place >= ?4 AND (place, external_id) < (?5, ?6)" + backwards + "?7"
 )
 
 // Get implements storage.Store.
@@ -173,7 +175,10 @@ func (s *Store) page(ctx context.Context, op string, scope storage.Scope, index 
 	var page storage.Page
 	r, err := storage.CheckRange(ctx, scope, index, r)
 	if err == nil {
-		query, args := pageQuery(&scope, index, r)
+		query, args := listQuery(&scope, r)
+		if index != 0 {
+			query, args = lookupQuery(&scope, index, r)
+		}
 		err = s.read(ctx, func(c *conn) (err error) {
 			page, err = readPage(ctx, c, scope, index, r.Limit, query, args)
 			return err
@@ -185,40 +190,43 @@ func (s *Store) page(ctx context.Context, op string, scope storage.Scope, index 
 	return page, nil
 }
 
-// Beyond all external ids, which are valid UTF-8, and beyond all values.
+// beyondIDs is greater than all external ids, which are valid UTF-8.
 const beyondIDs = "\xff"
 
+func listQuery(scope *storage.Scope, r storage.Range) (query string, args []driver.Value) {
+	query, low, high := sqlListForwards, r.After.ExternalID, beyondIDs
+	if r.Backwards {
+		query, low = sqlListBackwards, ""
+		if !r.After.IsZero() {
+			high = r.After.ExternalID
+		}
+	}
+	return query, append(scopeArgs(scope), low, high, int64(r.Limit)+1)
+}
+
+// beyondValues is greater than all values.
 var beyondValues = bytes.Repeat([]byte{0xff}, storage.MaxValue+1)
 
-// pageQuery returns the query of a page and its arguments.
-func pageQuery(scope *storage.Scope, index uint32, r storage.Range) (query string, args []driver.Value) {
-	low, high := storage.Position{Value: r.From}, storage.Position{Value: r.To}
-	if r.To == nil {
-		high = storage.Position{Value: beyondValues, ExternalID: beyondIDs}
+func lookupQuery(scope *storage.Scope, index uint32, r storage.Range) (query string, args []driver.Value) {
+	low, high, after := r.From, r.To, r.After
+	if high == nil {
+		high = beyondValues
 	}
-	after := func(a, b storage.Position) bool {
-		return cmp.Or(bytes.Compare(a.Value, b.Value), strings.Compare(a.ExternalID, b.ExternalID)) > 0
-	}
-	switch {
-	case r.After.IsZero():
-	case r.Backwards && after(high, r.After):
-		high = r.After
-	case !r.Backwards && after(r.After, low):
-		low = r.After
-	}
-	args = scopeArgs(scope)
-	if index == 0 {
-		args = append(args, low.ExternalID, high.ExternalID)
-		query = sqlListForwards
-		if r.Backwards {
-			query = sqlListBackwards
+	goesOn := !after.IsZero()
+	if r.Backwards {
+		query = sqlLookupBackwards
+		if goesOn = goesOn && bytes.Compare(after.Value, high) < 0; goesOn {
+			query, high = sqlLookupBefore, after.Value
 		}
 	} else {
-		args = append(args, placeOf(index, low.Value), low.ExternalID, placeOf(index, high.Value), high.ExternalID)
 		query = sqlLookupForwards
-		if r.Backwards {
-			query = sqlLookupBackwards
+		if goesOn = goesOn && bytes.Compare(after.Value, low) >= 0; goesOn {
+			query, low = sqlLookupAfter, after.Value
 		}
+	}
+	args = append(scopeArgs(scope), placeOf(index, low), placeOf(index, high))
+	if goesOn {
+		args = append(args, after.ExternalID)
 	}
 	return query, append(args, int64(r.Limit)+1)
 }

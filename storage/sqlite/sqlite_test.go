@@ -17,7 +17,9 @@ func durable() storagetest.Durable {
 	return storagetest.Durable{
 		New: func(t *testing.T) string { return filepath.Join(t.TempDir(), "records.db") },
 		Open: func(ctx context.Context, place string) (storage.Store, error) {
-			return sqlite.Open(ctx, place, nil)
+			// Without a sync for each write the suite takes half the time. It kills processes,
+			// for which the system keeps what they wrote; it cannot cut the power.
+			return sqlite.Open(ctx, place, &sqlite.Options{SyncNormal: true})
 		},
 		Block: block,
 		Copy: func(t *testing.T, place string) string {

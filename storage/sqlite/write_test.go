@@ -173,15 +173,15 @@ func TestPragmas(t *testing.T) {
 func TestPlans(t *testing.T) {
 	s := testStore(t, nil)
 	const (
-		ofScope  = "(platform=? AND business=? AND schema=?"
-		ofKey    = ofScope + " AND external_id=?"
-		aRecord  = "SEARCH records USING PRIMARY KEY " + ofKey + ")"
-		between  = "SEARCH records USING PRIMARY KEY " + ofScope + " AND external_id>? AND external_id<?)"
-		aPlace   = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND place=? AND external_id=?)"
-		places   = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND (place,external_id)>(?,?) AND (place,external_id)<(?,?))"
-		ofSchema = "SEARCH changes USING INDEX changes_of_scope " + ofScope + " AND rowid>?)"
-		aChange  = "SEARCH changes USING INTEGER PRIMARY KEY (rowid=?)"
-		inOrder  = "SCAN changes"
+		ofScope = "(platform=? AND business=? AND schema=?"
+		ofKey   = ofScope + " AND external_id=?"
+		aRecord = "SEARCH records USING PRIMARY KEY " + ofKey + ")"
+		between = "SEARCH records USING PRIMARY KEY " + ofScope + " AND external_id>? AND external_id<?)"
+		aPlace  = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND place=? AND external_id=?)"
+		places  = "SEARCH entries USING PRIMARY KEY " + ofScope + " AND place>? AND place<?)"
+		changes = "SEARCH changes USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+		aChange = "SEARCH changes USING INTEGER PRIMARY KEY (rowid=?)"
+		inOrder = "SCAN changes" // of which the store takes the first row, or some
 	)
 	for query, want := range map[string][]string{
 		sqlGet:             {aRecord},
@@ -193,14 +193,17 @@ func TestPlans(t *testing.T) {
 		sqlListBackwards:   {between},
 		sqlLookupForwards:  {places, aRecord},
 		sqlLookupBackwards: {places, aRecord},
+		sqlLookupAfter:     {"SEARCH entries USING PRIMARY KEY " + ofScope + " AND (place,external_id)>(?,?) AND place<?)", aRecord},
+		sqlLookupBefore:    {"SEARCH entries USING PRIMARY KEY " + ofScope + " AND place>? AND (place,external_id)<(?,?))", aRecord},
 		sqlTaken:           {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)", aRecord + " LEFT-JOIN"},
 		sqlLeave:           {aPlace},
 		sqlLog:             {aRecord},
-		sqlLogEnd:          {inOrder},
-		sqlLogHas:          {aChange},
-		sqlChanges:         {"SEARCH changes USING INTEGER PRIMARY KEY (rowid>?)"},
-		sqlChangesOfScope:  {ofSchema},
-		sqlChangesOfKey:    {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid>?)"},
+		sqlFloor:           {inOrder},
+		sqlCursorTo:        {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
+		sqlHas:             {aChange},
+		sqlChanges:         {changes},
+		sqlChangesOfScope:  {changes},
+		sqlChangesOfKey:    {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid>? AND rowid<?)"},
 		sqlSizesOfAll:      {inOrder},
 		sqlSizesOfKey:      {"SEARCH changes USING INDEX changes_of_key " + ofKey + ")"},
 		sqlTrim:            {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
@@ -233,6 +236,7 @@ func TestWaitingWritesShareATransaction(t *testing.T) {
 }
 
 func TestGroupEnds(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		calls int
@@ -395,6 +399,7 @@ func TestCancelledInTheTransaction(t *testing.T) {
 // that was waiting is either written after all or not, and told as well. Which
 // of the two is left to chance, hence the rounds.
 func TestCloseAnswersWhatWasTaken(t *testing.T) {
+	t.Parallel()
 	for range 10 {
 		s := testStore(t, nil)
 		committing, proceed := make(chan struct{}, 2), make(chan struct{})
@@ -488,6 +493,7 @@ func TestDiskFull(t *testing.T) {
 // log is in the file. Readers are connected, so that SQLite does not empty the
 // log when the writer's connection ends.
 func TestLogFillsTheDisk(t *testing.T) {
+	t.Parallel()
 	const room = 1 << 20
 	for _, step := range []string{sqlInsert, sqlCommit} {
 		t.Run(step[:6], func(t *testing.T) {
@@ -555,6 +561,7 @@ func TestLogFillsTheDiskDuringARead(t *testing.T) {
 // TestOnlyTheOneAtFaultFails: what SQLite refuses of one write, as a disk that is
 // too full for it, is no matter of the others in the group.
 func TestOnlyTheOneAtFaultFails(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		code int // of an error for that write, 0 for a file that is really too full
@@ -626,6 +633,7 @@ func (p picky) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 
 // TestLargeBatch: more than 16 MiB of one batch are several transactions.
 func TestLargeBatch(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	writes := make([]storage.Write, 5)
 	for i := range writes {
@@ -684,6 +692,7 @@ func TestLargeBatchStopped(t *testing.T) {
 
 // TestFailures injects errors of the driver at each step of a transaction.
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		step string
 		code int
@@ -754,6 +763,7 @@ func TestReadersAreLimited(t *testing.T) {
 }
 
 func TestDamagedFile(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	for i := range 200 {
 		_, err := storage.Put(bg, s, testRecord(fmt.Sprint("alice", i)), 0)
@@ -782,6 +792,7 @@ func TestDamagedFile(t *testing.T) {
 // the first transaction that its checksums do not fit. This is SQLite's way, and
 // what the documentation says.
 func TestFlippedBitInTheLog(t *testing.T) {
+	t.Parallel()
 	const n = 10
 	s := testStore(t, nil)
 	var ends []int64 // of the log, after each write
@@ -826,6 +837,7 @@ func TestForeignRow(t *testing.T) {
 }
 
 func TestPageEndsByBytes(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	for i := range 5 {
 		rec := testRecord(fmt.Sprint(i))
@@ -840,6 +852,7 @@ func TestPageEndsByBytes(t *testing.T) {
 }
 
 func TestOneIsTooLarge(t *testing.T) {
+	t.Parallel()
 	s := testStore(t, nil)
 	writes := creates(testRecord("a"), testRecord("data"), testRecord("before"), testRecord("after"), testRecord("b"))
 	large := make([]byte, MaxData+1)
@@ -926,6 +939,7 @@ func TestNothingIsLeft(t *testing.T) {
 // TestLogUnderReads: reads that leave no gap would keep the log from ever being
 // used again.
 func TestLogUnderReads(t *testing.T) {
+	t.Parallel()
 	const limit, records, size = 1 << 20, 40, 100_000 // four times the limit in all
 	s := testStore(t, nil)
 	s.writer.maxWAL, s.writer.emptyAt = limit, limit

@@ -46,8 +46,8 @@ func noted(w storage.Write, reason string, minutes int) storage.Write {
 	return w
 }
 
-// logReader reads a log page by page from its query on, and checks what is so of every
-// page.
+// logReader reads a log page by page, from the After of its query on, and checks the rules
+// of every page.
 type logReader struct {
 	store   storage.Store
 	q       storage.ChangeQuery
@@ -221,7 +221,7 @@ type history struct {
 
 func newHistory() *history { return &history{shelf: make(shelf)} }
 
-// mustLog makes writes that nothing stands against, and puts them on the shelf and into the log.
+// mustLog makes writes that must succeed, and puts them on the shelf and into the log.
 func (e *env) mustLog(store storage.Store, h *history, writes ...storage.Write) {
 	for i, err := range writeEach(store, writes...) {
 		require.NoError(e, err, "write %d of %d with the right revision", i+1, len(writes))
@@ -297,10 +297,19 @@ func caseLogChanges(e *env) {
 	slices.SortFunc(h.changes[len(h.changes)-len(batch):], byKey)
 	e.sameChanges(h.changes, got)
 
+	// Three documents of a megabyte may come in several pages.
+	end := e.logEnd(store, storage.ChangeQuery{})
+	before, big := len(h.changes), storage.Note{Before: []byte("{}"), After: bytes.Repeat([]byte("megabyte"), 1<<17)}
+	for range 3 {
+		e.mustLog(store, h, note(h.next(key, "x", nil), big))
+	}
+	e.sameChanges(h.changes[before:], e.logged(store, storage.ChangeQuery{After: end}))
+
 	for _, text := range []string{"\x00", "\xff", "a\xc3"} {
 		for _, n := range []storage.Note{{Actor: text}, {Reason: text}} {
 			err := write(context.Background(), store, note(h.next(key, "x", nil), n))
 			require.ErrorIs(e, err, storage.ErrInvalid, "a note with the text %q", text)
+			e.silent(err, key.ExternalID)
 		}
 	}
 }

@@ -43,9 +43,9 @@ type Durable struct {
 }
 
 // RunDurable checks all that Run checks, and more for a store whose records outlive it:
-// the records are there after Close and after the process was killed, two stores on one
-// place behave as one, a blocked write ends with its context, and one whose
-// answer got lost is reported as unknown.
+// the records, their entries and the log are there after Close and after the process was
+// killed, two stores on one place behave as one, a blocked write ends with its context, one
+// whose answer got lost is reported as unknown, and a restored log refuses later cursors.
 //
 // For the kill it starts the test's own binary again, with -test.run set to the name of
 // t. That process calls only Open, and writes until it is killed. So the code before

@@ -18,8 +18,7 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// tb is what a case needs of a *testing.T. The suite's own tests pass a recorder, which
-// watches a case fail.
+// tb is what a case needs of a *testing.T: that, or a recorder.
 type tb interface {
 	Errorf(format string, args ...any)
 	FailNow()

@@ -15,7 +15,7 @@ import (
 
 var lookupCases = []testCase{
 	{"lookup/order", "Lookup returns records in the byte order of (value, external id), or backwards.", caseLookupOrder},
-	{"lookup/bounds", "Lookup returns what is within the bounds: From <= value < To, as bytes; nil is no bound.", caseLookupBounds},
+	{"lookup/bounds", "Lookup returns the records with a value within the bounds: From <= value < To, as bytes; nil is no bound.", caseLookupBounds},
 	{"lookup/position", "A page begins after its position, which need not be that of a record.", caseLookupPosition},
 	{"lookup/limit", "A page has at most limit records, and a limit above MaxPage counts as MaxPage.", caseLookupLimit},
 	{"lookup/scopes", "Lookup returns records of its scope and its index, and no others.", caseLookupScopes},

@@ -46,7 +46,8 @@ func (e *env) mustBeEmpty(store storage.Store) {
 
 // testCase is one thing that a store must do. A new one is a row in the list of its
 // topic. A new list goes into cases and, if it makes sense for two stores on the same
-// records, into Durable.cases. Give it a mutant that it catches (mutants_test.go).
+// records, into Durable.cases. Give it a mutant that it catches: mutants_test.go has those
+// of records, sketch_mutants_test.go those of entries and the log.
 type testCase struct {
 	name     string
 	contract string // the sentence that a failure breaks

@@ -62,3 +62,15 @@ func TestHanging(t *testing.T) {
 		require.Contains(t, r.text(), "still under way")
 	}
 }
+
+// findCase returns the case of this name.
+func findCase(t *testing.T, all []testCase, name string) testCase {
+	t.Helper()
+	for _, c := range all {
+		if c.name == name {
+			return c
+		}
+	}
+	t.Fatalf("no case %q", name)
+	return testCase{}
+}

@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,6 +89,8 @@ var sketchMistakes = []struct {
 	{"always has more", []string{"log/pages"}},
 	{"never has more", []string{"log/pages"}},
 	{"goes on with the last change of the page", []string{"log/pages"}},
+	{"has no largest page of changes", []string{"log/pages"}},
+	{"the first page of an empty log leads to its start", []string{"log/end"}},
 	{"the end of an empty log is its start", []string{"log/end", "log/trim"}},
 	{"the end of the log is after the next change", []string{"log/end", "log/complete"}},
 	{"does not check the revision of a cursor", []string{"log/expired"}},
@@ -163,7 +166,11 @@ var servedLogMutants = []durableMutant{
 }
 
 // TestSketch: without a mistake it is a right store.
-func TestSketch(t *testing.T) { RunDurable(t, sketches("")) }
+func TestSketch(t *testing.T) {
+	d := sketches("")
+	writeIfChild(t, d)
+	runCases(t, slices.Concat(entryCases, lookupCases, uniqueCases, logCases, d.cases()), d.prepare(t.Name()))
+}
 
 func TestSketchMutants(t *testing.T) {
 	usual := patience

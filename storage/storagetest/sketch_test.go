@@ -164,7 +164,7 @@ func (s *sketch) lapse(mistake string) {
 	}
 }
 
-// begin is what a call starts with. It locks the store if there is no error.
+// begin starts a call. It locks the store if there is no error.
 func (s *sketch) begin(check error) error {
 	if check != nil {
 		return check
@@ -640,10 +640,10 @@ func (s *sketch) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 		first = min(max(first, 0), len(s.log))
 	}
 	page := storage.ChangePage{Next: q.After}
-	if q.After == (storage.Cursor{}) {
+	if q.After == (storage.Cursor{}) && !s.wrong("the first page of an empty log leads to its start") {
 		page.Next = s.floor
 	}
-	for i := first; i < len(s.log) && len(page.Changes) < q.Limit; i++ {
+	for i := first; i < len(s.log) && (len(page.Changes) < q.Limit || s.wrong("has no largest page of changes")); i++ {
 		c := s.log[i]
 		if s.wrong("shows changes late, out of turn") && rand.IntN(8) == 0 {
 			continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -268,7 +267,7 @@ func caseUniqueRace(e *env) {
 // caseUniqueInTurn has writers take a value and free it again, by all means, as often as
 // they can. Who has it counts itself, and must be alone.
 func caseUniqueInTurn(e *env) {
-	const writers, turns = 8, 25
+	const writers, turns = 8, 15
 	store, ok := e.openIndexed()
 	if !ok {
 		return
@@ -304,9 +303,8 @@ func caseUniqueInTurn(e *env) {
 			if n := holders.Add(1); n != 1 {
 				return fmt.Errorf("%d records have the value at the same time", n)
 			}
-			// Let others try to take it.
-			runtime.Gosched()
-			if turn%2 == 0 { // it keeps what it has
+			time.Sleep(50 * time.Microsecond) // for others to come
+			if turn%2 == 0 {                  // it keeps what it has
 				if err := do(s.next(key, "has it still", entriesOf("1!v", "2:x"))); err != nil {
 					return err
 				}

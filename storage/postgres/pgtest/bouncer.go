@@ -15,7 +15,7 @@ import (
 )
 
 // Bouncer starts a PgBouncer in transaction mode in front of a server and
-// returns the DSN of the database behind it. It ends with the test, which is
+// returns the DSN of the database through it. It ends with the test, which is
 // skipped if PgBouncer is not installed.
 func Bouncer(tb testing.TB, dsn string) string {
 	tb.Helper()

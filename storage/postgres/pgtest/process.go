@@ -18,7 +18,7 @@ import (
 )
 
 // supervisor runs a program until its own standard input ends, which it does
-// when the test process ends, by whatever cause: the kernel closes the pipe.
+// when the test process ends, by any cause: the kernel closes the pipe.
 // Then it ends the program and removes the folder. When the program ends before
 // that, it notes so in the folder, which stays. The input goes by another number,
 // since what runs in the background has none.
@@ -132,7 +132,7 @@ func childrenOf(pid int) ([]int, error) {
 	return children, nil
 }
 
-// hasEnded reports whether the program has ended, whatever the supervisor does.
+// hasEnded reports whether the program has ended, with or without its supervisor.
 func (p *process) hasEnded() bool {
 	_, err := os.Stat(filepath.Join(p.folder, "ended"))
 	return err == nil

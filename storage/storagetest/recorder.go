@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"testing"
 )
 
 // recorder is a tb that keeps failures to itself.
@@ -45,16 +44,4 @@ func watch(c testCase, prepare func(*env)) *recorder {
 	}()
 	<-done
 	return r
-}
-
-// findCase returns the case of this name.
-func findCase(t *testing.T, all []testCase, name string) testCase {
-	t.Helper()
-	for _, c := range all {
-		if c.name == name {
-			return c
-		}
-	}
-	t.Fatalf("no case %q", name)
-	return testCase{}
 }
