@@ -1,7 +1,11 @@
 package resource_test
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -187,6 +191,60 @@ func (o *findOracle) condition(field int) schema.Condition {
 		c.Value = v.Value()
 	}
 	return c
+}
+
+// FuzzSealedCursor: no cursor in the order of a field, neither one of any text nor one of
+// any content under the key, leads to a panic, to another tenant, or to an error but
+// ErrCursor.
+func FuzzSealedCursor(f *testing.F) {
+	key := bytes.Repeat([]byte{7}, 32)
+	block, err := aes.NewCipher(key)
+	require.NoError(f, err)
+	sealer, err := cipher.NewGCMWithRandomNonce(block)
+	require.NoError(f, err)
+	store := memory.New()
+	c := open(f, things(uniqueEmail, indexedAge), store, &resource.Options{CursorKey: key})
+	other := storage.TenantOf("platform", "other")
+	for i := range 5 {
+		doc := fmt.Appendf(nil, `{"id":"%d","email":"%d","age":%d}`, i, i, i/2)
+		create(f, c, string(doc))
+		_, err := c.Create(ctx, other, doc, nil)
+		require.NoError(f, err)
+	}
+	lists := []resource.ListOptions{{Order: "email", Limit: 2}, {Order: "age", Descending: true, Limit: 2}, where("age", 1), {Limit: 2}}
+	lists[2].Limit = 1
+	var heads [][]byte
+	for _, opts := range lists {
+		page, err := c.List(ctx, tenant, &opts)
+		require.NoError(f, err)
+		raw, err := base64.RawURLEncoding.DecodeString(page.Next)
+		require.NoError(f, err)
+		head, place := raw[:13], []byte(nil)
+		if opts.Order != "" || opts.Filter != nil {
+			place, err = sealer.Open(nil, nil, raw[13:], head)
+			require.NoError(f, err)
+		}
+		heads = append(heads, head)
+		f.Add(page.Next, place)
+	}
+	for _, place := range []string{"", "\x00\x00\x00\x00\x00\x01a0", "\x00\x00\x00\x01\x00\x000", "\x00\x00\x00\x02\xff\xff0", "\x00\x00\x00\x02\x00\x01aa\x00", "\xf0\x00\x00\x01\x00\x01a0", "\x00\x00\x00\x02\x01\x01" + strings.Repeat("a", 300)} {
+		f.Add("", []byte(place))
+	}
+	f.Fuzz(func(t *testing.T, cursor string, place []byte) {
+		for i, opts := range lists {
+			head := append([]byte{2}, heads[i][1:]...)
+			for _, opts.Cursor = range []string{cursor, base64.RawURLEncoding.EncodeToString(sealer.Seal(head, nil, place, head))} {
+				page, err := c.List(ctx, tenant, &opts)
+				if err != nil {
+					require.ErrorIs(t, err, resource.ErrCursor)
+					continue
+				}
+				for _, r := range page.Resources {
+					require.Equal(t, tenant, r.Key().Tenant)
+				}
+			}
+		}
+	})
 }
 
 // FuzzFind compares lists by index with a judgement of every document: random documents,
