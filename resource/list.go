@@ -56,7 +56,9 @@ type Page struct {
 	Next string `json:"-"`
 	// Damaged has an error for each record that was left out, with or without a filter,
 	// because its stored document is not a JSON object. It is that of Get: an [*OpError]
-	// with the record's Key that wraps a *schema.CorruptError with its ID.
+	// with the record's Key that wraps a *schema.CorruptError with its ID. A list by an
+	// index does not come to a record that was damaged by SQL, which has no entries then:
+	// [Collection.Reindex] reports those.
 	// [Collection.Delete] deletes such a record.
 	Damaged []error
 }

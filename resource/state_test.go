@@ -3,6 +3,7 @@ package resource_test
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
+	"example.com/resourcekit/storage/storagetest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -383,6 +385,92 @@ func TestDuplicateCanChange(t *testing.T) {
 		assert.Empty(t, done.Duplicates)
 		assert.True(t, isIndexed(t, c))
 		_, err = c.Patch(ctx, tenant, "2", []byte(`{"email":"a"}`), nil)
+		assertTaken(t, err)
+	})
+}
+
+// TestReindexFaults: whatever fails in a Reindex and in the writers beside it, another call
+// goes on, and in the end each resource is found where it is.
+func TestReindexFaults(t *testing.T) {
+	const size = 300
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			mem := memory.New()
+			populate(t, mem, size)
+			s := things(uniqueEmail, indexedAge)
+			faulty := storagetest.Faulty(mem, storagetest.RandomPlan(seed, storagetest.Rates{
+				Conflict: 0.1, Unavailable: 0.002, Unknown: 0.004, ShortPage: 0.9, Delay: 0.2, MaxDelay: 3 * time.Second,
+			}))
+			var stop atomic.Bool
+			var writers sync.WaitGroup
+			for w := range 3 {
+				writer := open(t, s, faulty, nil)
+				writers.Go(func() {
+					for n := w; n < size && !stop.Load(); n += 3 { // once each, or it would mend what is wrong
+						time.Sleep(50 * time.Millisecond)
+						id := fmt.Sprintf("%04d", n%size)
+						var err error
+						if n%7 == 0 {
+							_, err = writer.Delete(ctx, tenant, id, nil)
+						} else {
+							_, err = writer.Create(ctx, tenant, fmt.Appendf(nil, `{"id":"%s","email":"%d@x.org","age":%d}`, id, n*31%size, n%10), nil)
+						}
+						switch resource.ErrorClass(err) {
+						case "", "invalid", "not_found", "unavailable", "unknown", "conflict":
+						default:
+							t.Error(err)
+						}
+					}
+				})
+			}
+			time.Sleep(time.Second) // or the writers would never know the index as new
+			calls := 0
+			for {
+				calls++
+				_, err := open(t, s, faulty, nil).Reindex(ctx, tenant, nil)
+				if err == nil {
+					break
+				}
+				require.Contains(t, []resource.Class{"unavailable", "unknown", "conflict"}, resource.ErrorClass(err), "%v", err)
+				require.Less(t, calls, 1000)
+			}
+			stop.Store(true)
+			writers.Wait()
+			c := open(t, s, mem, nil)
+			if !isIndexed(t, c) { // there were duplicates
+				assert.Len(t, listed(t, c, resource.ListOptions{}), len(listed(t, c, where("age", nil)))+len(listed(t, c, resource.ListOptions{Filter: []schema.Condition{{Field: "age", Op: "from", Value: -1}}})))
+				return
+			}
+			all := listed(t, c, resource.ListOptions{})
+			assert.ElementsMatch(t, all, listed(t, c, resource.ListOptions{Order: "age"}))
+			assert.ElementsMatch(t, all, listed(t, c, resource.ListOptions{Order: "email"}))
+			for r, err := range c.All(ctx, tenant, nil) {
+				require.NoError(t, err)
+				if email := r.Get("email"); email.Exists() {
+					assert.Equal(t, []string{r.Key().ExternalID}, listed(t, c, where("email", email.String())), "seed %d", seed)
+					_, err := c.Create(ctx, tenant, fmt.Appendf(nil, `{"id":"twin","email":"%s"}`, email), nil)
+					assertTaken(t, err)
+				}
+			}
+		})
+	}
+}
+
+// TestReindexWaits: a writer that knew the index as new just before a Reindex makes values
+// unique once that has begun to look at resources.
+func TestReindexWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		populate(t, store, 10)
+		s := things(uniqueEmail, plainAge)
+		writer := open(t, s, store, nil)
+		create(t, writer, `{"id":"0001","age":-1}`)
+		_, err := open(t, s, store, nil).Reindex(ctx, tenant, func(resource.Reindexed) error {
+			create(t, writer, `{"id":"0001","email":"new"}`)
+			return nil
+		})
+		require.NoError(t, err)
+		_, err = writer.Create(ctx, tenant, []byte(`{"id":"twin","email":"new"}`), nil)
 		assertTaken(t, err)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,7 +67,7 @@ func twoServers(t *testing.T, store storage.Store, opts resource.Options) [2]*re
 // exactly once, while others move, come and go.
 func TestFindBesideWriters(t *testing.T) {
 	const still, movers, walks = 120, 12, 6
-	for _, store := range stores {
+	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
 			servers := twoServers(t, store.open(t), resource.Options{IndexCreatedAt: true, IndexUpdatedAt: true})
 			var documents [][]byte
@@ -137,7 +138,7 @@ func TestFindBesideWriters(t *testing.T) {
 // verb; the others are told that it is taken.
 func TestUniqueBesideWriters(t *testing.T) {
 	const writers, rounds, values = 32, 6, 8
-	for _, store := range stores {
+	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
 			servers := twoServers(t, store.open(t), resource.Options{})
 			write := func(w, n int, document string) error {
