@@ -260,6 +260,9 @@ func readPage(ctx context.Context, c *conn, scope storage.Scope, index uint32, l
 		if damaged = errors.Join(fill(&rec, row), ctx.Err()); damaged != nil {
 			return false
 		}
+		if page.Records == nil {
+			page.Records = make([]storage.Record, 0, min(limit, 100))
+		}
 		page.Records = append(page.Records, rec)
 		size += len(rec.Data)
 		return true
