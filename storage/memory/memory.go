@@ -146,7 +146,7 @@ func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.
 
 // List implements storage.Store.
 func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, 0, r)
+	r, err := storage.CheckList(ctx, scope, r)
 	if err != nil {
 		return storage.Page{}, err
 	}
@@ -159,7 +159,7 @@ func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) 
 
 // Lookup implements storage.Store.
 func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, index, r)
+	r, err := storage.CheckLookup(ctx, scope, index, r)
 	if err != nil {
 		return storage.Page{}, err
 	}

@@ -52,7 +52,7 @@ var lastID = strings.Repeat("\U0010FFFF", storage.MaxExternalID/4+1)
 // record that is larger than its share of 16 MiB. A page ends early when it
 // holds 16 MiB of data.
 func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, 0, r)
+	r, err := storage.CheckList(ctx, scope, r)
 	if err != nil {
 		return storage.Page{}, err
 	}
