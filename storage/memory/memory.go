@@ -125,7 +125,9 @@ func (s *Store) write(w *storage.Write) error {
 }
 
 // SetEntries implements storage.Store.
-func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+func (s *Store) SetEntries(
+	ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry,
+) error {
 	w := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
 	if err := storage.CheckWrites(ctx, []storage.Write{w}); err != nil {
 		return err

@@ -106,9 +106,9 @@ func (b *batch) fail(i int, err error) {
 
 // write makes the writes with these numbers, which ascend, in one transaction. A taken
 // value ends the transaction, without a verdict on the other writes. Then each half is
-// made by itself, the first one first, and so on: single writes fail alone. The unique values that the writes of a transaction gain were free before it,
-// since it frees others when it commits; so each write is decided as if those before it
-// had been made.
+// made by itself, the first one first, and so on: single writes fail alone. The unique
+// values that the writes of a transaction gain were free before it, since it frees others
+// when it commits; so each write is decided as if those before it had been made.
 func (b *batch) write(ctx context.Context, numbers []int) {
 	if len(numbers) == 1 {
 		if err := b.store.writeOne(ctx, &b.writes[numbers[0]]); err != nil {
@@ -171,7 +171,8 @@ func (b *batch) writeTogether(ctx context.Context, numbers []int) ([]*group, err
 		}
 		return keys
 	}
-	_, err := do(ctx, b.store, operation{name: "write", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
+	op := operation{name: "write", write: true, keys: keys}
+	_, err := do(ctx, b.store, op, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		var batch pgx.Batch
 		if unique {
 			batch.Queue(b.store.sql.batch)
@@ -226,7 +227,8 @@ func (g *group) fill(writes []storage.Write) {
 	for k, i := range g.numbers {
 		w := &writes[i]
 		rec := &w.Record
-		*g.externalID[k], *g.expected[k], *g.revision[k] = toText(rec.Key.ExternalID), toBigint(w.Expect), toBigint(rec.Revision)
+		*g.externalID[k] = toText(rec.Key.ExternalID)
+		*g.expected[k], *g.revision[k] = toBigint(w.Expect), toBigint(rec.Revision)
 		if g.kind != remove {
 			*g.updated[k], *g.entries[k], g.data[k] = toTimestamptz(rec.UpdatedAt), toEntries(w.Entries), rec.Data
 			*g.start[k], *g.length[k] = toInteger(size+1), toInteger(len(rec.Data))
@@ -249,7 +251,8 @@ func (g *group) queue(batch *pgx.Batch, sql *statements) {
 	args = append(args, scopeID(g.scope), g.externalID)
 	switch g.kind {
 	case create:
-		args = append(args, g.revision, g.id, g.created, g.updated, g.entries, g.start, g.length, platform, business, schema, toBytea(bytes.Join(g.data, nil)))
+		args = append(args, g.revision, g.id, g.created, g.updated, g.entries, g.start, g.length,
+			platform, business, schema, toBytea(bytes.Join(g.data, nil)))
 	case update:
 		args = append(args, g.expected, g.revision, g.updated, g.entries, g.start, g.length, toBytea(bytes.Join(g.data, nil)))
 	case remove:
@@ -258,7 +261,8 @@ func (g *group) queue(batch *pgx.Batch, sql *statements) {
 	statement := sql.many[g.kind]
 	if g.logged {
 		statement = sql.logged[1][g.kind]
-		args = append(args, platform, business, schema, g.revision, g.expected, g.at, g.kind == remove, g.actor, g.reason, g.dataBefore, g.dataAfter)
+		args = append(args, platform, business, schema, g.revision, g.expected, g.at, g.kind == remove,
+			g.actor, g.reason, g.dataBefore, g.dataAfter)
 	}
 	batch.Queue(statement, args...).Query(func(rows pgx.Rows) error {
 		at := finder{ids: g.externalID}

@@ -231,7 +231,9 @@ func (f *faulty) page(
 	return page, err
 }
 
-func (f *faulty) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+func (f *faulty) SetEntries(
+	ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry,
+) error {
 	w := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
 	check := storage.CheckWrites(ctx, []storage.Write{w})
 	return f.do(ctx, check, "set entries", key, func() error { return f.store.SetEntries(ctx, key, expect, entries) })
