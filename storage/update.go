@@ -147,7 +147,9 @@ const updateRounds = 3
 // ([ErrInvalid]) or comes twice ([ErrDuplicateKey]), or the context was done already.
 //
 // Two batches with common keys cost the least if both are sorted by key.
-func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old Record) (Write, error)) ([]UpdateResult, error) {
+func UpdateMany(
+	ctx context.Context, store Store, keys []Key, fn func(i int, old Record) (Write, error),
+) ([]UpdateResult, error) {
 	if err := checkMany(ctx, len(keys), func(i int) *Key { return &keys[i] }); err != nil {
 		return nil, &OpError{Op: "update many", Err: err}
 	}
