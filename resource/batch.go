@@ -125,7 +125,6 @@ type group struct {
 	outcome Outcome         // of all of them together
 	before  *storage.Record // the record that they were applied to, for OnChange
 	dry     *storage.Write  // what a dry run would write
-	state   *knownState     // by which it was judged
 }
 
 // pending is the revision of a record that a batch has made and not stored yet. No caller
@@ -268,19 +267,27 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 	if b.state, err = b.c.writeState(ctx, b.tenant, nil, b.dryRun); err != nil {
 		return err
 	}
-	results, err := storage.UpdateMany(ctx, b.c.store, keys, func(i int, old storage.Record) (storage.Write, error) {
+	update := func(i int, old storage.Record) (storage.Write, error) {
 		var err error
 		if b.state, err = b.c.writeState(ctx, b.tenant, b.state, b.dryRun); err != nil {
 			groups[i].keeping = 0
 			return storage.Write{}, err
 		}
 		return b.fold(&groups[i], old)
-	})
+	}
+	results, err := storage.UpdateMany(ctx, b.c.store, keys, update)
 	if err != nil {
 		return err
 	}
-	if b.dryRun {
-		b.rehearse(ctx, groups, results)
+	for again := true; again; {
+		if again = false; b.dryRun {
+			b.rehearse(ctx, groups, results)
+		}
+		for i := range groups {
+			for r := &results[i]; r.Err != nil && b.share(&groups[i], r.Err); again = true {
+				r.Record, r.Err = storage.UpdateWith(ctx, b.c.store, keys[i], func(old storage.Record) (storage.Write, error) { return update(i, old) })
+			}
+		}
 	}
 	for i := range groups {
 		g, rec := &groups[i], results[i].Record
@@ -295,7 +302,7 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 		case Deleted:
 			rec = storage.Record{Key: g.key}
 		case Updated:
-			b.c.recheck(ctx, &rec, g.state)
+			b.c.recheck(ctx, &rec, &b.writes[g.items[0]])
 		}
 		if g.outcome != Unchanged && b.c.opts.OnChange != nil {
 			b.c.opts.OnChange(b.c.schema, *g.before, rec)
@@ -319,6 +326,18 @@ func (b *batch) rehearse(ctx context.Context, groups []group, results []storage.
 	}
 }
 
+// share is Collection.share for the items of a group.
+func (b *batch) share(g *group, err error) bool {
+	if !errors.Is(err, storage.ErrNotUnique) {
+		return false
+	}
+	var ops []*writeOp
+	for _, i := range g.items {
+		ops = append(ops, &b.writes[i])
+	}
+	return b.c.share(err, ops...)
+}
+
 // maxFolded is how many bytes of documents the results of one resource's items may have
 // together.
 const maxFolded = 64 << 20
@@ -328,7 +347,7 @@ const maxFolded = 64 << 20
 func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 	current, size := old, 0
 	var w storage.Write // of the last item that changes the record
-	g.keeping, g.outcome, g.state = len(g.items), Unchanged, b.state
+	g.keeping, g.outcome = len(g.items), Unchanged
 	if b.c.opts.OnChange != nil {
 		g.before = &storage.Record{}
 		*g.before = old

@@ -92,11 +92,11 @@ func (l *listing) decodeCursor(ctx context.Context) (at cursorPlace, err error) 
 			return at, malformed
 		}
 		at.index = binary.BigEndian.Uint32(place)
-		n := 6 + int(binary.BigEndian.Uint16(place[4:]))
-		if n > len(place) {
+		size := int(binary.BigEndian.Uint16(place[4:]))
+		if place = place[6:]; at.index == 0 || size == 0 || size > min(len(place), storage.MaxValue) {
 			return at, malformed
 		}
-		at.after.Value, place = place[6:n], place[n:]
+		at.after.Value, place = place[:size], place[size:]
 	}
 	at.after.ExternalID = string(place)
 	key := storage.Key{Tenant: l.scope.Tenant, Schema: l.scope.Schema, ExternalID: at.after.ExternalID}

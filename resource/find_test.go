@@ -227,6 +227,51 @@ func TestSealedCursors(t *testing.T) {
 	}
 }
 
+// TestFindCutValues: an index cuts values, but filters answer exactly. Those that are equal
+// as far as the index has them are in the order of their ids.
+func TestFindCutValues(t *testing.T) {
+	long := strings.Repeat("x", 260)
+	number := "1" + strings.Repeat("0", 600)
+	f := newFinder(t, memory.New(),
+		`{"id":"d","name":"`+long+`","email":"`+long+`a","age":`+number+`1}`,
+		`{"id":"c","name":"`+long+`A","email":"`+long+`b","age":`+number+`2}`,
+		`{"id":"b","name":"`+long+`b","email":"`+long+`c","age":`+number+`3}`,
+		`{"id":"a","name":"`+long+`C","age":`+number+`4}`,
+		`{"id":"e","name":"y"}`,
+	)
+	for _, tt := range []struct {
+		field, op, value string
+		want             string
+	}{
+		{"name", "", long, "d"},
+		{"name", "", long + "B", "b"},
+		{"name", "", long[:239], ""},
+		{"name", "from", long + "b", "a b e"},
+		{"name", "to", long + "b", "c d"},
+		{"name", "prefix", long, "a b c d"},
+		{"name", "prefix", long + "c", "a"},
+		{"email", "", long + "B", "c"},
+		{"email", "", long + "d", ""},
+		{"email", "prefix", long + "a", "d"},
+		{"age", "", number + "3", "b"},
+		{"age", "from", number + "2", "a b c"},
+		{"age", "to", number + "2", "d"},
+	} {
+		for _, limit := range []int{1, 100} {
+			got, err := f.walk(resource.ListOptions{Filter: []schema.Condition{{Field: tt.field, Op: tt.op, Value: tt.value}}, Limit: limit})
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got, "%s %s", tt.field, tt.op)
+		}
+	}
+	for field, want := range map[string]string{"name": "a b c d e", "age": "e a b c d"} {
+		got, err := f.walk(resource.ListOptions{Order: field, Limit: 2})
+		require.NoError(t, err)
+		assert.Equal(t, want, got, field)
+	}
+	_, err := f.Create(context.Background(), f.tenant, []byte(`{"id":"f","email":"`+long+`C"}`), nil)
+	assertTaken(t, err)
+}
+
 // TestReindex: an index that is new to a schema is used once Reindex has run.
 func TestReindex(t *testing.T) {
 	ctx := context.Background()

@@ -157,11 +157,13 @@ func (r *reindex) mark(s *scopeState) {
 	}
 }
 
-// recheck makes the values of a record unique that was written so long after the state
-// was read that no Reindex has waited for it. The write has been made, so recheck has no
+// recheck makes the values of a record unique if a Reindex may have come to it before it
+// was written: one that shares a value, or that was written so long after the state was
+// read that no Reindex has waited for it. The write has been made, so recheck has no
 // error.
-func (c *Collection) recheck(ctx context.Context, rec *storage.Record, state *knownState) {
-	if !c.unique || time.Since(state.read) < settleAge || state.all(c.index, enforcing) {
+func (c *Collection) recheck(ctx context.Context, rec *storage.Record, op *writeOp) {
+	late := c.unique && time.Since(op.state.read) >= settleAge && !op.state.all(c.index, enforcing)
+	if !late && len(op.shared) == 0 {
 		return
 	}
 	r := &reindex{c: c, scope: rec.Key.Scope()}

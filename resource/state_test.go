@@ -336,3 +336,53 @@ func TestCursorOfAnIndexThatIsBuilt(t *testing.T) {
 		assert.Len(t, listed(t, c, opts), 5)
 	})
 }
+
+// TestDuplicateCanChange: a resource that had the value of another one before the field was
+// unique can be changed in all else, in every verb.
+func TestDuplicateCanChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		old := open(t, things(plainEmail, str("note")), store, nil)
+		for i, email := range []string{"a", "a", "b", "a"} {
+			create(t, old, fmt.Sprintf(`{"id":"%d","email":"%s"}`, i, email))
+		}
+		c := open(t, things(uniqueEmail, str("note")), store, nil)
+		done, err := c.Reindex(ctx, tenant, nil)
+		require.NoError(t, err)
+		require.Len(t, done.Duplicates["/email"], 2)
+		for n, opts := range []*resource.WriteOptions{{DryRun: true}, nil} {
+			for i := range 4 {
+				_, err := c.Patch(ctx, tenant, fmt.Sprint(i), fmt.Appendf(nil, `{"email":"%c","note":"%d"}`, "aaba"[i], n), opts)
+				assert.NoError(t, err)
+			}
+			patch := func(i int, data string) resource.Item {
+				return resource.Item{ExternalID: fmt.Sprint(i), Data: []byte(data)}
+			}
+			items, err := c.PatchBatch(ctx, tenant, []resource.Item{
+				patch(0, `{"note":"batch"}`), patch(1, `{"note":"batch"}`), patch(2, `{"email":"a"}`), patch(2, `{"note":"batch"}`), patch(3, `{"note":"batch"}`), patch(3, `{"note":"again"}`),
+			}, opts)
+			require.NoError(t, err)
+			for i, item := range items {
+				if i == 2 || i == 3 {
+					assertTaken(t, item.Err)
+				} else {
+					assert.NoError(t, item.Err, i)
+				}
+			}
+			_, err = c.Patch(ctx, tenant, "2", []byte(`{"email":"a"}`), opts)
+			assertTaken(t, err)
+			_, err = c.Patch(ctx, tenant, "1", []byte(`{"email":"b"}`), opts)
+			assertTaken(t, err)
+		}
+		_, err = c.Patch(ctx, tenant, "0", []byte(`{"email":"c"}`), nil)
+		require.NoError(t, err)
+		_, err = c.Patch(ctx, tenant, "3", []byte(`{"email":"d"}`), nil)
+		require.NoError(t, err)
+		done, err = c.Reindex(ctx, tenant, nil)
+		require.NoError(t, err)
+		assert.Empty(t, done.Duplicates)
+		assert.True(t, isIndexed(t, c))
+		_, err = c.Patch(ctx, tenant, "2", []byte(`{"email":"a"}`), nil)
+		assertTaken(t, err)
+	})
+}

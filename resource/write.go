@@ -1,9 +1,11 @@
 package resource
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/resourcekit/resource/internal/overlay"
@@ -28,6 +30,10 @@ type writeOp struct {
 	state     *knownState // of the tenant
 
 	attempts int // made so far
+
+	// While an index is not ready, moved are the indexes whose values the last attempt
+	// changes, and shared those in which another resource has the value, too.
+	moved, shared []uint32
 
 	id    uuid.UUID // of the new resource, once it was made
 	hasID bool
@@ -64,30 +70,17 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 		return nil, opError(op.name, op.key, err)
 	}
 	result := new(Result)
-	var was storage.Record
+	var was, rec storage.Record
 	var dry storage.Write // what a dry run would write
-	rec, err := storage.UpdateWith(ctx, c.store, op.key, func(old storage.Record) (storage.Write, error) {
-		was = old
-		var err error
-		if op.state, err = c.writeState(ctx, op.key.Tenant, op.state, op.dryRun); err != nil {
-			return storage.Write{}, err
-		}
-		w, err := c.attempt(op, &old, result)
-		if op.dryRun && err == nil {
-			dry = w
-			err = storage.ErrNoChange
-		}
-		return w, err
-	})
-	if err == nil && op.dryRun && result.Outcome != Unchanged {
-		err = c.rehearse(ctx, []storage.Write{dry})[0]
+	for again := true; again; again = c.share(err, op) {
+		rec, err = c.update(ctx, op, result, &was, &dry)
 	}
 	if err != nil {
 		return nil, op.wrap(&was, c.taken(err))
 	}
 	result.record = rec
 	if result.Outcome != Unchanged && !op.dryRun && !op.delete {
-		c.recheck(ctx, &rec, op.state)
+		c.recheck(ctx, &rec, op)
 	}
 	switch {
 	case result.Outcome == Unchanged:
@@ -103,6 +96,50 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 		c.opts.OnChange(c.schema, was, rec)
 	}
 	return result, nil
+}
+
+// update makes attempts until one is stored. It sets was to the record that was found, and
+// dry to what a dry run would write.
+func (c *Collection) update(ctx context.Context, op *writeOp, result *Result, was *storage.Record, dry *storage.Write) (storage.Record, error) {
+	rec, err := storage.UpdateWith(ctx, c.store, op.key, func(old storage.Record) (storage.Write, error) {
+		*was = old
+		var err error
+		if op.state, err = c.writeState(ctx, op.key.Tenant, op.state, op.dryRun); err != nil {
+			return storage.Write{}, err
+		}
+		w, err := c.attempt(op, &old, result)
+		if op.dryRun && err == nil {
+			*dry = w
+			err = storage.ErrNoChange
+		}
+		return w, err
+	})
+	if err == nil && op.dryRun && result.Outcome != Unchanged {
+		err = c.rehearse(ctx, []storage.Write{*dry})[0]
+	}
+	return rec, err
+}
+
+// share reports whether the writes of a resource may be made again after err, now with a
+// value that another one has, too: both had it before the field was unique, and a write is
+// judged by what it changes.
+func (c *Collection) share(err error, ops ...*writeOp) bool {
+	if !errors.Is(err, storage.ErrNotUnique) || ops[0].state.all(c.index, ready) {
+		return false
+	}
+	var taken *storage.NotUniqueError // not above: a variable for errors.As is an allocation
+	if !errors.As(err, &taken) {
+		return false
+	}
+	for _, op := range ops {
+		if slices.Contains(op.moved, taken.Index) || slices.Contains(op.shared, taken.Index) {
+			return false
+		}
+	}
+	for _, op := range ops {
+		op.shared = append(op.shared, taken.Index)
+	}
+	return true
 }
 
 // rehearse returns the errors of writes that a dry run does not make.
@@ -152,6 +189,14 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 		return storage.Write{}, err
 	}
 	result.before, result.Dropped, result.shown = stored, doc.Dropped, doc.Shown
+	op.moved = op.moved[:0]
+	if !op.state.all(c.index, ready) {
+		for i, e := range doc.Entries {
+			if doc.Before == nil || !bytes.Equal(e.Value, doc.Before[i].Value) {
+				op.moved = append(op.moved, e.Index)
+			}
+		}
+	}
 	if !doc.Changed {
 		result.Outcome = Unchanged
 		return storage.Write{}, storage.ErrNoChange
@@ -170,7 +215,11 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	} else if next.UpdatedAt.Before(old.UpdatedAt) {
 		next.UpdatedAt = old.UpdatedAt
 	}
-	return storage.Write{Record: next, Expect: old.Revision, Entries: c.entries(doc.Entries, &next, &op.state.scopeState), Note: c.note(op, next.UpdatedAt)}, nil
+	entries := c.entries(doc.Entries, &next, &op.state.scopeState)
+	for i := range entries {
+		entries[i].Unique = entries[i].Unique && !slices.Contains(op.shared, entries[i].Index)
+	}
+	return storage.Write{Record: next, Expect: old.Revision, Entries: entries, Note: c.note(op, next.UpdatedAt)}, nil
 }
 
 // note returns the note of a change, nil if changes are not logged. Its time is that of

@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -182,5 +184,23 @@ func BenchmarkFind(b *testing.B) {
 			b.ReportMetric(median(1, firstSorted)/median(1, first), "sorted/page")
 			b.ReportMetric(median(1, nextSorted)/median(1, next), "next-sorted/next-page")
 		})
+	}
+}
+
+// TestDocsFind does what docs/http.md shows about finding and sorting.
+func TestDocsFind(t *testing.T) {
+	page, err := os.ReadFile("../../docs/http.md")
+	require.NoError(t, err)
+	urls := regexp.MustCompile(`(?m)^curl -g 'http://127\.0\.0\.1:8080(.*)'$`).FindAllStringSubmatch(string(page), -1)
+	require.Len(t, urls, 3)
+	c := newCrowd(t, "memory", 0)
+	for _, id := range []string{"c-1", "c-2"} {
+		status, body := c.send("POST", customersPath, fmt.Sprintf(
+			`{"data":{"customerId":%q,"firstName":"Ada","lastName":"Lovelace","email":"Ada@example.com","createdAt":"2024-01-0%sT00:00:00Z"}}`, id, id[2:]))
+		require.Equal(t, 200, status, body)
+	}
+	for i, want := range []string{"c-1 c-2", "c-1 c-2", "c-2 c-1"} {
+		status, body := c.send("GET", urls[i][1], "")
+		assert.Equal(t, want, ids(t, status, body), urls[i][1])
 	}
 }

@@ -19,11 +19,12 @@ func (s *service) reindex(ctx context.Context, tenants tenants) {
 	for _, c := range s.collections {
 		for _, name := range tenants.names {
 			log := s.log.With("schema", c.Schema().Name(), "tenant", name)
+			resources := 0
 			done, err := c.Indexed(ctx, tenants.ids[name])
 			if err == nil && !done {
-				err = s.reindexTenant(ctx, c, tenants, name, log)
+				resources, err = s.reindexTenant(ctx, c, tenants, name, log)
 			}
-			if err != nil {
+			if err != nil && (ctx.Err() == nil || resources > 0) { // else the server was stopped before it began
 				log.Warn("reindex ended early; the next start goes on with it", "err", err)
 			}
 		}
@@ -32,7 +33,7 @@ func (s *service) reindex(ctx context.Context, tenants tenants) {
 
 func (s *service) reindexTenant(
 	ctx context.Context, c *resource.Collection, tenants tenants, name string, log *slog.Logger,
-) error {
+) (resources int, err error) {
 	start, told := time.Now(), time.Time{}
 	done, err := c.Reindex(ctx, tenants.ids[name], func(r resource.Reindexed) error {
 		if r.Resources > 0 && time.Since(told) > reindexTells {
@@ -42,7 +43,7 @@ func (s *service) reindexTenant(
 		return nil
 	})
 	if err != nil || done.Resources == 0 {
-		return err
+		return done.Resources, err
 	}
 	duplicates := 0
 	for _, ids := range done.Duplicates {
@@ -50,5 +51,5 @@ func (s *service) reindexTenant(
 	}
 	log.Info("reindex done", "resources", done.Resources, "duplicates", duplicates,
 		"damaged", len(done.Damaged), "duration", time.Since(start))
-	return nil
+	return done.Resources, nil
 }

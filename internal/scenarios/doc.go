@@ -9,6 +9,8 @@
 //     history without a gap.
 //   - linearizable_test.go: many clients of two servers on one store get the answers that
 //     one client alone could have got.
+//   - find_test.go: lists by index, unique values, a Reindex that is killed, and the log,
+//     beside writers.
 //   - bench_test.go: the gain of a batch, and the cost of a page.
 //
 // Tests with PostgreSQL are skipped where there is none, see

@@ -107,16 +107,39 @@ func (v *byValue) move(e *entry, from, to *places) {
 	}
 }
 
-// page returns a page of an index. It holds the lock until it has the records, so that
-// each is one that has the value.
+// page returns a page of an index. It works in passes, as list does, and keeps the lock until
+// it has the records, so that each is one that has the value.
 func (ix *index) page(number uint32, r storage.Range) storage.Page {
 	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	tree := ix.trees[number]
-	if tree == nil {
+	var buf [128]place // no allocation for usual limits
+	found, more := ix.places(buf[:0], number, r)
+	var recBuf [len(buf)]*record
+	records := recBuf[:0]
+	for i := range found {
+		records = append(records, found[i].entry.rec.Load())
+	}
+	ix.mu.RUnlock()
+	if len(found) == 0 {
 		return storage.Page{}
 	}
-	var page storage.Page
+	page := storage.Page{Records: make([]storage.Record, len(found)), Values: make([][]byte, len(found))}
+	for i, p := range found {
+		page.Records[i] = records[i].public(ix.key(p.id))
+		page.Values[i] = p.value
+	}
+	if more {
+		last := found[len(found)-1]
+		page.Next = storage.Position{Value: last.value, ExternalID: last.id}
+	}
+	return page
+}
+
+// places appends the places of a page, and reports whether there are more.
+func (ix *index) places(dst []place, number uint32, r storage.Range) (_ []place, more bool) {
+	tree := ix.trees[number]
+	if tree == nil {
+		return dst, false
+	}
 	after := place{value: r.After.Value, id: r.After.ExternalID}
 	add := func(p place) bool {
 		switch {
@@ -125,13 +148,11 @@ func (ix *index) page(number uint32, r storage.Range) storage.Page {
 			return false
 		case p.id == after.id && bytes.Equal(p.value, after.value):
 			return true
-		case len(page.Records) == r.Limit:
-			last := len(page.Records) - 1
-			page.Next = storage.Position{Value: page.Values[last], ExternalID: page.Records[last].Key.ExternalID}
+		case len(dst) == r.Limit:
+			more = true
 			return false
 		}
-		page.Records = append(page.Records, p.entry.rec.Load().public(ix.key(p.id)))
-		page.Values = append(page.Values, p.value)
+		dst = append(dst, p)
 		return true
 	}
 	start := after
@@ -149,5 +170,5 @@ func (ix *index) page(number uint32, r storage.Range) storage.Page {
 		}
 		tree.Descend(start, add)
 	}
-	return page
+	return dst, more
 }

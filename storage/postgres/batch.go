@@ -106,9 +106,11 @@ func (b *batch) fail(i int, err error) {
 
 // write makes the writes with these numbers, which ascend, in one transaction. A taken
 // value ends the transaction, without a verdict on the other writes. Then each half is
-// made by itself, the first one first, and so on: single writes fail alone. The unique
-// values that the writes of a transaction gain were free before it, since it frees others
-// when it commits; so each write is decided as if those before it had been made.
+// made by itself, the first one first, and so on: single writes fail alone.
+//
+// The unique values that the writes of a transaction gain were free before it, since it
+// frees others when it commits. So each write is decided as if those before it had been
+// made.
 func (b *batch) write(ctx context.Context, numbers []int) {
 	if len(numbers) == 1 {
 		if err := b.store.writeOne(ctx, &b.writes[numbers[0]]); err != nil {

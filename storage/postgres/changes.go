@@ -145,18 +145,19 @@ func (s *Store) look() (last int64, err error) {
 	}
 	floorAt := storage.Cursor{Position: floor, Revision: storage.Revision(floorRevision)}
 	if storage.Revision(at) != f.at.Revision || f.at.Position == 0 {
-		// It was trimmed, or the database is another one.
+		// It was trimmed, or is the floor; otherwise the database is another one, and so
+		// are its numbers.
 		if f.at != floorAt {
 			f.last = 0
-			if floor < f.at.Position || f.at.Position == 0 {
-				f.pending = nil
-			}
+		}
+		if floor < f.at.Position {
+			f.pending = nil
 		}
 		f.at = floorAt
 	}
 	switch p := f.pending; {
 	case p == nil:
-	case xmax <= p.xid: // its transaction has not ended, which it had: as above
+	case xmax <= p.xid: // its transaction had ended, so this is another database, too
 		f.pending = nil
 	case xmin > p.xid:
 		f.last, f.pending = p.last, nil

@@ -171,6 +171,45 @@ func TestUniqueInBatches(t *testing.T) {
 	require.Len(t, page.Changes, n)
 }
 
+// TestUniqueInTurn: many writes are decided in their order, also where that is not the
+// order of the keys, in which the store makes them.
+func TestUniqueInTurn(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	taken := func(err error) bool { return errors.Is(err, storage.ErrNotUnique) }
+	for _, kind := range []string{"moved", "deleted", "without"} {
+		for _, keys := range [][2]string{{"a", "b"}, {"b", "a"}} {
+			for _, freedFirst := range []bool{true, false} {
+				opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+				store, pool := newStoreAt(t, dsn, opts, nil)
+				writes := testWrites("x", 2)
+				writes[0].Record.Key, writes[1].Record.Key = testKey(keys[0]), testKey(keys[1])
+				writes[0].Entries = []storage.Entry{uniqueEntry("v")}
+				mustWrite(t, store, writes)
+				switch kind {
+				case "moved":
+					writes[0].Entries = []storage.Entry{uniqueEntry("w")}
+				case "deleted":
+					writes[0] = deletesOf(writes)[0]
+				case "without":
+					writes[0].Entries = nil
+				}
+				writes[1].Entries = []storage.Entry{uniqueEntry("v")}
+				if !freedFirst {
+					slices.Reverse(writes)
+				}
+				errs := write(store, writes)
+				what := fmt.Sprintf("%s, keys %v, freed first %t: %v", kind, keys, freedFirst, errs)
+				if freedFirst {
+					require.Equal(t, []error{nil, nil}, errs, what)
+				} else {
+					require.True(t, taken(errs[0]) && errs[1] == nil, what)
+				}
+				mustBeConsistent(t, pool, opts.Schema)
+			}
+		}
+	}
+}
+
 // TestEntriesUnderConcurrency: while writers move, set and remove the entries of a few
 // records, one by one and in batches, the table of entries always becomes that of the
 // records, and no two records have the same unique value.

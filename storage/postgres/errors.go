@@ -185,7 +185,7 @@ func classifyServer(pg *pgconn.PgError, open error) error {
 		return fail(open, "the connection or the server went away")
 	case pg.Code == "57014":
 		return fail(storage.ErrUnavailable, "the server cancelled the statement")
-	case class == "57": // CockroachDB sends these as errors when a node is drained
+	case class == "57": // poolers send these as errors when they shut down
 		return fail(open, "the server is shutting down")
 	case pg.Code == "25006":
 		return fail(storage.ErrUnavailable, "the session takes no writes: the server is a standby, or default_transaction_read_only is on")

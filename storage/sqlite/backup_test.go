@@ -74,8 +74,8 @@ func TestBackup(t *testing.T) {
 	require.ErrorIs(t, store.Backup(ctx, filepath.Join(dir, "new.db")), storage.ErrClosed)
 }
 
-// TestStaleSideFiles: a log that is left of another file must neither get into a
-// backup nor be thrown away in silence.
+// TestStaleSideFiles: the -wal file of another file must neither get into a backup nor be
+// deleted silently.
 func TestStaleSideFiles(t *testing.T) {
 	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
@@ -108,8 +108,8 @@ func TestStaleSideFiles(t *testing.T) {
 	}
 }
 
-// TestRevisionsAfterARestore: a client that saw a write which a backup does not
-// have must not overwrite what was written instead.
+// TestRevisionsAfterARestore: a client that saw a write which a backup does not have must
+// not overwrite a later write.
 func TestRevisionsAfterARestore(t *testing.T) {
 	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
@@ -131,9 +131,8 @@ func TestRevisionsAfterARestore(t *testing.T) {
 	require.Equal(t, "instead", string(all(t, restored)["k"].Data))
 }
 
-// TestBackupDuringWrites has each writer count in a record of its own, one after
-// the other: a copy is of one instant if a record that was written later never
-// shows more than the one that was written before.
+// TestBackupDuringWrites counts in two records, one after the other: a copy is of one
+// instant if the record that is written second never shows more than the first.
 func TestBackupDuringWrites(t *testing.T) {
 	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
@@ -164,7 +163,7 @@ func TestBackupDuringWrites(t *testing.T) {
 		first, second := string(copied["first"].Data), string(copied["second"].Data)
 		require.GreaterOrEqual(t, first, second)
 		if before != "000000000" {
-			require.GreaterOrEqual(t, second, before, "what was acknowledged before")
+			require.GreaterOrEqual(t, second, before, "acknowledged before the backup")
 		}
 		require.GreaterOrEqual(t, len(copied), 2000)
 	}
@@ -179,7 +178,7 @@ func empty(t *testing.T, dir string) {
 	require.Empty(t, entries)
 }
 
-// TestBackupStopped by its context and by Close leaves no file behind.
+// TestBackupStopped by its context and by Close leaves no file.
 func TestBackupStopped(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

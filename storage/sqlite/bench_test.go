@@ -37,7 +37,7 @@ func BenchmarkEntries(b *testing.B) {
 	storagetest.BenchEntries(b, newStore, sizes()...)
 }
 
-// BenchmarkGrowth sets 100,000 records against 1,000.
+// BenchmarkGrowth compares 100,000 records with 1,000.
 func BenchmarkGrowth(b *testing.B) {
 	storagetest.BenchGrowth(b, newStore, 1_000, 100_000)
 }
@@ -55,9 +55,9 @@ func newStore(b *testing.B) storage.Store {
 	return store
 }
 
-// BenchmarkCoalescing is what the writer is for: 16 goroutines that upsert
-// different records with synchronous=FULL, through the store, and the same with
-// a transaction for each upsert, both in one run. Each has a second per round.
+// BenchmarkCoalescing measures the purpose of the writer: 16 goroutines that upsert
+// different records with synchronous=FULL, through the store, and with a transaction for
+// each upsert, both in one run. Each has a second per round.
 func BenchmarkCoalescing(b *testing.B) {
 	const rounds, records = 3, 10_000
 	var rates [2]float64
@@ -124,9 +124,9 @@ func throughStore(b *testing.B, records int) func(storage.Key) error {
 	}
 }
 
-// inTransactions is the plain way: BEGIN IMMEDIATE, read, update, COMMIT. On one
-// connection, for which the goroutines wait in Go: with one for each of them
-// they would wait in SQLite's pauses, which is much slower still.
+// inTransactions is the plain way: BEGIN IMMEDIATE, read, update, COMMIT, on one connection
+// for which the goroutines wait in Go. With a connection for each of them they would wait
+// in SQLite's pauses, which is much slower.
 func inTransactions(b *testing.B, records int) func(storage.Key) error {
 	path, store := filled(b, records)
 	if err := store.Close(); err != nil {

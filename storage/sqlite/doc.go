@@ -92,7 +92,9 @@
 // revision, unless the UPDATE sets one. The record loses its entries, and so does one that
 // SQL replaces or deletes: look-ups do not find it, and its unique values are free, until
 // Write or SetEntries gives it entries again. INSERT must name the columns from platform
-// to data and leave entries and turn to the store.
+// to data and leave entries and turn to the store. Prefer INSERT .. ON CONFLICT DO UPDATE
+// to INSERT OR REPLACE, which leaves the old entries in their table, where they do not
+// count any more.
 //
 // # Limits and sizes
 //

@@ -106,8 +106,8 @@ const (
 	sqlSetEntries = "UPDATE records SET entries = ?6 WHERE " + ofKey + " AND revision = ?5"
 )
 
-// move makes a write that moves entries, or that has a record conflict: it reads what the
-// record has, and writes the difference. It reports whether it did.
+// move makes a write that moves entries: it reads those of the record, and writes the
+// difference. It reports false if the write conflicts, or a unique value is taken.
 func (w *writer) move(s *swap) (done bool, err error) {
 	key := &s.write.Record.Key
 	var revision int64

@@ -15,8 +15,8 @@ import (
 	"example.com/resourcekit/storage/sqlite"
 )
 
-// moved demands that an operation is refused since the files are not those that
-// were opened.
+// moved demands that an operation is refused because the files are not those that were
+// opened.
 func moved(t *testing.T, err error, reason string) {
 	t.Helper()
 	require.ErrorIs(t, err, storage.ErrUnavailable)
@@ -25,8 +25,8 @@ func moved(t *testing.T, err error, reason string) {
 	require.NotContains(t, err.Error(), "records.db")
 }
 
-// TestMovedFiles: a write that the next Open would not find is refused, and what
-// was acknowledged before is in the file that it was written to.
+// TestMovedFiles: a write that the next Open would not find is refused, and writes that
+// were acknowledged before are in the file that they were written to.
 func TestMovedFiles(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

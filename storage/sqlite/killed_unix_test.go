@@ -32,8 +32,8 @@ func leftovers(t testing.TB, folder string) (copies []string) {
 	return copies
 }
 
-// TestKilledBackups: what a Backup that was killed has written is removed by the
-// next one into the same folder, and what a running one has written never is.
+// TestKilledBackups: a Backup removes the copies of killed ones in its folder, and never
+// that of a running one.
 func TestKilledBackups(t *testing.T) {
 	t.Parallel()
 	const isChild = "SQLITE_TEST_BACKUP"
@@ -98,8 +98,8 @@ func TestKilledBackups(t *testing.T) {
 	require.Equal(t, []string{filepath.Join(folder, workPrefix+"notes")}, leftovers(t, folder))
 }
 
-// TestBackupKilledAtItsEnd, when the copy has its name already and still the
-// temporary one, is a backup like others.
+// TestBackupKilledAtItsEnd, when the copy has its name and still the temporary one, is a
+// backup like others.
 func TestBackupKilledAtItsEnd(t *testing.T) {
 	s := testStore(t, nil)
 	_, err := storage.Put(bg, s, testRecord("k"), 0)
@@ -148,8 +148,7 @@ func TestBackupsIntoOneFolder(t *testing.T) {
 	require.Len(t, entries, 80)
 }
 
-// TestFileSizeLimit: what the system refuses to the log, as it does by a limit or
-// a quota, goes away with the log.
+// TestFileSizeLimit: when a limit or a quota ends the -wal file, emptying it helps.
 func TestFileSizeLimit(t *testing.T) {
 	const isChild, limit = "SQLITE_TEST_LIMIT", 1 << 20
 	if os.Getenv(isChild) == "" {
@@ -177,5 +176,5 @@ func TestFileSizeLimit(t *testing.T) {
 		}
 	}
 	require.NotZero(t, failed)
-	require.Less(t, failed, 5, "once for each time that the log is full")
+	require.Less(t, failed, 5, "once for each time that the -wal file is full")
 }

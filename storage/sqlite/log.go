@@ -163,7 +163,8 @@ func changeOf(row []driver.Value) (c storage.Change, err error) {
 }
 
 // Redact implements storage.Store. The changes of a key that has many of them are
-// redacted in several transactions.
+// redacted in several transactions. As after a delete, pages that SQLite has freed may
+// still have the old bytes until it uses them again, and so may the -wal file and backups.
 func (s *Store) Redact(ctx context.Context, key storage.Key) error {
 	err := storage.CheckKey(ctx, key)
 	if err == nil {

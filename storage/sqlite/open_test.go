@@ -43,7 +43,7 @@ func open(t testing.TB, path string, opts *sqlite.Options) *sqlite.Store {
 	return store
 }
 
-// uri is the path to database/sql, which takes what follows a ? for parameters.
+// uri is the path for database/sql, to which a ? in a plain path begins parameters.
 func uri(path string) string { return (&url.URL{Scheme: "file", Path: path}).String() }
 
 // execute runs SQL on a file as another program would.
@@ -140,8 +140,8 @@ func TestOpenWaitsForALock(t *testing.T) {
 	open(t, path, nil)
 }
 
-// TestPaths: a path may hold what means something to URIs, SQL and shells, in the
-// name of the folder and in that of the file.
+// TestPaths: a path may have characters with a meaning in URIs, SQL and shells, in the name
+// of the folder and in that of the file.
 func TestPaths(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
@@ -180,8 +180,7 @@ func names(t testing.TB, dir string) (names []string) {
 	return names
 }
 
-// TestLink: the files of SQLite lie beside the one that a link leads to, and so
-// does what Open looks for.
+// TestLink: SQLite and Open look for the other files beside the target of a link.
 func TestLink(t *testing.T) {
 	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
@@ -256,7 +255,7 @@ func TestRelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"records.db", "./file:x", "./:memory:"} {
 		store := open(t, path, nil)
-		t.Chdir(t.TempDir()) // what was opened does not depend on it
+		t.Chdir(t.TempDir()) // an open store does not depend on it
 		_, err := storage.Put(context.Background(), store, record("k", "x"), 0)
 		require.NoError(t, err)
 		_, err = store.Get(context.Background(), key("k"))

@@ -263,6 +263,9 @@ func (q *pageQuery) read(ctx context.Context, c *conn) (page storage.Page, err e
 		if damaged = errors.Join(fill(&rec, row), ctx.Err()); damaged != nil {
 			return false
 		}
+		if page.Records == nil {
+			page.Records = make([]storage.Record, 0, min(q.limit, 100))
+		}
 		page.Records = append(page.Records, rec)
 		size += len(rec.Data)
 		return true

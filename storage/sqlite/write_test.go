@@ -49,7 +49,7 @@ func testStore(t testing.TB, opts *Options) *Store {
 	return s
 }
 
-// lock holds the lock for writing until it is released.
+// lock holds the lock for writing until release is called.
 func lock(t testing.TB, s *Store) (release func()) {
 	t.Helper()
 	c, err := s.connect()
@@ -64,8 +64,8 @@ func lock(t testing.TB, s *Store) (release func()) {
 	return release
 }
 
-// before calls f ahead of a statement of the writer, which is not run if f
-// returns an error. The writer must be idle.
+// before calls f before a statement of the writer, which is not run if f returns an error.
+// The writer must be idle.
 func before(t testing.TB, s *Store, query string, f func() error) {
 	t.Helper()
 	real, err := s.writer.conn.prepare(query)
@@ -92,7 +92,7 @@ func (h hooked) QueryContext(ctx context.Context, args []driver.NamedValue) (dri
 	return h.statement.QueryContext(ctx, args)
 }
 
-// coded is an error of the driver, whose text is not to be seen.
+// coded is an error of the driver, whose text must not be seen.
 type coded int
 
 func (c coded) Error() string { return "alice@example.com" }
@@ -341,7 +341,7 @@ func TestLocked(t *testing.T) {
 	require.NoError(t, err)
 	page, err := s.List(bg, testKey("x").Scope(), storage.Range{Limit: 10})
 	require.NoError(t, err)
-	require.Len(t, page.Records, 1, "nothing of what was refused was applied")
+	require.Len(t, page.Records, 1, "refused writes were not applied")
 }
 
 func TestCancelledWhileWaiting(t *testing.T) {
@@ -395,10 +395,9 @@ func TestCancelledInTheTransaction(t *testing.T) {
 	require.NoError(t, err, "it was applied in the end")
 }
 
-// TestCloseAnswersWhatWasTaken: a write whose outcome is known is told it, one
-// that was waiting is either written after all or not, and told as well. Which
-// of the two is left to chance, hence the rounds.
-func TestCloseAnswersWhatWasTaken(t *testing.T) {
+// TestCloseAnswersTakenWrites: a write in a transaction gets its outcome. One that is
+// waiting is written or not, by chance (hence the rounds), and its error says which.
+func TestCloseAnswersTakenWrites(t *testing.T) {
 	t.Parallel()
 	for range 10 {
 		s := testStore(t, nil)
@@ -489,9 +488,9 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestLogFillsTheDisk: a disk that has no room for more log has room again once the
-// log is in the file. Readers are connected, so that SQLite does not empty the
-// log when the writer's connection ends.
+// TestLogFillsTheDisk: a disk without room for more of the -wal file has room again once
+// that is in the file. Readers are connected, so that SQLite does not empty the -wal file
+// when the writer's connection ends.
 func TestLogFillsTheDisk(t *testing.T) {
 	t.Parallel()
 	const room = 1 << 20
@@ -528,8 +527,8 @@ func TestLogFillsTheDisk(t *testing.T) {
 	}
 }
 
-// TestLogFillsTheDiskDuringARead of another process, which keeps the log: writes
-// are refused as long as the read lasts, and not after it.
+// TestLogFillsTheDiskDuringARead of another process, which keeps the -wal file: writes are
+// refused while the read lasts, and not after it.
 func TestLogFillsTheDiskDuringARead(t *testing.T) {
 	s := testStore(t, nil)
 	_, err := storage.Put(bg, s, testRecord("alice"), 0)
@@ -552,14 +551,14 @@ func TestLogFillsTheDiskDuringARead(t *testing.T) {
 	_, err = storage.Put(bg, s, testRecord("alice 2"), 0)
 	silent(t, err)
 	require.ErrorIs(t, err, storage.ErrUnavailable)
-	require.Equal(t, 2, refused, "tried once more, not for ever")
+	require.Equal(t, 2, refused, "tried once more, and not again")
 	require.NoError(t, other.close())
 	_, err = storage.Put(bg, s, testRecord("alice 3"), 0)
 	require.NoError(t, err)
 }
 
-// TestOnlyTheOneAtFaultFails: what SQLite refuses of one write, as a disk that is
-// too full for it, is no matter of the others in the group.
+// TestOnlyTheOneAtFaultFails: when SQLite refuses one write, as a disk does that is too
+// full for it, the others in the group are applied.
 func TestOnlyTheOneAtFaultFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -659,8 +658,8 @@ func TestLargeBatch(t *testing.T) {
 	}
 }
 
-// TestLargeBatchStopped: what was written before stays, and the rest says why it
-// was not.
+// TestLargeBatchStopped: the writes of transactions before stay, and the errors of the
+// others say why they were not applied.
 func TestLargeBatchStopped(t *testing.T) {
 	s := testStore(t, nil)
 	ctx, cancel := context.WithCancel(bg)
@@ -731,8 +730,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestReaderAfterAFailure: a reader that failed inside a transaction must not go
-// on with its old snapshot.
+// TestReaderAfterAFailure: a reader that failed in a transaction must not go on with its
+// old snapshot.
 func TestReaderAfterAFailure(t *testing.T) {
 	s := testStore(t, &Options{Readers: 1})
 	require.Error(t, s.read(bg, func(c *conn) error {
@@ -788,9 +787,8 @@ func TestDamagedFile(t *testing.T) {
 	require.ErrorContains(t, err, "SQLITE_CORRUPT")
 }
 
-// TestFlippedBitInTheLog: the recovery of a log after a crash ends, in silence, at
-// the first transaction that its checksums do not fit. This is SQLite's way, and
-// what the documentation says.
+// TestFlippedBitInTheLog: after a crash, the recovery of the -wal file ends silently at the
+// first transaction that does not match its checksums. The documentation says so.
 func TestFlippedBitInTheLog(t *testing.T) {
 	t.Parallel()
 	const n = 10
@@ -820,7 +818,7 @@ func TestFlippedBitInTheLog(t *testing.T) {
 	}
 }
 
-// TestForeignRow: what others wrote into the table is not taken for a record.
+// TestForeignRow: a row that other SQL wrote and that is not a record is an error.
 func TestForeignRow(t *testing.T) {
 	s := testStore(t, nil)
 	k := testKey("alice")
@@ -886,8 +884,7 @@ func settles(t testing.TB, goroutines int) {
 	t.Fatalf("%d goroutines, and at most %d should be left", runtime.NumGoroutine(), goroutines)
 }
 
-// TestNothingIsLeft: neither cancelled calls nor a store that was closed leave
-// goroutines or descriptors behind.
+// TestNothingIsLeft of cancelled calls and a closed store: no goroutine, no descriptor.
 func TestNothingIsLeft(t *testing.T) {
 	dir := t.TempDir()
 	files := func() int {
@@ -936,8 +933,8 @@ func TestNothingIsLeft(t *testing.T) {
 	require.Len(t, entries, 1, "-wal and -shm are gone")
 }
 
-// TestLogUnderReads: reads that leave no gap would keep the log from ever being
-// used again.
+// TestLogUnderReads: reads that overlap would keep SQLite from ever starting the -wal file
+// again.
 func TestLogUnderReads(t *testing.T) {
 	t.Parallel()
 	const limit, records, size = 1 << 20, 40, 100_000 // four times the limit in all
@@ -979,7 +976,7 @@ func TestLogUnderReads(t *testing.T) {
 		require.Less(t, log(), int64(limit+3*size), "after %d records", i+1)
 	}
 
-	// What the writer cannot hold back does not stop it either.
+	// A read that the writer cannot hold back does not stop it either.
 	old, err := s.connect()
 	require.NoError(t, err)
 	_, err = old.exec("BEGIN")
@@ -992,7 +989,7 @@ func TestLogUnderReads(t *testing.T) {
 	require.Greater(t, log(), int64(2*limit), "with a read that lasts")
 	require.NoError(t, old.close())
 	for i := 0; log() > limit+3*size; i++ {
-		require.Less(t, i, records, "the log is never emptied again")
+		require.Less(t, i, records, "the -wal file is never emptied again")
 		write(fmt.Sprint("again ", i))
 	}
 }
