@@ -26,7 +26,8 @@ type Position struct {
 	ExternalID string
 }
 
-// IsZero reports whether p is the zero Position, which is no place.
+// IsZero reports whether p is the zero Position: the beginning for Range.After, the end
+// for Page.Next.
 func (p Position) IsZero() bool { return p.ExternalID == "" }
 
 // Page is one page of a List or Lookup.

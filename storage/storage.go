@@ -139,7 +139,8 @@ type Store interface {
 	Lookup(ctx context.Context, scope Scope, index uint32, r Range) (Page, error)
 
 	// SetEntries gives a record other entries, if its revision is expect. The revision,
-	// the times and the data stay, and nothing is logged. Errors are those of Write.
+	// the times and the data stay, and nothing is logged. Errors are those of Write; for
+	// an absent key it is ErrConflict, whatever expect is.
 	// A Write of the same record at the same time, or right after, may get a spurious
 	// ErrConflict.
 	SetEntries(ctx context.Context, key Key, expect Revision, entries []Entry) error

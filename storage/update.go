@@ -127,7 +127,7 @@ func update(ctx context.Context, store Store, key Key, fn func(old Record) (Writ
 // UpdateResult is the result of [UpdateMany] for one key.
 type UpdateResult struct {
 	// Record is the record that Update returns. If Err is not nil, it is the one that fn
-	// got last; or the zero Record if fn got none, or one that may be out of date.
+	// got last. It is the zero Record if fn got none, or if that may be out of date.
 	Record Record
 	Err    error // the error that Update returns
 }
