@@ -49,9 +49,10 @@ type ItemResult struct {
 // A batch has every document in memory, before and after each item. Once the states of
 // one resource have 64 MiB, further items of it fail with [ErrBatchSize].
 //
-// The results are in the order of the items. The error, in place of them, is [storage.ErrInvalid] for a tenant or options that
-// are not valid, or [ErrBatchSize]. All other errors are in the items, also an error of
-// the store or the context that is for all of them.
+// The results are in the order of the items. The error, in place of them, is
+// [storage.ErrInvalid] for a tenant or options that are not valid, or [ErrBatchSize]. All
+// other errors are in the items, also an error of the store or the context that is for all
+// of them.
 func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *WriteOptions) ([]ItemResult, error) {
 	opts = opts.orZero()
 	b, err := c.newBatch(ctx, "create_batch", tenant, len(documents), opts.DryRun, opts.validate(true))

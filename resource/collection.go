@@ -118,7 +118,10 @@ func (c *Collection) Rehearsal(wrap func(storage.Store) storage.Store) *Collecti
 			c.opts.OnCall(ctx, call)
 		}
 	}
-	return &Collection{schema: c.schema, store: wrap(c.store), opts: opts, field: c.field, locks: keylock.New[storage.Key](), index: c.index, unique: c.unique}
+	return &Collection{
+		schema: c.schema, store: wrap(c.store), opts: opts, field: c.field, locks: keylock.New[storage.Key](),
+		index: c.index, unique: c.unique,
+	}
 }
 
 // key returns the key of a resource.

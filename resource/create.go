@@ -28,7 +28,9 @@ import (
 //   - the errors of the store, with [storage.ErrAttempts] after too many conflicts, and
 //     the error of ctx when it ends. They come before a ValidationError, since the
 //     stored document decides which fields are missing.
-func (c *Collection) Create(ctx context.Context, tenant storage.Tenant, data []byte, opts *WriteOptions) (*Result, error) {
+func (c *Collection) Create(
+	ctx context.Context, tenant storage.Tenant, data []byte, opts *WriteOptions,
+) (*Result, error) {
 	opts = opts.orZero()
 	return c.do(ctx, Call{Op: "create", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
 		return c.newCreate(tenant, data, opts)

@@ -20,7 +20,9 @@ import (
 //   - [ErrPrecondition]: If does not hold.
 //   - the errors of the store, and the error of ctx when it ends, as for
 //     [Collection.Create].
-func (c *Collection) Delete(ctx context.Context, tenant storage.Tenant, externalID string, opts *WriteOptions) (*Result, error) {
+func (c *Collection) Delete(
+	ctx context.Context, tenant storage.Tenant, externalID string, opts *WriteOptions,
+) (*Result, error) {
 	opts = opts.orZero()
 	return c.do(ctx, Call{Op: "delete", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
 		return c.newDelete(tenant, externalID, opts)
@@ -38,6 +40,7 @@ func (c *Collection) newDelete(tenant storage.Tenant, externalID string, opts *W
 		return writeOp{}, opError(name, key, ErrNotFound)
 	}
 	return writeOp{
-		name: name, key: key, delete: true, mayChange: true, condition: opts.If, dryRun: opts.DryRun, actor: opts.Actor, reason: opts.Reason,
+		name: name, key: key, delete: true, mayChange: true, condition: opts.If,
+		dryRun: opts.DryRun, actor: opts.Actor, reason: opts.Reason,
 	}, nil
 }

@@ -55,8 +55,10 @@
 //
 // # Lists
 //
-// [Collection.List] returns a [Page] of a tenant's resources, in the order of their
-// external ids, and [Collection.All] iterates over all pages. [ListOptions] choose.
+// [Collection.List] returns a [Page] of a tenant's resources, and [Collection.All] iterates
+// over all pages. [ListOptions] have a filter, and an order by an indexed field; the usual
+// order is that of the external ids. An index that is new to a schema needs a
+// [Collection.Reindex] for each tenant that has resources.
 //
 // # Batches
 //

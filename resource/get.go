@@ -63,7 +63,9 @@ func (c *Collection) GetBatch(ctx context.Context, tenant storage.Tenant, extern
 	return resources, err
 }
 
-func (c *Collection) getBatch(ctx context.Context, tenant storage.Tenant, externalIDs []string) (resources []*Resource, n int, err error) {
+func (c *Collection) getBatch(
+	ctx context.Context, tenant storage.Tenant, externalIDs []string,
+) (resources []*Resource, n int, err error) {
 	const op = "get_batch"
 	if err := c.checkBatch(op, tenant, len(externalIDs), nil); err != nil {
 		return nil, 0, err

@@ -16,7 +16,9 @@ import (
 // Errors are those of [Collection.Create] without ErrExists, and [ErrNotFound] when there
 // is no such resource, or when the id is not a valid one. A patch that is not strict
 // JSON, or not an object, is refused first.
-func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalID string, patch []byte, opts *WriteOptions) (*Result, error) {
+func (c *Collection) Patch(
+	ctx context.Context, tenant storage.Tenant, externalID string, patch []byte, opts *WriteOptions,
+) (*Result, error) {
 	opts = opts.orZero()
 	return c.do(ctx, Call{Op: "patch", Tenant: tenant, DryRun: opts.DryRun}, func() (writeOp, error) {
 		return c.newPatch(tenant, externalID, patch, opts)
@@ -24,7 +26,9 @@ func (c *Collection) Patch(ctx context.Context, tenant storage.Tenant, externalI
 }
 
 // newPatch returns the write of a patch.
-func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []byte, opts *WriteOptions) (writeOp, error) {
+func (c *Collection) newPatch(
+	tenant storage.Tenant, externalID string, patch []byte, opts *WriteOptions,
+) (writeOp, error) {
 	const name = "patch"
 	key := c.key(tenant, externalID)
 	if err := cmp.Or(key.Scope().Validate(), opts.validate(false)); err != nil {
@@ -40,6 +44,7 @@ func (c *Collection) newPatch(tenant storage.Tenant, externalID string, patch []
 		return writeOp{}, opError(name, key, ErrNotFound)
 	}
 	return writeOp{
-		name: name, key: key, request: request, mayChange: true, condition: opts.If, dryRun: opts.DryRun, actor: opts.Actor, reason: opts.Reason,
+		name: name, key: key, request: request, mayChange: true, condition: opts.If,
+		dryRun: opts.DryRun, actor: opts.Actor, reason: opts.Reason,
 	}, nil
 }

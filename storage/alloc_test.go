@@ -39,7 +39,7 @@ func TestAllocations(t *testing.T) {
 		{"check of a key", func() error { return storage.CheckKey(ctx, all[0]) }},
 		{"check of keys that ascend", func() error { return storage.CheckKeys(ctx, all) }},
 		{"check of writes whose keys ascend", func() error { return storage.CheckWrites(ctx, writes) }},
-		{"check of a range", func() error { _, err := storage.CheckRange(ctx, scope, 0, storage.Range{Limit: 1}); return err }},
+		{"check of a range", func() error { _, err := storage.CheckList(ctx, scope, storage.Range{Limit: 1}); return err }},
 		{"check of a query", func() error { _, err := storage.CheckChanges(ctx, storage.ChangeQuery{Limit: 1}); return err }},
 		{"put", func() error { _, err := storage.Put(ctx, store, rec, 1); return err }},
 		{"delete", func() error { return storage.Delete(ctx, store, rec.Key, 1) }},

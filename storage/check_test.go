@@ -141,7 +141,7 @@ func TestCheckWrites(t *testing.T) {
 	}
 }
 
-func TestCheckRange(t *testing.T) {
+func TestCheckListAndLookup(t *testing.T) {
 	at := func(value, id string) storage.Position {
 		p := storage.Position{ExternalID: id}
 		if value != "" {
@@ -171,6 +171,7 @@ func TestCheckRange(t *testing.T) {
 		{"list with from", scope, 0, storage.Range{From: []byte("a"), Limit: 10}, 0, "a list by external id has bounds of values"},
 		{"list with an empty to", scope, 0, storage.Range{To: []byte{}, Limit: 10}, 0, "a list by external id has bounds of values"},
 		{"list after a value", scope, 0, storage.Range{After: at("a", "x"), Limit: 10}, 0, "a list by external id has bounds of values"},
+		{"lookup of index 0", scope, 0, storage.Range{Limit: 10}, 0, "a lookup of index 0"},
 		{"lookup after an id alone", scope, 1, storage.Range{After: at("", "x"), Limit: 10}, 0, "a position has only one of value and external id"},
 		{"lookup after a value alone", scope, 1, storage.Range{After: at("a", ""), Limit: 10}, 0, "a position has only one of value and external id"},
 		{"from too long", scope, 1, storage.Range{From: []byte(longest + "xx"), Limit: 10}, 0, "a bound is longer than a value"},
@@ -180,7 +181,13 @@ func TestCheckRange(t *testing.T) {
 		{"id too long", scope, 1, storage.Range{After: at("a", strings.Repeat("x", 513)), Limit: 10}, 0, "the external id is longer than 512 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := storage.CheckRange(t.Context(), tt.scope, tt.index, tt.r)
+			check := func(ctx context.Context) (storage.Range, error) {
+				if strings.HasPrefix(tt.name, "lookup") || tt.index != 0 {
+					return storage.CheckLookup(ctx, tt.scope, tt.index, tt.r)
+				}
+				return storage.CheckList(ctx, tt.scope, tt.r)
+			}
+			got, err := check(t.Context())
 			if tt.want == "" {
 				require.NoError(t, err)
 				want := tt.r
@@ -190,7 +197,7 @@ func TestCheckRange(t *testing.T) {
 				require.ErrorIs(t, err, storage.ErrInvalid)
 				require.EqualError(t, err, "invalid argument: "+tt.want)
 			}
-			_, err = storage.CheckRange(done(t), tt.scope, tt.index, tt.r)
+			_, err = check(done(t))
 			require.ErrorIs(t, err, context.Canceled)
 		})
 	}

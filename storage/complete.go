@@ -87,7 +87,7 @@ func (c *completed) Write(ctx context.Context, writes []Write) ([]error, error) 
 }
 
 func (c *completed) List(ctx context.Context, scope Scope, r Range) (Page, error) {
-	r, err := CheckRange(ctx, scope, 0, r)
+	r, err := CheckList(ctx, scope, r)
 	if err != nil {
 		return Page{}, err
 	}

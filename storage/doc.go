@@ -70,6 +70,12 @@
 //     has neither external ids nor data, which may be personal.
 //   - A call whose context is done already has no effect and returns the context's error.
 //
+// # For implementations
+//
+// The Check functions, [ChangeQuery.Match], [RedactedID], [ErrEnded] and [Complete] are for
+// those who write a store, and package storagetest tests what they write. Programs need
+// none of them.
+//
 // # Limits
 //
 // External ids have at most [MaxExternalID] bytes, pages at most [MaxPage] records, one

@@ -1,8 +1,6 @@
 package storage
 
-import (
-	"context"
-)
+import "context"
 
 // MaxPage is the largest number of records or changes in a page. A larger limit counts as
 // this.
@@ -28,7 +26,8 @@ type Position struct {
 	ExternalID string
 }
 
-// IsZero reports whether p is the zero Position, which is no place.
+// IsZero reports whether p is the zero Position: the beginning for Range.After, the end
+// for Page.Next.
 func (p Position) IsZero() bool { return p.ExternalID == "" }
 
 // Page is one page of a List or Lookup.
@@ -45,33 +44,47 @@ type Page struct {
 	Next Position
 }
 
-// CheckRange returns r with a limit of at most MaxPage: the check that List and Lookup
-// start with, for implementations; index is 0 for List. The error is that of a context
-// that is done, or [ErrInvalid] if the scope, a bound, the position or the limit is not
-// valid.
-func CheckRange(ctx context.Context, scope Scope, index uint32, r Range) (Range, error) {
-	if err := ctx.Err(); err != nil {
-		return r, err
+// CheckList returns r with a limit of at most MaxPage: the check that List starts with,
+// for implementations. The error is that of a context that is done, or [ErrInvalid] if the
+// scope, the position or the limit is not valid, or there are bounds of values.
+func CheckList(ctx context.Context, scope Scope, r Range) (Range, error) {
+	var err error
+	if r.From != nil || r.To != nil || r.After.Value != nil {
+		err = invalid("a list by external id has bounds of values")
 	}
-	if err := scope.Validate(); err != nil {
-		return r, err
-	}
-	lookup := index != 0
+	return r.check(ctx, scope, err)
+}
+
+// CheckLookup is as [CheckList], for Lookup. The error is ErrInvalid also for index 0 and
+// for a bound that is too long.
+func CheckLookup(ctx context.Context, scope Scope, index uint32, r Range) (Range, error) {
+	var err error
 	switch {
-	case r.Limit < 1:
-		return r, invalid("the limit of a list is below 1")
-	case !lookup && (r.From != nil || r.To != nil || r.After.Value != nil):
-		return r, invalid("a list by external id has bounds of values")
-	case r.After.IsZero() && r.After.Value != nil, lookup && !r.After.IsZero() && len(r.After.Value) == 0:
-		return r, invalid("a position has only one of value and external id")
+	case index == 0:
+		err = invalid("a lookup of index 0")
+	case r.After.IsZero() != (len(r.After.Value) == 0):
+		err = invalid("a position has only one of value and external id")
 	case len(r.From) > MaxValue+1 || len(r.To) > MaxValue+1 || len(r.After.Value) > MaxValue:
-		return r, invalid("a bound is longer than a value")
+		err = invalid("a bound is longer than a value")
 	}
-	if !r.After.IsZero() {
-		if err := checkExternalID(r.After.ExternalID); err != nil {
-			return r, err
-		}
+	return r.check(ctx, scope, err)
+}
+
+// check makes the checks that List and Lookup have in common. err is what the caller has
+// found wrong, and comes after the error of the context.
+func (r Range) check(ctx context.Context, scope Scope, err error) (Range, error) {
+	if done := ctx.Err(); done != nil {
+		return r, done
+	}
+	if err == nil {
+		err = scope.Validate()
+	}
+	if err == nil && r.Limit < 1 {
+		err = invalid("the limit of a list is below 1")
+	}
+	if err == nil && !r.After.IsZero() {
+		err = checkExternalID(r.After.ExternalID)
 	}
 	r.Limit = min(r.Limit, MaxPage)
-	return r, nil
+	return r, err
 }

@@ -30,7 +30,7 @@ type ChangeQuery struct {
 }
 
 // Cursor is a place in the log of a store. Any query may go on from a cursor of any
-// other query of the same store. Keep it to yourself: a position tells how much all
+// other query of the same store. Never show it to clients: positions tell how much all
 // tenants write.
 type Cursor struct {
 	Position int64    // of a change; positions ascend, with gaps

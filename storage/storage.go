@@ -74,7 +74,8 @@ func (r Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
 // Every method starts with the same checks: it returns the error of a context that is
 // done, [ErrInvalid] for an argument that is not valid, and [ErrClosed] after Close
 // (except Close itself). If several apply, any of them may come. [CheckKey], [CheckKeys],
-// [CheckWrites], [CheckRange] and [CheckChanges] make these checks for implementations.
+// [CheckWrites], [CheckList], [CheckLookup] and [CheckChanges] make these checks for
+// implementations.
 //
 // An error that matches [ErrUnavailable], or that is a context's error alone, means that
 // the call had no effect. An error that matches [ErrUnknownOutcome] means that a write
@@ -83,8 +84,8 @@ func (r Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
 // wrap errors in an [*OpError]: test with errors.Is.
 //
 // A store that lacks entries or the log says so in its [Limits], and returns
-// [ErrUnsupported] where they are needed, perhaps before any check. [Complete] makes a Store of the few methods of
-// a [Basic] one. storagetest.Run tests implementations.
+// [ErrUnsupported] where they are needed, perhaps before any check. [Complete] makes a
+// Store of the few methods of a [Basic] one. storagetest.Run tests implementations.
 //
 // A wrapper implements every method. One that embeds a Store and overrides one method
 // is bypassed by all others.
@@ -138,7 +139,8 @@ type Store interface {
 	Lookup(ctx context.Context, scope Scope, index uint32, r Range) (Page, error)
 
 	// SetEntries gives a record other entries, if its revision is expect. The revision,
-	// the times and the data stay, and nothing is logged. Errors are those of Write.
+	// the times and the data stay, and nothing is logged. Errors are those of Write; for
+	// an absent key it is ErrConflict, whatever expect is.
 	// A Write of the same record at the same time, or right after, may get a spurious
 	// ErrConflict.
 	SetEntries(ctx context.Context, key Key, expect Revision, entries []Entry) error

@@ -127,7 +127,7 @@ func update(ctx context.Context, store Store, key Key, fn func(old Record) (Writ
 // UpdateResult is the result of [UpdateMany] for one key.
 type UpdateResult struct {
 	// Record is the record that Update returns. If Err is not nil, it is the one that fn
-	// got last; or the zero Record if fn got none, or one that may be out of date.
+	// got last. It is the zero Record if fn got none, or if that may be out of date.
 	Record Record
 	Err    error // the error that Update returns
 }
@@ -147,7 +147,9 @@ const updateRounds = 3
 // ([ErrInvalid]) or comes twice ([ErrDuplicateKey]), or the context was done already.
 //
 // Two batches with common keys cost the least if both are sorted by key.
-func UpdateMany(ctx context.Context, store Store, keys []Key, fn func(i int, old Record) (Write, error)) ([]UpdateResult, error) {
+func UpdateMany(
+	ctx context.Context, store Store, keys []Key, fn func(i int, old Record) (Write, error),
+) ([]UpdateResult, error) {
 	if err := checkMany(ctx, len(keys), func(i int) *Key { return &keys[i] }); err != nil {
 		return nil, &OpError{Op: "update many", Err: err}
 	}

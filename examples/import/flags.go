@@ -151,7 +151,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 // createOptions are the policies for each document.
 func (c *config) createOptions() resource.WriteOptions {
 	return resource.WriteOptions{
-		RejectExisting: onConflicts[c.onConflict], Nulls: nullWords[c.nulls], UnknownFields: c.unknownFields(), DryRun: c.dryRun,
+		RejectExisting: onConflicts[c.onConflict], Nulls: nullWords[c.nulls],
+		UnknownFields: c.unknownFields(), DryRun: c.dryRun,
 	}
 }
 

@@ -86,7 +86,8 @@ func (s *service) called(ctx context.Context, call resource.Call) {
 	}
 	s.log.LogAttrs(ctx, level, "call",
 		slog.String("op", string(call.Op)), slog.String("schema", call.Schema), slog.String("class", class), tenantAttr(call.Tenant),
-		slog.Any("results", call.Results), slog.Bool("dry_run", call.DryRun), slog.Int("attempts", call.Attempts), slog.Duration("duration", call.Duration))
+		slog.Any("results", call.Results), slog.Bool("dry_run", call.DryRun), slog.Int("attempts", call.Attempts),
+		slog.Duration("duration", call.Duration))
 }
 
 // classOf is resource.ErrorClass with a word for no error.

@@ -193,7 +193,9 @@ func fullPages(store storage.Store, inputs []input) ([]string, error) {
 
 // filled returns a collection of n resources and its store, and visits of them,
 // spread evenly, in an order that has nothing to do with theirs.
-func filled(s *schema.Schema, n, visits int, next func(i int) input) (*resource.Collection, *memory.Store, []input, error) {
+func filled(
+	s *schema.Schema, n, visits int, next func(i int) input,
+) (*resource.Collection, *memory.Store, []input, error) {
 	c, store, err := newCollection(s)
 	if err != nil {
 		return nil, nil, nil, err

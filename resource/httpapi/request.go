@@ -28,14 +28,18 @@ import (
 // too large. Create judges data itself, and counts offsets from its first byte.
 //
 // w may be nil. It is used to close the connection after a body that is too large.
-func ReadCreate(w http.ResponseWriter, r *http.Request, maxBody int64) (data []byte, opts resource.WriteOptions, err error) {
+func ReadCreate(
+	w http.ResponseWriter, r *http.Request, maxBody int64,
+) (data []byte, opts resource.WriteOptions, err error) {
 	data, _, opts, err = readCreate(w, r, maxBody, false)
 	return data, opts, err
 }
 
 // readCreate also returns where data begins in the body. required refuses a request
 // without preconditions.
-func readCreate(w http.ResponseWriter, r *http.Request, maxBody int64, required bool) (data []byte, at int, opts resource.WriteOptions, err error) {
+func readCreate(
+	w http.ResponseWriter, r *http.Request, maxBody int64, required bool,
+) (data []byte, at int, opts resource.WriteOptions, err error) {
 	if opts, err = createQuery(r); err != nil {
 		return nil, 0, opts, err
 	}
@@ -58,12 +62,16 @@ func readCreate(w http.ResponseWriter, r *http.Request, maxBody int64, required 
 // also names the parameters that the handler itself reads. Any other parameter is a
 // [*Problem] with status 400, and so is an externalId in the query that is empty or given
 // twice. Other errors, w and maxBody are as for ReadCreate.
-func ReadPatch(w http.ResponseWriter, r *http.Request, maxBody int64, also ...string) (id string, patch []byte, opts resource.WriteOptions, err error) {
+func ReadPatch(
+	w http.ResponseWriter, r *http.Request, maxBody int64, also ...string,
+) (id string, patch []byte, opts resource.WriteOptions, err error) {
 	id, patch, _, opts, err = readPatchOf(w, r, maxBody, false, also)
 	return id, patch, opts, err
 }
 
-func readPatchOf(w http.ResponseWriter, r *http.Request, maxBody int64, required bool, also []string) (id string, patch []byte, at int, opts resource.WriteOptions, err error) {
+func readPatchOf(
+	w http.ResponseWriter, r *http.Request, maxBody int64, required bool, also []string,
+) (id string, patch []byte, at int, opts resource.WriteOptions, err error) {
 	if id, err = externalID(r); err != nil {
 		return "", nil, 0, opts, err
 	}

@@ -31,7 +31,10 @@ type record struct {
 }
 
 func newRecord(rec *storage.Record) *record {
-	return &record{data: rec.Data, rev: rec.Revision, created: rec.CreatedAt.UnixMilli(), updated: rec.UpdatedAt.UnixMilli(), uuid: rec.ID}
+	return &record{
+		data: rec.Data, rev: rec.Revision, uuid: rec.ID,
+		created: rec.CreatedAt.UnixMilli(), updated: rec.UpdatedAt.UnixMilli(),
+	}
 }
 
 // public returns the record of this key.

@@ -125,7 +125,9 @@ func (s *Store) write(w *storage.Write) error {
 }
 
 // SetEntries implements storage.Store.
-func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+func (s *Store) SetEntries(
+	ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry,
+) error {
 	w := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
 	if err := storage.CheckWrites(ctx, []storage.Write{w}); err != nil {
 		return err
@@ -146,7 +148,7 @@ func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.
 
 // List implements storage.Store.
 func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, 0, r)
+	r, err := storage.CheckList(ctx, scope, r)
 	if err != nil {
 		return storage.Page{}, err
 	}
@@ -159,7 +161,7 @@ func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) 
 
 // Lookup implements storage.Store.
 func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, index, r)
+	r, err := storage.CheckLookup(ctx, scope, index, r)
 	if err != nil {
 		return storage.Page{}, err
 	}

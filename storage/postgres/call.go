@@ -65,7 +65,9 @@ const grace = 100 * time.Millisecond
 //
 // The statement function may so outlive the call: it shares no memory with it
 // but values that nothing changes.
-func do[T any](ctx context.Context, s *Store, op operation, statement func(context.Context, *pgx.Conn) (T, error)) (T, error) {
+func do[T any](
+	ctx context.Context, s *Store, op operation, statement func(context.Context, *pgx.Conn) (T, error),
+) (T, error) {
 	var none T
 	if err := s.begin(); err != nil {
 		return none, err
@@ -177,7 +179,9 @@ func (s *Store) serve(call func()) {
 // go on. leave is to be called when the statement has ended.
 //
 // Its errors mean that nothing was sent.
-func (s *Store) enter(ctx context.Context, op operation, timeout time.Duration) (conn *pgxpool.Conn, leave func(), err error) {
+func (s *Store) enter(
+	ctx context.Context, op operation, timeout time.Duration,
+) (conn *pgxpool.Conn, leave func(), err error) {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()

@@ -115,7 +115,8 @@ func (s *Store) round() error {
 		return err
 	}
 	now := time.Now()
-	xid, err := do(context.Background(), s, operation{name: "changes"}, func(ctx context.Context, conn *pgx.Conn) (xid int64, err error) {
+	op := operation{name: "changes"}
+	xid, err := do(context.Background(), s, op, func(ctx context.Context, conn *pgx.Conn) (xid int64, err error) {
 		err = conn.QueryRow(ctx, s.sql.take).Scan(&xid)
 		return xid, err
 	})
@@ -134,7 +135,8 @@ func (s *Store) look() (last int64, err error) {
 	if f.pending != nil {
 		pendingLast = f.pending.last
 	}
-	_, err = do(context.Background(), s, operation{name: "changes"}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
+	op := operation{name: "changes"}
+	_, err = do(context.Background(), s, op, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		return struct{}{}, conn.QueryRow(ctx, s.sql.look, f.at.Position, pendingLast).
 			Scan(&last, &xmin, &xmax, &at, &floor, &floorRevision, &change, &revision)
 	})
@@ -231,8 +233,11 @@ func (s *Store) readChanges(rows pgx.Rows, limit int, page *storage.ChangePage) 
 		id, platform, business, schema pgtype.UUID
 		fits                           bool
 	)
-	columns := []any{&position, &revision, &before, &id, s.time(&c.Note.Time), &c.Deleted, &c.Redacted, &platform, &business, &schema,
-		&c.Key.ExternalID, &c.Note.Actor, &c.Note.Reason, s.bytes(&c.Note.Before), s.bytes(&c.Note.After), &fits}
+	columns := []any{
+		&position, &revision, &before, &id, s.time(&c.Note.Time), &c.Deleted, &c.Redacted,
+		&platform, &business, &schema, &c.Key.ExternalID,
+		&c.Note.Actor, &c.Note.Reason, s.bytes(&c.Note.Before), s.bytes(&c.Note.After), &fits,
+	}
 	for rows.Next() {
 		if err := rows.Scan(columns...); err != nil {
 			return err
@@ -256,7 +261,8 @@ func (s *Store) Redact(ctx context.Context, key storage.Key) error {
 	if err := storage.CheckKey(ctx, key); err != nil {
 		return err
 	}
-	secret, err := do(ctx, s, operation{name: "redact", key: key}, func(ctx context.Context, conn *pgx.Conn) ([]byte, error) {
+	op := operation{name: "redact", key: key}
+	secret, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) ([]byte, error) {
 		var secret []byte
 		err := conn.QueryRow(ctx, s.sql.secret).Scan(s.bytes(&secret))
 		return secret, err
@@ -265,7 +271,8 @@ func (s *Store) Redact(ctx context.Context, key storage.Key) error {
 		return err
 	}
 	id := storage.RedactedID(secret, key)
-	_, err = do(ctx, s, operation{name: "redact", key: key, write: true}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
+	op.write = true
+	_, err = do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		_, err := conn.Exec(ctx, s.sql.redact, scopeID(key.Scope()), key.ExternalID, id)
 		return struct{}{}, err
 	})
@@ -280,7 +287,8 @@ func (s *Store) Trim(ctx context.Context, before time.Time) error {
 	}
 	fence, _, err := s.advance(ctx)
 	for n := int64(trimSize); err == nil && n == trimSize; {
-		n, err = do(ctx, s, operation{name: "trim", write: true}, func(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
+		op := operation{name: "trim", write: true}
+		n, err = do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
 			err = conn.QueryRow(ctx, s.sql.trim, fence.Position, toTimestamptz(before), int64(trimSize)).Scan(&n)
 			return n, err
 		})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"math"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -43,10 +42,7 @@ func place(index uint32, value []byte) []byte {
 // that is larger than its share of 16 MiB. A page ends early when it holds 16 MiB of
 // data.
 func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
-	if index == 0 {
-		index = math.MaxUint32 // no record has an entry there
-	}
-	r, err := storage.CheckRange(ctx, scope, index, r)
+	r, err := storage.CheckLookup(ctx, scope, index, r)
 	if err != nil {
 		return storage.Page{}, err
 	}

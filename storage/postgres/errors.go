@@ -45,9 +45,9 @@ func (f *failure) Unwrap() []error {
 	return all
 }
 
-// notConnected is the error of a call that got no connection: nothing was
-// sent. Its text has the driver's message, which is not about records, and leaves out the *pgconn.ConnectError itself, which has the password
-// in a field.
+// notConnected is the error of a call that got no connection: nothing was sent. Its text
+// has the driver's message, which is not about records. It leaves out the
+// *pgconn.ConnectError itself, which has the password in a field.
 func notConnected(pool *pgxpool.Pool, err error) error {
 	var known *failure
 	if errors.As(err, &known) {

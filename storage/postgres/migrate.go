@@ -136,7 +136,8 @@ func (found installation) check() error {
 		return errors.New("the search_path has another schema before pg_catalog, which can change what statements mean: leave pg_catalog out of it, or put it first")
 	}
 	if found.version != 0 && (found.version < oldest || found.version > version) {
-		return fmt.Errorf("the tables have version %d, and this program supports only versions %d and %d", found.version, oldest, version)
+		return fmt.Errorf("the tables have version %d, and this program supports only versions %d and %d",
+			found.version, oldest, version)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ var lastID = strings.Repeat("\U0010FFFF", storage.MaxExternalID/4+1)
 // record that is larger than its share of 16 MiB. A page ends early when it
 // holds 16 MiB of data.
 func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, 0, r)
+	r, err := storage.CheckList(ctx, scope, r)
 	if err != nil {
 		return storage.Page{}, err
 	}
@@ -92,9 +92,12 @@ func (s *Store) page(ctx context.Context, p pageQuery) (storage.Page, error) {
 
 // readPage returns the records up to the limit, or up to the first one whose data
 // the statement leaves out; then the page is not whole.
-func (s *Store) readPage(ctx context.Context, conn *pgx.Conn, p pageQuery, sql string, bytes int) (page storage.Page, whole bool, err error) {
+func (s *Store) readPage(
+	ctx context.Context, conn *pgx.Conn, p pageQuery, sql string, bytes int,
+) (page storage.Page, whole bool, err error) {
 	// One record more than the page holds tells whether there is a next one.
-	rows, err := conn.Query(ctx, sql, append([]any{scopeID(p.scope), p.after, int64(p.limit) + 1, int64(bytes)}, p.args...)...)
+	args := append([]any{scopeID(p.scope), p.after, int64(p.limit) + 1, int64(bytes)}, p.args...)
+	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return page, false, err
 	}

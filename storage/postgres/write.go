@@ -38,10 +38,13 @@ func (s *Store) writeOne(ctx context.Context, w *storage.Write) error {
 	// The data comes after the rest: the driver's buffer need not grow then.
 	switch kind {
 	case create:
-		args = append(args, toBigint(rec.Revision), toUUID(rec.ID), toTimestamptz(rec.CreatedAt), toTimestamptz(rec.UpdatedAt),
-			toUUID(rec.Key.Tenant.Platform), toUUID(rec.Key.Tenant.Business), toUUID(rec.Key.Schema), toEntries(w.Entries), toBytea(rec.Data))
+		args = append(args, toBigint(rec.Revision), toUUID(rec.ID),
+			toTimestamptz(rec.CreatedAt), toTimestamptz(rec.UpdatedAt),
+			toUUID(rec.Key.Tenant.Platform), toUUID(rec.Key.Tenant.Business), toUUID(rec.Key.Schema),
+			toEntries(w.Entries), toBytea(rec.Data))
 	case update:
-		args = append(args, toBigint(w.Expect), toBigint(rec.Revision), toTimestamptz(rec.UpdatedAt), toEntries(w.Entries), toBytea(rec.Data))
+		args = append(args, toBigint(w.Expect), toBigint(rec.Revision), toTimestamptz(rec.UpdatedAt),
+			toEntries(w.Entries), toBytea(rec.Data))
 	case remove:
 		args = append(args, toBigint(w.Expect))
 	}
@@ -73,7 +76,9 @@ func kindOf(w *storage.Write) int {
 // and returns it as the conflict. It is certain by then that nothing was written, so an
 // error of the read is one without effect. A record with the revision own is no conflict:
 // the statement was sent twice, and the first one swapped it.
-func (s *Store) swap(ctx context.Context, name string, key storage.Key, own storage.Revision, sql string, args ...any) error {
+func (s *Store) swap(
+	ctx context.Context, name string, key storage.Key, own storage.Revision, sql string, args ...any,
+) error {
 	op := operation{name: name, key: key, write: true}
 	tag, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (pgconn.CommandTag, error) {
 		return conn.Exec(ctx, sql, args...)
@@ -95,12 +100,15 @@ func (s *Store) swap(ctx context.Context, name string, key storage.Key, own stor
 
 // SetEntries implements storage.Store, with one statement. A conflict takes a second
 // one, as in Write.
-func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+func (s *Store) SetEntries(
+	ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry,
+) error {
 	check := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
 	if err := storage.CheckWrites(ctx, []storage.Write{check}); err != nil {
 		return err
 	}
-	return s.swap(ctx, "set entries", key, 0, s.sql.setEntries, scopeID(key.Scope()), key.ExternalID, toBigint(expect), toEntries(entries))
+	return s.swap(ctx, "set entries", key, 0, s.sql.setEntries,
+		scopeID(key.Scope()), key.ExternalID, toBigint(expect), toEntries(entries))
 }
 
 // toBigint returns the revision as the database knows it.

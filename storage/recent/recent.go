@@ -338,7 +338,9 @@ func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r
 }
 
 // SetEntries implements storage.Store. It leaves the record as it is remembered.
-func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+func (s *Store) SetEntries(
+	ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry,
+) error {
 	return s.store.SetEntries(ctx, key, expect, entries)
 }
 

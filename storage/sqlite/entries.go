@@ -93,10 +93,12 @@ func difference(from, to []byte) (lost, gained []cell) {
 
 const (
 	// ?5 is a place.
-	sqlTaken = "SELECT external_id, records.entries FROM entries LEFT JOIN records USING (platform, business, schema, external_id)" +
+	sqlTaken = "SELECT external_id, records.entries FROM entries" +
+		" LEFT JOIN records USING (platform, business, schema, external_id)" +
 		" WHERE " + ofScope + " AND place = ?5 AND is_unique = 1 AND external_id <> ?4"
 	sqlLeave = "DELETE FROM entries WHERE " + ofKey + " AND place = ?5"
-	sqlEnter = "INSERT INTO entries (platform, business, schema, external_id, place, is_unique) VALUES (?1, ?2, ?3, ?4, ?5, ?6)" +
+	sqlEnter = "INSERT INTO entries (platform, business, schema, external_id, place, is_unique)" +
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6)" +
 		" ON CONFLICT (platform, business, schema, place, external_id) DO UPDATE SET is_unique = excluded.is_unique" +
 		" WHERE is_unique <> excluded.is_unique"
 

@@ -18,11 +18,13 @@ const (
 		" revision, before, deleted, redacted, changed_at, actor, reason, data_before, data_after, id)" +
 		" SELECT ?1, ?2, ?3, ?4, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, id FROM records WHERE " + ofKey + " AND revision = ?5"
 
-	sqlColumnsOfChange = "SELECT position, revision, platform, business, schema, external_id, id, before, deleted, redacted," +
-		" changed_at, actor, reason, data_before, data_after FROM changes "
+	sqlColumnsOfChange = "SELECT position, revision, platform, business, schema, external_id, id," +
+		" before, deleted, redacted, changed_at, actor, reason, data_before, data_after FROM changes "
 	sqlChanges        = sqlColumnsOfChange + "WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
-	sqlChangesOfScope = sqlColumnsOfChange + "NOT INDEXED WHERE " + ofScope + " AND position > ?4 AND position <= ?5 ORDER BY position LIMIT ?6"
-	sqlChangesOfKey   = sqlColumnsOfChange + "WHERE " + ofKey + " AND position > ?5 AND position <= ?6 ORDER BY position LIMIT ?7"
+	sqlChangesOfScope = sqlColumnsOfChange + "NOT INDEXED WHERE " + ofScope +
+		" AND position > ?4 AND position <= ?5 ORDER BY position LIMIT ?6"
+	sqlChangesOfKey = sqlColumnsOfChange + "WHERE " + ofKey +
+		" AND position > ?5 AND position <= ?6 ORDER BY position LIMIT ?7"
 
 	sqlFloor    = "SELECT position, revision FROM changes ORDER BY position LIMIT 1"
 	sqlCursorTo = "SELECT position, revision FROM changes WHERE position <= ?1 ORDER BY position DESC LIMIT 1"
@@ -35,12 +37,12 @@ const (
 
 	sqlTrim     = "DELETE FROM changes WHERE position < ?1"
 	sqlSetFloor = "UPDATE changes SET platform = x'', business = x'', schema = x'', external_id = '', id = x''," +
-		" before = 0, deleted = 0, redacted = 0, changed_at = 0, actor = '', reason = '', data_before = NULL, data_after = NULL" +
-		" WHERE position = ?1"
+		" before = 0, deleted = 0, redacted = 0, changed_at = 0, actor = '', reason = ''," +
+		" data_before = NULL, data_after = NULL WHERE position = ?1"
 
 	sqlSecret = "SELECT key FROM redaction"
-	sqlRedact = "UPDATE changes SET external_id = ?6, redacted = 1, actor = '', reason = '', data_before = NULL, data_after = NULL" +
-		" WHERE " + ofKey + " AND redacted = 0 AND position <= ?5"
+	sqlRedact = "UPDATE changes SET external_id = ?6, redacted = 1, actor = '', reason = ''," +
+		" data_before = NULL, data_after = NULL WHERE " + ofKey + " AND redacted = 0 AND position <= ?5"
 )
 
 // log logs a write if its record has the revision, and reports whether it did.

@@ -159,33 +159,40 @@ func (s *Store) GetMany(ctx context.Context, keys []storage.Key) ([]storage.Reco
 
 // List implements storage.Store.
 func (s *Store) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
-	return s.page(ctx, "list", scope, 0, r)
+	r, err := storage.CheckList(ctx, scope, r)
+	query, args := listQuery(&scope, r)
+	return s.page(ctx, err, pageQuery{"list", 6, scope, r.Limit, query, args})
 }
 
 // Lookup implements storage.Store.
-func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
-	if index == 0 { // would be a List
-		return storage.Page{}, &storage.OpError{Op: "lookup", Err: invalid("an index has number 0")}
-	}
-	return s.page(ctx, "lookup", scope, index, r)
+func (s *Store) Lookup(
+	ctx context.Context, scope storage.Scope, index uint32, r storage.Range,
+) (storage.Page, error) {
+	r, err := storage.CheckLookup(ctx, scope, index, r)
+	query, args := lookupQuery(&scope, index, r)
+	return s.page(ctx, err, pageQuery{"lookup", 8, scope, r.Limit, query, args})
 }
 
-// page is List, or Lookup if the index is not 0.
-func (s *Store) page(ctx context.Context, op string, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
-	var page storage.Page
-	r, err := storage.CheckRange(ctx, scope, index, r)
-	if err == nil {
-		query, args := listQuery(&scope, r)
-		if index != 0 {
-			query, args = lookupQuery(&scope, index, r)
-		}
+// A pageQuery reads a page of a List, or with 8 columns of a Lookup.
+type pageQuery struct {
+	op      string
+	columns int
+	scope   storage.Scope
+	limit   int
+	query   string
+	args    []driver.Value
+}
+
+// page makes the query, unless the check of the call has failed.
+func (s *Store) page(ctx context.Context, check error, q pageQuery) (page storage.Page, err error) {
+	if err = check; err == nil {
 		err = s.read(ctx, func(c *conn) (err error) {
-			page, err = readPage(ctx, c, scope, index, r.Limit, query, args)
+			page, err = q.read(ctx, c)
 			return err
 		})
 	}
 	if err != nil {
-		return storage.Page{}, &storage.OpError{Op: op, Err: err}
+		return storage.Page{}, &storage.OpError{Op: q.op, Err: err}
 	}
 	return page, nil
 }
@@ -231,24 +238,20 @@ func lookupQuery(scope *storage.Scope, index uint32, r storage.Range) (query str
 	return query, append(args, int64(r.Limit)+1)
 }
 
-func readPage(ctx context.Context, c *conn, scope storage.Scope, index uint32, limit int, query string, args []driver.Value) (page storage.Page, err error) {
-	columns := 6
-	if index != 0 {
-		columns = 8
-	}
+func (q *pageQuery) read(ctx context.Context, c *conn) (page storage.Page, err error) {
 	seen, size := 0, 0
 	var last storage.Position
 	var damaged error
-	err = c.query(query, columns, func(row []driver.Value) bool {
-		if seen == limit || size >= maxPageBytes {
+	err = c.query(q.query, q.columns, func(row []driver.Value) bool {
+		if seen == q.limit || size >= maxPageBytes {
 			page.Next = last
 			return false
 		}
 		seen++
-		rec := storage.Record{Key: storage.Key{Tenant: scope.Tenant, Schema: scope.Schema}}
+		rec := storage.Record{Key: storage.Key{Tenant: q.scope.Tenant, Schema: q.scope.Schema}}
 		rec.Key.ExternalID, _ = row[5].(string)
 		last.ExternalID = rec.Key.ExternalID
-		if index != 0 {
+		if q.columns == 8 {
 			place, _ := row[6].([]byte)
 			packed, _ := row[7].([]byte)
 			last.Value = place[min(4, len(place)):]
@@ -261,12 +264,12 @@ func readPage(ctx context.Context, c *conn, scope storage.Scope, index uint32, l
 			return false
 		}
 		if page.Records == nil {
-			page.Records = make([]storage.Record, 0, min(limit, 100))
+			page.Records = make([]storage.Record, 0, min(q.limit, 100))
 		}
 		page.Records = append(page.Records, rec)
 		size += len(rec.Data)
 		return true
-	}, args...)
+	}, q.args...)
 	return page, errors.Join(err, damaged)
 }
 

@@ -80,7 +80,9 @@ func (s *swap) checkSize() error {
 }
 
 // SetEntries implements storage.Store. It also restores entries that SQL removed.
-func (s *Store) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+func (s *Store) SetEntries(
+	ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry,
+) error {
 	w := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
 	err := storage.CheckWrites(ctx, []storage.Write{w})
 	if err == nil {

@@ -34,7 +34,8 @@ const (
 	sqlCheckpoint = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 	// ?5 is the revision that a new record gets, and otherwise the expected one.
-	sqlInsert = "INSERT INTO records (platform, business, schema, external_id, revision, id, created_at, updated_at, data, entries, turn)" +
+	sqlInsert = "INSERT INTO records (platform, business, schema, external_id," +
+		" revision, id, created_at, updated_at, data, entries, turn)" +
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1) ON CONFLICT DO NOTHING"
 	sqlUpdate = "UPDATE records SET revision = ?6, updated_at = ?7, data = ?8, entries = ?9, turn = 1 - turn WHERE " +
 		ofKey + " AND revision = ?5 AND entries IS ?10"
@@ -105,7 +106,10 @@ type writer struct {
 const maxWAL = 64 << 20
 
 func newWriter(s *Store, c *conn) *writer {
-	return &writer{store: s, conn: c, queue: make(chan *request, maxGroup), stopped: make(chan struct{}), maxWAL: maxWAL, emptyAt: maxWAL}
+	return &writer{
+		store: s, conn: c, queue: make(chan *request, maxGroup), stopped: make(chan struct{}),
+		maxWAL: maxWAL, emptyAt: maxWAL,
+	}
 }
 
 // do has the request done and waits for the outcome. When it returns nil, each swap has

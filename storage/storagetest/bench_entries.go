@@ -56,7 +56,10 @@ type owned struct {
 func newEntriesBench(b *testing.B, store storage.Store, size int) *entriesBench {
 	bn := &entriesBench{ctx: context.Background(), store: store, plain: make([]owned, size), indexed: make([]owned, size)}
 	for kind, records := range [][]owned{bn.plain, bn.indexed} {
-		scope := storage.Scope{Tenant: storage.TenantOf("bench", fmt.Sprint(kind)), Schema: uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001")}
+		scope := storage.Scope{
+			Tenant: storage.TenantOf("bench", fmt.Sprint(kind)),
+			Schema: uuid.MustParse("6f1c2a7e-0000-4000-8000-000000000001"),
+		}
 		var writes []storage.Write
 		for i, n := range shuffled(size) {
 			o := &records[i]
@@ -138,7 +141,8 @@ func (bn *entriesBench) run(b *testing.B) {
 	}, func(i int) error {
 		o := pick(bn.indexed, i+1<<30)
 		value := o.entries[0].Value
-		page, err := bn.store.Lookup(bn.ctx, o.key.Scope(), 1, storage.Range{From: value, To: append(value[:len(value):len(value)], 0), Limit: 2})
+		r := storage.Range{From: value, To: append(value[:len(value):len(value)], 0), Limit: 2}
+		page, err := bn.store.Lookup(bn.ctx, o.key.Scope(), 1, r)
 		if err == nil && len(page.Records) != 1 {
 			err = fmt.Errorf("%d records have a unique value", len(page.Records))
 		}

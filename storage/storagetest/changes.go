@@ -631,7 +631,9 @@ func (e *env) writeLog(store storage.Store, keys []storage.Key, writer int, appl
 // after those of before. It fails unless each change begins with the revision that the
 // one before of its key left: so none is missing, none comes twice, and none is out of
 // order.
-func (e *env) chains(changes []storage.Change, before map[storage.Key]storage.Revision) map[storage.Key]storage.Revision {
+func (e *env) chains(
+	changes []storage.Change, before map[storage.Key]storage.Revision,
+) map[storage.Key]storage.Revision {
 	now := make(map[storage.Key]storage.Revision)
 	maps.Copy(now, before)
 	for i, c := range changes {

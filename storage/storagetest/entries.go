@@ -75,7 +75,9 @@ func (s shelf) hits(scope storage.Scope, index uint32, r storage.Range) []hit {
 
 // lookUp walks through a range of an index in pages of the limit, and checks the rules of
 // every walk.
-func (e *env) lookUp(store storage.Store, scope storage.Scope, index uint32, r storage.Range) (hits []hit, records []storage.Record) {
+func (e *env) lookUp(
+	store storage.Store, scope storage.Scope, index uint32, r storage.Range,
+) (hits []hit, records []storage.Record) {
 	hits = []hit{}
 	for {
 		page, err := store.Lookup(context.Background(), scope, index, r)

@@ -195,28 +195,35 @@ func (f *faulty) Write(ctx context.Context, writes []storage.Write) ([]error, er
 }
 
 func (f *faulty) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
-	return f.page(ctx, "list", scope, 0, r, func(r storage.Range) (storage.Page, error) { return f.store.List(ctx, scope, r) })
+	r, check := storage.CheckList(ctx, scope, r)
+	return f.page(ctx, check, "list", scope, func() (storage.Page, error) { return f.store.List(ctx, scope, r) })
 }
 
-func (f *faulty) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
-	return f.page(ctx, "lookup", scope, index, r, func(r storage.Range) (storage.Page, error) { return f.store.Lookup(ctx, scope, index, r) })
+func (f *faulty) Lookup(
+	ctx context.Context, scope storage.Scope, index uint32, r storage.Range,
+) (storage.Page, error) {
+	r, check := storage.CheckLookup(ctx, scope, index, r)
+	return f.page(ctx, check, "lookup", scope, func() (storage.Page, error) {
+		return f.store.Lookup(ctx, scope, index, r)
+	})
 }
 
-// page is List and Lookup.
-func (f *faulty) page(ctx context.Context, name string, scope storage.Scope, index uint32, r storage.Range, call func(storage.Range) (storage.Page, error)) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, index, r)
-	if err != nil {
-		return storage.Page{}, err
+// page is List and Lookup, unless the check of the call has failed.
+func (f *faulty) page(
+	ctx context.Context, check error, name string, scope storage.Scope, call func() (storage.Page, error),
+) (storage.Page, error) {
+	if check != nil {
+		return storage.Page{}, check
 	}
 	fault, _, err := f.ask(ctx, name, storage.Key{Tenant: scope.Tenant, Schema: scope.Schema})
 	if err != nil {
 		return storage.Page{}, err
 	}
-	page, err := call(r)
+	page, err := call()
 	if n := fault.MaxPage; err == nil && n > 0 && n < len(page.Records) {
 		page.Records = page.Records[:n]
 		page.Next = storage.Position{ExternalID: page.Records[n-1].Key.ExternalID}
-		if index != 0 {
+		if page.Values != nil {
 			page.Values = page.Values[:n]
 			page.Next.Value = page.Values[n-1]
 		}
@@ -224,7 +231,9 @@ func (f *faulty) page(ctx context.Context, name string, scope storage.Scope, ind
 	return page, err
 }
 
-func (f *faulty) SetEntries(ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry) error {
+func (f *faulty) SetEntries(
+	ctx context.Context, key storage.Key, expect storage.Revision, entries []storage.Entry,
+) error {
 	w := storage.Write{Record: storage.Record{Key: key, Revision: expect + 1}, Expect: expect, Entries: entries}
 	check := storage.CheckWrites(ctx, []storage.Write{w})
 	return f.do(ctx, check, "set entries", key, func() error { return f.store.SetEntries(ctx, key, expect, entries) })

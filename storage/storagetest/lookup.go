@@ -17,7 +17,7 @@ var lookupCases = []testCase{
 	{"lookup/order", "Lookup returns records in the byte order of (value, external id), or backwards.", caseLookupOrder},
 	{"lookup/bounds", "Lookup returns the records with a value within the bounds: From <= value < To, as bytes; nil is no bound.", caseLookupBounds},
 	{"lookup/position", "A page begins after its position, which need not be that of a record.", caseLookupPosition},
-	{"lookup/limit", "A page has at most limit records, and a limit above MaxPage counts as MaxPage.", caseLookupLimit},
+	{"lookup/limit", "A page has at most limit records, and a limit above MaxPage counts as MaxPage. A limit below 1, index 0 and an invalid scope are ErrInvalid.", caseLookupLimit},
 	{"lookup/scopes", "Lookup returns records of its scope and its index, and no others.", caseLookupScopes},
 	{"lookup/moving-pages", "A walk returns every record whose entry does not move exactly once, whatever comes, goes or moves between its pages.", caseLookupMovingPages},
 	{"lookup/while-moving", "A walk returns every record whose entry does not move exactly once. A record and its entries are those of one instant.", caseLookupWhileMoving},
@@ -174,6 +174,8 @@ func caseLookupLimit(e *env) {
 	}
 	_, err := store.Lookup(ctx, storage.Scope{}, 1, storage.Range{Limit: 1})
 	require.ErrorIs(e, err, storage.ErrInvalid, "zero scope")
+	_, err = store.Lookup(ctx, testScope, 0, storage.Range{Limit: 1})
+	require.ErrorIs(e, err, storage.ErrInvalid, "index 0")
 }
 
 // caseLookupScopes uses the same ids and values everywhere. Each scope and each index

@@ -89,7 +89,9 @@ func runRandom(e *env, seed uint64) {
 	}
 }
 
-func (e *env) sameList(store storage.Store, model map[storage.Key]storage.Record, scope storage.Scope, r storage.Range) {
+func (e *env) sameList(
+	store storage.Store, model map[storage.Key]storage.Record, scope storage.Scope, r storage.Range,
+) {
 	ids := slices.Sorted(maps.Keys(idsIn(model, scope)))
 	if r.Backwards {
 		slices.Reverse(ids)

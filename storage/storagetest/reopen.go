@@ -298,7 +298,9 @@ func (e *env) checkIndexes(store storage.Store, listed map[storage.Key]storage.R
 
 // checkLog fails unless the log has every write that is in the records, in order, every
 // step that was acknowledged, and first of all what the readers got.
-func (e *env) checkLog(store storage.Store, listed map[storage.Key]storage.Record, done [][killWriters]int, read []storage.Cursor) {
+func (e *env) checkLog(
+	store storage.Store, listed map[storage.Key]storage.Record, done [][killWriters]int, read []storage.Cursor,
+) {
 	if store.Limits().NoLog {
 		return
 	}

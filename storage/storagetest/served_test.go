@@ -192,13 +192,13 @@ func (c *client) Write(ctx context.Context, writes []storage.Write) ([]error, er
 }
 
 func (c *client) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, 0, r)
+	r, err := storage.CheckList(ctx, scope, r)
 	a, err := c.call(ctx, err, request{Name: "list", Scope: scope, Range: r})
 	return a.Page, err
 }
 
 func (c *client) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, index, r)
+	r, err := storage.CheckLookup(ctx, scope, index, r)
 	a, err := c.call(ctx, err, request{Name: "lookup", Scope: scope, Index: index, Range: r})
 	return a.Page, err
 }

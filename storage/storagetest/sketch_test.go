@@ -450,7 +450,7 @@ func (s *sketch) Write(ctx context.Context, writes []storage.Write) ([]error, er
 }
 
 func (s *sketch) List(ctx context.Context, scope storage.Scope, r storage.Range) (storage.Page, error) {
-	r, err := storage.CheckRange(ctx, scope, 0, r)
+	r, err := storage.CheckList(ctx, scope, r)
 	if err := s.begin(err); err != nil {
 		return storage.Page{}, err
 	}
@@ -469,7 +469,7 @@ func (s *sketch) List(ctx context.Context, scope storage.Scope, r storage.Range)
 
 func (s *sketch) Lookup(ctx context.Context, scope storage.Scope, index uint32, r storage.Range) (storage.Page, error) {
 	limit := r.Limit
-	r, err := storage.CheckRange(ctx, scope, index, r)
+	r, err := storage.CheckLookup(ctx, scope, index, r)
 	if err := s.begin(err); err != nil {
 		return storage.Page{}, err
 	}
