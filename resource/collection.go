@@ -35,7 +35,7 @@ type Options struct {
 	// Log writes each change to the log of the store, in the same atomic write, with the
 	// Actor and Reason of the call: see storage.Store.Changes. All collections of a
 	// schema and a store must agree: without Log, writes fail with ErrLogged where
-	// another collection logs.
+	// another collection has logged, which a collection notices within a minute.
 	Log bool
 	// CursorKey is the key of 32 bytes for cursors that hold the value of a field, which
 	// are encrypted (AES-256-GCM). Without one, the first process makes it and keeps it

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -70,6 +71,13 @@ func newCrowd(tb testing.TB, store string, n int) *crowd {
 		for _, item := range items {
 			require.NoError(tb, item.Err)
 		}
+	}
+	if strings.HasPrefix(store, "postgres:") { // at once what its autovacuum does after a minute
+		conn, err := pgx.Connect(context.Background(), store)
+		require.NoError(tb, err)
+		defer conn.Close(context.Background())
+		_, err = conn.Exec(context.Background(), "VACUUM ANALYZE")
+		require.NoError(tb, err)
 	}
 	return c
 }

@@ -303,7 +303,7 @@ type liveChange struct {
 // run makes changes until stop.
 func (w *liveWriter) run(stop *atomic.Bool) {
 	for n := 0; !stop.Load(); n++ {
-		time.Sleep(rand.N(2 * time.Millisecond))
+		time.Sleep(rand.N(4 * time.Millisecond))
 		id := w.ids[rand.IntN(len(w.ids))]
 		rec := w.known[id]
 		if rec == nil {

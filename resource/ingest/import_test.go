@@ -293,6 +293,57 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// TestDryRunUnique: a dry run finds each value that the run finds taken: in the store, in an
+// earlier batch and in the same one; but not one that the import has freed.
+func TestDryRunUnique(t *testing.T) {
+	def := schema.Customers().Definition()
+	for i := range def.Fields {
+		if def.Fields[i].Name == "email" {
+			def.Fields[i].Index, def.Fields[i].Unique, def.Fields[i].Fold = 1, true, "lower"
+		}
+	}
+	unique := schema.MustCompile(def)
+	email := func(id, email string) string { return customer(id, `,"email":"`+email+`"`) }
+	docs := []string{
+		email("1", "B"),                // taken by stored-b
+		email("2", "c"),                // new
+		email("3", "C"),                // taken by 2
+		email("stored-a", "d"),         // frees a
+		email("4", "A"),                // takes it
+		email("stored-b", "a"),         // taken by 4
+		email("2", "e"),                // frees c
+		email("5", "c"),                // takes it
+		email("6", "e"),                // taken by 2
+		email("stored-b", "b"),         // unchanged
+		customer("stored-b", ""),       // unchanged
+		email("stored-b", "f"),         // frees b
+		email("1", "b"),                // takes it
+		customer("1", `,"email":null`), // frees it again
+		email("7", "b"),
+	}
+	for size := range len(docs) {
+		var results [2]*ingest.Result
+		for i := range results {
+			store := memory.New()
+			c, err := resource.NewCollection(unique, store, nil)
+			require.NoError(t, err)
+			for _, id := range []string{"a", "b"} {
+				_, err := c.Create(ctx, tenant, []byte(email("stored-"+id, id)), nil)
+				require.NoError(t, err)
+			}
+			results[i], err = ingest.Import(ctx, c, tenant, documents(docs...), &ingest.Options{
+				Create: resource.WriteOptions{DryRun: i == 0}, BatchSize: size + 1,
+			})
+			require.NoError(t, err)
+		}
+		assert.Equal(t, counts(results[1]), counts(results[0]), "batches of %d", size+1)
+		assert.Equal(t, fmt.Sprint(results[1].Errors), fmt.Sprint(results[0].Errors), "batches of %d", size+1)
+		if size == 0 {
+			assert.Equal(t, [5]int{15, 5, 4, 2, 4}, counts(results[1]))
+		}
+	}
+}
+
 // TestDryRunLimits: what the store would refuse is refused, and the observers of the
 // collection see a dry run.
 func TestDryRunLimits(t *testing.T) {

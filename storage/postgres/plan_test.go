@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
@@ -36,8 +37,6 @@ ANALYZE schema.records, schema.entries, schema.changes`))
 	conn, err := pool.Acquire(ctx)
 	require.NoError(t, err)
 	defer conn.Release()
-	_, err = conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan")
-	require.NoError(t, err)
 	const ordered, joined, read = "Sort", "Nested Loop", "Seq Scan on changes"
 	for _, tt := range []struct {
 		name, sql string
@@ -59,19 +58,62 @@ ANALYZE schema.records, schema.entries, schema.changes`))
 		{"log of deletes", sql.logged[1][remove], "Join Filter", "records_pkey"},
 		{"log of updates", sql.logged[1][update], "Join Filter", "records_pkey"},
 	} {
-		statement, err := conn.Conn().Prepare(ctx, "", tt.sql)
-		require.NoError(t, err, tt.name)
-		args := strings.TrimSuffix(strings.Repeat("NULL,", len(statement.ParamOIDs)), ",")
-		_, err = conn.Exec(ctx, "PREPARE planned AS "+tt.sql)
-		require.NoError(t, err, tt.name)
-		rows, err := conn.Query(ctx, fmt.Sprintf("EXPLAIN EXECUTE planned (%s)", args), pgx.QueryExecModeSimpleProtocol)
-		require.NoError(t, err, tt.name)
-		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		require.NoError(t, err, tt.name)
-		_, err = conn.Exec(ctx, "DEALLOCATE planned")
-		require.NoError(t, err)
-		text := strings.Join(plan, "\n")
+		text := planOf(t, conn.Conn(), tt.sql)
 		require.NotContains(t, text, tt.not, tt.name)
 		require.Contains(t, text, tt.index, tt.name)
+	}
+}
+
+// planOf returns the plan of a statement for values that the server does not know.
+func planOf(t *testing.T, conn *pgx.Conn, sql string) string {
+	t.Helper()
+	ctx := context.Background()
+	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan")
+	require.NoError(t, err)
+	statement, err := conn.Prepare(ctx, "", sql)
+	require.NoError(t, err, sql)
+	args := strings.TrimSuffix(strings.Repeat("NULL,", len(statement.ParamOIDs)), ",")
+	_, err = conn.Exec(ctx, "PREPARE planned AS "+sql)
+	require.NoError(t, err, sql)
+	rows, err := conn.Query(ctx, fmt.Sprintf("EXPLAIN EXECUTE planned (%s)", args), pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, err, sql)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err, sql)
+	_, err = conn.Exec(ctx, "DEALLOCATE planned")
+	require.NoError(t, err)
+	return strings.Join(plan, "\n")
+}
+
+// TestPlansOfLargeTenant: for a tenant with many records the server starts no workers, which
+// would take longer than a page.
+func TestPlansOfLargeTenant(t *testing.T) {
+	ctx := context.Background()
+	dsn := pgtest.DSN(t)
+	conn, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(ctx) }()
+	pool, err := pgxpool.New(ctx, dsn)
+	require.NoError(t, err)
+	defer pool.Close()
+	opts := Options{Schema: pgtest.Schema(t, dsn)}
+	require.NoError(t, Migrate(ctx, pool, &opts))
+	// Without the triggers, which take long for so many.
+	_, err = conn.Exec(ctx, inSchema(opts.Schema, `
+ALTER TABLE schema.records DISABLE TRIGGER USER;
+INSERT INTO schema.records SELECT schema.scope(one, one, one), i::text, 1, one, now(), now(), repeat('x', 300)::bytea, one, one, one
+FROM generate_series(1, 100000) AS i, (SELECT md5('')::uuid AS one) AS o;
+INSERT INTO schema.entries SELECT scope, decode('00000001' || md5(external_id), 'hex'), external_id, false FROM schema.records;
+ANALYZE schema.records, schema.entries`))
+	require.NoError(t, err)
+	sql := newStatements(opts.Schema, false)
+	for _, statements := range [][2]string{sql.list, sql.listLarge, sql.lookup, sql.lookupLarge} {
+		for _, statement := range statements {
+			plan := planOf(t, conn, statement)
+			require.NotContains(t, plan, "Parallel", statement)
+			require.NotContains(t, plan, "Sort", statement)
+		}
+	}
+	for _, statement := range append(sql.lookup[:], sql.lookupLarge[:]...) {
+		require.Contains(t, statement, fmt.Sprintf("LIMIT %d\n", storage.MaxPage+1))
 	}
 }

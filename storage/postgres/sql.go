@@ -92,12 +92,19 @@ ORDER BY external_id ASC`
 
 	// The same two for look-ups: after the position ($5, $2), up to the place $6. = ANY
 	// has the planner read each record by its key at once, where = has it look for
-	// records that come twice first.
+	// records that come twice first. 1001 is one more than the largest page: without a
+	// limit that it knows, the planner starts parallel workers for a large tenant, which
+	// takes a hundred times as long as the look-up.
 	lookupSQL = `
 SELECT e.external_id, [e.place], revision, id, [created_at], [updated_at], [CASE WHEN octet_length(data) <= $4 THEN data END]
-FROM schema.entries AS e
-JOIN schema.records AS r ON r.scope = e.scope AND r.external_id = ANY (ARRAY[e.external_id])
-WHERE e.scope = $1 AND (e.place, e.external_id) > (SELECT $5::bytea, $2::text) AND e.place < (SELECT $6::bytea)
+FROM (
+	SELECT place, external_id
+	FROM schema.entries
+	WHERE scope = $1 AND (place, external_id) > (SELECT $5::bytea, $2::text) AND place < (SELECT $6::bytea)
+	ORDER BY place ASC, external_id ASC
+	LIMIT 1001
+) AS e
+JOIN schema.records AS r ON r.scope = $1 AND r.external_id = ANY (ARRAY[e.external_id])
 ORDER BY e.place ASC, e.external_id ASC
 LIMIT (SELECT $3::bigint)`
 
@@ -107,9 +114,14 @@ FROM (
 	SELECT p.*, sum(octet_length(data)) OVER (ORDER BY place ASC, external_id ASC ROWS UNBOUNDED PRECEDING) - octet_length(data) AS ahead
 	FROM (
 		SELECT e.place, e.external_id, revision, id, created_at, updated_at, data
-		FROM schema.entries AS e
-		JOIN schema.records AS r ON r.scope = e.scope AND r.external_id = ANY (ARRAY[e.external_id])
-		WHERE e.scope = $1 AND (e.place, e.external_id) > (SELECT $5::bytea, $2::text) AND e.place < (SELECT $6::bytea)
+		FROM (
+			SELECT place, external_id
+			FROM schema.entries
+			WHERE scope = $1 AND (place, external_id) > (SELECT $5::bytea, $2::text) AND place < (SELECT $6::bytea)
+			ORDER BY place ASC, external_id ASC
+			LIMIT 1001
+		) AS e
+		JOIN schema.records AS r ON r.scope = $1 AND r.external_id = ANY (ARRAY[e.external_id])
 		ORDER BY e.place ASC, e.external_id ASC
 		LIMIT (SELECT $3::bigint)
 	) AS p
@@ -337,7 +349,7 @@ const (
 func bothWays(sql string) [2]string {
 	return [2]string{forwards: sql, backwards: strings.NewReplacer(
 		" ASC", " DESC", "external_id > (", "external_id < (",
-		"e.external_id) > ", "e.external_id) < ", "place < (", "place >= (").Replace(sql)}
+		"external_id) > ", "external_id) < ", "place < (", "place >= (").Replace(sql)}
 }
 
 var bracketed = regexp.MustCompile(`\B\[[^]]+]`)
