@@ -53,7 +53,9 @@ type ItemResult struct {
 // [storage.ErrInvalid] for a tenant or options that are not valid, or [ErrBatchSize]. All
 // other errors are in the items, also an error of the store or the context that is for all
 // of them.
-func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *WriteOptions) ([]ItemResult, error) {
+func (c *Collection) CreateBatch(
+	ctx context.Context, tenant storage.Tenant, documents [][]byte, opts *WriteOptions,
+) ([]ItemResult, error) {
 	opts = opts.orZero()
 	b, err := c.newBatch(ctx, "create_batch", tenant, len(documents), opts.DryRun, opts.validate(true))
 	if err != nil {
@@ -68,7 +70,9 @@ func (c *Collection) CreateBatch(ctx context.Context, tenant storage.Tenant, doc
 // PatchBatch is [Collection.Patch] for many items, as [Collection.CreateBatch] is for
 // documents, with the same errors. opts may be nil, and is for every item; both its
 // Condition and that of the item must hold.
-func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions) ([]ItemResult, error) {
+func (c *Collection) PatchBatch(
+	ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions,
+) ([]ItemResult, error) {
 	opts = opts.orZero()
 	b, err := c.newBatch(ctx, "patch_batch", tenant, len(items), opts.DryRun, opts.validate(false))
 	if err != nil {
@@ -87,7 +91,9 @@ func (c *Collection) PatchBatch(ctx context.Context, tenant storage.Tenant, item
 // deletes the resource, and the others fail with [ErrNotFound]. opts may be nil, and is
 // for every item; both its Condition and that of the item must hold. An item with Data
 // fails with [storage.ErrInvalid].
-func (c *Collection) DeleteBatch(ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions) ([]ItemResult, error) {
+func (c *Collection) DeleteBatch(
+	ctx context.Context, tenant storage.Tenant, items []Item, opts *WriteOptions,
+) ([]ItemResult, error) {
 	opts = opts.orZero()
 	b, err := c.newBatch(ctx, "delete_batch", tenant, len(items), opts.DryRun, opts.validate(false))
 	if err != nil {
@@ -131,7 +137,9 @@ type group struct {
 // has seen it, so no condition on a revision holds for it.
 const pending = storage.Revision(math.MaxUint64)
 
-func (c *Collection) newBatch(ctx context.Context, op Op, tenant storage.Tenant, size int, dryRun bool, invalid error) (*batch, error) {
+func (c *Collection) newBatch(
+	ctx context.Context, op Op, tenant storage.Tenant, size int, dryRun bool, invalid error,
+) (*batch, error) {
 	if err := c.checkBatch(op, tenant, size, invalid); err != nil {
 		if c.opts.OnCall != nil {
 			c.called(ctx, c.start(), Call{Op: op, Tenant: tenant, DryRun: dryRun, Err: err})
@@ -285,7 +293,8 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 		}
 		for i := range groups {
 			for r := &results[i]; r.Err != nil && b.share(&groups[i], r.Err); again = true {
-				r.Record, r.Err = storage.UpdateWith(ctx, b.c.store, keys[i], func(old storage.Record) (storage.Write, error) { return update(i, old) })
+				r.Record, r.Err = storage.UpdateWith(ctx, b.c.store, keys[i],
+					func(old storage.Record) (storage.Write, error) { return update(i, old) })
 			}
 		}
 	}

@@ -38,7 +38,8 @@ var ownTimes = schema.MustCompile(schema.Definition{
 
 // ownDocument returns the document of a record's times.
 func ownDocument(rec *storage.Record) []byte {
-	return fmt.Appendf(nil, `{"%s":"%s","%s":"%s"}`, ownCreated, timeText(rec.CreatedAt), ownUpdated, timeText(rec.UpdatedAt))
+	created, updated := timeText(rec.CreatedAt), timeText(rec.UpdatedAt)
+	return fmt.Appendf(nil, `{"%s":"%s","%s":"%s"}`, ownCreated, created, ownUpdated, updated)
 }
 
 // timeText returns a date-time (RFC 3339), as exact as records have it.
@@ -110,14 +111,16 @@ func (c *Collection) entries(of []schema.Entry, rec *storage.Record, state *scop
 	}
 	entries := make([]storage.Entry, 0, len(c.index))
 	for i, e := range of {
-		entries = append(entries, storage.Entry{Index: e.Index, Value: e.Value, Unique: e.Unique && state.Indexes[c.index[i].name] != building})
+		unique := e.Unique && state.Indexes[c.index[i].name] != building
+		entries = append(entries, storage.Entry{Index: e.Index, Value: e.Value, Unique: unique})
 	}
 	for _, own := range c.index[len(of):] {
 		at := rec.CreatedAt
 		if own.name == ownUpdated {
 			at = rec.UpdatedAt
 		}
-		entries = append(entries, storage.Entry{Index: own.number, Value: indexvalue.AppendInstant(nil, []byte(timeText(at)))})
+		value := indexvalue.AppendInstant(nil, []byte(timeText(at)))
+		entries = append(entries, storage.Entry{Index: own.number, Value: value})
 	}
 	return entries
 }

@@ -67,7 +67,9 @@ func (c *Collection) Indexed(ctx context.Context, tenant storage.Tenant) (bool, 
 // The error is [storage.ErrInvalid] for a tenant that is not valid; [storage.ErrUnavailable]
 // if a collection without one of the indexes writes meanwhile; that of progress or the
 // store, or that of ctx when it ends. Duplicates are not an error.
-func (c *Collection) Reindex(ctx context.Context, tenant storage.Tenant, progress func(Reindexed) error) (Reindexed, error) {
+func (c *Collection) Reindex(
+	ctx context.Context, tenant storage.Tenant, progress func(Reindexed) error,
+) (Reindexed, error) {
 	r := &reindex{c: c, scope: c.key(tenant, "").Scope(), progress: progress}
 	err := r.scope.Validate()
 	if err == nil {

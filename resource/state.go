@@ -23,7 +23,8 @@ func systemKey(scope storage.Scope, name string) storage.Key {
 }
 
 func storeKey(name string) storage.Key {
-	return storage.Key{Tenant: storage.Tenant{Platform: systemNamespace, Business: systemNamespace}, Schema: systemNamespace, ExternalID: name}
+	tenant := storage.Tenant{Platform: systemNamespace, Business: systemNamespace}
+	return storage.Key{Tenant: tenant, Schema: systemNamespace, ExternalID: name}
 }
 
 // ErrLogged is returned for a write to a scope whose changes are logged, by a collection
@@ -133,7 +134,9 @@ func (s *states) forget(tenant storage.Tenant) {
 // old, or one from memory or from the store. For a tenant without resources all indexes
 // are ready. A dry run changes nothing in the store. The error is ErrLogged for a
 // collection that must not write here.
-func (c *Collection) writeState(ctx context.Context, tenant storage.Tenant, known *knownState, dryRun bool) (*knownState, error) {
+func (c *Collection) writeState(
+	ctx context.Context, tenant storage.Tenant, known *knownState, dryRun bool,
+) (*knownState, error) {
 	now := time.Now()
 	if known != nil && now.Before(known.until) {
 		return known, nil
@@ -235,7 +238,9 @@ func parseState(data []byte) (s scopeState, err error) {
 }
 
 // changeState changes the state of a scope in the store.
-func (c *Collection) changeState(ctx context.Context, scope storage.Scope, change func(*scopeState) error) (state scopeState, err error) {
+func (c *Collection) changeState(
+	ctx context.Context, scope storage.Scope, change func(*scopeState) error,
+) (state scopeState, err error) {
 	_, err = storage.Update(ctx, c.store, systemKey(scope, "state"), func(old storage.Record) (storage.Record, error) {
 		state = scopeState{}
 		if old.Revision != 0 {

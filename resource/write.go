@@ -100,7 +100,9 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 
 // update makes attempts until one is stored. It sets was to the record that was found, and
 // dry to what a dry run would write.
-func (c *Collection) update(ctx context.Context, op *writeOp, result *Result, was *storage.Record, dry *storage.Write) (storage.Record, error) {
+func (c *Collection) update(
+	ctx context.Context, op *writeOp, result *Result, was *storage.Record, dry *storage.Write,
+) (storage.Record, error) {
 	rec, err := storage.UpdateWith(ctx, c.store, op.key, func(old storage.Record) (storage.Write, error) {
 		*was = old
 		var err error
@@ -178,7 +180,9 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 		} else { // a record with a damaged document can be deleted
 			result.shown = []byte("{}")
 		}
-		return storage.Write{Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op, c.timestamp())}, nil
+		return storage.Write{
+			Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op, c.timestamp()),
+		}, nil
 	}
 	stored, err := document(old)
 	if err != nil {

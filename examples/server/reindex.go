@@ -31,7 +31,9 @@ func (s *service) reindex(ctx context.Context, tenants tenants) {
 	}
 }
 
-func (s *service) reindexTenant(ctx context.Context, c *resource.Collection, tenants tenants, name string, log *slog.Logger) (resources int, err error) {
+func (s *service) reindexTenant(
+	ctx context.Context, c *resource.Collection, tenants tenants, name string, log *slog.Logger,
+) (resources int, err error) {
 	start, told := time.Now(), time.Time{}
 	done, err := c.Reindex(ctx, tenants.ids[name], func(r resource.Reindexed) error {
 		if r.Resources > 0 && time.Since(told) > reindexTells {
@@ -47,6 +49,7 @@ func (s *service) reindexTenant(ctx context.Context, c *resource.Collection, ten
 	for _, ids := range done.Duplicates {
 		duplicates += len(ids)
 	}
-	log.Info("reindex done", "resources", done.Resources, "duplicates", duplicates, "damaged", len(done.Damaged), "duration", time.Since(start))
+	log.Info("reindex done", "resources", done.Resources, "duplicates", duplicates,
+		"damaged", len(done.Damaged), "duration", time.Since(start))
 	return done.Resources, nil
 }

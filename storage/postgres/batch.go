@@ -173,7 +173,8 @@ func (b *batch) writeTogether(ctx context.Context, numbers []int) ([]*group, err
 		}
 		return keys
 	}
-	_, err := do(ctx, b.store, operation{name: "write", write: true, keys: keys}, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
+	op := operation{name: "write", write: true, keys: keys}
+	_, err := do(ctx, b.store, op, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
 		var batch pgx.Batch
 		if unique {
 			batch.Queue(b.store.sql.batch)
@@ -228,7 +229,8 @@ func (g *group) fill(writes []storage.Write) {
 	for k, i := range g.numbers {
 		w := &writes[i]
 		rec := &w.Record
-		*g.externalID[k], *g.expected[k], *g.revision[k] = toText(rec.Key.ExternalID), toBigint(w.Expect), toBigint(rec.Revision)
+		*g.externalID[k] = toText(rec.Key.ExternalID)
+		*g.expected[k], *g.revision[k] = toBigint(w.Expect), toBigint(rec.Revision)
 		if g.kind != remove {
 			*g.updated[k], *g.entries[k], g.data[k] = toTimestamptz(rec.UpdatedAt), toEntries(w.Entries), rec.Data
 			*g.start[k], *g.length[k] = toInteger(size+1), toInteger(len(rec.Data))
@@ -251,7 +253,8 @@ func (g *group) queue(batch *pgx.Batch, sql *statements) {
 	args = append(args, scopeID(g.scope), g.externalID)
 	switch g.kind {
 	case create:
-		args = append(args, g.revision, g.id, g.created, g.updated, g.entries, g.start, g.length, platform, business, schema, toBytea(bytes.Join(g.data, nil)))
+		args = append(args, g.revision, g.id, g.created, g.updated, g.entries, g.start, g.length,
+			platform, business, schema, toBytea(bytes.Join(g.data, nil)))
 	case update:
 		args = append(args, g.expected, g.revision, g.updated, g.entries, g.start, g.length, toBytea(bytes.Join(g.data, nil)))
 	case remove:
@@ -260,7 +263,8 @@ func (g *group) queue(batch *pgx.Batch, sql *statements) {
 	statement := sql.many[g.kind]
 	if g.logged {
 		statement = sql.logged[1][g.kind]
-		args = append(args, platform, business, schema, g.revision, g.expected, g.at, g.kind == remove, g.actor, g.reason, g.dataBefore, g.dataAfter)
+		args = append(args, platform, business, schema, g.revision, g.expected, g.at, g.kind == remove,
+			g.actor, g.reason, g.dataBefore, g.dataAfter)
 	}
 	batch.Queue(statement, args...).Query(func(rows pgx.Rows) error {
 		at := finder{ids: g.externalID}

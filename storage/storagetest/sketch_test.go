@@ -580,7 +580,7 @@ func (s *sketch) SetEntries(ctx context.Context, key storage.Key, expect storage
 	}
 	defer s.mu.Unlock()
 	if expect == 0 {
-		return storage.ErrInvalid
+		return storage.ErrConflict
 	}
 	if s.wrong("SetEntries of any revision") && s.records[key].rec.Revision != 0 {
 		w.Expect = s.records[key].rec.Revision
