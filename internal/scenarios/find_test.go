@@ -31,7 +31,7 @@ import (
 	"example.com/resourcekit/storage/sqlite"
 )
 
-var reindexSize = flag.Int("reindex", 3000, "how many resources TestReindexLive has")
+var reindexSize = flag.Int("reindex", 1500, "how many resources TestReindexLive has")
 
 // people are found by email, which is unique, and by age. In the edition of before they
 // are not.
