@@ -90,7 +90,7 @@ func (f *field) appendText(dst, text []byte) []byte {
 
 // Index returns the number of a field's index, for an order by the field, which is given
 // as in a [Condition]. The error is a [*ValidationError] if the field is not declared or
-// has no index; then it names the fields that have one.
+// has no index: [Schema.Indexed] has those that do.
 func (s *Schema) Index(field string) (uint32, error) {
 	path, violation := s.path(field)
 	if violation == nil {
@@ -98,17 +98,9 @@ func (s *Schema) Index(field string) (uint32, error) {
 		if f.number != 0 {
 			return f.number, nil
 		}
-		violation = &Violation{pointerOf(path), codeIndex, s.wantIndexed()}
+		violation = &Violation{pointerOf(path), codeIndex, "expected a field with an index"}
 	}
 	return 0, &ValidationError{Of: "order", Violations: []Violation{*violation}}
-}
-
-// wantIndexed returns the message for a field without an index.
-func (s *Schema) wantIndexed() string {
-	if len(s.indexed) == 0 {
-		return "expected a field with an index; no field has one"
-	}
-	return "expected a field with an index: " + strings.Join(s.Indexed(), ", ")
 }
 
 // Indexed returns the fields with an index, in the order of their names, each as in a
