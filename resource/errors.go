@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"example.com/resourcekit/schema"
@@ -26,6 +27,10 @@ var (
 	// ErrCursor: the cursor is not the Next of a page of the same tenant, schema and
 	// filter. OpError.Err says in words for a client what is wrong with it.
 	ErrCursor = errors.New("invalid cursor")
+
+	// ErrNotIndexed: the list is in the order of an index that [Collection.Reindex] has not
+	// built yet. It matches [storage.ErrUnavailable] as well.
+	ErrNotIndexed = fmt.Errorf("the index of the order is not built yet: %w", storage.ErrUnavailable)
 
 	// ErrBatchSize: the batch has more items than Options.MaxBatch, and none was applied.
 	// It is also the error of an item once the states of its resource in the batch have

@@ -295,6 +295,7 @@ func TestReindex(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "2400", got, "by a scan")
 	_, err = f.walk(resource.ListOptions{Order: "age"})
+	require.ErrorIs(t, err, resource.ErrNotIndexed)
 	require.ErrorIs(t, err, storage.ErrUnavailable)
 
 	stop := fmt.Errorf("stop")

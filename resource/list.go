@@ -78,7 +78,7 @@ func (p Page) String() string { return fmt.Sprintf("page of %d resources", len(p
 // Page.Damaged.
 //
 // While an index is new for a tenant with resources, lists that need it scan as with
-// AllowScan, and an order by it is storage.ErrUnavailable, until [Collection.Reindex] has
+// AllowScan, and an order by it is [ErrNotIndexed], until [Collection.Reindex] has
 // run.
 //
 // Errors:

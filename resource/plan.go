@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"example.com/resourcekit/schema"
-	"example.com/resourcekit/storage"
 )
 
 // plan decides by which index a list reads, and where it begins.
@@ -66,7 +65,7 @@ func (l *listing) plan(ctx context.Context) error {
 		return l.fail(err)
 	}
 	if l.done = isEmpty; !isEmpty {
-		err = l.fail(&reason{storage.ErrUnavailable, "the index of the order is not built yet: run Reindex"})
+		err = l.fail(ErrNotIndexed)
 	}
 	return err
 }

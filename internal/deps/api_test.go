@@ -18,7 +18,7 @@ var exported = map[string]int{
 	"merge":               13,
 	"schema":              100,
 	"storage":             163,
-	"resource":            116,
+	"resource":            117,
 	"resource/feed":       21,
 	"resource/ingest":     65,
 	"resource/typed":      42,

@@ -65,6 +65,7 @@ var table = []struct {
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "the resource would be too large to store"},
 	// Before the contexts' errors, which may come together with it.
 	{storage.ErrUnknownOutcome, http.StatusInternalServerError, "the outcome of the write is unknown: it may have been stored; read the resource before trying again"},
+	{resource.ErrNotIndexed, http.StatusServiceUnavailable, "the index of this order is being built; try again later, or list without an order"},
 	{storage.ErrUnavailable, http.StatusServiceUnavailable, "temporarily unavailable"},
 	{storage.ErrClosed, http.StatusServiceUnavailable, "temporarily unavailable"},
 	{storage.ErrConflict, http.StatusServiceUnavailable, "too many concurrent changes to this resource"},

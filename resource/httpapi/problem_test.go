@@ -71,6 +71,7 @@ func TestProblemOf(t *testing.T) {
 		{"not found", resource.ErrNotFound, httpapi.Problem{Status: 404, Message: "resource not found"}},
 		{"too large", storage.ErrTooLarge, httpapi.Problem{Status: 413, Message: "the resource would be too large to store"}},
 		{"unknown outcome", storage.ErrUnknownOutcome, httpapi.Problem{Status: 500, Message: outcomeUnknown}},
+		{"order without its index", &resource.OpError{Op: "list", Err: resource.ErrNotIndexed}, httpapi.Problem{Status: 503, Message: "the index of this order is being built; try again later, or list without an order", RetryAfter: 1}},
 		{"unavailable", storage.ErrUnavailable, httpapi.Problem{Status: 503, Message: "temporarily unavailable", RetryAfter: 1}},
 		{"closed", storage.ErrClosed, httpapi.Problem{Status: 503, Message: "temporarily unavailable", RetryAfter: 1}},
 		{"conflict", storage.ErrConflict, httpapi.Problem{Status: 503, Message: tooMany, RetryAfter: 1}},
