@@ -24,6 +24,8 @@ import (
 // the same store, and then asks the next server for every write that the last
 // one acknowledged.
 func TestKill(t *testing.T) {
+	t.Parallel()
+	binary := build(t)
 	for _, tt := range []struct {
 		name  string
 		store func(t testing.TB) string
@@ -32,7 +34,8 @@ func TestKill(t *testing.T) {
 		{"postgres", testdb.New},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			binary, store := build(t), tt.store(t)
+			t.Parallel()
+			store := tt.store(t)
 			clients := newClients(t)
 			for round := range 3 {
 				server := startBinary(t, binary, "-store", store)

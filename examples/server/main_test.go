@@ -446,6 +446,7 @@ func build(t *testing.T) string {
 
 // TestBinary builds the program, and ends it as a service manager does.
 func TestBinary(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		cmd := exec.Command(binary, "-addr", "127.0.0.1:0")

@@ -23,6 +23,7 @@ import (
 // and everybody else is answered with 200. How fast is logged: it is a matter of
 // the machine.
 func TestStalledClients(t *testing.T) {
+	t.Parallel()
 	const clients = 400
 	get := "GET /api/resources/customers?limit=1000 HTTP/1.1\r\nHost: x\r\n\r\n"
 	body := "POST /api/resources/customers HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n" +
@@ -31,6 +32,7 @@ func TestStalledClients(t *testing.T) {
 	for _, store := range []string{"memory", "sqlite"} {
 		for name, request := range map[string]string{"answers": get, "bodies": body} {
 			t.Run(store+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				where := store
 				if store == "sqlite" {
 					where = "sqlite:" + filepath.Join(t.TempDir(), "customers.db")

@@ -358,6 +358,7 @@ func TestReindexLive(t *testing.T) {
 	}
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			where := p.make(t)
 			store, closeStore, err := p.open(ctx, where)
 			require.NoError(t, err)

@@ -40,6 +40,7 @@ const (
 func TestTenants(t *testing.T) {
 	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
+			t.Parallel()
 			alone, shared := store.open(t), store.open(t)
 			for _, row := range slices.Concat(libraryRows, httpRows) {
 				t.Run(row.name, func(t *testing.T) {

@@ -188,7 +188,7 @@ func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 		})
 	}
 	require.NoError(e, burst(func(int) time.Duration { return time.Minute }))
-	before := goroutines()
+	before := e.goroutines()
 	random := newRand(5)
 	for range calls / atOnce {
 		release := func() {}
@@ -208,7 +208,7 @@ func (e *env) cancelMany(store storage.Store, hold func() (release func())) {
 	}
 	after := 0
 	for range 100 {
-		if after = goroutines(); after <= before+atOnce {
+		if after = e.goroutines(); after <= before+atOnce {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -289,8 +291,26 @@ func (e *env) silent(err error, secrets ...string) {
 // newRand returns a generator whose numbers depend on the seed alone.
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
 
-// goroutines returns how many there are, once those that are about to end have ended.
-func goroutines() int {
+// labelled calls f, and labels the goroutines that it starts as those of the case.
+func (e *env) labelled(f func()) {
+	pprof.Do(context.Background(), pprof.Labels("storagetest", e.label()), func(context.Context) { f() })
+}
+
+func (e *env) label() string { return fmt.Sprintf("%p", e) }
+
+// goroutines returns how many the case has, once those that are about to end have ended.
+// Other tests may run at the same time.
+func (e *env) goroutines() (count int) {
 	runtime.Gosched()
-	return runtime.NumGoroutine()
+	var profile bytes.Buffer
+	require.NoError(e, pprof.Lookup("goroutine").WriteTo(&profile, 1))
+	n := 0
+	for line := range strings.Lines(profile.String()) {
+		if same, _, ok := strings.Cut(line, " @ "); ok { // with one stack and one label
+			n, _ = strconv.Atoi(same)
+		} else if strings.HasPrefix(line, "# labels:") && strings.Contains(line, strconv.Quote(e.label())) {
+			count += n
+		}
+	}
+	return count
 }

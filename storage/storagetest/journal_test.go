@@ -223,7 +223,10 @@ var durable = storagetest.Durable{
 }
 
 // TestJournal is the whole test of the store.
-func TestJournal(t *testing.T) { storagetest.RunDurable(t, durable) }
+func TestJournal(t *testing.T) {
+	t.Parallel() // most of the time it waits for the disk
+	storagetest.RunDurable(t, durable)
+}
 
 // TestJournalMutants shows that the suite finds mistakes; a store does not need it. It
 // does not wait for the disk: the bytes that a process has written outlive it.

@@ -39,8 +39,10 @@ func watch(c testCase, prepare func(*env)) *recorder {
 				r.Errorf("panic: %v", p)
 			}
 		}()
-		prepare(e)
-		c.run(e)
+		e.labelled(func() {
+			prepare(e)
+			c.run(e)
+		})
 	}()
 	<-done
 	return r

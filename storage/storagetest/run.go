@@ -29,8 +29,10 @@ func runCases(t *testing.T, all []testCase, prepare func(*testing.T, *env)) {
 		t.Run(c.name, func(t *testing.T) {
 			e := &env{tb: t, contract: c.contract}
 			t.Cleanup(e.cleanUp)
-			prepare(t, e)
-			c.run(e)
+			e.labelled(func() {
+				prepare(t, e)
+				c.run(e)
+			})
 		})
 	}
 }

@@ -74,3 +74,28 @@ func findCase(t *testing.T, all []testCase, name string) testCase {
 	t.Fatalf("no case %q", name)
 	return testCase{}
 }
+
+// TestGoroutines: a case counts its own goroutines, and not those of other tests.
+func TestGoroutines(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	var begun sync.WaitGroup
+	leave := func(n int) {
+		for range n {
+			begun.Add(1)
+			go func() {
+				begun.Done()
+				<-release
+			}()
+		}
+		begun.Wait()
+	}
+	one, other := &env{tb: t}, &env{tb: t}
+	other.labelled(func() { leave(5) })
+	leave(5)
+	one.labelled(func() {
+		require.Equal(t, 1, one.goroutines())
+		leave(3)
+		require.Equal(t, 4, one.goroutines())
+	})
+}

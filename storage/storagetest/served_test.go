@@ -262,6 +262,7 @@ var served = Durable{
 // TestServed: a right store passes the cases that neither memory nor the journal can
 // try.
 func TestServed(t *testing.T) {
+	t.Parallel()
 	others := regexp.MustCompile("^(durable|peer/(swap|list|batch|model))/")
 	all := slices.DeleteFunc(served.cases(), func(c testCase) bool {
 		race := strings.HasPrefix(c.name, "peer/race/") && c.name != "peer/race/linearizable"

@@ -167,6 +167,7 @@ var servedLogMutants = []durableMutant{
 
 // TestSketch: without a mistake it is a right store.
 func TestSketch(t *testing.T) {
+	t.Parallel()
 	d := sketches("")
 	writeIfChild(t, d)
 	runCases(t, slices.Concat(entryCases, lookupCases, uniqueCases, logCases, d.cases()), d.prepare(t.Name()))

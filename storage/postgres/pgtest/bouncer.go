@@ -15,7 +15,8 @@ import (
 )
 
 // Bouncer starts a PgBouncer in transaction mode in front of a server and
-// returns the DSN of the database through it. It ends with the test, which is
+// returns the DSN of the database through it. Parameters in the server's DSN
+// are those of all its connections to the server. It ends with the test, which is
 // skipped if PgBouncer is not installed.
 func Bouncer(tb testing.TB, dsn string) string {
 	tb.Helper()
@@ -58,11 +59,19 @@ func startBouncer(tb testing.TB, program, dsn string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	database := fmt.Sprintf("* = host=%s port=%d", server.Host, server.Port)
+	if len(server.RuntimeParams) > 0 {
+		var set strings.Builder
+		for name, value := range server.RuntimeParams {
+			fmt.Fprintf(&set, "SET %s = '%s';", pgx.Identifier{name}.Sanitize(), strings.ReplaceAll(value, "'", "''"))
+		}
+		database += " connect_query='" + strings.ReplaceAll(set.String(), "'", "''") + "'"
+	}
 	users, ini := filepath.Join(folder, "users"), filepath.Join(folder, "pgbouncer.ini")
 	err = errors.Join(
 		writeFile(users, quote(server.User)+" "+quote(server.Password)+"\n"),
 		writeFile(ini, fmt.Sprintf(`[databases]
-* = host=%s port=%d
+%s
 [pgbouncer]
 listen_addr = %s
 listen_port = %s
@@ -73,7 +82,7 @@ pool_mode = transaction
 default_pool_size = 8
 max_client_conn = 200
 server_tls_sslmode = prefer
-`, server.Host, server.Port, host, port, users)))
+`, database, host, port, users)))
 	if err != nil {
 		return "", err
 	}

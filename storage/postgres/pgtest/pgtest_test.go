@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -46,6 +47,12 @@ func TestDSNFromEnvironment(t *testing.T) {
 
 func TestBouncer(t *testing.T) {
 	require.Equal(t, "1", ask(t, Bouncer(t, DSN(t)), "SELECT '1'"))
+	dsn, err := url.Parse(DSN(t))
+	require.NoError(t, err)
+	q := dsn.Query()
+	q.Set("test.word", "it's")
+	dsn.RawQuery = q.Encode()
+	require.Equal(t, "it's", ask(t, Bouncer(t, dsn.String()), "SHOW test.word"))
 }
 
 // TestServer, in a folder and by a name that another syntax could take for something
