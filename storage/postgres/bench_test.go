@@ -19,7 +19,7 @@ func BenchmarkStore(b *testing.B) {
 	storagetest.Bench(b, plainStore, sizes()...)
 }
 
-// BenchmarkStoreEntries is the same for all stores, too; cost_test.go has more.
+// BenchmarkStoreEntries is the same for all stores, too.
 func BenchmarkStoreEntries(b *testing.B) { storagetest.BenchEntries(b, plainStore, sizes()...) }
 
 func plainStore(b *testing.B) storage.Store {

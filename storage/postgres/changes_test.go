@@ -150,7 +150,7 @@ func TestReadersOfTheLog(t *testing.T) {
 	const writers, keys, events = 12, 12, 10_000
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
-	store, pool := newStoreAt(t, withParameters(dsn, fast), opts, func(cfg *pgxpool.Config) { cfg.MaxConns = writers + 4 })
+	store, pool := newStoreAt(t, dsn, opts, func(cfg *pgxpool.Config) { cfg.MaxConns = writers + 4 })
 	var made atomic.Int64
 	var stop, ended atomic.Bool
 	var writing, reading sync.WaitGroup

@@ -218,7 +218,7 @@ func TestEntriesUnderConcurrency(t *testing.T) {
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	for _, isolation := range []string{"read%20committed", "serializable"} {
 		opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
-		store, pool := newStoreAt(t, withParameters(dsn, "default_transaction_isolation="+isolation+"&"+fast), opts, func(cfg *pgxpool.Config) { cfg.MaxConns = writers + 1 })
+		store, pool := newStoreAt(t, withParameters(dsn, "default_transaction_isolation="+isolation), opts, func(cfg *pgxpool.Config) { cfg.MaxConns = writers + 1 })
 		some := func(r *rand.Rand) (entries []storage.Entry) {
 			for range r.IntN(4) {
 				entries = append(entries, storage.Entry{Index: 1 + r.Uint32N(2), Value: fmt.Appendf(nil, "value %d", r.IntN(5)), Unique: r.IntN(2) == 0})

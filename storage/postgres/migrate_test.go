@@ -183,7 +183,7 @@ func TestMigrateFromVersion3(t *testing.T) {
 	const records = 300
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
-	pool, old := newPool(t, dsn), newPool(t, withParameters(dsn, fast))
+	pool, old := newPool(t, dsn), newPool(t, dsn)
 	ddl, err := os.ReadFile("testdata/version3.sql")
 	require.NoError(t, err)
 	_, err = pool.Exec(ctx, "CREATE SCHEMA "+opts.Schema+";"+strings.ReplaceAll(string(ddl), "schema.", opts.Schema+"."))

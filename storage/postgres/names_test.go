@@ -25,6 +25,7 @@ var hostileNames = []string{
 // TestDSNNames: databases, roles and passwords of any name, in both forms of a DSN
 // and with PgBouncer in between.
 func TestDSNNames(t *testing.T) {
+	t.Parallel()
 	ctx, dsn := context.Background(), pgtest.Start(t, pgtest.Config{}).DSN()
 	admin := newPool(t, dsn)
 	server := admin.Config().ConnConfig

@@ -19,25 +19,21 @@ import (
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storagetest.RunDurable(t, durable(t, pgtest.DSN, fast))
+	storagetest.RunDurable(t, durable(t, pgtest.DSN, ""))
 }
-
-// fast is for tests in which the server need not wait for the disk. It matters to a crash
-// of the server alone, which the suite does not cause: its kills are of programs.
-const fast = "synchronous_commit=off"
 
 // TestStoreSerializable runs the suite where a conflict is an error of the
 // server (40001) and reads can meet one.
 func TestStoreSerializable(t *testing.T) {
 	t.Parallel()
-	storagetest.RunDurable(t, durable(t, pgtest.DSN, "default_transaction_isolation=serializable&"+fast))
+	storagetest.RunDurable(t, durable(t, pgtest.DSN, "default_transaction_isolation=serializable"))
 }
 
 // TestStoreRemembering runs the suite with package recent in front of the store, of
 // each of two stores on the same records, and of one whose answers get lost.
 func TestStoreRemembering(t *testing.T) {
 	t.Parallel()
-	d := durable(t, pgtest.DSN, fast)
+	d := durable(t, pgtest.DSN, "")
 	d.Block = nil // a write that waits remembers nothing
 	d.OpenConn = func(ctx context.Context, place string, wrap func(net.Conn) net.Conn) (storage.Store, error) {
 		store, err := open(ctx, place, wrap)
@@ -54,7 +50,7 @@ func TestStoreRemembering(t *testing.T) {
 // recommends. Times then come as text, in the time zone of the session.
 func TestStoreBehindPgBouncer(t *testing.T) {
 	t.Parallel()
-	dsn := pgtest.Bouncer(t, withParameters(pgtest.DSN(t), fast))
+	dsn := pgtest.Bouncer(t, pgtest.DSN(t))
 	d := durable(t, func(testing.TB) string { return dsn }, "default_query_exec_mode=exec&timezone=Asia/Kathmandu")
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		store, err := d.Open(context.Background(), d.New(t))

@@ -83,6 +83,7 @@ func calls(store storage.Store) map[string]func(context.Context) error {
 // TestRestartedServer: no call fails for a connection that the restart of the server
 // has ended, however many there are.
 func TestRestartedServer(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	server := pgtest.Start(t, pgtest.Config{})
 	store, pool := newStoreAt(t, server.DSN(), postgres.Options{}, unchecked)

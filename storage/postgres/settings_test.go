@@ -74,6 +74,7 @@ func works(t *testing.T, store storage.Store, what string) {
 // or writes values, and every mode of the driver, the store either reads what it
 // writes or does not start.
 func TestSettings(t *testing.T) {
+	t.Parallel()
 	ctx, dsn := context.Background(), pgtest.DSN(t)
 	setup := newPool(t, dsn)
 	hostile := pgtest.Schema(t, dsn)
@@ -122,7 +123,7 @@ func TestSettings(t *testing.T) {
 	} {
 		for _, mode := range execModes {
 			what := fmt.Sprintf("%s=%s, %s", tt.name, tt.value, mode)
-			cfg, err := pgxpool.ParseConfig(withParameters(dsn, "default_query_exec_mode="+mode+"&"+fast))
+			cfg, err := pgxpool.ParseConfig(withParameters(dsn, "default_query_exec_mode="+mode))
 			require.NoError(t, err)
 			cfg.MaxConns = 2
 			cfg.ConnConfig.RuntimeParams[tt.name] = tt.value
@@ -149,6 +150,7 @@ func TestSettings(t *testing.T) {
 // TestDatabaseSettingsBehindPgBouncer: in transaction mode a session's own settings
 // are lost, and the database's count.
 func TestDatabaseSettingsBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	ctx, server := context.Background(), pgtest.Start(t, pgtest.Config{}).DSN()
 	admin, err := pgx.Connect(ctx, server)
 	require.NoError(t, err)

@@ -44,7 +44,9 @@ var shared struct {
 
 // DSN returns the DSN of a server that all tests of the process share, as a
 // URL. It takes EnvDSN if that is set; otherwise the first call starts a
-// server.
+// server. Sessions of a benchmark wait for the disk at each commit. Those of a
+// test do not: that protects from a crash of the server, and tests of one Start
+// their own.
 func DSN(tb testing.TB) string {
 	tb.Helper()
 	if dsn := os.Getenv(EnvDSN); dsn != "" {
@@ -55,7 +57,11 @@ func DSN(tb testing.TB) string {
 	if shared.server == nil && shared.err == nil {
 		shared.server, shared.err = start(Config{})
 	}
-	return check(tb, shared.server, shared.err).DSN()
+	dsn := check(tb, shared.server, shared.err).DSN()
+	if _, bench := tb.(*testing.B); !bench {
+		dsn += "&synchronous_commit=off"
+	}
+	return dsn
 }
 
 // check ends the test if there is no server.
