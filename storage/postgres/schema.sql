@@ -117,10 +117,9 @@ DECLARE
 	had    bytea[] := '{}';
 	has    bytea[] := '{}';
 	gained bytea[] := '{}';
-	gone   bytea[] := '{}';
+	gone   bytea;
 	entry  bytea;
 	n      bigint;
-	taken  bytea;
 BEGIN
 	IF TG_OP <> 'INSERT' AND OLD.entries IS NOT NULL THEN had := OLD.entries; END IF;
 	IF TG_OP <> 'DELETE' AND NEW.entries IS NOT NULL THEN has := NEW.entries; END IF;
@@ -141,41 +140,43 @@ BEGIN
 			gained := gained || entry;
 		END IF;
 	END LOOP;
-	FOR attempt IN 1..2 LOOP
-		EXIT WHEN gained = '{}';
+	IF gained <> '{}' THEN
 		INSERT INTO schema.entries (scope, place, external_id, is_unique)
 		SELECT NEW.scope, pg_catalog.substring(e, 2), NEW.external_id, pg_catalog.get_byte(e, 0) = 1
 		FROM pg_catalog.unnest(gained) AS e
 		ON CONFLICT DO NOTHING;
 		GET DIAGNOSTICS n = ROW_COUNT;
-		EXIT WHEN n = pg_catalog.cardinality(gained);
-		-- A row that is there may be the record's own, with another is_unique.
-		DELETE FROM schema.entries AS r USING pg_catalog.unnest(gained) AS e
-		WHERE r.scope = NEW.scope AND r.place = pg_catalog.substring(e, 2) AND r.external_id = NEW.external_id
-			AND r.is_unique <> (pg_catalog.get_byte(e, 0) = 1);
-		SELECT e INTO taken FROM pg_catalog.unnest(gained) AS e
-		WHERE attempt = 2 AND NOT EXISTS (SELECT FROM schema.entries AS r
-			WHERE r.scope = NEW.scope AND r.place = pg_catalog.substring(e, 2) AND r.external_id = NEW.external_id)
-		ORDER BY e LIMIT 1;
+		IF n = pg_catalog.cardinality(gained) THEN gained := '{}'; END IF;
+	END IF;
+	-- A row that is there may be the record's own, perhaps with another is_unique.
+	FOREACH entry IN ARRAY gained LOOP
+		DELETE FROM schema.entries AS r
+		WHERE r.scope = NEW.scope AND r.place = pg_catalog.substring(entry, 2) AND r.external_id = NEW.external_id
+			AND r.is_unique <> (pg_catalog.get_byte(entry, 0) = 1);
 		IF FOUND THEN
+			INSERT INTO schema.entries (scope, place, external_id, is_unique)
+			VALUES (NEW.scope, pg_catalog.substring(entry, 2), NEW.external_id, pg_catalog.get_byte(entry, 0) = 1)
+			ON CONFLICT DO NOTHING;
+		END IF;
+		PERFORM FROM schema.entries AS r
+		WHERE r.scope = NEW.scope AND r.place = pg_catalog.substring(entry, 2) AND r.external_id = NEW.external_id;
+		IF NOT FOUND THEN
 			RAISE unique_violation USING MESSAGE = 'another record has a unique entry', CONSTRAINT = 'entries_unique',
-				COLUMN = pg_catalog.encode(pg_catalog.substring(taken, 2, 4), 'hex');
+				COLUMN = pg_catalog.encode(pg_catalog.substring(entry, 2, 4), 'hex');
 		END IF;
 	END LOOP;
 
-	IF had <> '{}' THEN
-		FOREACH entry IN ARRAY had LOOP
-			IF pg_catalog.set_byte(entry, 0, 0) <> ALL (has) AND pg_catalog.set_byte(entry, 0, 1) <> ALL (has) THEN
-				gone := gone || pg_catalog.substring(entry, 2);
-			END IF;
-		END LOOP;
+	-- One by one: for several places the planner may read the entries of the whole scope.
+	FOREACH entry IN ARRAY had LOOP
+		CONTINUE WHEN pg_catalog.set_byte(entry, 0, 0) = ANY (has) OR pg_catalog.set_byte(entry, 0, 1) = ANY (has);
+		gone := pg_catalog.substring(entry, 2);
 		IF pg_catalog.current_setting('resourcekit.batch', true) = 'on' THEN
 			UPDATE schema.entries SET lost = true
-			WHERE scope = OLD.scope AND place = ANY (gone) AND external_id = OLD.external_id AND is_unique;
+			WHERE scope = OLD.scope AND place = gone AND external_id = OLD.external_id AND is_unique;
 		END IF;
 		DELETE FROM schema.entries AS r
-		WHERE r.scope = OLD.scope AND r.place = ANY (gone) AND r.external_id = OLD.external_id AND NOT r.lost;
-	END IF;
+		WHERE r.scope = OLD.scope AND r.place = gone AND r.external_id = OLD.external_id AND NOT r.lost;
+	END LOOP;
 	RETURN NULL;
 END
 $$;
