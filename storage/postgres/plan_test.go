@@ -117,3 +117,58 @@ ANALYZE schema.records, schema.entries`))
 		require.Contains(t, statement, fmt.Sprintf("LIMIT %d\n", storage.MaxPage+1))
 	}
 }
+
+// TestMovesReadTheirOwnEntries: an update whose entries move reads a few blocks of the table
+// of entries, and not those of the whole scope, also where the planner knows nothing of
+// the table. So does a SetEntries of entries that are there.
+func TestMovesReadTheirOwnEntries(t *testing.T) {
+	ctx := context.Background()
+	dsn := pgtest.DSN(t)
+	pool, err := pgxpool.New(ctx, dsn)
+	require.NoError(t, err)
+	defer pool.Close()
+	opts := Options{Schema: pgtest.Schema(t, dsn)}
+	require.NoError(t, Migrate(ctx, pool, &opts))
+	const entries = `ARRAY[decode('0000000001' || md5(i::text || $1), 'hex'), decode('0000000002' || md5(i::text), 'hex')]`
+	in := func(sql string) string { return inSchema(opts.Schema, sql) }
+	_, err = pool.Exec(ctx, in(`
+ALTER TABLE schema.entries SET (autovacuum_enabled = false);
+ALTER TABLE schema.records SET (autovacuum_enabled = false)`))
+	require.NoError(t, err)
+	_, err = pool.Exec(ctx, in(`
+INSERT INTO schema.records SELECT md5('')::uuid, i::text, 1, md5(i::text)::uuid, now(), now(), 'x', md5('')::uuid, md5('')::uuid, md5('')::uuid, `+entries+`, 1
+FROM generate_series(1, 10000) AS i`), "before")
+	require.NoError(t, err)
+
+	conn, err := pool.Acquire(ctx)
+	require.NoError(t, err)
+	defer conn.Release()
+	read := func() (blocks int) { // of the table of entries and its indexes, so far
+		t.Helper()
+		_, err := conn.Exec(ctx, "SELECT pg_stat_force_next_flush()")
+		require.NoError(t, err)
+		err = conn.QueryRow(ctx, `
+SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read FROM pg_statio_user_tables
+WHERE schemaname = $1 AND relname = 'entries'`, opts.Schema).Scan(&blocks)
+		require.NoError(t, err)
+		return blocks
+	}
+	const updates = 20 // more than the server plans for each anew
+	before := read()
+	for i := range updates {
+		_, err := conn.Exec(ctx, in(`
+UPDATE schema.records SET revision = revision + 1, generation = 2, entries = (SELECT `+entries+` FROM (VALUES ($2::text)) AS v (i))
+WHERE scope = md5('')::uuid AND external_id = $2`), "after", fmt.Sprint(i+1))
+		require.NoError(t, err)
+	}
+	moved := read()
+	for i := range updates {
+		_, err := conn.Exec(ctx, in(`
+UPDATE schema.records SET generation = -1 WHERE scope = md5('')::uuid AND external_id = $1`), fmt.Sprint(i+5000))
+		require.NoError(t, err)
+	}
+	set := read()
+	t.Logf("blocks for an update: %d moved, %d set", (moved-before)/updates, (set-moved)/updates)
+	require.Less(t, moved-before, 40*updates)
+	require.Less(t, set-moved, 40*updates)
+}
