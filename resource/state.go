@@ -105,11 +105,11 @@ type knownState struct {
 // maxStates bounds the tenants whose states are remembered.
 const maxStates = 10_000
 
-func (s *states) get(tenant storage.Tenant) *knownState {
+func (s *states) get(tenant storage.Tenant, now time.Time) *knownState {
 	s.mu.RLock()
 	known := s.byKey[tenant]
 	s.mu.RUnlock()
-	if known != nil && time.Now().After(known.until) {
+	if known != nil && now.After(known.until) {
 		return nil
 	}
 	return known
@@ -137,11 +137,14 @@ func (s *states) forget(tenant storage.Tenant) {
 func (c *Collection) writeState(
 	ctx context.Context, tenant storage.Tenant, known *knownState, dryRun bool,
 ) (*knownState, error) {
+	if known != nil && len(c.index) == 0 {
+		return known, nil // nothing in it can change for this write
+	}
 	now := time.Now()
 	if known != nil && now.Before(known.until) {
 		return known, nil
 	}
-	if known = c.states.get(tenant); known != nil && known.write {
+	if known = c.states.get(tenant, now); known != nil && known.write {
 		return known, nil
 	}
 	scope := c.key(tenant, "").Scope()
@@ -207,7 +210,7 @@ func elsewhere(what string, err error) error {
 // isReady reports whether an index has an entry of every resource of a tenant.
 func (c *Collection) isReady(ctx context.Context, scope storage.Scope, number uint32) (bool, error) {
 	name := c.index[slices.IndexFunc(c.index, func(x index) bool { return x.number == number })].name
-	if known := c.states.get(scope.Tenant); known != nil && known.Indexes[name] == ready {
+	if known := c.states.get(scope.Tenant, time.Now()); known != nil && known.Indexes[name] == ready {
 		return true, nil
 	}
 	now := time.Now()
