@@ -37,6 +37,10 @@ type Options struct {
 	// schema and a store must agree: without Log, writes fail with ErrLogged where
 	// another collection has logged, which a collection notices within a minute.
 	Log bool
+	// History also keeps the documents before and after each change in the log: for
+	// [Collection.History], [Collection.Restore], and the Document and Patch of a
+	// [Change]. It makes the log as large as the documents that are written. It needs Log.
+	History bool
 	// CursorKey is the key of 32 bytes for cursors that hold the value of a field, which
 	// are encrypted (AES-256-GCM). Without one, the first process makes it and keeps it
 	// in the store.

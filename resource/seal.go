@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/resourcekit/resource/internal/system"
 	"example.com/resourcekit/storage"
 )
 
@@ -21,14 +22,14 @@ func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
 	if sealer := c.sealer.Load(); sealer != nil {
 		return *sealer, nil
 	}
-	rec, err := storage.Update(ctx, c.store, storeKey("cursor-key"), func(old storage.Record) (storage.Record, error) {
+	rec, err := storage.Update(ctx, c.store, system.StoreKey("cursor-key"), func(old storage.Record) (storage.Record, error) {
 		if old.Revision != 0 {
 			return old, storage.ErrNoChange
 		}
 		key := make([]byte, sealKeySize)
 		_, _ = rand.Read(key) // never fails
 		now := time.Now()
-		return storage.Record{ID: systemNamespace, CreatedAt: now, UpdatedAt: now, Data: key}, nil
+		return storage.Record{ID: system.ID, CreatedAt: now, UpdatedAt: now, Data: key}, nil
 	})
 	if err != nil {
 		return nil, elsewhere("cannot read the key of cursors", err)

@@ -9,23 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"example.com/resourcekit/resource/internal/system"
 	"example.com/resourcekit/storage"
-
-	"github.com/google/uuid"
 )
-
-// The library's own records are in system scopes: one beside each scope of resources, and
-// one for the whole store. Their changes are never logged.
-var systemNamespace = uuid.MustParse("1da46945-9329-437c-b2d7-3d3bb42a1e96")
-
-func systemKey(scope storage.Scope, name string) storage.Key {
-	return storage.Key{Tenant: scope.Tenant, Schema: uuid.NewSHA1(systemNamespace, scope.Schema[:]), ExternalID: name}
-}
-
-func storeKey(name string) storage.Key {
-	tenant := storage.Tenant{Platform: systemNamespace, Business: systemNamespace}
-	return storage.Key{Tenant: tenant, Schema: systemNamespace, ExternalID: name}
-}
 
 // ErrLogged is returned for a write to a scope whose changes are logged, by a collection
 // without Options.Log. Such a write would be missing in the log.
@@ -223,7 +209,7 @@ func (c *Collection) isReady(ctx context.Context, scope storage.Scope, number ui
 }
 
 func (c *Collection) readState(ctx context.Context, scope storage.Scope) (scopeState, error) {
-	rec, err := c.store.Get(ctx, systemKey(scope, "state"))
+	rec, err := c.store.Get(ctx, system.Key(scope, "state"))
 	if errors.Is(err, storage.ErrNotFound) {
 		return scopeState{}, nil
 	}
@@ -244,7 +230,7 @@ func parseState(data []byte) (s scopeState, err error) {
 func (c *Collection) changeState(
 	ctx context.Context, scope storage.Scope, change func(*scopeState) error,
 ) (state scopeState, err error) {
-	_, err = storage.Update(ctx, c.store, systemKey(scope, "state"), func(old storage.Record) (storage.Record, error) {
+	_, err = storage.Update(ctx, c.store, system.Key(scope, "state"), func(old storage.Record) (storage.Record, error) {
 		state = scopeState{}
 		if old.Revision != 0 {
 			if state, err = parseState(old.Data); err != nil {
@@ -259,7 +245,7 @@ func (c *Collection) changeState(
 			return old, err
 		}
 		now := time.Now() // the clock of the options is for resources
-		return storage.Record{ID: systemNamespace, CreatedAt: now, UpdatedAt: now, Data: data}, nil
+		return storage.Record{ID: system.ID, CreatedAt: now, UpdatedAt: now, Data: data}, nil
 	})
 	return state, err
 }

@@ -104,9 +104,9 @@ func (c *completed) Changes(context.Context, ChangeQuery) (ChangePage, error) {
 	return ChangePage{}, ErrUnsupported
 }
 
-func (c *completed) Redact(context.Context, Key) error { return ErrUnsupported }
+func (c *completed) Redact(context.Context, Key, Note) (int, error) { return 0, ErrUnsupported }
 
-func (c *completed) Trim(context.Context, time.Time) error { return ErrUnsupported }
+func (c *completed) Trim(context.Context, time.Time, Cursor) error { return ErrUnsupported }
 
 func (c *completed) Limits() Limits {
 	var limits Limits

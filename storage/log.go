@@ -26,7 +26,13 @@ type ChangeQuery struct {
 	// records that these changes apply to.
 	End bool
 
-	Limit int // changes; at least 1, and above MaxPage it counts as MaxPage
+	// Backwards returns the newest changes first, which needs an ExternalID. After is then
+	// where the page begins backwards, and the zero Cursor is the end of the log. Next is
+	// zero after the oldest change, when More is false.
+	Backwards bool
+
+	NoData bool // leaves Before and After of the notes nil
+	Limit  int  // changes; at least 1, and above MaxPage it counts as MaxPage
 }
 
 // Cursor is a place in the log of a store. Any query may go on from a cursor of any
@@ -54,7 +60,7 @@ type ChangePage struct {
 	Changes []Change // in the order of the log; the slice is the caller's, the bytes are read-only
 
 	// Next is the cursor after the page. It moves on also when no change was chosen, and
-	// is never the zero Cursor, not even for an empty log.
+	// is never the zero Cursor, not even for an empty log, unless the query goes backwards.
 	Next Cursor
 
 	// More reports that there are further changes now. Without it, ask again later.
@@ -83,6 +89,8 @@ func CheckChanges(ctx context.Context, q ChangeQuery) (ChangeQuery, error) {
 		}
 	}
 	switch {
+	case q.Backwards && (q.ExternalID == "" || q.End):
+		return q, invalid("a query that goes backwards is not of one key, or asks for the end")
 	case q.Limit < 1 && !q.End:
 		return q, invalid("the limit of a query is below 1")
 	case q.After.Position < 0 || (q.After.Position == 0) != (q.After.Revision == 0):

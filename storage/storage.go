@@ -154,15 +154,21 @@ type Store interface {
 	// not of this log: the store was restored from a backup.
 	Changes(ctx context.Context, q ChangeQuery) (ChangePage, error)
 
-	// Redact removes from the log what it knows of a key: Actor, Reason, Before and
-	// After of its changes become empty, and a keyed hash takes the place of its
-	// external id. Positions, revisions and times stay. A key without changes is no
-	// error.
-	Redact(ctx context.Context, key Key) error
+	// Redact removes from the log what it knows of a key, and returns how many changes it
+	// has redacted: their Actor, Reason, Before and After become empty, and a keyed hash
+	// takes the place of their external id. Positions, revisions, times and IDs stay.
+	//
+	// For each ID among these changes it adds a change to the end of the log, with the
+	// same hash, Deleted and Redacted, a random Revision, Before 0, and the note, which
+	// has no documents: so readers beyond the redacted changes learn of it. All of it is
+	// atomic, or can be finished by the same call again. Changes that were redacted
+	// before are left alone; a key without others is no error, and adds none.
+	Redact(ctx context.Context, key Key, note Note) (int, error)
 
 	// Trim removes changes from the start of the log up to the first one that was made
-	// at or after the given time.
-	Trim(ctx context.Context, before time.Time) error
+	// at or after the given time, and none after the cursor end, unless that is zero. The
+	// error is ErrExpired for an end that Changes would not take.
+	Trim(ctx context.Context, before time.Time, end Cursor) error
 
 	// Limits returns the bounds of the store. They never change.
 	Limits() Limits

@@ -40,13 +40,13 @@ func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Cha
 }
 
 // Redact implements storage.Store.
-func (s *Store) Redact(ctx context.Context, key storage.Key) error {
-	return s.store.Redact(ctx, key)
+func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
+	return s.store.Redact(ctx, key, note)
 }
 
 // Trim implements storage.Store.
-func (s *Store) Trim(ctx context.Context, before time.Time) error {
-	return s.store.Trim(ctx, before)
+func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
+	return s.store.Trim(ctx, before, end)
 }
 
 // Limits implements storage.Store: those of the store below.

@@ -85,22 +85,27 @@ func (l *changeLog) page(q storage.ChangeQuery) (storage.ChangePage, error) {
 	return page, nil
 }
 
-func (l *changeLog) redact(secret []byte, key storage.Key) {
+func (l *changeLog) redact(secret []byte, key storage.Key) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.changes {
 		if c := &l.changes[i]; c.Key == key && !c.Redacted {
 			c.Key.ExternalID = storage.RedactedID(secret, key)
 			c.Redacted, c.Note = true, storage.Note{Time: c.Note.Time}
+			n++
 		}
 	}
+	return n
 }
 
-func (l *changeLog) trim(before time.Time) {
+func (l *changeLog) trim(before time.Time, end storage.Cursor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
 	for n < len(l.changes) && l.changes[n].Note.Time.Before(before) {
+		if end != (storage.Cursor{}) && l.changes[n].Cursor.Position > end.Position {
+			break
+		}
 		n++
 	}
 	if n > 0 {

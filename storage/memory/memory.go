@@ -185,26 +185,26 @@ func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Cha
 }
 
 // Redact implements storage.Store.
-func (s *Store) Redact(ctx context.Context, key storage.Key) error {
-	if err := storage.CheckKey(ctx, key); err != nil {
-		return err
+func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
+	err := storage.CheckKey(ctx, key)
+	if err == nil {
+		err = s.open()
 	}
-	if err := s.open(); err != nil {
-		return err
+	if err != nil {
+		return 0, err
 	}
-	s.log.redact(s.secret[:], key)
-	return nil
+	return s.log.redact(s.secret[:], key), nil
 }
 
 // Trim implements storage.Store.
-func (s *Store) Trim(ctx context.Context, before time.Time) error {
+func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := s.open(); err != nil {
 		return err
 	}
-	s.log.trim(before)
+	s.log.trim(before, end)
 	return nil
 }
 

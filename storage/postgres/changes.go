@@ -257,9 +257,9 @@ func (s *Store) readChanges(rows pgx.Rows, limit int, page *storage.ChangePage) 
 
 // Redact implements storage.Store, with two statements. It redacts the changes that
 // are committed: a write that is still under way is not in the log yet.
-func (s *Store) Redact(ctx context.Context, key storage.Key) error {
+func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
 	if err := storage.CheckKey(ctx, key); err != nil {
-		return err
+		return 0, err
 	}
 	op := operation{name: "redact", key: key}
 	secret, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) ([]byte, error) {
@@ -268,7 +268,7 @@ func (s *Store) Redact(ctx context.Context, key storage.Key) error {
 		return secret, err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	id := storage.RedactedID(secret, key)
 	op.write = true
@@ -276,12 +276,12 @@ func (s *Store) Redact(ctx context.Context, key storage.Key) error {
 		_, err := conn.Exec(ctx, s.sql.redact, scopeID(key.Scope()), key.ExternalID, id)
 		return struct{}{}, err
 	})
-	return err
+	return 0, err
 }
 
 // Trim implements storage.Store, with a statement for each 5000 changes. Changes that
 // are held back stay.
-func (s *Store) Trim(ctx context.Context, before time.Time) error {
+func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -165,15 +165,15 @@ func changeOf(row []driver.Value) (c storage.Change, err error) {
 // Redact implements storage.Store. The changes of a key that has many of them are
 // redacted in several transactions. As after a delete, pages that SQLite has freed may
 // still have the old bytes until it uses them again, and so may the -wal file and backups.
-func (s *Store) Redact(ctx context.Context, key storage.Key) error {
+func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
 	err := storage.CheckKey(ctx, key)
 	if err == nil {
 		err = s.inSteps(ctx, func(c *conn) (bool, error) { return redact(c, key) })
 	}
 	if err != nil {
-		return &storage.OpError{Op: "redact", Key: key, Err: err}
+		return 0, &storage.OpError{Op: "redact", Key: key, Err: err}
 	}
-	return nil
+	return 0, nil
 }
 
 func redact(c *conn, key storage.Key) (more bool, err error) {
@@ -192,7 +192,7 @@ func redact(c *conn, key storage.Key) (more bool, err error) {
 
 // Trim implements storage.Store. It removes changes in several transactions, between
 // which others can write.
-func (s *Store) Trim(ctx context.Context, before time.Time) error {
+func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
 	err := ctx.Err()
 	if err == nil {
 		err = s.inSteps(ctx, func(c *conn) (bool, error) { return trim(c, before) })

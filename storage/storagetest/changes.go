@@ -468,7 +468,7 @@ func caseLogTrim(e *env) {
 	}
 	ctx, h := context.Background(), newHistory()
 	trim := func(minutes int) {
-		require.NoError(e, store.Trim(ctx, testTime.Add(time.Duration(minutes)*time.Minute)), "trim")
+		require.NoError(e, store.Trim(ctx, testTime.Add(time.Duration(minutes)*time.Minute), storage.Cursor{}), "trim")
 	}
 	// trimmed trims until the log begins with the change of this number: a store may not
 	// remove at once what another handle on it has just read.
@@ -545,15 +545,15 @@ func caseLogRedact(e *env) {
 			e.mustLog(store, h, w)
 		}
 	}
-	require.NoError(e, store.Redact(ctx, key), "of a key without changes")
+	require.NoError(e, redact(ctx, store, key), "of a key without changes")
 	for _, k := range []storage.Key{key, other, foreign} {
 		log(k, "one", "two", "deleted", "three")
 	}
 	before := e.logged(store, storage.ChangeQuery{})
 	e.sameChanges(h.changes, before)
 	hashes := make(map[storage.Key]string)
-	redact := func(key storage.Key) {
-		require.NoError(e, store.Redact(ctx, key))
+	redactKey := func(key storage.Key) {
+		require.NoError(e, redact(ctx, store, key))
 		after := e.logged(store, storage.ChangeQuery{})
 		require.Len(e, after, len(h.changes), "changes after Redact")
 		for i := range h.changes {
@@ -583,14 +583,14 @@ func caseLogRedact(e *env) {
 		q := storage.ChangeQuery{Scope: key.Scope(), ExternalID: key.ExternalID}
 		e.sameChanges(h.of(q), e.logged(store, q))
 	}
-	redact(key)
-	redact(key)                   // once more
+	redactKey(key)
+	redactKey(key)                // once more
 	log(key, "four", "deleted")   // what comes after is not redacted,
 	log(other, "four", "deleted") //
 	e.sameChanges(h.changes, e.logged(store, storage.ChangeQuery{}))
-	redact(key)
-	redact(foreign)
-	redact(other)
+	redactKey(key)
+	redactKey(foreign)
+	redactKey(other)
 	require.Len(e, hashes, 3)
 	require.NotEqual(e, hashes[key], hashes[other], "external ids in redacted changes of two keys")
 	require.NotEqual(e, hashes[key], hashes[foreign], "external ids in redacted changes of two keys of one id")
@@ -601,9 +601,15 @@ func caseLogRedact(e *env) {
 	// The hash has a key, which no other store has.
 	store, h = e.open(), newHistory()
 	log(key, "one")
-	require.NoError(e, store.Redact(ctx, key))
+	require.NoError(e, redact(ctx, store, key))
 	there := e.logged(store, storage.ChangeQuery{})
 	require.Len(e, there, 1)
 	require.NotEqual(e, hashes[key], there[0].Key.ExternalID, "external ids in redacted changes of two stores")
-	require.ErrorIs(e, store.Redact(ctx, storage.Key{}), storage.ErrInvalid)
+	require.ErrorIs(e, redact(ctx, store, storage.Key{}), storage.ErrInvalid)
+}
+
+// redact redacts the changes of a key without a note.
+func redact(ctx context.Context, store storage.Store, key storage.Key) error {
+	_, err := store.Redact(ctx, key, storage.Note{Time: testTime})
+	return err
 }

@@ -92,14 +92,14 @@ func caseReopenLog(e *env) {
 	}
 	end := e.logEnd(store, storage.ChangeQuery{})
 
-	require.NoError(e, store.Redact(ctx, a))
+	require.NoError(e, redact(ctx, store, a))
 	hash := e.logged(store, storage.ChangeQuery{})[0].Key.ExternalID
 	reopen()
 	before := len(h.changes)
 	e.mustLog(store, h, noted(h.gone(a), "deleted", 10))
 	e.mustLog(store, h, noted(h.next(b, "y", nil), "later", 11))
 	require.Len(e, e.logged(store, storage.ChangeQuery{After: end}), len(h.changes)-before)
-	require.NoError(e, store.Redact(ctx, a))
+	require.NoError(e, redact(ctx, store, a))
 	for i, c := range e.logged(store, storage.ChangeQuery{}) {
 		require.Equal(e, h.changes[i].Key == a, c.Redacted, "change %d is redacted", i)
 		if c.Redacted {
@@ -109,7 +109,7 @@ func caseReopenLog(e *env) {
 
 	// What Trim removed stays removed, and its last cursor is known.
 	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(10 * time.Millisecond) {
-		require.NoError(e, store.Trim(ctx, testTime.Add(5*time.Minute)))
+		require.NoError(e, store.Trim(ctx, testTime.Add(5*time.Minute), storage.Cursor{}))
 		if len(e.logged(store, storage.ChangeQuery{})) == len(h.changes)-5 {
 			break
 		}

@@ -254,12 +254,17 @@ func (f *faulty) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 	return f.store.Changes(ctx, q)
 }
 
-func (f *faulty) Redact(ctx context.Context, key storage.Key) error {
-	return f.do(ctx, storage.CheckKey(ctx, key), "redact", key, func() error { return f.store.Redact(ctx, key) })
+func (f *faulty) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
+	var n int
+	err := f.do(ctx, storage.CheckKey(ctx, key), "redact", key, func() (err error) {
+		n, err = f.store.Redact(ctx, key, note)
+		return err
+	})
+	return n, err
 }
 
-func (f *faulty) Trim(ctx context.Context, before time.Time) error {
-	return f.do(ctx, ctx.Err(), "trim", storage.Key{}, func() error { return f.store.Trim(ctx, before) })
+func (f *faulty) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
+	return f.do(ctx, ctx.Err(), "trim", storage.Key{}, func() error { return f.store.Trim(ctx, before, end) })
 }
 
 func (f *faulty) Limits() storage.Limits { return f.store.Limits() }

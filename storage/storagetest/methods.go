@@ -58,8 +58,8 @@ func methods(store storage.Store, rec storage.Record, absent storage.Key) []meth
 			_, err := store.Changes(ctx, storage.ChangeQuery{Limit: 10})
 			return err
 		}},
-		{"redact", limits.NoLog, func(ctx context.Context) error { return store.Redact(ctx, rec.Key) }},
-		{"trim", limits.NoLog, func(ctx context.Context) error { return store.Trim(ctx, testTime.Add(-time.Hour)) }},
+		{"redact", limits.NoLog, func(ctx context.Context) error { return redact(ctx, store, rec.Key) }},
+		{"trim", limits.NoLog, func(ctx context.Context) error { return store.Trim(ctx, testTime.Add(-time.Hour), storage.Cursor{}) }},
 	}
 }
 

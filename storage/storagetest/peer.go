@@ -51,9 +51,13 @@ func (p pair) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Chang
 	return p.one().Changes(ctx, q)
 }
 
-func (p pair) Redact(ctx context.Context, key storage.Key) error { return p.one().Redact(ctx, key) }
+func (p pair) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
+	return p.one().Redact(ctx, key, note)
+}
 
-func (p pair) Trim(ctx context.Context, before time.Time) error { return p.one().Trim(ctx, before) }
+func (p pair) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
+	return p.one().Trim(ctx, before, end)
+}
 
 // Recall asks one of the two, for a record that the other may have changed since.
 func (p pair) Recall(key storage.Key) (storage.Record, bool) {

@@ -173,10 +173,12 @@ func (s *Store) Changes(context.Context, storage.ChangeQuery) (storage.ChangePag
 }
 
 // Redact returns storage.ErrUnsupported.
-func (s *Store) Redact(context.Context, storage.Key) error { return storage.ErrUnsupported }
+func (s *Store) Redact(context.Context, storage.Key, storage.Note) (int, error) {
+	return 0, storage.ErrUnsupported
+}
 
 // Trim returns storage.ErrUnsupported.
-func (s *Store) Trim(context.Context, time.Time) error { return storage.ErrUnsupported }
+func (s *Store) Trim(context.Context, time.Time, storage.Cursor) error { return storage.ErrUnsupported }
 
 // Close leaves the store below open.
 func (s *Store) Close() error { return nil }
