@@ -46,10 +46,8 @@ func TestTenants(t *testing.T) {
 				t.Run(row.name, func(t *testing.T) {
 					with := newSide(t, row.name, shared, true)
 					loot := with.settle()
-					theirs, log := with.theirRecords(), with.theirChanges()
 					row.do(with, loot)
-					assert.Equal(t, theirs, with.theirRecords(), "their records have changed")
-					assert.Equal(t, log, with.theirChanges(), "what the log has of them has changed")
+					with.unharmed()
 
 					without := newSide(t, row.name, alone, false)
 					row.do(without, loot)
@@ -93,6 +91,9 @@ type side struct {
 	c      *resource.Collection
 	server *httptest.Server
 	told   []string
+
+	records []storage.Record // of the others, after their last change
+	changes []storage.Change
 }
 
 // loot is what we have of theirs: revision, tag and cursors are no secrets.
@@ -174,7 +175,15 @@ func (s *side) settle() loot {
 		got = loot{r.Revision(), httpapi.ETag(&r.Resource), page.Next, sorted.Next, changes.Next, history.Next}
 	}
 	s.acting = s.ours
+	s.records, s.changes = s.theirRecords(), s.theirChanges()
 	return got
+}
+
+// unharmed expects that only they have changed what is theirs.
+func (s *side) unharmed() {
+	s.t.Helper()
+	assert.Equal(s.t, s.records, s.theirRecords(), "their records have changed")
+	assert.Equal(s.t, s.changes, s.theirChanges(), "what the log has of them has changed")
 }
 
 func theirCust(id string) []byte {
@@ -202,14 +211,14 @@ func (s *side) theirRecords() (all []storage.Record) {
 // theirChanges returns what the log has of the others.
 func (s *side) theirChanges() (all []storage.Change) {
 	for _, they := range s.theirs {
-		all = append(all, s.changes(they)...)
+		all = append(all, s.logged(they)...)
 	}
 	return all
 }
 
-// changes returns what the log has of a tenant's customers, without the cursors: their
+// logged returns what the log has of a tenant's customers, without the cursors: their
 // positions tell how much is written by everybody, so a service keeps them to itself.
-func (s *side) changes(tenant storage.Tenant) (all []storage.Change) {
+func (s *side) logged(tenant storage.Tenant) (all []storage.Change) {
 	q := storage.ChangeQuery{Scope: storage.Scope{Tenant: tenant, Schema: findable.ID()}, Limit: storage.MaxPage}
 	for {
 		page, err := s.store.Changes(ctx, q)
@@ -248,6 +257,8 @@ func (s *side) changePage(p *resource.ChangePage, err error) {
 
 // act lets the others do something.
 func (s *side) act() {
+	s.t.Helper()
+	s.unharmed()
 	for _, they := range s.theirs {
 		s.acting = they
 		s.news++
@@ -255,6 +266,7 @@ func (s *side) act() {
 		require.NoError(s.t, err)
 	}
 	s.acting = s.ours
+	s.records, s.changes = s.theirRecords(), s.theirChanges()
 }
 
 // end lets the others do something, too, and returns all that we were told, our
