@@ -101,7 +101,7 @@ func (c *Collection) changePage(
 	case opts.FromEnd && (history || opts.Cursor != ""):
 		return nil, fmt.Errorf("%w: FromEnd of a history, or with a cursor", storage.ErrInvalid)
 	case !c.opts.Log:
-		return nil, fmt.Errorf("%w: the collection does not log changes", storage.ErrUnsupported)
+		return nil, errNoLog
 	}
 	if opts.Cursor != "" {
 		var err error
