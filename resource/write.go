@@ -99,18 +99,9 @@ func (c *Collection) writeLocked(ctx context.Context, op *writeOp) (*Result, err
 	if result.Outcome != Unchanged && !op.dryRun && !op.delete {
 		c.recheck(ctx, &rec, op)
 	}
-	switch {
-	case result.Outcome == Unchanged:
-	case op.dryRun:
-		if !op.delete {
-			result.record = dry.Record
-			result.record.Revision = was.Revision
-		}
-	case c.opts.OnChange != nil:
-		if op.delete {
-			rec = storage.Record{Key: op.key}
-		}
-		c.opts.OnChange(c.schema, was, rec)
+	if op.dryRun && result.Outcome != Unchanged && !op.delete {
+		result.record = dry.Record
+		result.record.Revision = was.Revision
 	}
 	return result, nil
 }
