@@ -109,6 +109,15 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 // Schema returns the schema of the collection's resources.
 func (c *Collection) Schema() *schema.Schema { return c.schema }
 
+// Log returns the store whose log has the changes of the collection's resources, nil if
+// the collection does not log them (Options.Log).
+func (c *Collection) Log() storage.Store {
+	if !c.opts.Log {
+		return nil
+	}
+	return c.store
+}
+
 // Rehearsal returns a collection for a dry run of many calls, each of which sees what the
 // calls before it would have stored. It is as c over the store that wrap returns, which
 // reads the store of c and must keep what is written to itself. OnCall gets its calls as
