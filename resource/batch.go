@@ -390,6 +390,9 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 		b.items[i] = ItemResult{Result: result}
 	}
 	w.Expect = old.Revision
+	if w.Note != nil && b.c.opts.History {
+		w.Note.Before = old.Data // not that of the item before
+	}
 	switch {
 	case current.Revision == old.Revision:
 		return w, storage.ErrNoChange

@@ -41,9 +41,9 @@ type Options struct {
 	// [Collection.History], [Collection.Restore], and the Document and Patch of a
 	// [Change]. It makes the log as large as the documents that are written. It needs Log.
 	History bool
-	// CursorKey is the key of 32 bytes for cursors that hold the value of a field, which
-	// are encrypted (AES-256-GCM). Without one, the first process makes it and keeps it
-	// in the store.
+	// CursorKey is the key of 32 bytes for cursors that hold the value of a field or a
+	// place in the log, which are encrypted (AES-256-GCM). Without one, the first process
+	// makes it and keeps it in the store.
 	CursorKey []byte
 	// OnChange, if not nil, gets each change after it was stored and while its resource
 	// is locked: the records before and after, with the revision 0 for absent. The
@@ -78,8 +78,9 @@ type Collection struct {
 // be nil. The caller closes the store.
 //
 // The error is for a schema or a store that is nil, for a schema that was not made by
-// schema.Compile, for a CursorKey that is not 32 bytes, and storage.ErrUnsupported for a
-// store that lacks what the schema or opts need: entries for indexes, or a log.
+// schema.Compile, and for a CursorKey that is not 32 bytes; storage.ErrInvalid for History
+// without Log; and storage.ErrUnsupported for a store that lacks what the schema or opts
+// need: entries for indexes, or a log.
 func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Collection, error) {
 	if s == nil || s.ID() == uuid.Nil {
 		return nil, errors.New("resource: NewCollection without a compiled schema")

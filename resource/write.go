@@ -181,7 +181,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 			result.shown = []byte("{}")
 		}
 		return storage.Write{
-			Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op, c.timestamp()),
+			Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op, c.timestamp(), old.Data, nil),
 		}, nil
 	}
 	stored, err := document(old)
@@ -223,16 +223,20 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	for i := range entries {
 		entries[i].Unique = entries[i].Unique && !slices.Contains(op.shared, entries[i].Index)
 	}
-	return storage.Write{Record: next, Expect: old.Revision, Entries: entries, Note: c.note(op, next.UpdatedAt)}, nil
+	return storage.Write{Record: next, Expect: old.Revision, Entries: entries, Note: c.note(op, next.UpdatedAt, stored, next.Data)}, nil
 }
 
 // note returns the note of a change, nil if changes are not logged. Its time is that of
 // the record.
-func (c *Collection) note(op *writeOp, at time.Time) *storage.Note {
+func (c *Collection) note(op *writeOp, at time.Time, before, after []byte) *storage.Note {
 	if !c.opts.Log {
 		return nil
 	}
-	return &storage.Note{Time: at, Actor: op.actor, Reason: op.reason}
+	note := &storage.Note{Time: at, Actor: op.actor, Reason: op.reason}
+	if c.opts.History {
+		note.Before, note.After = before, after
+	}
+	return note
 }
 
 // idError returns the error of a write whose NewID failed. An error of another store,
