@@ -78,10 +78,10 @@ func (e *endpoint) stream(x *exchange, r *http.Request, tenant storage.Tenant, o
 	defer cancel()
 	defer context.AfterFunc(a.ending, cancel)()
 	s := &stream{
-		w: x, control: &x.controller, c: e.collection, tenant: tenant, opts: opts, tail: e.tail,
+		w: x, control: &x.controller, x: x, c: e.collection, tenant: tenant, opts: opts, tail: e.tail,
 		stall: a.stall, heartbeat: a.heartbeat,
 	}
-	x.writeBy, x.again = time.Time{}, true
+	x.writing, x.writeBy = true, time.Time{}
 	if err := s.open(r.WithContext(ctx)); err != nil || r.Method == http.MethodHead {
 		return err
 	}
@@ -95,6 +95,7 @@ func (e *endpoint) stream(x *exchange, r *http.Request, tenant storage.Tenant, o
 type stream struct {
 	w                http.ResponseWriter
 	control          *http.ResponseController
+	x                *exchange // with the room for documents; nil in a handler of a service's own
 	c                *resource.Collection
 	tenant           storage.Tenant
 	opts             resource.ChangeOptions
@@ -103,6 +104,8 @@ type stream struct {
 
 	at    storage.Cursor // of the last event; zero is the start
 	reset bool           // the last event was a reset
+	holds int64          // bytes of documents that x.in has for it
+	lacks int64          // what there was no room for
 	ended bool           // the client is gone, or takes nothing
 }
 
@@ -169,6 +172,11 @@ func (s *stream) run(ctx context.Context) error {
 			s.send(b)
 			err = s.follow(ctx)
 		}
+		if err == nil && s.lacks > 0 {
+			s.x.in.force(0)
+			err = s.x.in.wait(ctx, s.lacks, 2*s.stall)
+			s.holds, s.lacks = s.lacks, 0
+		}
 		switch {
 		case ctx.Err() != nil || s.ended:
 			return nil
@@ -189,8 +197,11 @@ func (s *stream) follow(ctx context.Context) error {
 	for page, err := range s.tail.Follow(until, s.scope(), s.at) {
 		switch {
 		case err == nil:
+			if s.reset = false; !s.admit(page.Changes) {
+				return nil
+			}
 			err = s.events(ctx, page.Changes)
-			s.at, s.reset = page.Next, false
+			s.at = page.Next
 		case errors.Is(err, storage.ErrExpired) && !s.reset:
 			return s.restart(ctx)
 		case until.Err() != nil:
@@ -217,6 +228,28 @@ func (s *stream) restart(ctx context.Context) (err error) {
 	return nil
 }
 
+// admit reports whether there is room for the documents of a page while the client takes
+// it. They count as those of large answers do.
+func (s *stream) admit(list []storage.Change) bool {
+	bytes := int64(0)
+	for i := range list {
+		note := &list[i].Note
+		if !s.opts.Documents && !s.opts.Patches {
+			note.Before, note.After = nil, nil
+		}
+		bytes += int64(len(note.Before) + len(note.After))
+	}
+	switch {
+	case s.x == nil || bytes <= smallBytes:
+	case bytes > s.holds && !s.x.in.try(bytes):
+		s.lacks = bytes
+		return false
+	default:
+		s.holds = max(s.holds, bytes)
+	}
+	return true
+}
+
 // events sends changes, several at once as long as they are small.
 func (s *stream) events(ctx context.Context, list []storage.Change) error {
 	for len(list) > 0 && !s.ended {
@@ -232,6 +265,10 @@ func (s *stream) events(ctx context.Context, list []storage.Change) error {
 			}
 		}
 		s.send(b)
+	}
+	if s.holds > 0 {
+		s.x.in.force(0)
+		s.holds = 0
 	}
 	return nil
 }
@@ -259,29 +296,24 @@ func (s *stream) place(ctx context.Context, b *body) error {
 	return err
 }
 
-// send sends what is in b. A client that takes too long for 64 KiB or for the rest, or for
-// which there is no room, loses its connection, and goes on where it was when it comes
-// again.
+// send sends what is in b. A client that takes nothing for too long loses its connection;
+// it goes on where it was when it comes again.
 func (s *stream) send(b *body) {
-	if x, ok := s.w.(*exchange); ok && !x.admit(len(b.text)) {
-		s.ended = true
-		return
+	if s.holds > 0 {
+		defer s.x.waits()()
 	}
 	for piece := range slices.Chunk(b.text, pieceBytes) {
 		_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
-		if _, err := s.w.Write(piece); err != nil {
+		_, err := s.w.Write(piece)
+		if err == nil {
+			err = s.control.Flush()
+		}
+		if err != nil {
 			s.ended = true
 			return
 		}
 	}
-	if err := s.control.Flush(); err != nil {
-		s.ended = true
-		return
-	}
 	_ = s.control.SetWriteDeadline(time.Time{}) // it would reset an idle stream of HTTP/2
-	if x, ok := s.w.(*exchange); ok {
-		x.in.force(0)
-	}
 	if cap(b.text) <= maxPooled {
 		bodies.Put(b)
 	}
