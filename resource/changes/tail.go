@@ -27,8 +27,7 @@ type TailOptions struct {
 	// NoData leaves out the documents of changes: see storage.ChangeQuery.
 	NoData bool
 
-	// OnError, if not nil, gets each storage.ErrUnavailable that the tail waits out, for
-	// logs. It is called from several goroutines. It must be quick, and must not panic.
+	// OnError, if not nil, gets each error of the store that the tail waits out: for logs. It is called from several goroutines. It must be quick, and must not panic.
 	OnError func(error)
 }
 
@@ -198,7 +197,7 @@ func (r *reader) readOnce(ctx context.Context) (storage.ChangePage, error) {
 
 // waitsOut reports whether the store is to be asked again.
 func (t *Tail) waitsOut(ctx context.Context, err error) bool {
-	if ctx.Err() != nil || !errors.Is(err, storage.ErrUnavailable) {
+	if ctx.Err() != nil || !isTemporary(err) {
 		return false
 	}
 	if t.opts.OnError != nil {
