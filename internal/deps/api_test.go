@@ -17,9 +17,9 @@ import (
 var exported = map[string]int{
 	"merge":               13,
 	"schema":              100,
-	"storage":             163,
-	"resource":            117,
-	"resource/feed":       21,
+	"storage":             169,
+	"resource":            158,
+	"resource/changes":    60,
 	"resource/ingest":     65,
 	"resource/typed":      42,
 	"resource/httpapi":    62,
