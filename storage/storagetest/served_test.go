@@ -217,12 +217,12 @@ func (c *client) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 }
 
 func (c *client) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
-	a, err := c.call(ctx, storage.CheckKey(ctx, key), request{Name: "redact", Keys: []storage.Key{key}, Note: note})
+	a, err := c.call(ctx, storage.CheckRedact(ctx, key, note), request{Name: "redact", Keys: []storage.Key{key}, Note: note})
 	return a.Redacted, err
 }
 
 func (c *client) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
-	_, err := c.call(ctx, ctx.Err(), request{Name: "trim", Before: before, Query: storage.ChangeQuery{After: end}})
+	_, err := c.call(ctx, storage.CheckTrim(ctx, end), request{Name: "trim", Before: before, Query: storage.ChangeQuery{After: end}})
 	return err
 }
 
