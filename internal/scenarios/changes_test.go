@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,14 +31,14 @@ import (
 
 var (
 	changesSize  = flag.Int("changes", 10000, "how many changes TestNoChangeIsMissed makes")
-	changesKills = flag.Int("kills", 9, "how many kills there are meanwhile")
+	changesKills = flag.Int("kills", 8, "how many kills and pauses there are meanwhile")
 	importedSize = flag.Int("imported", 3000, "how many resources TestImportIsConsumed imports")
 )
 
 // TestNoChangeIsMissed: processes write, others consume, and all are killed at random, the
-// database too; from halfway on the log is trimmed all the time. Each consumer gets every
-// change, those of a resource in their order, and a replica that is made of the events
-// equals the store.
+// database too, or stopped for longer than their lease; from halfway on the log is trimmed
+// all the time. Each consumer gets every change, those of a resource in their order, and a
+// replica that is made of the events equals the store.
 func TestNoChangeIsMissed(t *testing.T) {
 	for _, p := range durablePlaces {
 		t.Run(p.name, func(t *testing.T) {
@@ -71,7 +72,11 @@ var populace = []storage.Tenant{everybody, storage.TenantOf("scenarios", "others
 var replicas = []string{"documents", "patches"}
 
 func killAtRandom(t *testing.T, where string, crash func()) {
-	const numWriters = 3
+	const (
+		numWriters  = 3
+		lease       = 2 * time.Second
+		concurrency = 4 // of a consumer
+	)
 	store, err := openIn(ctx, where)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, store.Close()) })
@@ -90,7 +95,7 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 		if kind == 0 {
 			return startChild(t, "write", where, dir, strconv.Itoa(n), strconv.Itoa(*changesSize/numWriters))
 		}
-		return startChild(t, "consume", where, filepath.Join(dir, replicas[n%2]), replicas[n%2], "2s", "0")
+		return startChild(t, "consume", where, filepath.Join(dir, replicas[n%2]), replicas[n%2], lease.String(), "0")
 	}
 	for n := range numWriters {
 		writers = append(writers, start(0, n))
@@ -104,7 +109,8 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 	}
 	begin := time.Now()
 	var (
-		killed   [3]int
+		killed   [4]int
+		pauses   sync.WaitGroup
 		trimming sync.WaitGroup
 		trims    atomic.Int64
 		stopped  = make(chan struct{})
@@ -136,8 +142,15 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 			trim()
 		}
 		if kill < *changesKills && total > (kill+1)**changesSize/(*changesKills+1) {
-			kind := kill % 3
+			kind := kill % 4
 			switch {
+			case kind == 3:
+				c := consumers[rand.IntN(len(consumers))]
+				_ = c.cmd.Process.Signal(syscall.SIGSTOP)
+				pauses.Go(func() {
+					time.Sleep(lease * 5 / 4)
+					_ = c.cmd.Process.Signal(syscall.SIGCONT)
+				})
 			case kind == 0:
 				again(0, writers, rand.IntN(len(writers)))
 			case kind == 1:
@@ -174,6 +187,7 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 	waitForConsumers(t, store, len(replicas))
 	consumed := time.Since(begin)
 	stop()
+	pauses.Wait()
 	for _, c := range consumers {
 		c.stop()
 	}
@@ -187,12 +201,13 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 		if lives == 0 {
 			lives = len(r.lives)
 		}
+		assert.LessOrEqual(t, r.refused, killed[3]*concurrency, "late calls of paused owners")
 		assert.Len(t, r.lives, lives, "resources that this consumer has heard of, and the other one")
 		t.Logf("%s: %d events, %d changes, %d resources; %d redelivered, %d refused by their fence, %d owners",
 			name, r.events, r.changes, len(r.lives), r.again, r.refused, r.fence)
 	}
-	t.Logf("%d changes acknowledged in %v, consumed after %v; killed: %d writers, %d consumers, %d databases; trimmed %d times",
-		total, wrote.Round(time.Millisecond), consumed.Round(time.Millisecond), killed[0], killed[1], killed[2], trims.Load())
+	t.Logf("%d changes acknowledged in %v, consumed after %v; killed: %d writers, %d consumers, %d databases; %d paused; trimmed %d times",
+		total, wrote.Round(time.Millisecond), consumed.Round(time.Millisecond), killed[0], killed[1], killed[2], killed[3], trims.Load())
 }
 
 // waitForConsumers waits until so many consumers have had everything.
