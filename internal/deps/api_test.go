@@ -17,7 +17,7 @@ import (
 var exported = map[string]int{
 	"merge":               13,
 	"schema":              100,
-	"storage":             163,
+	"storage":             169,
 	"resource":            117,
 	"resource/feed":       21,
 	"resource/ingest":     65,
