@@ -1,0 +1,157 @@
+// Command webhooks delivers the changes of customers as signed webhooks. It is a pattern
+// for a service, complete and small:
+//
+//	go run ./examples/webhooks
+//
+// It serves the API of customers, and a receiver of its own prints a line for each webhook.
+// With -url they go to an endpoint elsewhere. It keeps all in webhooks.db in the working
+// directory unless -store says otherwise. The other flags: -h.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"example.com/resourcekit/examples/internal/openstore"
+	"example.com/resourcekit/resource/httpapi"
+)
+
+func main() {
+	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errFlags): // printed already, with the usage
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "webhooks:", err)
+		os.Exit(1)
+	}
+}
+
+// errFlags is returned for arguments that package flag has complained about.
+var errFlags = errors.New("bad flags")
+
+// shutdownGrace is how long requests may go on after the signal to stop.
+const shutdownGrace = 10 * time.Second
+
+// run serves and delivers until ctx ends or a signal to stop comes.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	flags := flag.NewFlagSet("webhooks", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	var cfg config
+	addr := flags.String("addr", "127.0.0.1:8082", "address to listen on")
+	storeName := flags.String("store", "sqlite:webhooks.db", "where to keep the data: "+openstore.Usage)
+	secretFile := flags.String("secret-file", "", "file with the secret of the endpoint, in place of the environment variable "+secretVariable)
+	flags.StringVar(&cfg.url, "url", "", "the endpoint; a receiver in this process unless set")
+	flags.IntVar(&cfg.attempts, "attempts", 10, "how often the consumer tries a webhook before it is a dead letter")
+	flags.DurationVar(&cfg.minBackoff, "backoff", time.Second, "the wait after the first attempt; it doubles with each, up to 5 minutes")
+	flags.BoolVar(&cfg.unredacted, "unredacted", false, "send personal data in documents and patches too")
+	flags.DurationVar(&cfg.keep, "keep", 7*24*time.Hour, "for how long the log keeps changes that were delivered; dead letters need them")
+	flags.DurationVar(&cfg.lease, "lease", 15*time.Second, "how long another process waits until it delivers in place of one that was killed")
+	usage := flags.Usage
+	flags.Usage = func() {
+		usage()
+		fmt.Fprintf(stderr, "\nTo try it, change a customer while it runs:\n\n%s\n", curl("http://"+*addr))
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errFlags, err)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	var err error
+	if cfg.keys, err = readSecrets(*secretFile); err != nil {
+		return err
+	}
+	own := cfg.url == ""
+	switch {
+	case cfg.attempts < 1:
+		return errors.New("-attempts: expected 1 or more")
+	case !own && !valid(cfg.url):
+		return errors.New("-url: expected http://HOST... or https://HOST...") // it may have a token
+	case !own && cfg.keys == nil:
+		return errors.New("-url needs a secret: set " + secretVariable + " or -secret-file")
+	case cfg.keys == nil:
+		if cfg.keys, err = randomSecret(); err != nil {
+			return err
+		}
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	opened, err := openstore.Open(ctx, *storeName)
+	if err != nil {
+		return fmt.Errorf("-store: %w", err)
+	}
+	defer opened.Close() // last of all
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	base := "http://" + listener.Addr().String()
+	if own {
+		cfg.url = base + receiverPath
+	}
+	service, err := newService(opened.Store, log, cfg)
+	if err != nil {
+		return err
+	}
+	if own {
+		service.receiver = &receiver{keys: cfg.keys, out: stdout, max: 32 << 20}
+	}
+	fmt.Fprintf(stdout, "Listening on %s, data in %s. Try:\n\n%s\n\nDead letters are at %s, metrics at /metrics. Ctrl-C stops the program.\n\n",
+		base, opened.Place, curl(base), lettersPath)
+
+	server := &http.Server{
+		Handler:           service,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	delivered := make(chan struct{})
+	go func() { defer close(delivered); service.run(ctx) }()
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		err = http.ErrServerClosed
+	}
+	stop()      // a second signal ends the program at once
+	<-delivered // first who sends, since the receiver may be ours
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, server.Shutdown(grace))
+}
+
+// curl is the line that makes a change.
+func curl(base string) string {
+	return "curl -sw '\\n' '" + base + httpapi.DefaultPrefix + `customers' -H 'Content-Type: application/json' ` +
+		`-d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'`
+}
+
+func valid(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
