@@ -1,11 +1,61 @@
-// Command webhooks delivers the changes of customers as signed webhooks. It is a pattern
-// for a service, complete and small:
+// Command webhooks delivers the changes of customers as signed webhooks: a pattern for a
+// service, complete and small.
 //
 //	go run ./examples/webhooks
 //
-// It serves the API of customers, and a receiver of its own prints a line for each webhook.
-// With -url they go to an endpoint elsewhere. It keeps all in webhooks.db in the working
-// directory unless -store says otherwise. The other flags: -h.
+// It serves the API of customers and prints a curl line that makes a change. A receiver of
+// its own verifies the webhook and prints a line. All data is in webhooks.db in the working
+// directory, unless -store says otherwise. To deliver to an endpoint elsewhere:
+//
+//	WEBHOOK_SECRET=whsec_... go run ./examples/webhooks -url https://example.com/hook
+//
+// The secret is 24 to 64 bytes in base64 after whsec_, or two of them while it is changed,
+// separated by a space. It comes from the environment or from -secret-file, never from a
+// flag, and is not logged. The other flags: -h.
+//
+// # What is sent
+//
+// Each change is a CloudEvent 1.0 in JSON, of the type com.example.customers.created,
+// .updated, .deleted or .erased. Its data is a resource.Change with document and patch;
+// personal data in these is redacted, except with -unredacted. The external id is always
+// there. The headers are those of Standard Webhooks. For the receiver:
+//
+//   - Verify the signature on the bytes as they came, before anything else.
+//   - A webhook may come more than once. Its webhook-id, made of the ID of the resource and
+//     the revision, is the same each time: drop repeats.
+//   - The webhooks of one customer come in the order of the changes, except one that an
+//     operator sends again.
+//   - After .erased, remove all that you keep under the ID of the resource. Its external id
+//     is no longer known.
+//   - A greater fence comes with each next process that delivers. One that was paused may
+//     send a webhook late, with a smaller one. What an operator sends again has none.
+//   - After the type com.example.customers.reset, read all customers by the API: the store
+//     was restored from a backup, and changes may be missing.
+//
+// # When the endpoint does not take it
+//
+// The client tries three times if there is no answer, or after status 5xx (except 501) or
+// 429, and waits as Retry-After says, up to 5 minutes. It follows no redirects and reads 4
+// KiB of an answer. Then it depends:
+//
+//   - No connection, or status 401, 404, 410, 429, 502, 503 or 504: no webhook would be
+//     taken. All wait, and come in order when the endpoint is back.
+//   - Anything else is about this webhook. Those of the same customer wait, and those of
+//     others go on. After -attempts it is a dead letter, and the next one of the customer
+//     goes out.
+//   - If 100 customers wait, the consumer stops for half a minute: the endpoint is broken.
+//
+// Dead letters are a collection of the API, without personal data. GET
+// /api/resources/dead_letters lists them, DELETE of one gives it up, and
+// POST /api/resources/dead_letters/{eventId}/resend sends it again, as long as the log has
+// its change (-keep). Metrics are at /metrics.
+//
+// # Security
+//
+// The URL comes from the operator, who may send to any address. A service whose tenants
+// choose URLs must also refuse addresses of its own network, in the Control function of the
+// net.Dialer: when the name is resolved, not before. This program trusts every caller; see
+// the two hooks.
 package main
 
 import (

@@ -42,7 +42,7 @@ func TestSendIsVerified(t *testing.T) {
 	require.NoError(t, err)
 	other, err := standardwebhooks.NewWebhook(otherSecret)
 	require.NoError(t, err)
-	var ids []string
+	var ids, times []string
 	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		payload, err := io.ReadAll(r.Body)
 		assert.NoError(t, err)
@@ -52,13 +52,17 @@ func TestSendIsVerified(t *testing.T) {
 		assert.Error(t, hook.Verify([]byte(`{"a":2}`), r.Header))
 		assert.Equal(t, "application/cloudevents+json", r.Header.Get("Content-Type"))
 		ids = append(ids, r.Header.Get("webhook-id"))
-		if len(ids) < 3 {
+		times = append(times, r.Header.Get("webhook-timestamp"))
+		if len(ids) < 2 {
 			w.WriteHeader(500)
 		}
 	}))
 	defer endpoint.Close()
-	require.NoError(t, testSender(t, endpoint.URL).send(t.Context(), "id_1", []byte(`{"a":1}`)))
-	assert.Equal(t, []string{"id_1", "id_1", "id_1"}, ids)
+	s := testSender(t, endpoint.URL)
+	s.client.RetryWaitMin = 1001 * time.Millisecond // the timestamp is in seconds
+	require.NoError(t, s.send(t.Context(), "id_1", []byte(`{"a":1}`)))
+	assert.Equal(t, []string{"id_1", "id_1"}, ids)
+	assert.Less(t, times[0], times[1], "each attempt is signed anew")
 }
 
 // TestSendStatus: how often the client tries, and what its error says to the consumer.
