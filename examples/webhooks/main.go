@@ -134,7 +134,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case cfg.attempts < 1:
 		return errors.New("-attempts: expected 1 or more")
 	case !own && !valid(cfg.url):
-		return errors.New("-url: expected http://HOST... or https://HOST...") // it may have a token
+		return errors.New("-url: expected http:// or https:// and a host") // it may have a token
 	case !own && cfg.keys == nil:
 		return errors.New("-url needs a secret: set " + secretVariable + " or -secret-file")
 	case cfg.keys == nil:
