@@ -156,11 +156,7 @@ func (c *Change) AppendJSON(dst []byte) []byte {
 			dst = strictjson.AppendQuoted(dst, value)
 		}
 	}
-	id := func(id *uuid.UUID) {
-		at := len(dst) + 1
-		dst = append(append(append(dst, '"'), blankUUID...), '"')
-		putUUID(dst, at, 0, id)
-	}
+	id := func(id *uuid.UUID) { dst = append(appendUUID(append(dst, '"'), id), '"') }
 	revision := func(as string, r storage.Revision) {
 		if r != 0 {
 			name(as)
@@ -188,13 +184,25 @@ func (c *Change) AppendJSON(dst []byte) []byte {
 	revision("revision", c.Revision)
 	if !c.Time.IsZero() {
 		name("time")
-		at := len(dst) + 1
-		dst = append(append(append(dst, '"'), blankTime...), '"')
-		putTime(dst, at, 0, &c.Time)
+		dst = append(appendTime(append(dst, '"'), &c.Time), '"')
 	}
 	text("actor", c.Actor)
 	text("reason", c.Reason)
 	raw("document", c.Document)
 	raw("patch", c.Patch)
 	return append(dst, '}')
+}
+
+func appendUUID(dst []byte, id *uuid.UUID) []byte {
+	at := len(dst)
+	dst = append(dst, blankUUID...)
+	putUUID(dst, at, 0, id)
+	return dst
+}
+
+func appendTime(dst []byte, t *time.Time) []byte {
+	at := len(dst)
+	dst = append(dst, blankTime...)
+	putTime(dst, at, 0, t)
+	return dst
 }

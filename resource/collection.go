@@ -45,13 +45,6 @@ type Options struct {
 	// place in the log, which are encrypted (AES-256-GCM). Without one, the first process
 	// makes it and keeps it in the store.
 	CursorKey []byte
-	// OnChange, if not nil, gets each change after it was stored and while its resource
-	// is locked: the records before and after, with the revision 0 for absent. The
-	// changes of one resource through one collection come in their order; to keep it, a
-	// batch locks all of its resources while it is written. It is called from many
-	// goroutines, it must not block, call the collection or panic, and it must not change
-	// the records. Package feed passes changes on.
-	OnChange func(s *schema.Schema, before, after storage.Record)
 	// OnCall, if not nil, is called for every call when it ends, before it returns: for
 	// metrics and traces. It is called from many goroutines. It must be quick, and must
 	// not panic.
@@ -110,13 +103,21 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 // Schema returns the schema of the collection's resources.
 func (c *Collection) Schema() *schema.Schema { return c.schema }
 
+// Log returns the store whose log has the changes of the collection's resources, nil if
+// the collection does not log them (Options.Log).
+func (c *Collection) Log() storage.Store {
+	if !c.opts.Log {
+		return nil
+	}
+	return c.store
+}
+
 // Rehearsal returns a collection for a dry run of many calls, each of which sees what the
 // calls before it would have stored. It is as c over the store that wrap returns, which
 // reads the store of c and must keep what is written to itself. OnCall gets its calls as
-// dry runs; OnChange gets none.
+// dry runs.
 func (c *Collection) Rehearsal(wrap func(storage.Store) storage.Store) *Collection {
 	opts := c.opts
-	opts.OnChange = nil
 	if c.opts.OnCall != nil {
 		opts.OnCall = func(ctx context.Context, call Call) {
 			call.DryRun = true

@@ -94,6 +94,8 @@ func nameRecord(rec *storage.Record, err error) {
 //   - not_found, exists, precondition: [ErrNotFound], [ErrExists], [ErrPrecondition]
 //   - unknown: [storage.ErrUnknownOutcome]; the write may have been applied
 //   - conflict: too many conflicts with other writers
+//   - expired: [storage.ErrExpired]: the log does not reach back to the cursor
+//   - unsupported: [storage.ErrUnsupported]: the store or the options lack what the call needs
 //   - unavailable: the store is unavailable or closed
 //   - deadline, canceled: the context has ended
 //   - internal: all other errors: corrupt documents, a tenant or an option that is not
@@ -133,6 +135,8 @@ var errorClasses = []struct {
 	{isA(ErrExists), "exists"},
 	{isA(ErrPrecondition), "precondition"},
 	{isA(storage.ErrConflict), "conflict"},
+	{isA(storage.ErrExpired), "expired"},
+	{isA(storage.ErrUnsupported), "unsupported"},
 	{isA(storage.ErrUnavailable), unavailable},
 	{isA(storage.ErrClosed), unavailable},
 	{isA(context.DeadlineExceeded), "deadline"},

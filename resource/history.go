@@ -101,7 +101,7 @@ func (c *Collection) changePage(
 	case opts.FromEnd && (history || opts.Cursor != ""):
 		return nil, fmt.Errorf("%w: FromEnd of a history, or with a cursor", storage.ErrInvalid)
 	case !c.opts.Log:
-		return nil, fmt.Errorf("%w: the collection does not log changes", storage.ErrUnsupported)
+		return nil, errNoLog
 	}
 	if opts.Cursor != "" {
 		var err error
@@ -219,7 +219,8 @@ func (c *Collection) OpenCursor(ctx context.Context, tenant storage.Tenant, curs
 
 func (c *Collection) openCursor(ctx context.Context, scope storage.Scope, cursor string) (storage.Cursor, error) {
 	sealed, err := base64.RawURLEncoding.DecodeString(cursor) // leaves line breaks out
-	if err != nil || len(cursor) != base64.RawURLEncoding.EncodedLen(changeCursor) || len(sealed) != changeCursor {
+	if err != nil || len(cursor) != base64.RawURLEncoding.EncodedLen(changeCursor) ||
+		len(sealed) != changeCursor || sealed[0] != changeFormat {
 		return storage.Cursor{}, wrongChanges
 	}
 	sealer, err := c.seal(ctx)

@@ -51,6 +51,14 @@ func (o *WriteOptions) validate(creates bool) error {
 	return nil
 }
 
+// bare returns storage.ErrInvalid for options that a restore or an erase cannot have.
+func (o *WriteOptions) bare() error {
+	if *o != (WriteOptions{If: o.If, Actor: o.Actor, Reason: o.Reason, DryRun: o.DryRun}) {
+		return fmt.Errorf("%w: only If, Actor, Reason and DryRun are options of this call", storage.ErrInvalid)
+	}
+	return nil
+}
+
 // read returns the policies for reading the data.
 func (o *WriteOptions) read(externalID string) schema.ReadOptions {
 	return schema.ReadOptions{

@@ -10,6 +10,10 @@ import (
 	"github.com/google/uuid"
 )
 
+// MaxPageBytes bounds the notes of the changes in a page, by [Note.Size]. A page has more
+// only if it has a single change.
+const MaxPageBytes = 16 << 20
+
 // ChangeQuery says which changes a call of [Store.Changes] returns.
 type ChangeQuery struct {
 	// Scope and ExternalID choose the changes of one scope, or of one key. The zero
@@ -31,7 +35,7 @@ type ChangeQuery struct {
 	// zero after the oldest change, when More is false.
 	Backwards bool
 
-	NoData bool // leaves Before and After of the notes nil
+	NoData bool // leaves Before and After of the notes nil; the store does not read them
 	Limit  int  // changes; at least 1, and above MaxPage it counts as MaxPage
 }
 
@@ -93,11 +97,37 @@ func CheckChanges(ctx context.Context, q ChangeQuery) (ChangeQuery, error) {
 		return q, invalid("a query that goes backwards is not of one key, or asks for the end")
 	case q.Limit < 1 && !q.End:
 		return q, invalid("the limit of a query is below 1")
-	case q.After.Position < 0 || (q.After.Position == 0) != (q.After.Revision == 0):
-		return q, invalid("the cursor is not one of a log")
 	}
 	q.Limit = min(q.Limit, MaxPage)
-	return q, nil
+	return q, q.After.check()
+}
+
+// CheckRedact is the check that Redact starts with, for implementations: the error is that
+// of [CheckKey], or ErrInvalid for a note that has documents or is not valid.
+func CheckRedact(ctx context.Context, key Key, note Note) error {
+	if err := CheckKey(ctx, key); err != nil {
+		return err
+	}
+	if len(note.Before) > 0 || len(note.After) > 0 {
+		return invalid("the note of a redaction has documents")
+	}
+	return note.check()
+}
+
+// CheckTrim is the check that Trim starts with, for implementations: the error is that of a
+// context that is done, or ErrInvalid for an end that no log can have.
+func CheckTrim(ctx context.Context, end Cursor) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return end.check()
+}
+
+func (c Cursor) check() error {
+	if c.Position < 0 || (c.Position == 0) != (c.Revision == 0) {
+		return invalid("the cursor is not one of a log")
+	}
+	return nil
 }
 
 // Match reports whether the query chooses changes of this key.

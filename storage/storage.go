@@ -74,8 +74,8 @@ func (r Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
 // Every method starts with the same checks: it returns the error of a context that is
 // done, [ErrInvalid] for an argument that is not valid, and [ErrClosed] after Close
 // (except Close itself). If several apply, any of them may come. [CheckKey], [CheckKeys],
-// [CheckWrites], [CheckList], [CheckLookup] and [CheckChanges] make these checks for
-// implementations.
+// [CheckWrites], [CheckList], [CheckLookup], [CheckChanges], [CheckRedact] and [CheckTrim]
+// make these checks for implementations.
 //
 // An error that matches [ErrUnavailable], or that is a context's error alone, means that
 // the call had no effect. An error that matches [ErrUnknownOutcome] means that a write
@@ -109,7 +109,8 @@ type Store interface {
 	//     store that cannot tell may return it although the revision was right, but
 	//     never if the write was applied.
 	//   - ErrNotUnique: not applied. The error is a [*NotUniqueError].
-	//   - ErrTooLarge: not applied, because the data is above the store's limit.
+	//   - ErrTooLarge: not applied, because the data is above Limits.MaxData, or the
+	//     documents of the note are more than the store can keep.
 	//
 	// Each write is atomic, with its entries and its change in the log, and as durable
 	// as the store promises before Write returns. The store may keep the data, the entries
@@ -150,6 +151,8 @@ type Store interface {
 	// No change is ever left out: a change that appears in the log never has a place
 	// before a cursor that was returned already.
 	//
+	// A page ends early before its notes exceed MaxPageBytes, but has one change at least.
+	//
 	// The error is ErrExpired for a cursor that is older than what Trim left, or that is
 	// not of this log: the store was restored from a backup.
 	Changes(ctx context.Context, q ChangeQuery) (ChangePage, error)
@@ -158,16 +161,23 @@ type Store interface {
 	// has redacted: their Actor, Reason, Before and After become empty, and a keyed hash
 	// takes the place of their external id. Positions, revisions, times and IDs stay.
 	//
-	// For each ID among these changes it adds a change to the end of the log, with the
-	// same hash, Deleted and Redacted, a random Revision, Before 0, and the note, which
-	// has no documents: so readers beyond the redacted changes learn of it. All of it is
-	// atomic, or can be finished by the same call again. Changes that were redacted
-	// before are left alone; a key without others is no error, and adds none.
+	// For each ID among these changes it adds one change to the end of the log, in the
+	// order in which the IDs first come: with the same hash, Deleted and Redacted, a
+	// random Revision, Before 0, and the note, which has no documents. So a reader that has
+	// passed the redacted changes learns of it. (No change that Write logs is a delete of
+	// revision 0.)
+	//
+	// Changes that were redacted before are left alone. A key without others gives 0, and
+	// nothing is added. The record of the key, if there is one, stays as it is.
+	//
+	// A store may redact many changes in several steps. Each step is atomic, and changes
+	// are redacted together with the addition of their ID, or after it. So if a call ends
+	// in between, the same call again redacts the rest, and adds no ID twice.
 	Redact(ctx context.Context, key Key, note Note) (int, error)
 
 	// Trim removes changes from the start of the log up to the first one that was made
 	// at or after the given time, and none after the cursor end, unless that is zero. The
-	// error is ErrExpired for an end that Changes would not take.
+	// error is ErrExpired for an end that Changes would not take, and nothing is removed.
 	Trim(ctx context.Context, before time.Time, end Cursor) error
 
 	// Limits returns the bounds of the store. They never change.
@@ -180,7 +190,11 @@ type Store interface {
 
 // Limits are the bounds of a store. In each field the zero value means no limit.
 type Limits struct {
-	MaxData   int  // bytes of Data; a write of more is ErrTooLarge. At least 1 MiB
+	// MaxData is the limit of Record.Data in bytes; a write of more is ErrTooLarge. It is
+	// at least 1 MiB. It does not concern the documents of a note: those are earlier states,
+	// and a record that was written under another limit can be changed and deleted.
+	MaxData int
+
 	NoEntries bool // Lookup, SetEntries and writes with entries are ErrUnsupported
 	NoLog     bool // Changes, Redact, Trim and writes with a note are ErrUnsupported
 }

@@ -77,6 +77,21 @@ type Note struct {
 	Before, After []byte
 }
 
+// Size returns how many bytes the texts and documents have, 0 for nil.
+func (n *Note) Size() int {
+	if n == nil {
+		return 0
+	}
+	return len(n.Actor) + len(n.Reason) + len(n.Before) + len(n.After)
+}
+
+func (n *Note) check() error {
+	if !isText(n.Actor) || !isText(n.Reason) {
+		return invalid("the actor or the reason of a note is not valid UTF-8, or holds a NUL")
+	}
+	return nil
+}
+
 // Put writes one record without entries and note, if the revision of its key is expect,
 // and returns its new revision. Errors are those of [Store.Write]. Revision is ignored.
 func Put(ctx context.Context, store Store, rec Record, expect Revision) (Revision, error) {
@@ -111,8 +126,8 @@ func write(ctx context.Context, store Store, w Write) error {
 	return errs[0]
 }
 
-// CheckKey is the check that Get and Redact start with, for implementations: it returns
-// the error of a context that is done, or [ErrInvalid] for a key that is not valid.
+// CheckKey is the check that Get starts with, for implementations: it returns the error of
+// a context that is done, or [ErrInvalid] for a key that is not valid.
 func CheckKey(ctx context.Context, key Key) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -160,8 +175,11 @@ func (w *Write) check() error {
 		return invalid("a delete has entries")
 	case len(w.Entries) > MaxEntries:
 		return invalid("a record has more than 16 entries")
-	case w.Note != nil && !(isText(w.Note.Actor) && isText(w.Note.Reason)):
-		return invalid("the actor or the reason of a note is not valid UTF-8, or holds a NUL")
+	}
+	if w.Note != nil {
+		if err := w.Note.check(); err != nil {
+			return err
+		}
 	}
 	for i, e := range w.Entries {
 		switch {

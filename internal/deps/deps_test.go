@@ -45,7 +45,7 @@ var rules = map[string][]string{
 	"resource":                  {"merge", "schema", "storage", gjson, uuid, internal, "resource/internal/overlay"},
 	"resource/feed":             {"merge", "resource", "schema", "storage", uuid},
 	"resource/ingest":           {"resource", "schema", "storage", "resource/internal/overlay"},
-	"resource/httpapi":          {"resource", "schema", "storage", "net/http", uuid, internal},
+	"resource/httpapi":          {"resource", "resource/changes", "schema", "storage", "net/http", uuid, internal},
 	"resource/typed":            {internal},
 	"resource/internal/overlay": {"storage"},
 	internal:                    {internal},

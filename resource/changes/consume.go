@@ -3,9 +3,14 @@ package changes
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
 	"time"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 
 	"github.com/google/uuid"
@@ -23,14 +28,14 @@ type Event struct {
 	Fence uint64
 
 	// Attempt is 1, and 1 more for each call with this event that has failed, as far as
-	// the consumer knows.
+	// the consumer knows. An ErrAgain does not count.
 	Attempt int
 }
 
 // A Handler gets one event. The event is done when it returns nil; an error means that it
 // must come again. A panic counts as an error.
 //
-// The context ends with that of Consume, and when the lease is lost: context.Cause is then
+// The context ends with Consume, and when the lease is lost: context.Cause is then
 // [ErrLeaseLost]. The first 200 bytes of the error's text are kept in the store while the
 // resource is parked, so it should have no personal data.
 type Handler func(ctx context.Context, e Event) error
@@ -135,75 +140,126 @@ var (
 //   - [storage.ErrUnsupported]: the store has no log.
 //   - [storage.ErrNotFound]: the consumer was removed while it ran.
 //   - [storage.ErrClosed], and each other error of the store that does not match
-//     storage.ErrUnavailable, storage.ErrUnknownOutcome or storage.ErrConflict.
+//     storage.ErrUnavailable, storage.ErrUnknownOutcome, storage.ErrConflict or
+//     context.DeadlineExceeded (of a time limit within the store). Errors of the handler
+//     never end Consume.
 func Consume(ctx context.Context, store storage.Store, name string, handler Handler, opts *Options) error {
-	return storage.ErrUnsupported
+	c, err := newConsumer(store, name, handler, opts)
+	if err != nil {
+		return err
+	}
+	for {
+		s, err := c.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		err = s.run()
+		switch {
+		case err != ErrLeaseLost: // not Is: a handler may have such an error, too
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		c.report(err)
+	}
 }
 
-// Consumer is what the store has of a consumer, for operators and metrics.
-type Consumer struct {
-	Name string
-
-	// Owner is the process that has the lease: host name, process id and a random part.
-	// It is "" after a clean end.
-	Owner   string
-	Fence   uint64    // the number of the latest lease
-	Renewed time.Time // when the owner wrote last, by its clock
-
-	// Lag is the age of the first change that the consumer has not taken, 0 if there is
-	// none. Parked resources are not in it, and what was taken in the last second may be.
-	Lag time.Duration
-	// Held is how long the store has been holding changes back: see storage.ChangePage.
-	Held time.Duration
-	// Expired: the log does not have the place of the consumer any more.
-	Expired bool
-
-	Delivered uint64 // calls of the handler that returned nil
-	Failed    uint64 // calls of the handler that returned an error
-	Parked    []Parked
+// A consumer is one call of Consume.
+type consumer struct {
+	store   storage.Store
+	key     storage.Key // of its record
+	owner   string
+	handler Handler
+	schemas map[uuid.UUID]*schema.Schema // whose changes it gets; nil for all
+	opts    Options                      // with the defaults in them
+	known   bool                         // its record has been seen
 }
 
-// Parked is a resource whose events wait.
-type Parked struct {
-	Tenant   storage.Tenant
-	Schema   uuid.UUID
-	ID       uuid.UUID // of the resource; its external id is in the log alone
-	Since    time.Time
-	Attempts int       // calls with its first event that failed, since the last Release
-	Next     time.Time // of the next attempt; zero if it waits for Release
-	Error    string    // at most 200 bytes of the latest one
+func newConsumer(store storage.Store, name string, handler Handler, opts *Options) (*consumer, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	c := &consumer{store: store, owner: newOwner(), handler: handler, opts: *opts}
+	o := &c.opts
+	orElse(&o.Concurrency, 1)
+	orElse(&o.Lease, 15*time.Second)
+	orElse(&o.MaxBackoff, 5*time.Minute)
+	orElse(&o.MinBackoff, min(time.Second, o.MaxBackoff))
+	orElse(&o.MaxAttempts, 20)
+	orElse(&o.MaxParked, 100)
+	hasData := o.Documents || o.Patches
+	switch {
+	case store == nil || handler == nil:
+		return nil, invalid("a consumer needs a store and a handler")
+	case store.Limits().NoLog:
+		return nil, fmt.Errorf("changes: %w: a log", storage.ErrUnsupported)
+	case o.Concurrency > maxConcurrency:
+		return nil, invalid("the concurrency is above 1000")
+	case o.Lease < minLease:
+		return nil, invalid("the lease is below 100 milliseconds")
+	case o.MinBackoff > o.MaxBackoff:
+		return nil, invalid("MinBackoff is above MaxBackoff")
+	case o.MaxParked > maxParked:
+		return nil, invalid("more than 1000 resources cannot be parked")
+	case len(o.Collections) == 0 && hasData && !o.Unredacted:
+		return nil, invalid("documents without collections cannot be redacted")
+	case o.Tail != nil && !same(o.Tail.store, store):
+		return nil, invalid("the tail reads another store")
+	case o.Tail != nil && o.Tail.opts.NoData && hasData:
+		return nil, invalid("the tail leaves out documents")
+	}
+	if o.Tail == nil {
+		o.Tail = NewTail(store, &TailOptions{NoData: !hasData, OnError: o.OnError})
+	}
+	for _, collection := range o.Collections {
+		if collection == nil || !same(collection.Log(), store) {
+			return nil, invalid("a collection does not log its changes to the store of the consumer")
+		}
+		s := collection.Schema()
+		if c.schemas[s.ID()] != nil {
+			return nil, invalid("two collections have one schema")
+		}
+		if c.schemas == nil {
+			c.schemas = make(map[uuid.UUID]*schema.Schema)
+		}
+		c.schemas[s.ID()] = s
+	}
+	var err error
+	c.key, err = keyOf(name)
+	return c, err
 }
 
-// Consumers returns the consumers that a store has, by name. It may be called in any
-// process: with one query for each consumer beside the list. Errors are those of the
-// store.
-func Consumers(ctx context.Context, store storage.Store) ([]Consumer, error) {
-	return nil, storage.ErrUnsupported
+const (
+	maxConcurrency = 1000
+	minLease       = 100 * time.Millisecond
+)
+
+func orElse[T int | time.Duration](value *T, otherwise T) {
+	if *value <= 0 {
+		*value = otherwise
+	}
 }
 
-// Release lets the events of parked resources come again at once, with all their attempts:
-// of those with these IDs, or without ids of all. IDs that are not parked are left out.
-// The owner of the consumer notices within a third of its lease.
-//
-// Errors are storage.ErrInvalid for a name that is not valid, storage.ErrNotFound if there
-// is no such consumer, and those of the store.
-func Release(ctx context.Context, store storage.Store, name string, ids ...uuid.UUID) error {
-	return storage.ErrUnsupported
+// same reports whether two stores are one. Those that cannot be compared are not.
+func same(a, b storage.Store) bool { return reflect.ValueOf(a).Comparable() && a == b }
+
+func invalid(what string) error { return fmt.Errorf("changes: %w: %s", storage.ErrInvalid, what) }
+
+// newOwner returns a name that no other call of Consume has.
+func newOwner() string {
+	host, _ := os.Hostname() // "" does no harm
+	return fmt.Sprintf("%.100s/%d/%s", strings.ToValidUTF8(host, ""), os.Getpid(), uuid.NewString()[:8])
 }
 
-// Remove removes a consumer with its position, so that [Trim] need not wait for it. End
-// its processes before: a Consume of this name that still runs returns
-// storage.ErrNotFound when it notices. Removing a consumer that is absent is no error.
-// Errors are storage.ErrInvalid for a name that is not valid, and those of the store.
-func Remove(ctx context.Context, store storage.Store, name string) error {
-	return storage.ErrUnsupported
+func (c *consumer) report(err error) {
+	if c.opts.OnError != nil {
+		c.opts.OnError(err)
+	}
 }
 
-// Trim removes the changes that were made before a time from the log of a store, except
-// those that a consumer or a parked resource still needs. It returns the names of the
-// consumers that kept changes back. [Remove] those that will not run again. To trim
-// whatever consumers need, call the Trim of the store: their OnExpired is called then.
-// Errors are those of the store.
-func Trim(ctx context.Context, store storage.Store, before time.Time) ([]string, error) {
-	return nil, storage.ErrUnsupported
+// isTemporary reports whether the store is to be asked again after an error, unless the
+// context has ended.
+func isTemporary(err error) bool {
+	return errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrUnknownOutcome) ||
+		errors.Is(err, storage.ErrConflict) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -13,6 +13,8 @@ import (
 const (
 	DefaultMaxInFlight  = 64 << 20
 	DefaultStallTimeout = 10 * time.Second
+	DefaultMaxStreams   = 2000
+	DefaultStreamTime   = 10 * time.Minute
 )
 
 const (
@@ -26,6 +28,7 @@ const (
 	// them.
 	usualLimit   = 100
 	usualBytes   = 4 << 10
+	usualChange  = 512 // bytes of a change without documents
 	maxListBytes = maxPageBytes + maxPageBytes/4
 	// A list counts as so many times its bytes while it is made: what the store
 	// gives, what is shown of it and the answer are four, and twice that leaves

@@ -57,14 +57,8 @@ const (
 
 func (w *write) key() storage.Key { return w.Record.Key }
 
-// size returns how many bytes of documents the write has.
-func (w *write) size() int {
-	n := len(w.Record.Data)
-	if w.Note != nil {
-		n += len(w.Note.Before) + len(w.Note.After)
-	}
-	return n
-}
+// size returns how many bytes the write has, for large ones.
+func (w *write) size() int { return len(w.Record.Data) + w.Note.Size() }
 
 // call is one call of the store below.
 type call struct {

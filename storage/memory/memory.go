@@ -172,7 +172,8 @@ func (s *Store) Lookup(ctx context.Context, scope storage.Scope, index uint32, r
 	return ix.page(index, r), nil
 }
 
-// Changes implements storage.Store. A page looks at some 10,000 changes.
+// Changes implements storage.Store. A page of one scope looks at some 10,000 changes. One
+// of a key takes as long in a large log as in a small one.
 func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
 	q, err := storage.CheckChanges(ctx, q)
 	if err == nil {
@@ -184,28 +185,27 @@ func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Cha
 	return s.log.page(q)
 }
 
-// Redact implements storage.Store.
+// Redact implements storage.Store, in one step.
 func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
-	err := storage.CheckKey(ctx, key)
+	err := storage.CheckRedact(ctx, key, note)
 	if err == nil {
 		err = s.open()
 	}
 	if err != nil {
 		return 0, err
 	}
-	return s.log.redact(s.secret[:], key), nil
+	return s.log.redact(s.secret[:], key, storage.Note{Time: note.Time, Actor: note.Actor, Reason: note.Reason}), nil
 }
 
 // Trim implements storage.Store.
 func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
-	if err := ctx.Err(); err != nil {
+	if err := storage.CheckTrim(ctx, end); err != nil {
 		return err
 	}
 	if err := s.open(); err != nil {
 		return err
 	}
-	s.log.trim(before, end)
-	return nil
+	return s.log.trim(before, end)
 }
 
 // Limits implements storage.Store. There are none.

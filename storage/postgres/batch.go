@@ -63,7 +63,7 @@ func (s *Store) writeMany(ctx context.Context, writes []storage.Write) []error {
 	b := batch{store: s, writes: writes}
 	order := make([]int, 0, len(writes))
 	for i := range writes {
-		if len(writes[i].Record.Data) > MaxData {
+		if tooLarge(&writes[i]) {
 			b.fail(i, storage.ErrTooLarge)
 			continue
 		}
@@ -82,13 +82,7 @@ func (s *Store) writeMany(ctx context.Context, writes []storage.Write) []error {
 }
 
 // sizeOf returns the bytes that a write has the server take in.
-func sizeOf(w *storage.Write) int {
-	size := len(w.Record.Data)
-	if w.Note != nil {
-		size += len(w.Note.Before) + len(w.Note.After)
-	}
-	return size
-}
+func sizeOf(w *storage.Write) int { return len(w.Record.Data) + w.Note.Size() }
 
 // batch is one call of Write.
 type batch struct {

@@ -18,6 +18,7 @@ type operation struct {
 	name  string
 	key   storage.Key
 	write bool
+	step  bool                 // a write that can be made again after it was rolled back, for no one expects a revision
 	keys  func() []storage.Key // of a write of many
 }
 
@@ -36,7 +37,7 @@ func (op operation) failed(err error) error {
 	return &storage.OpError{Op: op.name, Key: op.key, Err: err}
 }
 
-// A read that fails with a serialization error is tried again, at once and then
+// A read or a step that fails with a serialization error is tried again, at once and then
 // after random pauses of up to maxReadPause, so that it gets through where others
 // write all the time: some 0.2 s in all.
 const (
@@ -95,6 +96,7 @@ func do[T any](
 		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
+		again := !op.write || op.step
 		for attempt, resends := 1, 0; ; attempt++ {
 			value, err := statement(ctx, conn.Conn())
 			switch {
@@ -106,12 +108,12 @@ func do[T any](
 				if conn, err = s.connect(ctx); err != nil {
 					return answer{err: op.failed(notConnected(s.pool, err))}
 				}
-			case !op.write && attempt < maxReads && collided(err):
+			case again && attempt < maxReads && collided(err):
 				if attempt > 1 {
 					time.Sleep(rand.N(maxReadPause))
 				}
 			default:
-				return answer{err: op.failed(classify(err, op.write))}
+				return answer{err: op.failed(classify(err, op.write && !(again && collided(err))))}
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -11,9 +12,9 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// trimSize is how many changes one statement of Trim removes, so that it takes
-// milliseconds.
-const trimSize = 5000
+// maxStep is how many changes one statement of Trim or Redact takes, so that it takes
+// milliseconds, and far less than a timeout.
+const maxStep = 5000
 
 // A fence tells up to which change the log can be read. Numbers are drawn in one order
 // and committed in another: a reader that goes on from the last change it sees leaves
@@ -170,7 +171,7 @@ func (s *Store) look() (last int64, err error) {
 
 // Changes implements storage.Store. It takes one round trip for the changes, and before
 // it one for the fence if nothing was logged since the last call, otherwise up to three;
-// calls at the same time share these. A page ends early when it holds 16 MiB.
+// calls at the same time share these. The server sends no more than the page holds.
 func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
 	q, err := storage.CheckChanges(ctx, q)
 	if err != nil {
@@ -180,13 +181,18 @@ func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Cha
 	if err != nil || q.End {
 		return storage.ChangePage{Next: fence, Held: held}, err
 	}
-	args := []any{q.After.Position, fence.Position, int64(q.Limit) + 1, int64(maxBytes)}
+	args := []any{q.After.Position, fence.Position, int64(q.Limit) + 1, int64(storage.MaxPageBytes), q.NoData}
 	sql := s.sql.changes
 	if q.Scope != (storage.Scope{}) {
 		sql, args = s.sql.changesOf, append(args, scopeID(q.Scope))
 	}
 	if q.ExternalID != "" {
 		sql, args = s.sql.changesKey, append(args, q.ExternalID)
+	}
+	if q.Backwards {
+		if sql = s.sql.changesBefore; q.After.Position == 0 {
+			args[0] = int64(math.MaxInt64)
+		}
 	}
 	type answer struct {
 		page  storage.ChangePage
@@ -216,6 +222,7 @@ func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Cha
 	switch {
 	case page.More:
 		page.Next = page.Changes[len(page.Changes)-1].Cursor
+	case q.Backwards: // it has reached the oldest
 	case fence.Position > q.After.Position:
 		page.Next = fence
 	default: // of a store whose fence was further
@@ -255,13 +262,17 @@ func (s *Store) readChanges(rows pgx.Rows, limit int, page *storage.ChangePage) 
 	return rows.Err()
 }
 
-// Redact implements storage.Store, with two statements. It redacts the changes that
-// are committed: a write that is still under way is not in the log yet.
+// Redact implements storage.Store, with a statement for each 5000 changes and one before.
+// It redacts the changes that are committed: a write that is still under way is not in the
+// log yet.
 func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
-	if err := storage.CheckKey(ctx, key); err != nil {
+	if err := storage.CheckRedact(ctx, key, note); err != nil {
 		return 0, err
 	}
 	op := operation{name: "redact", key: key}
+	if note.Size() > maxNote {
+		return 0, op.failed(storage.ErrTooLarge)
+	}
 	secret, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) ([]byte, error) {
 		var secret []byte
 		err := conn.QueryRow(ctx, s.sql.secret).Scan(s.bytes(&secret))
@@ -270,28 +281,57 @@ func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) 
 	if err != nil {
 		return 0, err
 	}
+	op.write, op.step = true, true
 	id := storage.RedactedID(secret, key)
-	op.write = true
-	_, err = do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) {
-		_, err := conn.Exec(ctx, s.sql.redact, scopeID(key.Scope()), key.ExternalID, id)
-		return struct{}{}, err
-	})
-	return 0, err
+	type step struct{ count, last int64 }
+	for sum, after := 0, int64(0); ; {
+		done, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (done step, err error) {
+			err = conn.QueryRow(ctx, s.sql.redact, scopeID(key.Scope()), key.ExternalID, id, after, int64(maxStep),
+				toUUID(key.Tenant.Platform), toUUID(key.Tenant.Business), toUUID(key.Schema),
+				toTimestamptz(note.Time), note.Actor, note.Reason).Scan(&done.count, &done.last)
+			return done, err
+		})
+		if err != nil {
+			return 0, err
+		}
+		if sum, after = sum+int(done.count), done.last; done.count < maxStep {
+			return sum, nil
+		}
+	}
 }
 
 // Trim implements storage.Store, with a statement for each 5000 changes. Changes that
 // are held back stay.
 func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
-	if err := ctx.Err(); err != nil {
+	if err := storage.CheckTrim(ctx, end); err != nil {
 		return err
 	}
 	fence, _, err := s.advance(ctx)
-	for n := int64(trimSize); err == nil && n == trimSize; {
-		op := operation{name: "trim", write: true}
-		n, err = do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
-			err = conn.QueryRow(ctx, s.sql.trim, fence.Position, toTimestamptz(before), int64(trimSize)).Scan(&n)
-			return n, err
-		})
+	if err != nil {
+		return err
 	}
-	return err
+	most := fence.Position
+	if end.Position > 0 {
+		most = min(most, end.Position)
+	}
+	type step struct {
+		count int64
+		known bool // the end
+	}
+	op := operation{name: "trim", write: true, step: true}
+	for {
+		done, err := do(ctx, s, op, func(ctx context.Context, conn *pgx.Conn) (done step, err error) {
+			err = conn.QueryRow(ctx, s.sql.trim, most, toTimestamptz(before), int64(maxStep), end.Position, toBigint(end.Revision)).
+				Scan(&done.count, &done.known)
+			return done, err
+		})
+		switch {
+		case err != nil:
+			return err
+		case !done.known:
+			return op.failed(storage.ErrExpired)
+		case done.count < maxStep:
+			return nil
+		}
+	}
 }

@@ -52,6 +52,7 @@ ANALYZE schema.records, schema.entries, schema.changes`))
 		{"changes", sql.changes, ordered, "changes_pkey"},
 		{"changes of a scope", sql.changesOf, ordered, "changes_scope"},
 		{"changes of a key", sql.changesKey, ordered, "changes_key"},
+		{"changes of a key backwards", sql.changesBefore, ordered, "Backward using changes_key"},
 		{"look", sql.look, ordered, "Backward using changes_pkey"},
 		{"trim", sql.trim, read, "changes_pkey"},
 		{"log of creates", sql.logged[1][create], joined, ""},

@@ -46,9 +46,9 @@ type statements struct {
 	batch      string       // before many writes with unique entries
 	setEntries string
 
-	look, take                            string // of the fence
-	changes, changesOf, changesKey, knows string
-	trim, secret, redact                  string
+	look, take                                           string // of the fence
+	changes, changesOf, changesKey, changesBefore, knows string
+	trim, secret, redact                                 string
 }
 
 // The kinds of writes.
@@ -243,18 +243,18 @@ LEFT JOIN LATERAL (SELECT seq, revision FROM schema.changes WHERE seq <= $2 ORDE
 SELECT pg_current_xact_id()::text::bigint`
 
 	// Without documents that go beyond $4 bytes together with those before, as
-	// listLargeSQL.
+	// listLargeSQL, and without any if $5. The server reads only those that it sends.
 	changesSQL = `
 SELECT seq, revision, before, id, [changed_at], deleted, redacted, platform, business, schema_id, external_id, actor, reason,
-	[CASE WHEN fits THEN data_before END], [CASE WHEN fits THEN data_after END], fits
+	[CASE WHEN fits AND NOT $5 THEN data_before END], [CASE WHEN fits AND NOT $5 THEN data_after END], fits
 FROM (
 	SELECT p.*, ahead = 0 OR ahead + size <= $4 AS fits
 	FROM (
 		SELECT p.*, sum(size) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) - size AS ahead
 		FROM (
 			SELECT seq, scope, revision, before, id, at AS changed_at, deleted, redacted, platform, business, schema_id, external_id, actor, reason,
-				data_before, data_after, coalesce(octet_length(data_before), 0) + coalesce(octet_length(data_after), 0)
-					+ octet_length(actor) + octet_length(reason) AS size
+				data_before, data_after, octet_length(actor) + octet_length(reason) + CASE WHEN $5::boolean THEN 0
+					ELSE coalesce(octet_length(data_before), 0) + coalesce(octet_length(data_after), 0) END AS size
 			FROM schema.changes
 			WHERE {where}
 			ORDER BY {order}
@@ -269,10 +269,13 @@ ORDER BY {order}`
 SELECT EXISTS (SELECT FROM schema.changes WHERE seq = $1 AND revision = $2) OR EXISTS (SELECT FROM schema.log WHERE floor = $1 AND floor_revision = $2)`
 
 	// Trims at most $3 changes, up to $1 and to the first one at or after $2, and
-	// returns how many.
+	// returns how many; none if the cursor ($4, $5) is not one of this log.
 	trimSQL = `
-WITH part AS (
-	SELECT seq, at FROM schema.changes WHERE seq <= $1 ORDER BY seq LIMIT $3
+WITH known AS (
+	SELECT $4::bigint = 0 OR EXISTS (SELECT FROM schema.changes WHERE seq = $4 AND revision = $5)
+		OR EXISTS (SELECT FROM schema.log WHERE floor = $4 AND floor_revision = $5) AS known
+), part AS (
+	SELECT seq, at FROM schema.changes WHERE seq <= $1 AND (SELECT known FROM known) ORDER BY seq LIMIT $3
 ), gone AS (
 	DELETE FROM schema.changes
 	WHERE seq <= (SELECT coalesce(min(seq) FILTER (WHERE at >= $2) - 1, max(seq)) FROM part)
@@ -282,15 +285,38 @@ WITH part AS (
 	FROM (SELECT seq, revision FROM gone ORDER BY seq DESC LIMIT 1) AS g
 	WHERE floor < g.seq
 )
-SELECT count(*) FROM gone`
+SELECT count(*), (SELECT known FROM known) FROM gone`
 
 	secretSQL = `
 SELECT [secret] FROM schema.log`
 
+	// Redacts the first $5 changes after $4, and returns how many and the last one. For each ID
+	// among them it adds a change, unless there is one after them all, of a step before:
+	// no other delete is of revision 0. The numbers are drawn when the changes have been
+	// redacted, as the fence demands.
 	redactSQL = `
-UPDATE schema.changes
-SET external_id = $3, redacted = true, actor = '', reason = '', data_before = NULL, data_after = NULL
-WHERE scope = $1 AND external_id = $2`
+WITH part AS (
+	SELECT seq FROM schema.changes
+	WHERE scope = $1 AND external_id = $2 AND NOT redacted AND seq > $4
+	ORDER BY seq
+	LIMIT $5
+	FOR UPDATE
+), gone AS (
+	UPDATE schema.changes AS c
+	SET external_id = $3, redacted = true, actor = '', reason = '', data_before = NULL, data_after = NULL
+	FROM part
+	WHERE c.seq = part.seq
+	RETURNING c.seq, c.id
+), added AS (
+	INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, redacted, at, actor, reason)
+	SELECT $1, $3, $6::uuid, $7::uuid, $8::uuid, 1 + floor(random() * 4611686018427387904)::bigint, 0, g.id, true, true, $9::timestamptz, $10::text, $11::text
+	FROM (SELECT id, min(seq) AS first, max(seq) AS last FROM gone GROUP BY id) AS g
+	WHERE NOT EXISTS (
+		SELECT FROM schema.changes AS c
+		WHERE c.scope = $1 AND c.external_id = $3 AND c.seq > $4 AND c.seq > g.last AND c.id = g.id AND c.deleted AND c.before = 0)
+	ORDER BY g.first
+)
+SELECT count(*), coalesce(max(seq), 0) FROM gone`
 
 	echoSQL = `
 SELECT external_id, revision, id, [created_at], [updated_at], [data]
@@ -316,9 +342,10 @@ func newStatements(schema string, text bool) statements {
 		look:       in(lookSQL), take: in(takeSQL), knows: in(knowsSQL),
 		changes: changes("seq > $1 AND seq <= $2", "seq"),
 		// In one comparison, or the planner may read the changes of all scopes.
-		changesOf:  changes("(scope, seq) > ($5, $1) AND (scope, seq) <= ($5, $2)", "scope, seq"),
-		changesKey: changes("scope = $5 AND external_id = $6 AND seq > $1 AND seq <= $2", "seq"),
-		trim:       in(trimSQL), secret: in(secretSQL), redact: in(redactSQL),
+		changesOf:     changes("(scope, seq) > ($6, $1) AND (scope, seq) <= ($6, $2)", "scope, seq"),
+		changesKey:    changes("scope = $6 AND external_id = $7 AND seq > $1 AND seq <= $2", "seq"),
+		changesBefore: changes("scope = $6 AND external_id = $7 AND seq < $1 AND seq <= $2", "seq DESC"),
+		trim:          in(trimSQL), secret: in(secretSQL), redact: in(redactSQL),
 	}
 	for kind := range s.one {
 		s.logged[0][kind] = logged(in(loggedSQL), s.one[kind])

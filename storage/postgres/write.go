@@ -29,7 +29,7 @@ func (s *Store) Write(ctx context.Context, writes []storage.Write) ([]error, err
 }
 
 func (s *Store) writeOne(ctx context.Context, w *storage.Write) error {
-	if len(w.Record.Data) > MaxData {
+	if tooLarge(w) {
 		return storage.ErrTooLarge
 	}
 	rec, kind := &w.Record, kindOf(w)
@@ -60,6 +60,12 @@ func (s *Store) writeOne(ctx context.Context, w *storage.Write) error {
 	}
 	return s.swap(ctx, "write", rec.Key, own, sql, args...)
 }
+
+// maxNote is the largest storage.Note.Size. The server takes messages of 1 GiB, in which
+// the simple protocol needs two bytes for each.
+const maxNote = 256 << 20
+
+func tooLarge(w *storage.Write) bool { return len(w.Record.Data) > MaxData || w.Note.Size() > maxNote }
 
 // kindOf returns the kind of a write.
 func kindOf(w *storage.Write) int {

@@ -98,8 +98,8 @@
 //
 // # Limits and sizes
 //
-// Data has at most MaxData bytes, and so has each document of a note. A page ends early
-// once it has 16 MiB. A record of 400 bytes needs 170 to 215 bytes beside its data and
+// Data has at most MaxData bytes, and the texts and documents of a note have at most 256
+// MiB together. A page ends early once it has 16 MiB. A record of 400 bytes needs 170 to 215 bytes beside its data and
 // external id. With an external id and a value of some 20 bytes each, an entry needs 155
 // bytes more, or 275 if it is unique, and a change in the log 270 beside its documents.
 // Each connection, of which there are Readers + 1, caches up to 8 MiB. The first GiB of

@@ -19,18 +19,22 @@ const (
 		" SELECT ?1, ?2, ?3, ?4, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, id FROM records WHERE " + ofKey + " AND revision = ?5"
 
 	sqlColumnsOfChange = "SELECT position, revision, platform, business, schema, external_id, id," +
-		" before, deleted, redacted, changed_at, actor, reason, data_before, data_after FROM changes "
-	sqlChanges        = sqlColumnsOfChange + "WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
-	sqlChangesOfScope = sqlColumnsOfChange + "NOT INDEXED WHERE " + ofScope +
+		" before, deleted, redacted, changed_at, actor, reason, "
+	sqlWithData    = sqlColumnsOfChange + "data_before, data_after FROM changes "
+	sqlWithoutData = sqlColumnsOfChange + "NULL, NULL FROM changes "
+
+	// These follow one of the two.
+	sqlChanges        = "WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
+	sqlChangesOfScope = "NOT INDEXED WHERE " + ofScope +
 		" AND position > ?4 AND position <= ?5 ORDER BY position LIMIT ?6"
-	sqlChangesOfKey = sqlColumnsOfChange + "WHERE " + ofKey +
-		" AND position > ?5 AND position <= ?6 ORDER BY position LIMIT ?7"
+	sqlChangesOfKey  = "WHERE " + ofKey + " AND position > ?5 AND position <= ?6 ORDER BY position LIMIT ?7"
+	sqlChangesBefore = "WHERE " + ofKey + " AND position < ?5 ORDER BY position DESC LIMIT ?6"
 
 	sqlFloor    = "SELECT position, revision FROM changes ORDER BY position LIMIT 1"
 	sqlCursorTo = "SELECT position, revision FROM changes WHERE position <= ?1 ORDER BY position DESC LIMIT 1"
 	sqlHas      = "SELECT position, revision FROM changes WHERE position = ?1 AND revision = ?2"
 
-	sqlSizes = "SELECT position, changed_at, coalesce(length(data_before), 0) + coalesce(length(data_after), 0)" +
+	sqlSizes = "SELECT position, coalesce(length(data_before), 0) + coalesce(length(data_after), 0), changed_at, id" +
 		" FROM changes WHERE "
 	sqlSizesOfAll = sqlSizes + "platform <> x'' ORDER BY position" // without the floor
 	sqlSizesOfKey = sqlSizes + ofKey + " AND redacted = 0 ORDER BY position"
@@ -43,6 +47,13 @@ const (
 	sqlSecret = "SELECT key FROM redaction"
 	sqlRedact = "UPDATE changes SET external_id = ?6, redacted = 1, actor = '', reason = ''," +
 		" data_before = NULL, data_after = NULL WHERE " + ofKey + " AND redacted = 0 AND position <= ?5"
+
+	// The changes that Redact has added, and no other: a delete that was written has a
+	// revision before.
+	sqlAdded = "SELECT position, id FROM changes WHERE " + ofKey + " AND position > ?5 AND deleted = 1 AND before = 0"
+	sqlAdd   = "INSERT INTO changes (platform, business, schema, external_id," +
+		" id, revision, before, deleted, redacted, changed_at, actor, reason)" +
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 1, 1, ?7, ?8, ?9)"
 )
 
 // log logs a write if its record has the revision, and reports whether it did.
@@ -57,7 +68,7 @@ func (w *writer) log(s *swap, revision storage.Revision) (bool, error) {
 		note.Time.UnixMilli(), note.Actor, note.Reason, note.Before, note.After)...)
 }
 
-// Changes implements storage.Store. A page ends early once it holds 16 MiB of documents.
+// Changes implements storage.Store.
 func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
 	var page storage.ChangePage
 	q, err := storage.CheckChanges(ctx, q)
@@ -92,6 +103,8 @@ func changes(ctx context.Context, c *conn, q storage.ChangeQuery) (page storage.
 	}
 	query, args := sqlChanges, []driver.Value(nil)
 	switch {
+	case q.Backwards:
+		query, args, until = sqlChangesBefore, append(scopeArgs(&q.Scope), q.ExternalID), storage.Cursor{}
 	case q.ExternalID != "":
 		query, args = sqlChangesOfKey, append(scopeArgs(&q.Scope), q.ExternalID)
 	case q.Scope != (storage.Scope{}):
@@ -104,21 +117,33 @@ func changes(ctx context.Context, c *conn, q storage.ChangeQuery) (page storage.
 		return storage.ChangePage{}, err
 	}
 	page = storage.ChangePage{Next: until, More: until != end}
+	switch {
+	case !q.Backwards:
+		args = append(args, start.Position, until.Position)
+	case q.After == storage.Cursor{}:
+		page.More, args = false, append(args, int64(math.MaxInt64))
+	default:
+		page.More, args = false, append(args, start.Position)
+	}
+	columns := sqlWithData
+	if q.NoData {
+		columns = sqlWithoutData
+	}
 	size := 0
 	var damaged error
-	err = c.query(query, 15, func(row []driver.Value) bool {
-		if n := len(page.Changes); n == q.Limit || size >= maxPageBytes {
-			page.Next, page.More = page.Changes[n-1].Cursor, true
-			return false
-		}
+	err = c.query(columns+query, 15, func(row []driver.Value) bool {
 		change, err := changeOf(row)
 		if damaged = errors.Join(err, ctx.Err()); damaged != nil {
 			return false
 		}
+		size += change.Note.Size()
+		if n := len(page.Changes); n == q.Limit || n > 0 && size > storage.MaxPageBytes {
+			page.Next, page.More = page.Changes[n-1].Cursor, true
+			return false
+		}
 		page.Changes = append(page.Changes, change)
-		size += len(change.Note.Before) + len(change.Note.After)
 		return true
-	}, append(args, start.Position, until.Position, int64(q.Limit)+1)...)
+	}, append(args, int64(q.Limit)+1)...)
 	return page, errors.Join(err, damaged)
 }
 
@@ -165,37 +190,74 @@ func changeOf(row []driver.Value) (c storage.Change, err error) {
 // Redact implements storage.Store. The changes of a key that has many of them are
 // redacted in several transactions. As after a delete, pages that SQLite has freed may
 // still have the old bytes until it uses them again, and so may the -wal file and backups.
-func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
-	err := storage.CheckKey(ctx, key)
+func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (n int, err error) {
+	err = storage.CheckRedact(ctx, key, note)
 	if err == nil {
-		err = s.inSteps(ctx, func(c *conn) (bool, error) { return redact(c, key) })
+		err = checkNote(&note)
+	}
+	if err == nil {
+		n, err = s.inSteps(ctx, func(c *conn) (int, bool, error) { return redact(c, &key, &note) })
 	}
 	if err != nil {
 		return 0, &storage.OpError{Op: "redact", Key: key, Err: err}
 	}
-	return 0, nil
+	return n, nil
 }
 
-func redact(c *conn, key storage.Key) (more bool, err error) {
-	last, more, err := step(c, sqlSizesOfKey, func(int64) bool { return true }, keyArgs(&key)...)
+// redact redacts the oldest changes of the key that are left. For each ID among them it
+// adds a change, unless an earlier step has added one that comes after them all. So
+// whatever ends between two steps, each redacted change has an added one after it.
+func redact(c *conn, key *storage.Key, note *storage.Note) (n int, more bool, err error) {
+	var ids []string                 // in the order in which they first come
+	newest := make(map[string]int64) // position of each ID's last change in this step
+	first := int64(0)
+	last, more, err := step(c, sqlSizesOfKey, func(row []driver.Value) bool {
+		position, _ := row[0].(int64)
+		id, _ := row[3].([]byte)
+		if newest[string(id)] == 0 {
+			ids = append(ids, string(id))
+		}
+		if newest[string(id)] = position; first == 0 {
+			first = position
+		}
+		return true
+	}, keyArgs(key)...)
 	if err != nil || last == 0 {
-		return false, err
+		return 0, false, err
 	}
 	secret, err := c.value(sqlSecret)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	known, _ := secret.([]byte)
-	_, err = c.exec(sqlRedact, keyArgs(&key, last, storage.RedactedID(known, key))...)
-	return more, err
+	hashed := *key
+	hashed.ExternalID = storage.RedactedID(known, *key)
+	err = c.query(sqlAdded, 2, func(row []driver.Value) bool {
+		position, _ := row[0].(int64)
+		if id, _ := row[1].([]byte); newest[string(id)] < position {
+			delete(newest, string(id))
+		}
+		return true
+	}, keyArgs(&hashed, first)...)
+	if err != nil {
+		return 0, false, err
+	}
+	changed, err := c.exec(sqlRedact, keyArgs(key, last, hashed.ExternalID)...)
+	for _, id := range ids {
+		if err == nil && newest[id] != 0 {
+			_, err = c.exec(sqlAdd, keyArgs(&hashed, []byte(id), int64(storage.NextRevision(0)),
+				note.Time.UnixMilli(), note.Actor, note.Reason)...)
+		}
+	}
+	return int(changed), more, err
 }
 
 // Trim implements storage.Store. It removes changes in several transactions, between
 // which others can write.
 func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
-	err := ctx.Err()
+	err := storage.CheckTrim(ctx, end)
 	if err == nil {
-		err = s.inSteps(ctx, func(c *conn) (bool, error) { return trim(c, before) })
+		_, err = s.inSteps(ctx, func(c *conn) (int, bool, error) { return trim(c, before, end) })
 	}
 	if err != nil {
 		return &storage.OpError{Op: "trim", Err: err}
@@ -203,16 +265,27 @@ func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) 
 	return nil
 }
 
-func trim(c *conn, before time.Time) (more bool, err error) {
-	last, more, err := step(c, sqlSizesOfAll, func(at int64) bool { return time.UnixMilli(at).Before(before) })
+func trim(c *conn, before time.Time, end storage.Cursor) (_ int, more bool, err error) {
+	most := int64(math.MaxInt64)
+	if end != (storage.Cursor{}) {
+		most = end.Position
+		if known, err := cursor(c, sqlHas, most, int64(end.Revision)); err != nil || known != end {
+			return 0, false, errors.Join(err, storage.ErrExpired)
+		}
+	}
+	last, more, err := step(c, sqlSizesOfAll, func(row []driver.Value) bool {
+		position, _ := row[0].(int64)
+		at, _ := row[2].(int64)
+		return position <= most && time.UnixMilli(at).Before(before)
+	})
 	if err != nil || last == 0 {
-		return false, err
+		return 0, false, err
 	}
 	if _, err = c.exec(sqlTrim, last); err != nil {
-		return false, err
+		return 0, false, err
 	}
 	_, err = c.exec(sqlSetFloor, last)
-	return more, err
+	return 0, more, err
 }
 
 // The changes that Trim and Redact take in one transaction: so many, or so many bytes of
@@ -223,16 +296,16 @@ const (
 )
 
 // step returns the position of the last change that one transaction takes, 0 for none,
-// and whether there may be more after it. It ends at the first one that is not chosen.
-func step(c *conn, query string, chosen func(at int64) bool, args ...driver.Value) (last int64, more bool, err error) {
+// and whether there may be more after it. It ends at the first row of sqlSizes that is not
+// chosen.
+func step(c *conn, query string, chosen func(row []driver.Value) bool, args ...driver.Value) (last int64, more bool, err error) {
 	n, size := 0, int64(0)
-	err = c.query(query, 3, func(row []driver.Value) bool {
-		at, _ := row[1].(int64)
-		if !chosen(at) {
+	err = c.query(query, 4, func(row []driver.Value) bool {
+		if !chosen(row) {
 			return false
 		}
 		last, _ = row[0].(int64)
-		bytes, _ := row[2].(int64)
+		bytes, _ := row[1].(int64)
 		n, size = n+1, size+bytes
 		more = n == maxStep || size >= maxStepBytes
 		return !more
@@ -241,19 +314,20 @@ func step(c *conn, query string, chosen func(at int64) bool, args ...driver.Valu
 }
 
 // inSteps has the writer run f in one transaction after the other, as long as there is
-// more to do.
-func (s *Store) inSteps(ctx context.Context, f func(*conn) (more bool, err error)) error {
+// more to do. It returns the sum of what f returns.
+func (s *Store) inSteps(ctx context.Context, f func(*conn) (n int, more bool, err error)) (sum int, err error) {
 	for {
-		more := false
+		n, more := 0, false
 		err := s.writer.do(ctx, &request{task: func(c *conn) (err error) {
-			more, err = f(c)
+			n, more, err = f(c)
 			return err
 		}})
 		if err == nil {
+			sum += n
 			err = ctx.Err()
 		}
 		if err != nil || !more {
-			return err
+			return sum, err
 		}
 	}
 }

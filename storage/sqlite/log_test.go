@@ -2,10 +2,13 @@ package sqlite
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	codes "modernc.org/sqlite/lib"
 
@@ -41,6 +44,14 @@ func history(t *testing.T, s *Store) (changes []storage.Change) {
 	}
 }
 
+// redacted redacts the changes of a key, and returns how many.
+func redacted(t *testing.T, s *Store, id string) int {
+	t.Helper()
+	n, err := s.Redact(bg, testKey(id), storage.Note{Time: time.UnixMilli(1), Actor: "eve"})
+	require.NoError(t, err)
+	return n
+}
+
 // TestSteps: a long Trim and Redact are several transactions, so that other writes get
 // in between.
 func TestSteps(t *testing.T) {
@@ -51,10 +62,11 @@ func TestSteps(t *testing.T) {
 	logged(t, s, "other", 1)
 
 	s.writer.transactions = 0
-	require.NoError(t, s.Redact(bg, testKey("k")))
+	require.Equal(t, n, redacted(t, s, "k"))
 	require.Equal(t, 4, s.writer.transactions)
 	changes := history(t, s)
-	require.Len(t, changes, n+1)
+	require.Len(t, changes, n+2)
+	require.True(t, changes[n+1].Redacted, "the change that Redact has added")
 	for _, c := range changes[:n] {
 		require.True(t, c.Redacted)
 		require.Equal(t, storage.Note{Time: c.Note.Time}, c.Note)
@@ -62,22 +74,91 @@ func TestSteps(t *testing.T) {
 	require.False(t, changes[n].Redacted)
 
 	s.writer.transactions = 0
-	require.NoError(t, s.Trim(bg, time.UnixMilli(2)))
-	require.Len(t, history(t, s), n, "up to the first one that is not older")
-	require.NoError(t, s.Trim(bg, time.UnixMilli(n+1)))
+	require.NoError(t, s.Trim(bg, time.UnixMilli(2), storage.Cursor{}))
+	require.Len(t, history(t, s), n+1, "up to the first one that is not older")
+	require.NoError(t, s.Trim(bg, time.UnixMilli(n+1), storage.Cursor{}))
 	require.Equal(t, 1+4, s.writer.transactions)
 	require.Empty(t, history(t, s))
 	count, err := s.writer.conn.value("SELECT count(*) FROM changes")
 	require.NoError(t, err)
 	require.Equal(t, int64(1), count, "the floor")
 
-	page, err := s.Changes(bg, storage.ChangeQuery{After: changes[n].Cursor, Limit: 10})
+	page, err := s.Changes(bg, storage.ChangeQuery{After: changes[n+1].Cursor, Limit: 10})
 	require.NoError(t, err, "a reader that had read all")
-	require.Equal(t, changes[n].Cursor, page.Next)
-	_, err = s.Changes(bg, storage.ChangeQuery{After: changes[n-1].Cursor, Limit: 10})
+	require.Equal(t, changes[n+1].Cursor, page.Next)
+	_, err = s.Changes(bg, storage.ChangeQuery{After: changes[n].Cursor, Limit: 10})
 	require.ErrorIs(t, err, storage.ErrExpired)
 	logged(t, s, "k", 1)
-	require.Greater(t, history(t, s)[0].Cursor.Position, changes[n].Cursor.Position)
+	require.Greater(t, history(t, s)[0].Cursor.Position, changes[n+1].Cursor.Position)
+}
+
+// TestRedactGoesOn: a Redact that ends between two steps, or whose log is trimmed then, leaves
+// no change redacted without one after it that says so. The same call again does the rest,
+// and adds none for an ID that has one.
+func TestRedactGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]func(t *testing.T, s *Store){
+		"again": func(*testing.T, *Store) {},
+		"trimmed": func(t *testing.T, s *Store) {
+			changes := history(t, s)
+			require.NoError(t, s.Trim(bg, time.Now(), changes[len(changes)-3].Cursor)) // two were added
+		},
+		"written": func(t *testing.T, s *Store) { logged(t, s, "k", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testStore(t, &Options{SyncNormal: true})
+			lives := []int{10, 2 * maxStep, 10} // changes of one ID: in the first step, in three, and in the last
+			for i, n := range lives {
+				rec := testRecord("k")
+				rec.ID[0] = byte(i + 1)
+				_, err := storage.Put(bg, s, rec, 0)
+				require.NoError(t, err)
+				logged(t, s, "k", n)
+				if rec, err = s.Get(bg, rec.Key); i < len(lives)-1 {
+					require.NoError(t, storage.Delete(bg, s, rec.Key, rec.Revision))
+				}
+				require.NoError(t, err)
+			}
+			steps := 0
+			before(t, s, sqlRedact, func() error {
+				if steps++; steps == 2 {
+					return coded(codes.SQLITE_IOERR)
+				}
+				return nil
+			})
+			_, err := s.Redact(bg, testKey("k"), storage.Note{})
+			require.ErrorIs(t, err, storage.ErrUnavailable)
+			told := func() (ids []byte) {
+				open := make(map[uuid.UUID]bool) // redacted, and nothing after it says so
+				for _, c := range history(t, s) {
+					switch {
+					case c.Deleted && c.Before == 0:
+						ids, open[c.ID] = append(ids, c.ID[0]), false
+					case c.Redacted:
+						open[c.ID] = true
+					}
+				}
+				require.NotContains(t, slices.Collect(maps.Values(open)), true)
+				return ids
+			}
+			require.Equal(t, []byte{1, 2}, told())
+			between(t, s)
+			left := 0
+			for _, c := range history(t, s) {
+				if !c.Redacted {
+					left++
+				}
+			}
+			require.Equal(t, left, redacted(t, s, "k"))
+			want := []byte{1, 2, 3}
+			if name == "trimmed" && left == 0 {
+				want = []byte{1, 2}
+			}
+			require.Equal(t, want, told())
+			require.Zero(t, redacted(t, s, "k"))
+			require.Equal(t, want, told())
+		})
+	}
 }
 
 // TestLargeSteps end by bytes, and so does a page of changes.
@@ -97,7 +178,7 @@ func TestLargeSteps(t *testing.T) {
 	require.Equal(t, page.Changes[1].Cursor, page.Next)
 	require.Len(t, history(t, s), n)
 	s.writer.transactions = 0
-	require.NoError(t, s.Trim(bg, time.Now()))
+	require.NoError(t, s.Trim(bg, time.Now(), storage.Cursor{}))
 	require.Equal(t, 3, s.writer.transactions)
 }
 
@@ -119,7 +200,7 @@ func TestChangesOfOneScopeAmongOthers(t *testing.T) {
 	}
 	logged(t, s, "a", 1)
 	elsewhere(1)
-	require.NoError(t, s.Trim(bg, time.UnixMilli(2))) // positions do not begin with 1
+	require.NoError(t, s.Trim(bg, time.UnixMilli(2), storage.Cursor{})) // positions do not begin with 1
 	logged(t, s, "b", 1)
 	elsewhere(2*maxScan/storage.MaxBatch + 1)
 	logged(t, s, "c", 1)
@@ -150,12 +231,12 @@ func TestRestoredLog(t *testing.T) {
 	t.Parallel()
 	s := testStore(t, nil)
 	logged(t, s, "k", 3)
-	require.NoError(t, s.Redact(bg, testKey("k")))
+	redacted(t, s, "k")
 	kept := history(t, s)
 	path := filepath.Join(t.TempDir(), "backup.db")
 	require.NoError(t, s.Backup(bg, path))
 	logged(t, s, "k", 3)
-	lost := history(t, s)[5].Cursor
+	lost := history(t, s)[6].Cursor
 
 	restored, err := Open(bg, path, nil)
 	require.NoError(t, err)
@@ -166,12 +247,12 @@ func TestRestoredLog(t *testing.T) {
 		require.ErrorIs(t, err, storage.ErrExpired)
 		logged(t, restored, "k", 1)
 	}
-	require.Greater(t, history(t, restored)[7].Cursor.Position, lost.Position)
+	require.Greater(t, history(t, restored)[8].Cursor.Position, lost.Position)
 	page, err := restored.Changes(bg, storage.ChangeQuery{After: kept[2].Cursor, Limit: 10})
 	require.NoError(t, err)
-	require.Len(t, page.Changes, 5)
-	require.NoError(t, restored.Redact(bg, testKey("k")))
-	require.Equal(t, kept[0].Key, history(t, restored)[7].Key, "the same secret")
+	require.Len(t, page.Changes, 1+5)
+	redacted(t, restored, "k")
+	require.Equal(t, kept[0].Key, history(t, restored)[8].Key, "the same secret")
 }
 
 // TestEnded: a commit that failed on the disk is over once the log is empty, from which a

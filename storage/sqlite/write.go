@@ -67,14 +67,21 @@ func (s *Store) write(ctx context.Context, writes []storage.Write) (errs []error
 	return errs, nil
 }
 
-// checkSize returns ErrTooLarge if a write has more than MaxData bytes in one piece.
+// checkSize returns ErrTooLarge if a write has more than the store takes.
 func (s *swap) checkSize() error {
-	size := len(s.write.Record.Data)
-	if note := s.write.Note; note != nil {
-		size = max(size, len(note.Before), len(note.After))
-	}
-	if size > MaxData {
+	if size := len(s.write.Record.Data); size > MaxData {
 		return fmt.Errorf("%w: %d bytes, and at most %d are possible", storage.ErrTooLarge, size, MaxData)
+	}
+	return checkNote(s.write.Note)
+}
+
+// maxNote is the largest storage.Note.Size. SQLite ends at a row of 10^9 bytes, after it
+// has copied most of it a few times.
+const maxNote = 256 << 20
+
+func checkNote(note *storage.Note) error {
+	if size := note.Size(); size > maxNote {
+		return fmt.Errorf("%w: a note of %d bytes, and at most %d are possible", storage.ErrTooLarge, size, maxNote)
 	}
 	return nil
 }

@@ -184,31 +184,34 @@ func TestPlans(t *testing.T) {
 		inOrder = "SCAN changes" // of which the store takes the first row, or some
 	)
 	for query, want := range map[string][]string{
-		sqlGet:             {aRecord},
-		sqlUpdate:          {aRecord},
-		sqlDelete:          {aRecord},
-		sqlEntries:         {aRecord},
-		sqlSetEntries:      {aRecord},
-		sqlListForwards:    {between},
-		sqlListBackwards:   {between},
-		sqlLookupForwards:  {places, aRecord},
-		sqlLookupBackwards: {places, aRecord},
-		sqlLookupAfter:     {"SEARCH entries USING PRIMARY KEY " + ofScope + " AND (place,external_id)>(?,?) AND place<?)", aRecord},
-		sqlLookupBefore:    {"SEARCH entries USING PRIMARY KEY " + ofScope + " AND place>? AND (place,external_id)<(?,?))", aRecord},
-		sqlTaken:           {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)", aRecord + " LEFT-JOIN"},
-		sqlLeave:           {aPlace},
-		sqlLog:             {aRecord},
-		sqlFloor:           {inOrder},
-		sqlCursorTo:        {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
-		sqlHas:             {aChange},
-		sqlChanges:         {changes},
-		sqlChangesOfScope:  {changes},
-		sqlChangesOfKey:    {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid>? AND rowid<?)"},
-		sqlSizesOfAll:      {inOrder},
-		sqlSizesOfKey:      {"SEARCH changes USING INDEX changes_of_key " + ofKey + ")"},
-		sqlTrim:            {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
-		sqlSetFloor:        {aChange},
-		sqlRedact:          {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid<?)"},
+		sqlGet:                          {aRecord},
+		sqlUpdate:                       {aRecord},
+		sqlDelete:                       {aRecord},
+		sqlEntries:                      {aRecord},
+		sqlSetEntries:                   {aRecord},
+		sqlListForwards:                 {between},
+		sqlListBackwards:                {between},
+		sqlLookupForwards:               {places, aRecord},
+		sqlLookupBackwards:              {places, aRecord},
+		sqlLookupAfter:                  {"SEARCH entries USING PRIMARY KEY " + ofScope + " AND (place,external_id)>(?,?) AND place<?)", aRecord},
+		sqlLookupBefore:                 {"SEARCH entries USING PRIMARY KEY " + ofScope + " AND place>? AND (place,external_id)<(?,?))", aRecord},
+		sqlTaken:                        {"SEARCH entries USING COVERING INDEX unique_entries " + ofScope + " AND place=?)", aRecord + " LEFT-JOIN"},
+		sqlLeave:                        {aPlace},
+		sqlLog:                          {aRecord},
+		sqlFloor:                        {inOrder},
+		sqlCursorTo:                     {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
+		sqlHas:                          {aChange},
+		sqlWithData + sqlChanges:        {changes},
+		sqlWithoutData + sqlChanges:     {changes},
+		sqlWithData + sqlChangesOfScope: {changes},
+		sqlWithData + sqlChangesBefore:  {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid<?)"},
+		sqlAdded:                        {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid>?)"},
+		sqlWithData + sqlChangesOfKey:   {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid>? AND rowid<?)"},
+		sqlSizesOfAll:                   {inOrder},
+		sqlSizesOfKey:                   {"SEARCH changes USING INDEX changes_of_key " + ofKey + ")"},
+		sqlTrim:                         {"SEARCH changes USING INTEGER PRIMARY KEY (rowid<?)"},
+		sqlSetFloor:                     {aChange},
+		sqlRedact:                       {"SEARCH changes USING INDEX changes_of_key " + ofKey + " AND rowid<?)"},
 	} {
 		var plan []string
 		require.NoError(t, s.writer.conn.query("EXPLAIN QUERY PLAN "+query, 4, func(row []driver.Value) bool {
@@ -852,11 +855,12 @@ func TestPageEndsByBytes(t *testing.T) {
 func TestOneIsTooLarge(t *testing.T) {
 	t.Parallel()
 	s := testStore(t, nil)
-	writes := creates(testRecord("a"), testRecord("data"), testRecord("before"), testRecord("after"), testRecord("b"))
-	large := make([]byte, MaxData+1)
-	writes[1].Record.Data = large
-	writes[2].Note = &storage.Note{Before: large}
-	writes[3].Note = &storage.Note{After: large}
+	writes := creates(testRecord("a"), testRecord("data"), testRecord("note"), testRecord("documents"), testRecord("b"))
+	large := make([]byte, maxNote) // the system has no memory for it until it is read
+	writes[0].Note = &storage.Note{Before: large[:MaxData+1], After: large[:MaxData+1]}
+	writes[1].Record.Data = large[:MaxData+1]
+	writes[2].Note = &storage.Note{Before: large, Actor: "x"}
+	writes[3].Note = &storage.Note{Before: large[:maxNote/2], After: large[:maxNote/2+1]}
 	errs, err := s.Write(bg, writes)
 	require.NoError(t, err)
 	for i, w := range writes {
@@ -870,6 +874,9 @@ func TestOneIsTooLarge(t *testing.T) {
 			require.ErrorIs(t, err, storage.ErrNotFound)
 		}
 	}
+	require.Len(t, history(t, s), 1)
+	_, err = s.Redact(bg, testKey("a"), storage.Note{Reason: strings.Repeat("x", maxNote+1)})
+	require.ErrorIs(t, err, storage.ErrTooLarge)
 }
 
 // settles waits until there are no more goroutines than that.

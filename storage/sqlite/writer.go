@@ -51,13 +51,7 @@ type swap struct {
 }
 
 // size returns how many bytes the write makes a transaction larger, for large ones.
-func (s *swap) size() int {
-	n := len(s.write.Record.Data)
-	if note := s.write.Note; note != nil {
-		n += len(note.Before) + len(note.After)
-	}
-	return n
-}
+func (s *swap) size() int { return len(s.write.Record.Data) + s.write.Note.Size() }
 
 // request is what one call asks the writer to do. It belongs to the call or to the
 // writer: the one that changes state from pending first.

@@ -204,6 +204,16 @@ var batchMutants = []struct {
 				return m.Store.Write(ctx, writes)
 			}
 		}},
+	{"takes the limit for one of documents",
+		[]string{"limit/data"}, func(m *mutant) {
+			m.limits = smallLimits
+			m.swap = func(ctx context.Context, w storage.Write) error {
+				if max(len(w.Record.Data), w.Note.Size()) > smallLimits().MaxData {
+					return storage.ErrTooLarge
+				}
+				return write(ctx, m.Store, w)
+			}
+		}},
 	{"writes many though the context is done",
 		[]string{"context/cancelled"}, func(m *mutant) {
 			m.write = func(ctx context.Context, writes []storage.Write) ([]error, error) {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
@@ -26,7 +27,11 @@ var logCases = []testCase{
 	{"log/complete", "Changes leaves no change out, and returns the changes of one key in the order of their revisions.", caseLogComplete},
 	{"log/expired", "A cursor that is not of this log is ErrExpired.", caseLogExpired},
 	{"log/trim", "Trim removes changes from the start of the log up to the first one that was made at or after the given time. A cursor that is older than what is left is ErrExpired.", caseLogTrim},
-	{"log/redact", "Redact empties what the changes of a key say, and puts a keyed hash in the place of its external id. Positions, revisions and times stay.", caseLogRedact},
+	{"log/trim-end", "Trim removes nothing after the cursor end, and everything up to it that is old enough. An end that is not of this log is ErrExpired.", caseLogTrimEnd},
+	{"log/redact", "Redact empties what the changes of a key say, puts a keyed hash in the place of its external id, and returns how many it has redacted. Positions, revisions and times stay. For each ID it adds one change with the note.", caseLogRedact},
+	{"log/redact-race", "A change that is redacted while others write, read and redact has one after it that Redact added, and no reader misses that.", caseRedactRace},
+	{"log/backwards", "A query that goes backwards returns the changes of the key, newest first, and ends after the oldest with a zero Next.", caseLogBackwards},
+	{"log/documents", "A page has at most MaxPageBytes of notes, or one change. NoData leaves out the documents and nothing else.", caseLogDocuments},
 }
 
 func caseLogChanges(e *env) {
@@ -418,6 +423,10 @@ func (e *env) chains(
 	now := make(map[storage.Key]storage.Revision)
 	maps.Copy(now, before)
 	for i, c := range changes {
+		if added(c) {
+			delete(now, c.Key)
+			continue
+		}
 		if c.Before != now[c.Key] {
 			e.fatalf("change %d of the log (%s) is of a record at revision %d, which has revision %d by the changes before (0: absent)",
 				i+1, c.Note.Reason, c.Before, now[c.Key])
@@ -429,12 +438,17 @@ func (e *env) chains(
 	return now
 }
 
+// added reports whether Redact has added the change: no other delete is of revision 0.
+func added(c storage.Change) bool { return c.Deleted && c.Before == 0 }
+
 // expired fails unless the cursor is ErrExpired for every query.
 func (e *env) expired(store storage.Store, after storage.Cursor, why string) {
 	for _, q := range []storage.ChangeQuery{{}, {Scope: testScope}, {Scope: testScope, ExternalID: "a"}, {Scope: confusableScopes()[0]}} {
 		q.After, q.Limit = after, 10
-		page, err := store.Changes(context.Background(), q)
-		require.ErrorIs(e, err, storage.ErrExpired, "%s: %d changes", why, len(page.Changes))
+		for _, q.Backwards = range []bool{false, q.ExternalID != ""} {
+			page, err := store.Changes(context.Background(), q)
+			require.ErrorIs(e, err, storage.ErrExpired, "%s: %d changes", why, len(page.Changes))
+		}
 	}
 }
 
@@ -532,7 +546,7 @@ func caseLogRedact(e *env) {
 	if !ok {
 		return
 	}
-	ctx, h := context.Background(), newHistory()
+	ctx, h, lives := context.Background(), newHistory(), byte(0)
 	key, other := testKey("alice@example.com"), testKey("bob@example.com")
 	foreign := keyIn(confusableScopes()[0], key.ExternalID)
 	log := func(key storage.Key, texts ...string) {
@@ -540,12 +554,15 @@ func caseLogRedact(e *env) {
 			w := h.next(key, text, nil)
 			if text == "deleted" {
 				w = h.gone(key)
+			} else if w.Expect == 0 { // the ID of each life is another
+				w.Record.ID[0] += lives
+				lives++
 			}
 			w.Note = &storage.Note{Time: testTime.Add(time.Second), Actor: "actor " + text, Reason: "reason " + text, Before: []byte("before " + text), After: []byte("after " + text)}
 			e.mustLog(store, h, w)
 		}
 	}
-	require.NoError(e, redact(ctx, store, key), "of a key without changes")
+	require.Empty(e, e.mustRedact(store, h, key), "of a key without changes")
 	for _, k := range []storage.Key{key, other, foreign} {
 		log(k, "one", "two", "deleted", "three")
 	}
@@ -553,25 +570,19 @@ func caseLogRedact(e *env) {
 	e.sameChanges(h.changes, before)
 	hashes := make(map[storage.Key]string)
 	redactKey := func(key storage.Key) {
-		require.NoError(e, redact(ctx, store, key))
-		after := e.logged(store, storage.ChangeQuery{})
-		require.Len(e, after, len(h.changes), "changes after Redact")
-		for i := range h.changes {
-			c := &h.changes[i]
-			if c.Key != key {
-				continue
-			}
-			hash := after[i].Key.ExternalID
-			if known := hashes[key]; known != "" {
-				require.Equal(e, known, hash, "external ids in redacted changes of one key")
-			}
+		hash := e.mustRedact(store, h, key)
+		if known := hashes[key]; known != "" && hash != "" {
+			require.Equal(e, known, hash, "external ids in redacted changes of one key")
+		}
+		if hash != "" {
 			hashes[key] = hash
-			c.Key.ExternalID, c.Redacted, c.Note = hash, true, storage.Note{Time: c.Note.Time}
-			require.NoError(e, c.Key.Validate(), "key of a redacted change")
+			hashed := key
+			hashed.ExternalID = hash
+			require.NoError(e, hashed.Validate(), "key of a redacted change")
 			require.NotContains(e, hash, key.ExternalID)
 			require.NotContains(e, hash, "alice")
 		}
-		e.sameChanges(h.changes, after)
+		after := e.logged(store, storage.ChangeQuery{})
 		for i := range after[:len(before)] {
 			require.Equal(e, before[i].Cursor, after[i].Cursor, "cursor of change %d", i)
 		}
@@ -584,14 +595,19 @@ func caseLogRedact(e *env) {
 		e.sameChanges(h.of(q), e.logged(store, q))
 	}
 	redactKey(key)
-	redactKey(key)                // once more
+	redactKey(key)                   // once more
+	impostor := testKey(hashes[key]) // an external id as any other
+	log(impostor, "one", "deleted")
+	redactKey(impostor)
+	redactKey(impostor)
+	require.NotEqual(e, hashes[key], hashes[impostor])
 	log(key, "four", "deleted")   // what comes after is not redacted,
 	log(other, "four", "deleted") //
 	e.sameChanges(h.changes, e.logged(store, storage.ChangeQuery{}))
 	redactKey(key)
 	redactKey(foreign)
 	redactKey(other)
-	require.Len(e, hashes, 3)
+	require.Len(e, hashes, 4)
 	require.NotEqual(e, hashes[key], hashes[other], "external ids in redacted changes of two keys")
 	require.NotEqual(e, hashes[key], hashes[foreign], "external ids in redacted changes of two keys of one id")
 	got, err := store.Get(ctx, foreign) // the record stays as it is
@@ -601,11 +617,232 @@ func caseLogRedact(e *env) {
 	// The hash has a key, which no other store has.
 	store, h = e.open(), newHistory()
 	log(key, "one")
-	require.NoError(e, redact(ctx, store, key))
-	there := e.logged(store, storage.ChangeQuery{})
-	require.Len(e, there, 1)
-	require.NotEqual(e, hashes[key], there[0].Key.ExternalID, "external ids in redacted changes of two stores")
+	there := e.mustRedact(store, h, key)
+	require.NotEqual(e, hashes[key], there, "external ids in redacted changes of two stores")
 	require.ErrorIs(e, redact(ctx, store, storage.Key{}), storage.ErrInvalid)
+	for _, note := range []storage.Note{{Before: []byte("x")}, {After: []byte("x")}, {Actor: "\xff"}, {Reason: "\x00"}} {
+		_, err := store.Redact(ctx, key, note)
+		require.ErrorIs(e, err, storage.ErrInvalid, "a redaction with the note %+v", note)
+		e.silent(err, key.ExternalID)
+	}
+	require.Empty(e, e.mustRedact(store, h, key))
+}
+
+// caseRedactRace has writers give a few keys one life after the other, and others redact
+// them, while a reader follows the log.
+func caseRedactRace(e *env) {
+	const keys, redactors, rounds = 3, 2, 40
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx := context.Background()
+	var writing, redacted atomic.Int64
+	writing.Store(keys)
+	follower := &logReader{store: store, q: storage.ChangeQuery{Limit: 10}}
+	err := inParallel(keys+redactors+1, func(n int) error {
+		switch {
+		case n == keys+redactors:
+			return follower.until(func() bool { return writing.Load() == 0 })
+		case n >= keys:
+			for i := 0; writing.Load() > 0; i++ {
+				count, err := store.Redact(ctx, testKey(fmt.Sprint(i%keys)), storage.Note{Time: testTime})
+				if err != nil {
+					return err
+				}
+				redacted.Add(int64(count))
+			}
+			return nil
+		}
+		defer writing.Add(-1)
+		s, key := make(shelf), testKey(fmt.Sprint(n))
+		for round := range rounds {
+			w := s.next(key, "x", nil)
+			if w.Record.ID[0] = byte(round); round%4 == 3 {
+				w = s.gone(key)
+			}
+			w = noted(w, "x", 0)
+			if err := writeMany(store, w); err != nil {
+				return err
+			}
+			s.take(w)
+		}
+		return nil
+	})
+	require.NoError(e, err)
+	for n := range keys {
+		count, err := store.Redact(ctx, testKey(fmt.Sprint(n)), storage.Note{Time: testTime})
+		require.NoError(e, err)
+		redacted.Add(int64(count))
+	}
+	all := e.logged(store, storage.ChangeQuery{})
+	require.NoError(e, follower.reach(e.logMark(store)))
+	require.EqualValues(e, keys*rounds, redacted.Load(), "changes that the calls of Redact say they have redacted")
+	e.told(all)
+	followed := unmarked(follower.changes)
+	require.Len(e, followed, len(all), "changes that a reader got meanwhile, and changes in the log")
+	for i, c := range followed {
+		require.Equal(e, all[i].Cursor, c.Cursor, "change %d, as it came when it was made", i)
+	}
+}
+
+// told fails unless each redacted change has one after it, of its key and ID, that Redact
+// has added.
+func (e *env) told(all []storage.Change) {
+	type life struct {
+		key storage.Key
+		id  uuid.UUID
+	}
+	last := make(map[life]bool) // redacted, and the last one was added
+	for _, c := range all {
+		if c.Redacted {
+			last[life{c.Key, c.ID}] = added(c)
+		}
+	}
+	for l, told := range last {
+		require.True(e, told, "changes of the ID %s are redacted, and nothing after them says so", l.id)
+	}
+}
+
+func caseLogTrimEnd(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx, h := context.Background(), newHistory()
+	start := e.logEnd(store, storage.ChangeQuery{})
+	for i, minute := range []int{0, 1, 2, 3, 60, 5, 6} {
+		e.mustLog(store, h, noted(h.next(testKey([]string{"a", "b"}[i%2]), "x", nil), fmt.Sprint(i), minute))
+	}
+	all := e.logged(store, storage.ChangeQuery{})
+	at := func(minutes int) time.Time { return testTime.Add(time.Duration(minutes) * time.Minute) }
+	unknown := func(why string, end storage.Cursor, first int) {
+		require.ErrorIs(e, store.Trim(ctx, at(1000), end), storage.ErrExpired, why)
+		e.sameChanges(all[first:], e.logged(store, storage.ChangeQuery{}))
+	}
+	trimmed := func(minutes int, end storage.Cursor, first int) {
+		require.NoError(e, store.Trim(ctx, at(minutes), end))
+		e.sameChanges(all[first:], e.logged(store, storage.ChangeQuery{}))
+	}
+	unknown("an end with another revision", storage.Cursor{Position: all[1].Cursor.Position, Revision: all[1].Cursor.Revision + 1}, 0)
+	unknown("an end ahead of the log", storage.Cursor{Position: all[6].Cursor.Position + 1000, Revision: 1}, 0)
+	for _, end := range []storage.Cursor{{Position: 1}, {Revision: 1}, {Position: -1, Revision: 1}} {
+		require.ErrorIs(e, store.Trim(ctx, at(1000), end), storage.ErrInvalid, "%+v", end)
+	}
+	trimmed(1000, start, 0) // where the log begins
+	trimmed(1000, all[1].Cursor, 2)
+	trimmed(1000, all[1].Cursor, 2) // it is where the log begins now
+	unknown("an end that was trimmed", all[0].Cursor, 2)
+	unknown("an end from before the log", start, 2)
+	trimmed(3, all[6].Cursor, 3)
+	trimmed(10, all[5].Cursor, 4) // up to the one of 60
+	trimmed(1000, all[5].Cursor, 6)
+	e.sameChanges(all[6:], e.logged(store, storage.ChangeQuery{After: all[5].Cursor}))
+}
+
+func caseLogBackwards(e *env) {
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	ctx, h := context.Background(), newHistory()
+	key, foreign := testKey("key"), keyIn(confusableScopes()[0], "key")
+	start := e.logEnd(store, storage.ChangeQuery{})
+	for i := range 40 {
+		k := []storage.Key{key, testKey("key2"), foreign, key}[i%4]
+		w := noted(h.next(k, "x", nil), fmt.Sprint(i), i)
+		w.Note.After = []byte(fmt.Sprint(i))
+		e.mustLog(store, h, w)
+	}
+	all := e.logged(store, storage.ChangeQuery{})
+	of := func(changes []storage.Change) []storage.Change {
+		changes = slices.DeleteFunc(slices.Clone(changes), func(c storage.Change) bool { return c.Key != key })
+		slices.Reverse(changes)
+		return changes
+	}
+	q := storage.ChangeQuery{Scope: key.Scope(), ExternalID: key.ExternalID, Limit: 100}
+	for _, limit := range []int{1, 3, 19, 20, 21, storage.MaxPage + 1} {
+		q.Limit = limit
+		e.sameChanges(of(all), e.backwards(store, q))
+	}
+	q.Limit = 3
+	for i, c := range all {
+		q.After = c.Cursor
+		e.sameChanges(of(all[:i]), e.backwards(store, q))
+	}
+	q.After = start
+	require.Empty(e, e.backwards(store, q), "changes from before the log")
+	for _, wrong := range []storage.ChangeQuery{{}, {Scope: testScope}, {Scope: testScope, ExternalID: "key", End: true}} {
+		wrong.Backwards, wrong.Limit = true, 1
+		_, err := store.Changes(ctx, wrong)
+		require.ErrorIs(e, err, storage.ErrInvalid, "backwards: %+v", wrong)
+	}
+
+	// Pages go on from where they were, whatever is logged meanwhile.
+	r := &logReader{store: store, q: storage.ChangeQuery{Scope: key.Scope(), ExternalID: key.ExternalID, Backwards: true, Limit: 3}}
+	for more := true; more; {
+		var err error
+		more, err = r.next()
+		require.NoError(e, err)
+		e.mustLog(store, h, noted(h.next(key, "x", nil), "meanwhile", 0))
+	}
+	e.sameChanges(of(all), r.changes)
+
+	// What is left of a page after a redaction is under another external id.
+	r.q.After, r.changes = storage.Cursor{}, nil
+	_, err := r.next()
+	require.NoError(e, err)
+	require.Len(e, r.changes, 3)
+	hash := e.mustRedact(store, h, key)
+	more, err := r.next()
+	require.NoError(e, err)
+	require.False(e, more)
+	require.Len(e, r.changes, 3)
+	all = e.logged(store, storage.ChangeQuery{})
+	key.ExternalID = hash
+	r.q.ExternalID, r.q.After, q.ExternalID, q.After = hash, r.changes[2].Cursor, hash, storage.Cursor{}
+	e.sameChanges(of(all), e.backwards(store, q))
+
+	// After Trim it ends where the log begins.
+	require.NoError(e, store.Trim(ctx, testTime.AddDate(100, 0, 0), all[9].Cursor))
+	e.sameChanges(of(all[10:]), e.backwards(store, q))
+	q.After = all[9].Cursor
+	require.Empty(e, e.backwards(store, q))
+	e.expired(store, all[8].Cursor, "a cursor older than what Trim left")
+}
+
+func caseLogDocuments(e *env) {
+	const mib = 1 << 20
+	store, ok := e.openLogged()
+	if !ok {
+		return
+	}
+	h, key := newHistory(), testKey("key")
+	for i, sizes := range [][2]int{{6 * mib, 0}, {1, 6 * mib}, {0, 0}, {5 * mib, 5 * mib}, {9 * mib, 9 * mib}, {1, 1}, {8 * mib, 1}} {
+		w := noted(h.next(key, "x", nil), fmt.Sprint("reason ", i), i)
+		w.Note.Before, w.Note.After = bytes.Repeat([]byte("b"), sizes[0]), bytes.Repeat([]byte("a"), sizes[1])
+		e.mustLog(store, h, w)
+	}
+	mark := e.logMark(store)
+	without := slices.Clone(h.changes)
+	for i := range without {
+		without[i].Note.Before, without[i].Note.After = nil, nil
+	}
+	back := func(changes []storage.Change) []storage.Change {
+		changes = slices.Clone(changes)
+		slices.Reverse(changes)
+		return changes
+	}
+	for _, q := range []storage.ChangeQuery{{}, {Scope: key.Scope()}, {Scope: key.Scope(), ExternalID: key.ExternalID}} {
+		e.sameChanges(h.changes, e.loggedUntil(store, q, mark))
+		q.NoData = true
+		e.sameChanges(without, e.loggedUntil(store, q, mark))
+		if q.Limit = 100; q.ExternalID != "" {
+			e.sameChanges(back(without), e.backwards(store, q))
+			q.NoData = false
+			e.sameChanges(back(h.changes), e.backwards(store, q))
+		}
+	}
 }
 
 // redact redacts the changes of a key without a note.

@@ -17,7 +17,7 @@ var limitCases = []testCase{
 	{"limit/range", "A list with bounds of values, or with a cursor that has a value, gives ErrInvalid.", caseInvalidRange},
 	{"limit/longest-id", "External ids of up to MaxExternalID bytes work, of whatever characters.", caseLongestID},
 	{"limit/unsupported", "What the store lacks, by its Limits, gives ErrUnsupported and has no effect.", caseUnsupported},
-	{"limit/data", "Data above the store's limit gives ErrTooLarge and has no effect, and the limit is at least 1 MiB.", caseTooLarge},
+	{"limit/data", "Data above the store's limit gives ErrTooLarge and has no effect, and the limit is at least 1 MiB. It is not one of the documents of a note.", caseTooLarge},
 }
 
 func caseInvalid(e *env) {
@@ -156,4 +156,19 @@ func caseTooLarge(e *env) {
 	}
 	e.absent(store, testKey("too large"))
 	e.holds(store, rec)
+
+	// Documents are earlier states, of a time when the limit was another, too.
+	if store.Limits().NoLog {
+		return
+	}
+	h, document := newHistory(), []byte(data)
+	h.shelf.take(storage.Write{Record: rec})
+	for _, w := range []storage.Write{h.next(testKey("noted"), "x", nil), h.next(rec.Key, "y", nil), h.gone(rec.Key)} {
+		if w.Delete {
+			w = h.gone(rec.Key)
+		}
+		w.Note = &storage.Note{Time: testTime, Before: document, After: document}
+		e.mustLog(store, h, w)
+	}
+	e.sameChanges(h.changes, e.logged(store, storage.ChangeQuery{}))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -47,17 +48,27 @@ func (r *logReader) next() (more bool, err error) {
 	if len(page.Changes) > min(r.q.Limit, storage.MaxPage) {
 		return false, fmt.Errorf("a page of %d changes, limit %d", len(page.Changes), r.q.Limit)
 	}
-	last := r.q.After.Position
+	last, size := r.q.After.Position, 0
 	for _, c := range page.Changes {
+		size += c.Note.Size()
 		switch {
-		case c.Cursor.Position <= last:
+		case !r.q.Backwards && c.Cursor.Position <= last, r.q.Backwards && last != 0 && c.Cursor.Position >= last:
 			return false, fmt.Errorf("position %d after %d", c.Cursor.Position, last)
+		case r.q.NoData && (c.Note.Before != nil || c.Note.After != nil):
+			return false, errors.New("documents in a page without data")
 		case !c.Redacted && !r.q.Match(c.Key):
 			return false, fmt.Errorf("a change of %v, which was not asked for", c.Key)
 		}
 		last = c.Cursor.Position
 	}
 	switch {
+	case len(page.Changes) > 1 && size > storage.MaxPageBytes:
+		return false, fmt.Errorf("a page of %d changes with %d bytes", len(page.Changes), size)
+	case r.q.Backwards && page.More != (page.Next != storage.Cursor{}):
+		return false, fmt.Errorf("a page backwards with the Next %+v, more: %v", page.Next, page.More)
+	case r.q.Backwards && page.More && len(page.Changes) > 0 && page.Next.Position > last:
+		return false, fmt.Errorf("the next page begins before %d, the page ends with %d", page.Next.Position, last)
+	case r.q.Backwards:
 	case page.Next.Position < last:
 		return false, fmt.Errorf("the next page begins after %d, the page ends with %d", page.Next.Position, last)
 	case page.Next == storage.Cursor{}:
@@ -147,6 +158,21 @@ func (e *env) loggedUntil(store storage.Store, q storage.ChangeQuery, mark stora
 	return unmarked(r.changes)
 }
 
+// backwards returns what a query of a key chooses, backwards from its After, once all that
+// was logged is in the log.
+func (e *env) backwards(store storage.Store, q storage.ChangeQuery) []storage.Change {
+	e.logMark(store)
+	r := &logReader{store: store, q: q}
+	r.q.Backwards = true
+	for {
+		more, err := r.next()
+		require.NoError(e, err, "changes of a key, backwards")
+		if !more {
+			return r.changes
+		}
+	}
+}
+
 func unmarked(changes []storage.Change) []storage.Change {
 	return slices.DeleteFunc(changes, func(c storage.Change) bool { return c.Key == markKey })
 }
@@ -220,6 +246,46 @@ func (h *history) take(writes ...storage.Write) {
 		}
 		h.shelf.take(w)
 	}
+}
+
+// mustRedact redacts the changes of a key, from which nothing was trimmed. It returns what
+// stands for the external id, nothing if there was nothing to redact.
+func (e *env) mustRedact(store storage.Store, h *history, key storage.Key) (hash string) {
+	note := storage.Note{Time: testTime.Add(time.Hour + 999*time.Nanosecond), Actor: "the eraser", Reason: "asked to"}
+	var mine []int // numbers of the changes
+	var added []storage.Change
+	for i, c := range h.changes {
+		if c.Key != key || c.Redacted {
+			continue
+		}
+		mine = append(mine, i)
+		if !slices.ContainsFunc(added, func(a storage.Change) bool { return a.ID == c.ID }) {
+			added = append(added, storage.Change{Key: key, ID: c.ID, Deleted: true, Redacted: true, Note: note})
+		}
+	}
+	n, err := store.Redact(context.Background(), key, note)
+	require.NoError(e, err)
+	require.Equal(e, len(mine), n, "changes that were redacted")
+	got := e.logged(store, storage.ChangeQuery{})
+	require.Len(e, got, len(h.changes)+len(added), "changes after Redact")
+	for _, i := range mine {
+		c := &h.changes[i]
+		c.Redacted, c.Note = true, storage.Note{Time: c.Note.Time}
+	}
+	first := len(h.changes)
+	for i, c := range added {
+		c.Cursor.Revision = got[first+i].Cursor.Revision // random
+		require.NotZero(e, c.Cursor.Revision)
+		require.LessOrEqual(e, c.Cursor.Revision, storage.Revision(math.MaxInt64))
+		require.False(e, slices.ContainsFunc(h.changes, func(other storage.Change) bool { return other.Cursor.Revision == c.Cursor.Revision }), "the revision of an added change comes twice")
+		mine, h.changes = append(mine, len(h.changes)), append(h.changes, c)
+	}
+	for _, i := range mine {
+		hash = got[mine[0]].Key.ExternalID
+		h.changes[i].Key.ExternalID = hash
+	}
+	e.sameChanges(h.changes, got)
+	return hash
 }
 
 // of returns the changes that a query chooses.

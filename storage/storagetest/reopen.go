@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/storage"
@@ -22,7 +23,7 @@ import (
 
 var durableCases = []testCase{
 	{"durable/reopen", "Every acknowledged record is there after Close and Open, byte for byte and with its revision.", caseReopen},
-	{"durable/kill", "Every acknowledged record is there after the process was killed, byte for byte, and no write is there in part.", caseKill},
+	{"durable/kill", "Every acknowledged record is there after the process was killed, byte for byte, and no write is there in part. No change is redacted without one after it that Redact added.", caseKill},
 }
 
 func caseReopen(e *env) {
@@ -85,7 +86,8 @@ const (
 	childRead   = "storagetest: got change "
 )
 
-// The writers of a child process. Each has keys of its own.
+// The writers of a child process. Each has keys of its own, and so has one more, which
+// redacts what it has written.
 const (
 	killWriters = 4
 	killKeys    = 3
@@ -144,13 +146,18 @@ func writeIfChild(t *testing.T, d Durable) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = inParallel(killWriters+1, func(w int) error {
-		if w == killWriters {
+	err = inParallel(killWriters+2, func(w int) error {
+		if w == killWriters+1 {
 			return readLog(store, from)
 		}
 		revisions := make(map[storage.Key]storage.Revision)
 		for n := 0; ; n++ {
-			if err := doStep(store, stepOf(round, w, n), killReason(round, w, n), revisions); err != nil {
+			if w == killWriters {
+				err = redactStep(store, round, n)
+			} else {
+				err = doStep(store, stepOf(round, w, n), killReason(round, w, n), revisions)
+			}
+			if err != nil {
 				return err
 			}
 			// One write of one line: lines of several writers do not mix.
@@ -212,12 +219,61 @@ func doStep(store storage.Store, step killStep, reason string, revisions map[sto
 	return nil
 }
 
+// redactedKey is the key that step n of the redactor is about.
+func redactedKey(round, n int) storage.Key {
+	return keyIn(confusableScopes()[0], fmt.Sprintf("redacted-%d-%d", round, n))
+}
+
+// redactStep gives a key two lives, and redacts both.
+func redactStep(store storage.Store, round, n int) error {
+	s, key := make(shelf), redactedKey(round, n)
+	if store.Limits().NoLog {
+		select {}
+	}
+	for life := range byte(2) {
+		for _, data := range []string{"created", "updated", ""} {
+			w := s.next(key, data, nil)
+			if w.Record.ID[0] = life; data == "" {
+				w = s.gone(key)
+			}
+			w = noted(w, data, 0)
+			if err := writeMany(store, w); err != nil {
+				return err
+			}
+			s.take(w)
+		}
+	}
+	return redact(context.Background(), store, key)
+}
+
+// checkRedacted fails unless the first n steps of the redactor are redacted, and the next
+// one can be finished.
+func (e *env) checkRedacted(store storage.Store, round, n int) {
+	if store.Limits().NoLog {
+		return
+	}
+	scope := redactedKey(0, 0).Scope()
+	e.told(e.logged(store, storage.ChangeQuery{Scope: scope, Limit: storage.MaxPage}))
+	require.NoError(e, redact(context.Background(), store, redactedKey(round, n)))
+	last := make(map[uuid.UUID]int)
+	for _, c := range e.logged(store, storage.ChangeQuery{Scope: scope, Limit: storage.MaxPage}) {
+		for i := range n + 1 {
+			require.NotEqual(e, redactedKey(round, i), c.Key, "key of a change that was redacted")
+		}
+		if added(c) {
+			last[c.ID]++
+			require.Equal(e, 1, last[c.ID], "changes that Redact added for one ID")
+		}
+	}
+	require.GreaterOrEqual(e, len(last), 2*n, "IDs of redacted changes")
+}
+
 // caseKill kills a process that writes, several times at one place. Each time every write
 // that was acknowledged to any of them must be there.
 func caseKill(e *env) {
 	place := e.newPlace()
-	var done [killRounds][killWriters]int // steps acknowledged
-	var read []storage.Cursor             // changes that readers got before they were killed
+	var done [killRounds][killWriters + 1]int // steps acknowledged
+	var read []storage.Cursor                 // changes that readers got before they were killed
 	for round := range killRounds {
 		done[round], read = e.writeAndKill(place, round, read)
 		store := e.openAt(place)
@@ -229,6 +285,7 @@ func caseKill(e *env) {
 			}
 			e.checkIndexes(store, listed)
 			e.checkLog(store, listed, done[:round+1], read)
+			e.checkRedacted(store, round, done[round][killWriters])
 		})
 		// And it can be written to.
 		rec := e.mustPut(store, record(testKey(fmt.Sprint("after-", round)), "x"), 0)
@@ -299,7 +356,7 @@ func (e *env) checkIndexes(store storage.Store, listed map[storage.Key]storage.R
 // checkLog fails unless the log has every write that is in the records, in order, every
 // step that was acknowledged, and first of all what the readers got.
 func (e *env) checkLog(
-	store storage.Store, listed map[storage.Key]storage.Record, done [][killWriters]int, read []storage.Cursor,
+	store storage.Store, listed map[storage.Key]storage.Record, done [][killWriters + 1]int, read []storage.Cursor,
 ) {
 	if store.Limits().NoLog {
 		return
@@ -342,7 +399,7 @@ func isLeft(rec, got storage.Record, there bool) bool {
 // writeAndKill starts a child process and kills it while it writes. It returns how many
 // steps of each writer were acknowledged, and read with the changes that the reader got,
 // which goes on from the last one.
-func (e *env) writeAndKill(place string, round int, read []storage.Cursor) (done [killWriters]int, _ []storage.Cursor) {
+func (e *env) writeAndKill(place string, round int, read []storage.Cursor) (done [killWriters + 1]int, _ []storage.Cursor) {
 	binary, err := os.Executable()
 	require.NoError(e, err)
 	var name []string

@@ -107,6 +107,29 @@ var sketchMistakes = []struct {
 	{"hashes redacted ids without a key", []string{"log/redact"}},
 	{"makes another id for each redacted change", []string{"log/redact"}},
 	{"forgets the time of redacted changes", []string{"log/redact"}},
+	{"redacts what was redacted before", []string{"log/redact"}},
+	{"does not count what it redacts", []string{"log/redact"}},
+	{"takes any note of a redaction", []string{"log/redact"}},
+	{"adds nothing to the log for a redaction", []string{"log/redact", "log/redact-race"}},
+	{"adds one change for a redaction", []string{"log/redact"}},
+	{"adds changes for a redaction backwards", []string{"log/redact"}},
+	{"adds a change for each one that it redacts", []string{"log/redact"}},
+	{"adds changes with the id of the key", []string{"log/redact"}},
+	{"adds changes that are not redacted", []string{"log/redact"}},
+	{"adds changes that are not deletes", []string{"log/redact"}},
+	{"adds changes with the last revision", []string{"log/redact"}},
+	{"forgets the note of a redaction", []string{"log/redact"}},
+	{"trims in spite of an end", []string{"log/trim-end"}},
+	{"leaves the change at the end", []string{"log/trim-end"}},
+	{"takes any end of Trim", []string{"log/trim-end"}},
+	{"goes forwards in spite of Backwards", []string{"log/backwards"}},
+	{"returns the change of the cursor again, backwards", []string{"log/backwards"}},
+	{"has a Next after the oldest change", []string{"log/backwards"}},
+	{"returns documents in spite of NoData", []string{"log/documents"}},
+	{"leaves out the note with the documents", []string{"log/documents"}},
+	{"bounds a page by the number of its changes alone", []string{"log/documents"}},
+	{"ends a page after the change that is too much", []string{"log/documents"}},
+	{"has no page for one large change", []string{"log/documents"}},
 }
 
 // sketchKeptMistakes are mistakes of the sketch in a file.
@@ -125,6 +148,7 @@ var sketchKeptMistakes = []struct {
 	{"shows changes late, out of turn", []string{"durable/kill"}},
 	{"does not check the revision of a cursor", []string{"restored/log"}},
 	{"takes a cursor ahead of the log", []string{"restored/log"}},
+	{"adds the changes of a redaction after it", []string{"durable/kill"}},
 }
 
 // servedLogMutants are mistakes that need a blocked write or a network.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -26,15 +27,16 @@ import (
 // slice of changes, and a journal of calls if there is a file. It is made to be wrong: a
 // mistake is a branch at the place where an author could make it.
 type sketch struct {
-	mu      sync.Mutex
-	mistake string
-	file    *os.File // nil: in memory alone
-	closed  bool
-	records map[storage.Key]sketched
-	log     []storage.Change
-	floor   storage.Cursor // of the last change that Trim removed
-	secret  []byte
-	served  int // records of a walk so far, for one mistake
+	mu       sync.Mutex
+	mistake  string
+	file     *os.File // nil: in memory alone
+	closed   bool
+	records  map[storage.Key]sketched
+	log      []storage.Change
+	floor    storage.Cursor // of the last change that Trim removed
+	secret   []byte
+	served   int         // records of a walk so far, for one mistake
+	redacted []uuid.UUID // IDs of a redaction that is not finished, for another
 }
 
 type sketched struct {
@@ -46,10 +48,18 @@ type sketched struct {
 type journaled struct {
 	Writes []storage.Write
 	Set    bool // Writes are those of SetEntries
-	Redact *storage.Key
+	Redact *redaction
 	Trim   *time.Time
+	End    storage.Cursor  // of Trim
 	Floor  *storage.Cursor // the first line
 	Secret []byte
+}
+
+type redaction struct {
+	Key      storage.Key
+	Note     storage.Note
+	Revision storage.Revision // of the first change that it adds
+	Added    bool             // the second half of one mistake
 }
 
 // openSketch opens the store in a file; an empty path is a store in memory.
@@ -144,7 +154,7 @@ func (s *sketch) apply(j journaled) (errs []error) {
 	case j.Redact != nil:
 		s.redact(*j.Redact)
 	case j.Trim != nil:
-		s.trim(*j.Trim)
+		s.trim(*j.Trim, j.End)
 	}
 	errs = make([]error, len(j.Writes))
 	for i, w := range j.Writes {
@@ -639,12 +649,19 @@ func (s *sketch) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 		}
 		first = min(max(first, 0), len(s.log))
 	}
+	if q.Backwards && !s.wrong("goes forwards in spite of Backwards") {
+		return s.before(q, first), nil
+	}
 	page := storage.ChangePage{Next: q.After}
 	if q.After == (storage.Cursor{}) && !s.wrong("the first page of an empty log leads to its start") {
 		page.Next = s.floor
 	}
+	size := 0
 	for i := first; i < len(s.log) && (len(page.Changes) < q.Limit || s.wrong("has no largest page of changes")); i++ {
-		c := s.log[i]
+		c := s.withoutData(s.log[i], q)
+		if q.Match(c.Key) && s.full(page.Changes, &size, c) {
+			break
+		}
 		if s.wrong("shows changes late, out of turn") && rand.IntN(8) == 0 {
 			continue
 		}
@@ -673,28 +690,114 @@ func (s *sketch) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 	return page, nil
 }
 
-func (s *sketch) Redact(ctx context.Context, key storage.Key) error {
-	if err := s.begin(storage.CheckKey(ctx, key)); err != nil {
-		return err
+// before is Changes for a page that goes backwards from the change of this number, 0 for
+// the end of the log or its start.
+func (s *sketch) before(q storage.ChangeQuery, first int) (page storage.ChangePage) {
+	switch {
+	case q.After == storage.Cursor{}:
+		first = len(s.log)
+	case first > 0 && !s.wrong("returns the change of the cursor again, backwards"):
+		first--
 	}
-	defer s.mu.Unlock()
-	s.commit(journaled{Redact: &key})
-	return nil
+	size := 0
+	for _, c := range slices.Backward(s.log[:first]) {
+		if !q.Match(c.Key) {
+			continue
+		}
+		c = s.withoutData(c, q)
+		if n := len(page.Changes); n == q.Limit || s.full(page.Changes, &size, c) {
+			page.Next, page.More = page.Changes[n-1].Cursor, true
+			return page
+		}
+		page.Changes = append(page.Changes, c)
+	}
+	if n := len(page.Changes); n > 0 && s.wrong("has a Next after the oldest change") {
+		page.Next = page.Changes[n-1].Cursor
+	}
+	return page
 }
 
-func (s *sketch) redact(key storage.Key) {
+func (s *sketch) withoutData(c storage.Change, q storage.ChangeQuery) storage.Change {
+	switch {
+	case !q.NoData || s.wrong("returns documents in spite of NoData"):
+	case s.wrong("leaves out the note with the documents"):
+		c.Note = storage.Note{}
+	default:
+		c.Note.Before, c.Note.After = nil, nil
+	}
+	return c
+}
+
+// full reports whether a page has no room for another change. It counts the bytes in size.
+func (s *sketch) full(page []storage.Change, size *int, c storage.Change) bool {
+	was := *size
+	*size += c.Note.Size()
+	switch {
+	case s.wrong("bounds a page by the number of its changes alone"):
+		return false
+	case s.wrong("ends a page after the change that is too much"):
+		return was > storage.MaxPageBytes
+	case s.wrong("has no page for one large change"):
+		return *size > storage.MaxPageBytes
+	}
+	return len(page) > 0 && *size > storage.MaxPageBytes
+}
+
+func (s *sketch) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
+	check := storage.CheckRedact(ctx, key, note)
+	if s.wrong("takes any note of a redaction") {
+		check = storage.CheckKey(ctx, key)
+	}
+	if err := s.begin(check); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	n := 0
+	for _, c := range s.log {
+		if c.Key == key && (!c.Redacted || s.wrong("redacts what was redacted before")) {
+			n++
+		}
+	}
+	r := redaction{key, note, storage.NextRevision(0), false}
+	s.commit(journaled{Redact: &r})
+	if s.wrong("adds the changes of a redaction after it") {
+		s.lapse(s.mistake)
+		r.Added = true
+		s.commit(journaled{Redact: &r})
+	}
+	if s.wrong("does not count what it redacts") {
+		n = 0
+	}
+	return n, nil
+}
+
+func (s *sketch) redact(r redaction) {
+	key := r.Key
 	if s.wrong("removes redacted changes") {
 		s.log = slices.DeleteFunc(s.log, func(c storage.Change) bool { return c.Key == key })
 		return
 	}
+	var ids []uuid.UUID
+	defer func() {
+		if !s.wrong("adds the changes of a redaction after it") {
+			s.add(r, ids)
+		} else if r.Added {
+			s.add(r, s.redacted)
+		} else {
+			s.redacted = ids
+		}
+	}()
 	for i := range s.log {
 		c := &s.log[i]
 		match := c.Key == key
 		if s.wrong("redacts the id in all scopes") {
 			match = c.Key.ExternalID == key.ExternalID
 		}
-		if !match || c.Redacted {
+		if !match || c.Redacted && !s.wrong("redacts what was redacted before") {
 			continue
+		}
+		if !slices.Contains(ids, c.ID) || s.wrong("adds a change for each one that it redacts") {
+			ids = append(ids, c.ID)
 		}
 		c.Key.ExternalID, c.Redacted = storage.RedactedID(s.secret, key), true
 		note := storage.Note{Time: c.Note.Time}
@@ -716,23 +819,69 @@ func (s *sketch) redact(key storage.Key) {
 	}
 }
 
-func (s *sketch) Trim(ctx context.Context, before time.Time) error {
-	if err := s.begin(ctx.Err()); err != nil {
+// add adds the changes of a redaction.
+func (s *sketch) add(r redaction, ids []uuid.UUID) {
+	switch {
+	case s.wrong("adds nothing to the log for a redaction"):
+		return
+	case s.wrong("adds one change for a redaction") && len(ids) > 1:
+		ids = ids[:1]
+	case s.wrong("adds changes for a redaction backwards"):
+		slices.Reverse(ids)
+	}
+	for i, id := range ids {
+		c := storage.Change{
+			Cursor: storage.Cursor{Position: s.end().Position + 1, Revision: r.Revision + storage.Revision(i)},
+			Key:    r.Key, ID: id, Deleted: true, Redacted: true, Note: r.Note,
+		}
+		c.Key.ExternalID = storage.RedactedID(s.secret, r.Key)
+		c.Note.Time = sketchTime(c.Note.Time)
+		switch {
+		case s.wrong("adds changes with the id of the key"):
+			c.Key.ExternalID = r.Key.ExternalID
+		case s.wrong("adds changes that are not redacted"):
+			c.Redacted = false
+		case s.wrong("adds changes that are not deletes"):
+			c.Deleted = false
+		case s.wrong("adds changes with the last revision"):
+			c.Before = s.end().Revision
+		case s.wrong("forgets the note of a redaction"):
+			c.Note = storage.Note{Time: c.Note.Time}
+		}
+		s.log = append(s.log, c)
+	}
+}
+
+func (s *sketch) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
+	if err := s.begin(storage.CheckTrim(ctx, end)); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	s.commit(journaled{Trim: &before})
+	known := end == storage.Cursor{} || end == s.floor || s.wrong("takes any end of Trim")
+	for _, c := range s.log {
+		known = known || c.Cursor == end
+	}
+	if !known {
+		return storage.ErrExpired
+	}
+	s.commit(journaled{Trim: &before, End: end})
 	return nil
 }
 
-func (s *sketch) trim(before time.Time) {
+func (s *sketch) trim(before time.Time, end storage.Cursor) {
+	if end == (storage.Cursor{}) || s.wrong("trims in spite of an end") {
+		end.Position = math.MaxInt64
+	}
+	if s.wrong("leaves the change at the end") {
+		end.Position--
+	}
 	old := func(c storage.Change) bool { return c.Note.Time.Before(before) }
 	if s.wrong("trims what it finds old anywhere") {
 		s.log = slices.DeleteFunc(s.log, old)
 		return
 	}
 	n := 0
-	for n < len(s.log) && (old(s.log[n]) || s.wrong("trims what was made at the time") && s.log[n].Note.Time.Equal(before)) {
+	for n < len(s.log) && s.log[n].Cursor.Position <= end.Position && (old(s.log[n]) || s.wrong("trims what was made at the time") && s.log[n].Note.Time.Equal(before)) {
 		n++
 	}
 	if n > 0 {
