@@ -77,7 +77,11 @@ func (s *service) resend(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.sender.send(ctx, letter.EventID, s.payload(change, 0)); err != nil {
+	id, payload, err := s.webhook(change, 0)
+	if err != nil {
+		return err
+	}
+	if err := s.sender.send(ctx, id, payload); err != nil {
 		return &httpapi.Problem{Status: http.StatusBadGateway, Message: "not delivered: " + err.Error()}
 	}
 	if _, err := s.letters.Delete(ctx, tenant, letter.EventID, nil); err != nil {

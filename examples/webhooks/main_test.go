@@ -218,7 +218,7 @@ func TestPrintedLine(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	assert.Contains(t, string(out), `"message":"resource created"`)
 	require.Eventually(t, func() bool {
-		return regexp.MustCompile(`(?m)^webhook [0-9a-f-]{36}_\d+: com\.example\.customers\.created, signature verified$`).MatchString(p.out.String())
+		return regexp.MustCompile(`(?m)^webhook [0-9a-f-]{36}-\d+: com\.example\.customers\.created, signature verified$`).MatchString(p.out.String())
 	}, patience, 5*time.Millisecond, p.out.String())
 
 	var help buffer
@@ -241,7 +241,7 @@ func TestWebhooks(t *testing.T) {
 		require.NoError(t, p.stop())
 
 		for _, w := range e.all {
-			assert.Equal(t, w.Data.ID+"_"+w.Data.Revision, w.id)
+			assert.Equal(t, w.Data.ID+"-"+w.Data.Revision, w.id)
 			assert.Contains(t, w.body, `"id":"`+w.id+`"`)
 			assert.Equal(t, "1", w.Fence)
 			assert.Equal(t, unredacted, strings.Contains(w.body, marker), w.body)
@@ -308,7 +308,7 @@ func TestDeadLetter(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(list), &answer))
 	require.Len(t, answer.Data.Results, 1, list)
 	letter := answer.Data.Results[0].Data
-	assert.Equal(t, fmt.Sprintf("%s_%d", letter.ResourceID, letter.Revision), letter.EventID)
+	assert.Equal(t, fmt.Sprintf("%s-%d", letter.ResourceID, letter.Revision), letter.EventID)
 	assert.Equal(t, 3, letter.Attempts)
 	assert.Equal(t, 422, letter.LastStatus)
 	assert.Equal(t, e.all[0].Data.ID, letter.ResourceID.String())
@@ -331,7 +331,7 @@ func TestDeadLetter(t *testing.T) {
 		assert.Equal(t, 405, status, tc)
 	}
 	for path, want := range map[string]int{
-		letters + "/none/resend": 404, letters + "//resend": 404, letters + "/resend": 405, one + "/resend/": 404, one + "/resend": 502,
+		letters + "/none/resend": 404, letters + "//resend": 404, letters + "/resend": 405, one + "/resend/": 405, one + "/resend": 502,
 	} {
 		status, text := p.call(t, "POST", path, "")
 		assert.Equal(t, want, status, "%s: %s", path, text)

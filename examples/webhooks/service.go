@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -82,7 +83,7 @@ func newService(store storage.Store, log *slog.Logger, cfg config) (*service, er
 		},
 	}
 	s.api, err = httpapi.NewAPI(s.hooks, &httpapi.Options{
-		//TMP Tail: s.tail, // a write wakes the consumer
+		Tail: s.tail, // a write wakes the consumer
 		OnError: func(r *http.Request, status int, err error) {
 			if status >= http.StatusInternalServerError {
 				log.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
@@ -98,18 +99,22 @@ func newService(store storage.Store, log *slog.Logger, cfg config) (*service, er
 
 // ServeHTTP passes on to the API what is not the program's own.
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.Path
-	letter, isResend := strings.CutSuffix(strings.TrimPrefix(path, lettersPath+"/"), "/resend")
+	one, isLetter := strings.CutPrefix(r.URL.Path, lettersPath+"/")
+	id, isResend := strings.CutSuffix(one, "/resend")
+	writes := r.Method == http.MethodPost || r.Method == http.MethodPatch
 	switch {
-	case path == "/metrics":
+	case r.URL.Path == "/metrics":
 		s.metrics.ServeHTTP(w, r)
-	case path == receiverPath && s.receiver != nil:
+	case r.URL.Path == receiverPath && s.receiver != nil:
 		s.receiver.ServeHTTP(w, r)
-	case strings.HasPrefix(path, lettersPath+"/") && isResend && r.Method == http.MethodPost:
-		r.SetPathValue("eventId", letter)
+	case isLetter && isResend && r.Method == http.MethodPost:
+		r.SetPathValue("eventId", id)
 		httpapi.HandlerFunc(s.resend).ServeHTTP(w, r)
-	case strings.HasPrefix(path, lettersPath) && (r.Method == http.MethodPost || r.Method == http.MethodPatch):
-		httpapi.WriteError(w, &httpapi.Problem{Status: http.StatusMethodNotAllowed, Message: "dead letters are made by the service alone"})
+	case writes && (isLetter || r.URL.Path == lettersPath):
+		httpapi.WriteError(w, &httpapi.Problem{
+			Status: http.StatusMethodNotAllowed, Message: "dead letters are made by the service alone",
+			Header: http.Header{"Allow": {"GET, HEAD, DELETE"}},
+		})
 	default:
 		s.api.ServeHTTP(w, r)
 	}
@@ -163,8 +168,11 @@ func (s *service) trim(ctx context.Context) error {
 
 // handle delivers one event. After too many failures it makes a dead letter of it.
 func (s *service) handle(ctx context.Context, e changes.Event) error {
-	id := eventID(&e.Change)
-	err := s.sender.send(ctx, id, s.payload(&e.Change, e.Fence))
+	id, payload, err := s.webhook(&e.Change, e.Fence)
+	if err != nil {
+		return err
+	}
+	err = s.sender.send(ctx, id, payload)
 	var refused refusal
 	if !errors.As(err, &refused) || errors.Is(err, changes.ErrAgain) || e.Attempt < s.attempts {
 		return err
@@ -180,24 +188,31 @@ func (s *service) handle(ctx context.Context, e changes.Event) error {
 	return nil
 }
 
-// eventID is the webhook-id and the id of the CloudEvent: the same each time that a change
-// is sent. It must have no full stop, since the signature puts one after it.
-func eventID(c *resource.Change) string { return fmt.Sprintf("%s_%d", c.ID, c.Revision) }
-
-// payload is the change as a CloudEvent. The fence is an attribute of it, and not a header:
-// the signature is of the body alone, and a forged fence would shut out all that follows.
-func (s *service) payload(c *resource.Change, fence uint64) []byte {
-	event := c.AppendJSON(nil)
-	if fence > 0 { // else an operator sends it again
-		event = fmt.Appendf(event[:len(event)-1], `,"fence":"%d"}`, fence)
+// webhook returns the change as a CloudEvent, and its id: the same each time that the change
+// is sent, until the resource is erased. It has no full stop, since the signature puts one
+// after it.
+//
+// The fence is an attribute, and not a header: the signature is of the body alone, and a
+// forged fence would shut out all that follows.
+func (s *service) webhook(c *resource.Change, fence uint64) (id string, payload []byte, err error) {
+	payload, err = c.AppendCloudEvent(nil, eventSource, eventPrefix)
+	if err != nil {
+		return "", nil, err
 	}
-	return event
+	var event struct{ ID string }
+	if err := json.Unmarshal(payload, &event); err != nil {
+		return "", nil, err
+	}
+	if fence > 0 { // else an operator sends it again
+		payload = fmt.Appendf(payload[:len(payload)-1], `,"fence":"%d"}`, fence)
+	}
+	return event.ID, payload, nil
 }
 
 // expired tells the receiver that it may have missed changes, since the log was restored
 // from a backup. It then reads all customers by the API.
 func (s *service) expired(ctx context.Context) error {
-	id := "reset_" + uuid.NewString()
+	id := "reset-" + uuid.NewString()
 	return s.sender.send(ctx, id, fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":%q,"type":%q,"time":%q}`,
 		id, eventSource, eventPrefix+"customers.reset", time.Now().UTC().Format(time.RFC3339)))
 }
