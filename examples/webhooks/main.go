@@ -101,7 +101,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer stop()
 	flags := flag.NewFlagSet("webhooks", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	var cfg config
+	cfg := config{pause: 30 * time.Second}
 	addr := flags.String("addr", "127.0.0.1:8082", "address to listen on")
 	storeName := flags.String("store", "sqlite:webhooks.db", "where to keep the data: "+openstore.Usage)
 	secretFile := flags.String("secret-file", "", "file with the secret of the endpoint, in place of the environment variable "+secretVariable)
@@ -164,8 +164,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if own {
 		service.receiver = &receiver{keys: cfg.keys, out: stdout, max: 32 << 20}
 	}
-	fmt.Fprintf(stdout, "Listening on %s, data in %s. Try:\n\n%s\n\nDead letters are at %s, metrics at /metrics. Ctrl-C stops the program.\n\n",
-		base, opened.Place, curl(base), lettersPath)
+	fmt.Fprintf(stdout, "Listening on %s, data in %s. Try:\n\n%s\n\n"+
+		"Dead letters are at %s, changes at %s, metrics at /metrics. Ctrl-C stops the program.\n\n",
+		base, opened.Place, curl(base), lettersPath, httpapi.DefaultChangesPath)
 
 	server := &http.Server{
 		Handler:           service,
@@ -176,6 +177,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(service.api.EndStreams)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	delivered := make(chan struct{})

@@ -54,6 +54,8 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+func (b *buffer) contains(text string) bool { return strings.Contains(b.String(), text) }
+
 func discard() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // A webhook is what an endpoint has taken.

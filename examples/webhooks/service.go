@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type config struct {
 	unredacted bool
 	keep       time.Duration // for how long the log has a change
 	lease      time.Duration
+	pause      time.Duration // before the consumer starts again after an error, or the log is trimmed
 }
 
 // A service has the API of customers and of dead letters, and delivers the changes of
@@ -46,7 +48,8 @@ type service struct {
 	hooks              httpapi.Hooks
 	tail               *changes.Tail
 	sender             *sender
-	api, metrics       http.Handler
+	api                *httpapi.API
+	metrics            http.Handler
 	receiver           http.Handler // nil if webhooks go elsewhere
 	dead               prometheus.Counter
 }
@@ -128,17 +131,14 @@ func (s *service) run(ctx context.Context) {
 	wg.Wait()
 }
 
-// pause is how long the service waits before it consumes again after an error, or trims.
-const pause = 30 * time.Second
-
 func (s *service) repeat(ctx context.Context, do func(context.Context) error) {
 	for ctx.Err() == nil {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("delivery or trim ended; it begins again", "wait", pause, "err", err)
+			s.log.Error("delivery or trim ended; it begins again", "wait", s.pause, "err", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(s.pause):
 		}
 	}
 }
@@ -157,11 +157,16 @@ func (s *service) consume(ctx context.Context) error {
 	})
 }
 
-// trim removes changes from the log that have been delivered, and are old.
+// trim removes changes from the log that have been delivered, and are old. Before the first
+// start of the consumer it would not know what that needs.
 func (s *service) trim(ctx context.Context) error {
+	all, err := changes.Consumers(ctx, s.store)
+	if err != nil || !slices.ContainsFunc(all, func(c changes.Consumer) bool { return c.Name == consumerName }) {
+		return err
+	}
 	waiting, err := changes.Trim(ctx, s.store, time.Now().Add(-s.keep))
 	if len(waiting) > 0 {
-		s.log.Warn("the log grows: consumers have not had changes that are due to go", "consumers", waiting)
+		s.log.Warn("the log grows: old changes wait for consumers", "consumers", waiting)
 	}
 	return err
 }
