@@ -96,11 +96,11 @@ func TestReset(t *testing.T) {
 		return 200
 	})
 	s.goRun(t)
-	require.Eventually(t, func() bool { return e.count() == 2 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return len(e.webhooks()) == 2 }, patience, time.Millisecond)
 	s.put(t, "c-1", "b")
 	e.wants(t, "c-1", "created a", "updated b")
-	assert.Equal(t, "com.example.customers.reset", e.all[1].Type)
-	assert.Contains(t, e.all[1].body, `"id":"`+e.all[1].id+`"`)
+	assert.Equal(t, "com.example.customers.reset", e.webhooks()[1].Type)
+	assert.Contains(t, e.webhooks()[1].body, `"id":"`+e.webhooks()[1].id+`"`)
 }
 
 // TestTrim: the log keeps what is not delivered, and then what is not old. A dead letter
