@@ -93,15 +93,16 @@ func TestKill(t *testing.T) {
 			at++
 		}
 		assert.Equal(t, want[at:min(at+3, len(want))], have[at:min(at+3, len(have))],
-			"%.8s: %d of %d arrived, and then not in order", key, at, len(want))
+			"%s: %d of %d arrived, and then not in order", key, at, len(want))
 	}
 	assert.Len(t, got, len(wanted), "nothing else arrives")
-	assert.Len(t, wanted, 8, "one of them erased")
+	assert.Greater(t, len(wanted), 8, "one of eight was erased")
 	assert.NotContains(t, p.log.String(), "hidden")
 }
 
-// readLog returns the webhook-ids of all changes in the log, for each customer in order. A
-// change of which the endpoint hears after an erasure has "-erased" after its id.
+// readLog returns the webhook-ids of all changes in the log, for each customer in order; of
+// an erased one for each time that it was created. A change of which the endpoint hears
+// after the erasure has "-erased" after its id.
 func readLog(t *testing.T, store string) map[string][]string {
 	opened, err := openstore.Open(t.Context(), store)
 	require.NoError(t, err)
@@ -111,7 +112,11 @@ func readLog(t *testing.T, store string) map[string][]string {
 		page, err := opened.Store.Changes(t.Context(), opts)
 		require.NoError(t, err)
 		for _, c := range page.Changes {
-			ids[c.Key.ExternalID] = append(ids[c.Key.ExternalID], fmt.Sprintf("%s-%d", c.ID, c.Cursor.Revision))
+			of := c.Key.ExternalID
+			if c.Redacted {
+				of = "erased " + c.ID.String()
+			}
+			ids[of] = append(ids[of], fmt.Sprintf("%s-%d", c.ID, c.Cursor.Revision))
 		}
 		if opts.After = page.Next; !page.More {
 			return ids
