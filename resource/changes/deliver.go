@@ -353,6 +353,9 @@ func (s *session) retry(p parked) error {
 		c := &rows[i]
 		failed, err := s.try(c, attempt)
 		if err != nil {
+			if i > 0 { // after a clean end none comes twice
+				_ = s.update(p, func(p *parked) { p.After, p.Attempts, p.Next = after, 0, now() })
+			}
 			return err
 		}
 		if failed != nil {

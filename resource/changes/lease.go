@@ -109,7 +109,7 @@ type session struct {
 
 	hasExpired bool // at the start of the session
 
-	saving sync.Mutex // is held while the state is stored
+	saving chan struct{} // has an element while the state is stored
 
 	mu                sync.Mutex
 	state             state // as it was stored; ahead of it are the following
@@ -121,7 +121,7 @@ type session struct {
 
 func newSession(ctx context.Context, c *consumer, st state, began time.Time) *session {
 	s := &session{
-		consumer: c, outer: ctx, fence: st.Fence, salt: st.Salt, hasExpired: st.Expired, kick: make(chan struct{}, 1),
+		consumer: c, outer: ctx, fence: st.Fence, salt: st.Salt, hasExpired: st.Expired, kick: make(chan struct{}, 1), saving: make(chan struct{}, 1),
 		position: st.Position, delivered: st.Delivered, failed: st.Failed,
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
@@ -142,25 +142,25 @@ func (s *session) run() error {
 		err = s.outer.Err()
 	}
 	if err != ErrLeaseLost && err != errAbsent { // not Is: a handler may have such an error, too
-		s.giveUp()
+		s.last(func(st *state) { st.Owner = "" })
 	}
 	s.lapse.Stop()
 	return err
 }
 
-// giveUp stores the position, and gives the lease up. If the store does not answer, the
-// lease ends by itself.
-func (s *session) giveUp() {
+// last saves a change after the session has ended, if the lease is still this process's.
+// If the store does not answer for some time, the lease ends by itself.
+func (s *session) last(change func(*state)) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.outer), min(5*time.Second, s.opts.Lease))
 	defer cancel()
 	for n := 1; ; n++ {
-		err := s.write(ctx, func(st *state) { st.Owner = "" })
+		err := s.write(ctx, change)
 		if err == nil || err == ErrLeaseLost {
-			return
+			return err == nil
 		}
 		s.report(err)
 		if !isTemporary(err) || sleep(ctx, storePause(n)) != nil {
-			return
+			return false
 		}
 	}
 }
@@ -227,10 +227,13 @@ func (s *session) save(change func(*state)) bool {
 	return false
 }
 
-// mustSave saves until it has. The error is that the session has ended.
+// mustSave saves until it has. The error is that the session has ended before.
 func (s *session) mustSave(change func(*state)) error {
 	for n := 1; !s.save(change); n++ {
 		if err := s.sleep(storePause(n)); err != nil {
+			if s.last(change) {
+				return nil
+			}
 			return err
 		}
 	}
@@ -238,8 +241,12 @@ func (s *session) mustSave(change func(*state)) error {
 }
 
 func (s *session) write(ctx context.Context, change func(*state)) error {
-	s.saving.Lock()
-	defer s.saving.Unlock()
+	select {
+	case s.saving <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.saving }()
 	if change == nil && s.age() < s.tick()/2 {
 		return nil
 	}
