@@ -201,7 +201,10 @@ func TestHistoryOfEveryVerb(t *testing.T) {
 		before, after string // "" is absent
 	}{
 		{"create", func(c *resource.Collection) error { _, err := c.Create(ctx, tenant, []byte(doc("")), nil); return err }, "", doc(plain)},
-		{"upsert", func(c *resource.Collection) error { _, err := c.Create(ctx, tenant, []byte(doc(`,"email":"x"`)), nil); return err }, doc(plain), doc(plain + `,"email":"x"`)},
+		{"upsert", func(c *resource.Collection) error {
+			_, err := c.Create(ctx, tenant, []byte(doc(`,"email":"x"`)), nil)
+			return err
+		}, doc(plain), doc(plain + `,"email":"x"`)},
 		{"delete", func(c *resource.Collection) error { _, err := c.Delete(ctx, tenant, id.ExternalID, nil); return err }, doc(plain + `,"email":"x"`), ""},
 		{"batch of creates", func(c *resource.Collection) error {
 			return firstError(c.CreateBatch(ctx, tenant, two("", `,"phone":"1"`), nil))

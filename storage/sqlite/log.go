@@ -188,8 +188,9 @@ func changeOf(row []driver.Value) (c storage.Change, err error) {
 }
 
 // Redact implements storage.Store. The changes of a key that has many of them are
-// redacted in several transactions. As after a delete, pages that SQLite has freed may
-// still have the old bytes until it uses them again, and so may the -wal file and backups.
+// redacted in several transactions. As after a delete, the -wal file may still have the
+// old bytes, and so may the pages that SQLite has freed, unless there is
+// Options.SecureDelete.
 func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (n int, err error) {
 	err = storage.CheckRedact(ctx, key, note)
 	if err == nil {
