@@ -95,35 +95,34 @@ func changes(ctx context.Context, c *conn, q storage.ChangeQuery) (page storage.
 	if err != nil || q.End {
 		return storage.ChangePage{Next: end}, err
 	}
-	start, until := q.After, end
-	if start == (storage.Cursor{}) {
-		start, err = cursor(c, sqlFloor)
-	} else if start, err = cursor(c, sqlHas, start.Position, int64(start.Revision)); err == nil && start != q.After {
-		err = storage.ErrExpired
-	}
-	query, args := sqlChanges, []driver.Value(nil)
+	start := q.After
 	switch {
-	case q.Backwards:
-		query, args, until = sqlChangesBefore, append(scopeArgs(&q.Scope), q.ExternalID), storage.Cursor{}
-	case q.ExternalID != "":
-		query, args = sqlChangesOfKey, append(scopeArgs(&q.Scope), q.ExternalID)
-	case q.Scope != (storage.Scope{}):
-		query, args = sqlChangesOfScope, scopeArgs(&q.Scope)
-		if err == nil {
-			until, err = cursor(c, sqlCursorTo, min(start.Position, math.MaxInt64-maxScan)+maxScan)
+	case start != storage.Cursor{}:
+		if start, err = cursor(c, sqlHas, start.Position, int64(start.Revision)); err == nil && start != q.After {
+			err = storage.ErrExpired
 		}
+	case q.Backwards:
+		start.Position = math.MaxInt64
+	default:
+		start, err = cursor(c, sqlFloor)
 	}
 	if err != nil {
 		return storage.ChangePage{}, err
 	}
-	page = storage.ChangePage{Next: until, More: until != end}
+	page.Next = end
+	query, args := sqlChanges, []driver.Value{start.Position, end.Position}
 	switch {
-	case !q.Backwards:
-		args = append(args, start.Position, until.Position)
-	case q.After == storage.Cursor{}:
-		page.More, args = false, append(args, int64(math.MaxInt64))
-	default:
-		page.More, args = false, append(args, start.Position)
+	case q.Backwards:
+		page.Next = storage.Cursor{}
+		query, args = sqlChangesBefore, append(scopeArgs(&q.Scope), q.ExternalID, start.Position)
+	case q.ExternalID != "":
+		query, args = sqlChangesOfKey, append(scopeArgs(&q.Scope), q.ExternalID, start.Position, end.Position)
+	case q.Scope != (storage.Scope{}):
+		if page.Next, err = cursor(c, sqlCursorTo, min(start.Position, math.MaxInt64-maxScan)+maxScan); err != nil {
+			return storage.ChangePage{}, err
+		}
+		page.More = page.Next != end
+		query, args = sqlChangesOfScope, append(scopeArgs(&q.Scope), start.Position, page.Next.Position)
 	}
 	columns := sqlWithData
 	if q.NoData {
