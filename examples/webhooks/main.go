@@ -16,17 +16,17 @@
 // # What is sent
 //
 // Each change is a CloudEvent 1.0 in JSON, of the type com.example.customers.created,
-// .updated, .deleted or .erased. Its data is a resource.Change with document and patch;
-// personal data in these is redacted, except with -unredacted. The external id is always
-// there. The headers are those of Standard Webhooks. For the receiver:
+// .updated, .deleted or .erased. Its data is a resource.Change with document and patch.
+// Personal data in these is redacted, except with -unredacted; the external id is sent in
+// any case. The headers are those of Standard Webhooks. For the receiver:
 //
 //   - Verify the signature on the bytes as they came, before anything else.
 //   - A webhook may come more than once. Its webhook-id, made of the ID of the resource and
 //     the revision, is the same each time: drop repeats.
-//   - The webhooks of one customer come in the order of the changes, except one that an
-//     operator sends again.
-//   - After .erased, remove all that you keep under the ID of the resource. Its external id
-//     is no longer known.
+//   - The webhooks of one customer come in the order of the changes, except those that an
+//     operator sends again, and .erased.
+//   - After .erased, remove all that you keep under the ID of the resource. There is a hash
+//     in place of the external id, and the webhook-id ends with -erased.
 //   - A greater fence comes with each next process that delivers. One that was paused may
 //     send a webhook late, with a smaller one. What an operator sends again has none.
 //   - After the type com.example.customers.reset, read all customers by the API: the store

@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/examples/internal/openstore"
+	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/changes"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
 )
@@ -113,20 +116,42 @@ func TestTrim(t *testing.T) {
 	e.answer(func(webhook) int { return 503 })
 	s.put(t, "c-1", "a")
 	s.put(t, "c-1", "b")
-	changes := func() int {
+	logged := func() int {
 		page, err := s.customers.Changes(t.Context(), openstore.Tenant("acme"), nil)
 		require.NoError(t, err)
 		return len(page.Changes)
 	}
 	s.goRun(t)
 	require.Eventually(t, func() bool { return log.contains("the log grows") }, patience, time.Millisecond)
-	assert.Equal(t, 2, changes())
+	assert.Equal(t, 2, logged())
 	e.answer(func(webhook) int { return 422 })
-	require.Eventually(t, func() bool { return changes() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return logged() == 0 }, patience, time.Millisecond)
 	letters, err := s.letters.List(t.Context(), openstore.Tenant("acme"), nil)
 	require.NoError(t, err)
 	require.Len(t, letters.Resources, 2)
 	answer := httptest.NewRecorder()
 	s.ServeHTTP(answer, httptest.NewRequest("POST", lettersPath+"/"+letters.Resources[0].Key().ExternalID+"/resend", nil))
 	assert.Equal(t, 410, answer.Code, answer.Body)
+}
+
+// TestNoDeadLetter: an event waits while its dead letter cannot be stored.
+func TestNoDeadLetter(t *testing.T) {
+	t.Parallel()
+	e, down := newEndpoint(t), memory.New()
+	e.answer(func(webhook) int { return 422 })
+	s, _ := newTestService(t, memory.New(), e)
+	var err error
+	s.letters, err = resource.NewCollection(deadLetters, down, nil)
+	require.NoError(t, err)
+	require.NoError(t, down.Close())
+	event := changes.Event{Attempt: s.attempts, Change: resource.Change{
+		Key: storage.Key{Tenant: openstore.Tenant("acme"), Schema: s.customers.Schema().ID(), ExternalID: marker},
+		ID:  uuid.New(), Outcome: resource.Created, Revision: 1, Time: time.Now(),
+	}}
+	err = s.handle(t.Context(), event)
+	assert.ErrorIs(t, err, changes.ErrAgain)
+	assert.ErrorIs(t, err, storage.ErrClosed)
+	assert.NotContains(t, err.Error(), marker)
+	event.Attempt--
+	assert.Equal(t, refusal(422), s.handle(t.Context(), event))
 }
