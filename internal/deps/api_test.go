@@ -18,13 +18,8 @@ var exported = map[string]int{
 	"merge":               13,
 	"schema":              100,
 	"storage":             169,
-<<<<<<< HEAD
 	"resource":            158,
 	"resource/changes":    56,
-=======
-	"resource":            117,
-	"resource/feed":       21,
->>>>>>> 0cd3d5aab1839a82d5c587e981e7b50fafae5439
 	"resource/ingest":     65,
 	"resource/typed":      42,
 	"resource/httpapi":    75,
