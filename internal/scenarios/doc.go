@@ -14,7 +14,8 @@
 //     beside writers.
 //   - changes_test.go: consumers miss no change and keep the order, while writers, consumers
 //     and databases are killed.
-//   - takeover_test.go: a consumer whose owner is stopped; and a slow one.
+//   - takeover_test.go, expired_test.go: a consumer whose owner is stopped, a slow one, and one
+//     that is too slow for the log.
 //   - erase_test.go: nothing of those that were erased is left in the tables.
 //   - stream_test.go: many clients of one stream, half of them stalled.
 //   - bench_test.go: the gain of a batch, and the cost of a page.
