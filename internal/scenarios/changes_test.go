@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,17 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 		of[n].kill()
 		of[n] = start(kind, n)
 	}
+	// anOwner returns the number of a process that owns a consumer, of any if there is none.
+	anOwner := func() int {
+		all, err := changes.Consumers(ctx, store)
+		if err == nil && len(all) > 0 {
+			owner := processOf(all[rand.IntN(len(all))])
+			if n := slices.IndexFunc(consumers, func(c *child) bool { return c.pid() == owner }); n >= 0 {
+				return n
+			}
+		}
+		return rand.IntN(len(consumers))
+	}
 	begin := time.Now()
 	var (
 		killed   [4]int
@@ -145,7 +157,7 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 			kind := kill % 4
 			switch {
 			case kind == 3:
-				c := consumers[rand.IntN(len(consumers))]
+				c := consumers[anOwner()]
 				_ = c.cmd.Process.Signal(syscall.SIGSTOP)
 				pauses.Go(func() {
 					time.Sleep(lease * 5 / 4)
@@ -154,7 +166,7 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 			case kind == 0:
 				again(0, writers, rand.IntN(len(writers)))
 			case kind == 1:
-				again(1, consumers, rand.IntN(len(consumers)))
+				again(1, consumers, anOwner())
 			case crash != nil:
 				crash()
 			default: // a database that is the processes which have it open
