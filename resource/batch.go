@@ -126,11 +126,10 @@ type batch struct {
 // A group is the items of one external id.
 type group struct {
 	key     storage.Key
-	items   []int           // positions, in their order
-	keeping int             // how many items come before the first that changes the resource
-	outcome Outcome         // of all of them together
-	before  *storage.Record // the record that they were applied to, for OnChange
-	dry     *storage.Write  // what a dry run would write
+	items   []int          // positions, in their order
+	keeping int            // how many items come before the first that changes the resource
+	outcome Outcome        // of all of them together
+	dry     *storage.Write // what a dry run would write
 }
 
 // pending is the revision of a record that a batch has made and not stored yet. No caller
@@ -262,15 +261,6 @@ func (b *batch) run(ctx context.Context) []ItemResult {
 
 // write writes the records of all groups. An error is for each of them.
 func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) error {
-	if b.c.opts.OnChange != nil && !b.dryRun {
-		// The keys are locked while they are written, so that OnChange gets the changes
-		// of each in their order.
-		unlock, err := b.c.locks.LockAll(ctx, keys)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-	}
 	var err error
 	if b.state, err = b.c.writeState(ctx, b.tenant, nil, b.dryRun); err != nil {
 		return err
@@ -313,9 +303,6 @@ func (b *batch) write(ctx context.Context, groups []group, keys []storage.Key) e
 		case Updated:
 			b.c.recheck(ctx, &rec, &b.writes[g.items[0]])
 		}
-		if g.outcome != Unchanged && b.c.opts.OnChange != nil {
-			b.c.opts.OnChange(b.c.schema, *g.before, rec)
-		}
 		b.settle(g, rec.Revision)
 	}
 	return nil
@@ -357,10 +344,6 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 	current, size := old, 0
 	var w storage.Write // of the last item that changes the record
 	g.keeping, g.outcome = len(g.items), Unchanged
-	if b.c.opts.OnChange != nil {
-		g.before = &storage.Record{}
-		*g.before = old
-	}
 	for k, i := range g.items {
 		if size > maxFolded {
 			b.items[i] = ItemResult{Err: opError(b.op, g.key, fmt.Errorf("%w: the states of one resource are too large together", ErrBatchSize))}
@@ -390,6 +373,9 @@ func (b *batch) fold(g *group, old storage.Record) (storage.Write, error) {
 		b.items[i] = ItemResult{Result: result}
 	}
 	w.Expect = old.Revision
+	if w.Note != nil && b.c.opts.History {
+		w.Note.Before = old.Data // not that of the item before
+	}
 	switch {
 	case current.Revision == old.Revision:
 		return w, storage.ErrNoChange

@@ -8,8 +8,8 @@ import (
 )
 
 // An Op is an operation of a Collection, as a word for labels of metrics: create, patch,
-// delete, get, list, create_batch, patch_batch, delete_batch or get_batch.
-// [Collection.All] is a list for each of its pages.
+// delete, get, list, create_batch, patch_batch, delete_batch, get_batch, changes, history,
+// restore or erase. [Collection.All] is a list for each of its pages.
 type Op string
 
 // A Call is one call of a method of a Collection, as Options.OnCall gets it when it
@@ -20,8 +20,8 @@ type Call struct {
 	Tenant storage.Tenant
 	Schema string // the schema's name
 	// Results counts what the call did: writes by their [Outcome], writes that failed by
-	// the [Class] of their error, and resources that a get or list returned as "found".
-	// It may be nil. For a dry run the results are those of the write.
+	// the [Class] of their error, and resources that a get or list returned, and changes,
+	// as "found". An erase that found nothing is unchanged. It may be nil. For a dry run the results are those of the write.
 	Results map[string]int
 	DryRun  bool
 	// Attempts is how often a write was tried: 1, and 1 more for each conflict and for

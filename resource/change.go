@@ -1,19 +1,28 @@
 package resource
 
 import (
-	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
 	"time"
 
+	"example.com/resourcekit/internal/strictjson"
+	"example.com/resourcekit/merge"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 
 	"github.com/google/uuid"
 )
 
-// A Change is one change of a resource, as the log has it. Its JSON has names in lower
-// camel case; see [Change.AppendJSON]. Package fmt and log/slog print it without personal
-// data.
+// Erased is the outcome of a change in the log whose resource was erased, and of the one
+// that [Collection.Erase] adds. A program that keeps anything of the resource with this ID
+// must remove it.
+const Erased Outcome = "erased"
+
+// A Change is one change of a resource, as the log has it. Its JSON is that of
+// [Change.AppendJSON]. Package fmt and log/slog print it without personal data.
 type Change struct {
 	// Key is that of the resource. If the outcome is Erased, a keyed hash is in the place
 	// of its external id.
@@ -31,11 +40,14 @@ type Change struct {
 	Time          time.Time
 	Actor, Reason string // see WriteOptions
 
-	// Document is the document after the change, or before a delete, and Patch the change
+	// Document is the document after the change, or before a delete. Patch is the change
 	// as a merge patch (RFC 7396) of the document before; a created one is patched from
-	// {}. Both are nil unless ChangeOptions ask for them and the collection keeps History.
-	// Patch is nil for a delete, too, and where no patch leads from one document to the
-	// other, since a stored document has a null.
+	// {}. Both are of documents as a reader sees them today: without fields that the
+	// schema does not declare, and with its defaults. They are read-only.
+	//
+	// Both are nil unless ChangeOptions ask for them and the collection keeps History, and
+	// where the log has a document that is damaged. Patch is nil for a delete, too, and
+	// where no patch leads from one document to the other because that has a null.
 	Document, Patch json.RawMessage
 
 	// Cursor is the place of the change in the changes of its tenant and schema. Only
@@ -43,42 +55,10 @@ type Change struct {
 	Cursor string
 }
 
-// Erased is the outcome of a change in the log whose resource was erased, and of the one
-// that [Collection.Erase] adds. Who keeps anything of the resource with this ID must
-// remove it.
-const Erased Outcome = "erased"
-
-// ChangeOptions say which changes a page has, and what of each. A nil *ChangeOptions is
-// the zero value.
-type ChangeOptions struct {
-	// Cursor is where the page begins: the Next of a page, or the Cursor of a change. ""
-	// is the start of what the log has; for a history its end, since it begins with the
-	// newest change.
-	Cursor string
-	// FromEnd returns no changes, but the cursor at the end of the log: a reader that
-	// begins there gets all changes made from now on. A history has no such option.
-	FromEnd bool
-	Limit   int // changes in a page: 100 when 0. More than storage.MaxPage (1000) counts as that
-
-	Documents, Patches bool // ask for Change.Document and Change.Patch
-	// Unredacted leaves the personal data in them, which is replaced otherwise: see
-	// [schema.Schema.Redact].
-	Unredacted bool
-}
-
-// ChangePage is one page of changes. Its JSON has neither the changes nor the cursor, so
-// that it can be logged.
-type ChangePage struct {
-	Changes []Change `json:"-"`
-	// Next is the cursor of the next page. In a history it is "" after the oldest change;
-	// otherwise it is never "", and moves on also when the page is empty.
-	Next string `json:"-"`
-	More bool   // there are further changes now. Without it, ask again later
-}
-
-// MakeChange returns a change of the log as a resource's, without a Cursor. The schema
-// may be nil if it is not known: then there is no name, and no Document and Patch unless
-// they may be Unredacted. Of the options only those that say what of a change counts.
+// MakeChange returns a change of the log as that of a resource, without a Cursor. The
+// schema may be nil if it is not known: the change has no name then, and Document and
+// Patch only if they may be Unredacted, as they were stored. Of the options, which may be
+// nil, those count that say what a change has.
 func MakeChange(s *schema.Schema, from storage.Change, opts *ChangeOptions) Change {
 	c := Change{
 		Key: from.Key, ID: from.ID, Before: from.Before, Revision: from.Cursor.Revision, Outcome: Updated,
@@ -90,72 +70,139 @@ func MakeChange(s *schema.Schema, from storage.Change, opts *ChangeOptions) Chan
 	switch {
 	case from.Redacted:
 		c.Outcome = Erased
+		return c
 	case from.Deleted:
 		c.Outcome = Deleted
 	case from.Before == 0:
 		c.Outcome = Created
 	}
+	if opts == nil || s == nil && !opts.Unredacted {
+		return c
+	}
+	document, before := from.Note.After, from.Note.Before
+	if c.Outcome == Deleted {
+		document = before
+	}
+	if opts.Documents || opts.Patches {
+		document = shown(s, document)
+	}
+	if opts.Patches && document != nil && c.Outcome != Deleted {
+		if c.Outcome == Created {
+			before = []byte("{}")
+		} else {
+			before = shown(s, before)
+		}
+		if before != nil {
+			patch, _ := merge.Diff(before, document) // an error leaves it nil
+			c.Patch = opts.redact(s, patch)
+		}
+	}
+	if opts.Documents {
+		c.Document = opts.redact(s, document)
+	}
 	return c
 }
 
-// Changes returns a page of the changes of a tenant's resources, oldest first. opts may
-// be nil. No change is left out, and the changes of one resource come in their order.
-//
-// Errors:
-//
-//   - [storage.ErrInvalid]: the tenant is not valid.
-//   - [ErrCursor]: the cursor is not one of this tenant and schema.
-//   - [storage.ErrExpired]: the cursor is older than the log, or of a log before a backup
-//     was restored. Read the resources anew, from the cursor of a page with FromEnd on.
-//   - [storage.ErrUnsupported]: the collection does not log changes.
-//   - those of the store and of the context.
-func (c *Collection) Changes(ctx context.Context, tenant storage.Tenant, opts *ChangeOptions) (*ChangePage, error) {
-	return nil, storage.ErrUnsupported
+// shown returns a document of the log as a reader sees it, nil if it is damaged or not
+// there.
+func shown(s *schema.Schema, document []byte) []byte {
+	if len(document) == 0 {
+		return nil
+	}
+	if s != nil {
+		document, _ = s.Show(document, nil) // nil with an error
+		return document
+	}
+	d := strictjson.Get()
+	defer strictjson.Put(d)
+	if d.Parse(document, strictjson.MaxDepth) != nil {
+		return nil
+	}
+	return document
 }
 
-// History returns a page of the changes of one resource, newest first, also of one that
-// was deleted; after an Erase there are none. An external id that was deleted and created
-// again has both histories. opts may be nil. Errors are those of [Collection.Changes].
-func (c *Collection) History(ctx context.Context, tenant storage.Tenant, externalID string, opts *ChangeOptions) (*ChangePage, error) {
-	return nil, storage.ErrUnsupported
+// redact returns a document or patch without its personal data, unless that is asked for.
+func (o *ChangeOptions) redact(s *schema.Schema, document []byte) []byte {
+	if document != nil && !o.Unredacted {
+		document, _ = s.Redact(document)
+	}
+	return document
 }
 
-// SealCursor returns a cursor of the log as one that may be shown to the tenant:
-// encrypted, and bound to the tenant and the schema. The error is that of the store, which
-// has the key.
-func (c *Collection) SealCursor(ctx context.Context, tenant storage.Tenant, at storage.Cursor) (string, error) {
-	return "", storage.ErrUnsupported
-}
+// Format writes the outcome, "resource" and the ID, whatever the verb: so a change can be
+// printed.
+func (c Change) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.text()) }
 
-// OpenCursor returns what SealCursor has sealed. The error is ErrCursor, or that of the
-// store.
-func (c *Collection) OpenCursor(ctx context.Context, tenant storage.Tenant, cursor string) (storage.Cursor, error) {
-	return storage.Cursor{}, storage.ErrUnsupported
+// LogValue returns what Format writes.
+func (c Change) LogValue() slog.Value { return slog.StringValue(c.text()) }
+
+func (c Change) text() string { return string(c.Outcome) + " resource " + c.ID.String() }
+
+// MarshalJSON returns what AppendJSON(nil) appends.
+func (c Change) MarshalJSON() ([]byte, error) {
+	const members = 600 // enough for most changes without document and patch
+	return c.AppendJSON(make([]byte, 0, members+len(c.Document)+len(c.Patch))), nil
 }
 
 // AppendJSON appends the change as one compact JSON object to dst: id, outcome, schema,
-// schemaDefinitionId, platformId, businessId, resourceExternalId, previousRevision and
-// revision (strings of digits), time, actor, reason, document and patch. Absent ones are
-// left out.
-func (c *Change) AppendJSON(dst []byte) []byte { return dst }
-
-// AppendCloudEvent appends the change as a CloudEvents 1.0 event in the JSON format to dst.
-func (c *Change) AppendCloudEvent(dst []byte, source, typePrefix string) []byte { return dst }
-
-// Restore writes the document that a resource had at an earlier revision as a new change.
-func (c *Collection) Restore(
-	ctx context.Context, tenant storage.Tenant, externalID string, revision storage.Revision, opts *WriteOptions,
-) (*Result, error) {
-	return nil, storage.ErrUnsupported
+// schemaDefinitionId, platformId, businessId, resourceExternalId, previousRevision,
+// revision, time, actor, reason, document and patch. The revisions are strings of digits.
+// Absent ones are left out. The Cursor is not in it.
+func (c *Change) AppendJSON(dst []byte) []byte {
+	name := func(name string) { dst = append(append(append(dst, `,"`...), name...), `":`...) }
+	text := func(as, value string) {
+		if value != "" {
+			name(as)
+			dst = strictjson.AppendQuoted(dst, value)
+		}
+	}
+	id := func(id *uuid.UUID) { dst = append(appendUUID(append(dst, '"'), id), '"') }
+	revision := func(as string, r storage.Revision) {
+		if r != 0 {
+			name(as)
+			dst = append(strconv.AppendUint(append(dst, '"'), uint64(r), 10), '"')
+		}
+	}
+	raw := func(as string, value []byte) {
+		if value != nil {
+			name(as)
+			dst = append(dst, value...)
+		}
+	}
+	dst = append(dst, `{"id":`...)
+	id(&c.ID)
+	text("outcome", string(c.Outcome))
+	text("schema", c.Schema)
+	name("schemaDefinitionId")
+	id(&c.Key.Schema)
+	name("platformId")
+	id(&c.Key.Tenant.Platform)
+	name("businessId")
+	id(&c.Key.Tenant.Business)
+	text("resourceExternalId", c.Key.ExternalID)
+	revision("previousRevision", c.Before)
+	revision("revision", c.Revision)
+	if !c.Time.IsZero() {
+		name("time")
+		dst = append(appendTime(append(dst, '"'), &c.Time), '"')
+	}
+	text("actor", c.Actor)
+	text("reason", c.Reason)
+	raw("document", c.Document)
+	raw("patch", c.Patch)
+	return append(dst, '}')
 }
 
-// An Erasure is the report of a [Collection.Erase]. It has no personal data.
-type Erasure struct {
-	Deleted bool // the resource existed
-	Changes int  // of the log, from which its personal data was removed
+func appendUUID(dst []byte, id *uuid.UUID) []byte {
+	at := len(dst)
+	dst = append(dst, blankUUID...)
+	putUUID(dst, at, 0, id)
+	return dst
 }
 
-// Erase removes a resource and all that the log has of it.
-func (c *Collection) Erase(ctx context.Context, tenant storage.Tenant, externalID string, opts *WriteOptions) (*Erasure, error) {
-	return nil, storage.ErrUnsupported
+func appendTime(dst []byte, t *time.Time) []byte {
+	at := len(dst)
+	dst = append(dst, blankTime...)
+	putTime(dst, at, 0, t)
+	return dst
 }

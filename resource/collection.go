@@ -33,25 +33,18 @@ type Options struct {
 	// makes writes dearer.
 	IndexCreatedAt, IndexUpdatedAt bool
 	// Log writes each change to the log of the store, in the same atomic write, with the
-	// Actor and Reason of the call: see storage.Store.Changes. All collections of a
+	// Actor and Reason of the call: see [Collection.Changes]. All collections of a
 	// schema and a store must agree: without Log, writes fail with ErrLogged where
 	// another collection has logged, which a collection notices within a minute.
 	Log bool
 	// History also keeps the documents before and after each change in the log: for
 	// [Collection.History], [Collection.Restore], and the Document and Patch of a
-	// [Change]. It makes the log as large as the documents that are written. It needs Log.
+	// [Change]. Each change makes the log larger by both. It needs Log.
 	History bool
-	// CursorKey is the key of 32 bytes for cursors that hold the value of a field, which
-	// are encrypted (AES-256-GCM). Without one, the first process makes it and keeps it
-	// in the store.
+	// CursorKey is the key of 32 bytes for cursors that hold the value of a field or a
+	// place in the log, which are encrypted (AES-256-GCM). Without one, the first process
+	// makes it and keeps it in the store.
 	CursorKey []byte
-	// OnChange, if not nil, gets each change after it was stored and while its resource
-	// is locked: the records before and after, with the revision 0 for absent. The
-	// changes of one resource through one collection come in their order; to keep it, a
-	// batch locks all of its resources while it is written. It is called from many
-	// goroutines, it must not block, call the collection or panic, and it must not change
-	// the records. Package feed passes changes on.
-	OnChange func(s *schema.Schema, before, after storage.Record)
 	// OnCall, if not nil, is called for every call when it ends, before it returns: for
 	// metrics and traces. It is called from many goroutines. It must be quick, and must
 	// not panic.
@@ -78,8 +71,9 @@ type Collection struct {
 // be nil. The caller closes the store.
 //
 // The error is for a schema or a store that is nil, for a schema that was not made by
-// schema.Compile, for a CursorKey that is not 32 bytes, and storage.ErrUnsupported for a
-// store that lacks what the schema or opts need: entries for indexes, or a log.
+// schema.Compile, and for a CursorKey that is not 32 bytes; storage.ErrInvalid for History
+// without Log; and storage.ErrUnsupported for a store that lacks what the schema or opts
+// need: entries for indexes, or a log.
 func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Collection, error) {
 	if s == nil || s.ID() == uuid.Nil {
 		return nil, errors.New("resource: NewCollection without a compiled schema")
@@ -109,13 +103,21 @@ func NewCollection(s *schema.Schema, store storage.Store, opts *Options) (*Colle
 // Schema returns the schema of the collection's resources.
 func (c *Collection) Schema() *schema.Schema { return c.schema }
 
+// Log returns the store whose log has the changes of the collection's resources, nil if
+// the collection does not log them (Options.Log).
+func (c *Collection) Log() storage.Store {
+	if !c.opts.Log {
+		return nil
+	}
+	return c.store
+}
+
 // Rehearsal returns a collection for a dry run of many calls, each of which sees what the
 // calls before it would have stored. It is as c over the store that wrap returns, which
 // reads the store of c and must keep what is written to itself. OnCall gets its calls as
-// dry runs; OnChange gets none.
+// dry runs.
 func (c *Collection) Rehearsal(wrap func(storage.Store) storage.Store) *Collection {
 	opts := c.opts
-	opts.OnChange = nil
 	if c.opts.OnCall != nil {
 		opts.OnCall = func(ctx context.Context, call Call) {
 			call.DryRun = true

@@ -2,11 +2,12 @@ package resource_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/resourcekit/resource"
-	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 
@@ -136,11 +137,9 @@ func TestDamagedIsNamed(t *testing.T) {
 // TestDeleteDamaged: a damaged record is deleted in every way in which others are, and
 // a new one takes its place.
 func TestDeleteDamaged(t *testing.T) {
-	events := make(chan feed.Event, 100)
-	f := feed.New(func(e feed.Event) { events <- e }, nil)
 	made, store := customers(t)
 	damaged := damage(t, made, store)
-	c := open(t, schema.Customers(), store, &resource.Options{Now: fixed.Now, NewID: fixed.NewID, OnChange: f.Add})
+	c := open(t, schema.Customers(), store, &resource.Options{Now: fixed.Now, NewID: fixed.NewID, Log: true, History: true})
 	batch := []resource.Item{{ExternalID: "none"}}
 	for i, rec := range damaged {
 		id := rec.Key.ExternalID
@@ -156,14 +155,22 @@ func TestDeleteDamaged(t *testing.T) {
 		res, err = c.Delete(ctx, tenant, id, &resource.WriteOptions{If: resource.AtRevision(rec.Revision).And(resource.NotAtRevision(0))})
 		require.NoError(t, err)
 		checkDeletedDamaged(t, rec, res)
-		checkDeletedEvent(t, rec, <-events)
 	}
 	deleted, err := c.DeleteBatch(ctx, tenant, batch, nil)
 	require.NoError(t, err)
 	assert.Equal(t, counts{Deleted: 5, Failed: 1}, counted(deleted))
 	for i, item := range deleted[1:] {
 		checkDeletedDamaged(t, damaged[2*i+1], item.Result)
-		checkDeletedEvent(t, damaged[2*i+1], <-events)
+	}
+	changes := allChanges(t, c, resource.ChangeOptions{Documents: true, Patches: true})
+	require.Len(t, changes, len(damaged))
+	for _, change := range changes {
+		i := slices.IndexFunc(damaged, func(rec storage.Record) bool { return rec.Key == change.Key })
+		require.GreaterOrEqual(t, i, 0)
+		change.Cursor, change.Time, change.Revision = "", time.Time{}, 0
+		assert.Equal(t, resource.Change{
+			Key: change.Key, ID: damaged[i].ID, Schema: "customers", Outcome: resource.Deleted, Before: damaged[i].Revision,
+		}, change)
 	}
 	page, err := c.List(ctx, tenant, &resource.ListOptions{Limit: 1000})
 	require.NoError(t, err)
@@ -171,7 +178,6 @@ func TestDeleteDamaged(t *testing.T) {
 	assert.Empty(t, page.Damaged)
 	res := create(t, c, strings.Replace(cust(``), "c-1", damaged[0].Key.ExternalID, 1))
 	assert.Equal(t, resource.Created, res.Outcome)
-	require.NoError(t, f.Close(ctx))
 }
 
 func checkDeletedDamaged(t *testing.T, rec storage.Record, res *resource.Result) {
@@ -181,11 +187,6 @@ func checkDeletedDamaged(t *testing.T, rec storage.Record, res *resource.Result)
 	assert.Equal(t, "{}", string(res.Data()))
 	assert.Empty(t, res.Changed())
 	assert.Empty(t, res.Removed())
-}
-
-func checkDeletedEvent(t *testing.T, rec storage.Record, e feed.Event) {
-	t.Helper()
-	assert.Equal(t, feed.Event{Key: rec.Key, ID: rec.ID, Outcome: resource.Deleted, Before: rec.Revision}, e)
 }
 
 // TestDamagedPages: a tenant with nothing but damaged records is listed to the end.

@@ -90,6 +90,8 @@ func (c *Collection) openIndexes() error {
 	switch {
 	case len(c.index) > 0 && limits.NoEntries:
 		return fmt.Errorf("resource: schema %s has indexes: %w", c.schema.Name(), storage.ErrUnsupported)
+	case c.opts.History && !c.opts.Log:
+		return fmt.Errorf("resource: %w: History without Log", storage.ErrInvalid)
 	case c.opts.Log && limits.NoLog:
 		return fmt.Errorf("resource: a log of changes: %w", storage.ErrUnsupported)
 	}

@@ -7,8 +7,8 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// WriteOptions are the policies of one create, patch, delete, or batch of these. A nil
-// *WriteOptions is the zero value. A call that cannot have an option, or a policy that is
+// WriteOptions are the policies of one create, patch, delete, or batch of these, and of a
+// restore or an erase. A nil *WriteOptions is the zero value. A call that cannot have an option, or a policy that is
 // not one of its constants, fails with [storage.ErrInvalid].
 type WriteOptions struct {
 	// RejectExisting makes a create fail with ErrExists if the resource exists, instead
@@ -47,6 +47,14 @@ func (o *WriteOptions) validate(creates bool) error {
 	read := o.read("")
 	if err := read.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrInvalid, err)
+	}
+	return nil
+}
+
+// bare returns storage.ErrInvalid for options that a restore or an erase cannot have.
+func (o *WriteOptions) bare() error {
+	if *o != (WriteOptions{If: o.If, Actor: o.Actor, Reason: o.Reason, DryRun: o.DryRun}) {
+		return fmt.Errorf("%w: only If, Actor, Reason and DryRun are options of this call", storage.ErrInvalid)
 	}
 	return nil
 }

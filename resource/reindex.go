@@ -102,7 +102,7 @@ func (r *reindex) run(ctx context.Context) (err error) {
 	r.state, err = r.c.changeState(ctx, r.scope, func(s *scopeState) error {
 		s.only(r.c.index)
 		if s.Run == 0 || !s.all(r.c.index, enforcing) {
-			s.Run, s.After = rand.Uint64N(math.MaxUint64)+1, ""
+			s.Run, s.After, s.Erased = rand.Uint64N(math.MaxUint64)+1, "", 0
 		}
 		for _, index := range r.c.index {
 			if s.Indexes[index.name] == building {
@@ -129,7 +129,7 @@ func (r *reindex) run(ctx context.Context) (err error) {
 			for _, index := range r.c.index {
 				s.set(index, ready)
 			}
-			s.Run, s.After = 0, ""
+			s.Run, s.After, s.Erased = 0, "", 0
 		}
 		r.mark(s)
 	})
@@ -176,9 +176,11 @@ func (c *Collection) recheck(ctx context.Context, rec *storage.Record, op *write
 }
 
 // pass gives every record after the place of the run its entries. Duplicates are not
-// remembered by a later call, which therefore begins again.
+// remembered by a later call, which therefore begins again. So it does if a resource was
+// erased since the page was read: the place may be its id, which must not be stored.
 func (r *reindex) pass(ctx context.Context) error {
 	after := storage.Position{ExternalID: r.state.After}
+	erased, seen := r.state.Erased, uint64(0)
 	for {
 		page, err := r.c.store.List(ctx, r.scope, storage.Range{After: after, Limit: storage.MaxPage})
 		if err != nil {
@@ -197,9 +199,10 @@ func (r *reindex) pass(ctx context.Context) error {
 			return nil
 		}
 		err = r.change(ctx, func(s *scopeState) {
+			seen = s.Erased
 			switch {
 			case s.Run != r.id:
-			case len(r.duplicates) > 0:
+			case len(r.duplicates) > 0 || seen != erased:
 				s.After = ""
 			default:
 				s.After = after.ExternalID
@@ -208,6 +211,7 @@ func (r *reindex) pass(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		erased = seen
 	}
 }
 

@@ -15,7 +15,11 @@ import (
 // sealKeySize is the length of Options.CursorKey, in bytes: that of AES-256.
 const sealKeySize = 32
 
-// seal returns the cipher of cursors that hold a value: AES-256-GCM with random nonces.
+// sealOverhead is how many bytes a sealed text has more: a nonce of 12 and a tag of 16.
+const sealOverhead = 12 + 16
+
+// seal returns the cipher of cursors that hold a value or a place in the log: AES-256-GCM
+// with random nonces.
 // Without Options.CursorKey the key is a record of the store, which the first process
 // makes.
 func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {

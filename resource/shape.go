@@ -144,9 +144,12 @@ func (r Resource) MarshalJSON() ([]byte, error) {
 	return r.AppendJSON(make([]byte, 0, members+len(r.shown)), nil), nil
 }
 
+// What putUUID and putTime write over.
 const (
-	uuidWidth = len("........-....-....-....-............")
-	timeWidth = len("....-..-..T..:..:......Z")
+	blankUUID = "........-....-....-....-............"
+	blankTime = "....-..-..T..:..:......Z"
+	uuidWidth = len(blankUUID)
+	timeWidth = len(blankTime)
 )
 
 // putUUID writes the text of a UUID (RFC 9562, section 4) to text[at:], and to

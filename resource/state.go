@@ -36,6 +36,10 @@ type scopeState struct {
 	// external id that it has come to.
 	Run   uint64 `json:"run,omitempty"`
 	After string `json:"after,omitempty"`
+
+	// Erased counts the calls of Erase during the run. A place that was read before such a
+	// call may be the id of the resource that it has erased.
+	Erased uint64 `json:"erased,omitempty"`
 }
 
 // all reports whether all of the indexes are in this phase, or beyond it.

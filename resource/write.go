@@ -21,6 +21,7 @@ type writeOp struct {
 	key       storage.Key
 	request   schema.Request // of a create or patch
 	delete    bool
+	erase     bool // of a delete: an absent resource is Unchanged, and the log gets no document
 	mayCreate bool // if false, an absent resource is ErrNotFound
 	mayChange bool // if false, an existing resource is ErrExists
 	condition Condition
@@ -28,6 +29,9 @@ type writeOp struct {
 	actor     string
 	reason    string
 	state     *knownState // of the tenant
+
+	revision storage.Revision // of a restore: that of the document
+	restored storage.Cursor   // where the log has it
 
 	attempts int // made so far
 
@@ -65,9 +69,22 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 		}
 		defer lock.Unlock()
 	}
+	result, err := c.writeLocked(ctx, op)
+	if err == nil && op.revision != 0 && result.Outcome == Created && !op.dryRun {
+		if err = c.confirm(ctx, op); err != nil {
+			return nil, opError(op.name, op.key, err)
+		}
+	}
+	return result, err
+}
+
+// writeLocked is write without the lock of the key.
+func (c *Collection) writeLocked(ctx context.Context, op *writeOp) (*Result, error) {
 	var err error
-	if op.state, err = c.writeState(ctx, op.key.Tenant, nil, op.dryRun); err != nil {
-		return nil, opError(op.name, op.key, err)
+	if !op.erase { // which may have nothing to write
+		if op.state, err = c.writeState(ctx, op.key.Tenant, nil, op.dryRun); err != nil {
+			return nil, opError(op.name, op.key, err)
+		}
 	}
 	result := new(Result)
 	var was, rec storage.Record
@@ -82,18 +99,9 @@ func (c *Collection) write(ctx context.Context, op *writeOp) (*Result, error) {
 	if result.Outcome != Unchanged && !op.dryRun && !op.delete {
 		c.recheck(ctx, &rec, op)
 	}
-	switch {
-	case result.Outcome == Unchanged:
-	case op.dryRun:
-		if !op.delete {
-			result.record = dry.Record
-			result.record.Revision = was.Revision
-		}
-	case c.opts.OnChange != nil:
-		if op.delete {
-			rec = storage.Record{Key: op.key}
-		}
-		c.opts.OnChange(c.schema, was, rec)
+	if op.dryRun && result.Outcome != Unchanged && !op.delete {
+		result.record = dry.Record
+		result.record.Revision = was.Revision
 	}
 	return result, nil
 }
@@ -105,9 +113,16 @@ func (c *Collection) update(
 ) (storage.Record, error) {
 	rec, err := storage.UpdateWith(ctx, c.store, op.key, func(old storage.Record) (storage.Write, error) {
 		*was = old
-		var err error
-		if op.state, err = c.writeState(ctx, op.key.Tenant, op.state, op.dryRun); err != nil {
-			return storage.Write{}, err
+		if !op.erase || old.Revision != 0 {
+			var err error
+			if op.state, err = c.writeState(ctx, op.key.Tenant, op.state, op.dryRun); err != nil {
+				return storage.Write{}, err
+			}
+		}
+		if op.revision != 0 {
+			if err := c.aim(ctx, op, &old); err != nil {
+				return storage.Write{}, err
+			}
 		}
 		w, err := c.attempt(op, &old, result)
 		if op.dryRun && err == nil {
@@ -172,6 +187,10 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	if err := op.check(old, c.field); err != nil {
 		return storage.Write{}, err
 	}
+	if op.erase && old.Revision == 0 {
+		result.Outcome = Unchanged
+		return storage.Write{}, storage.ErrNoChange
+	}
 	if op.delete {
 		result.Outcome = Deleted
 		var err error
@@ -181,7 +200,7 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 			result.shown = []byte("{}")
 		}
 		return storage.Write{
-			Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op, c.timestamp()),
+			Record: storage.Record{Key: op.key}, Expect: old.Revision, Delete: true, Note: c.note(op, c.timestamp(), old.Data, nil),
 		}, nil
 	}
 	stored, err := document(old)
@@ -223,16 +242,20 @@ func (c *Collection) attempt(op *writeOp, old *storage.Record, result *Result) (
 	for i := range entries {
 		entries[i].Unique = entries[i].Unique && !slices.Contains(op.shared, entries[i].Index)
 	}
-	return storage.Write{Record: next, Expect: old.Revision, Entries: entries, Note: c.note(op, next.UpdatedAt)}, nil
+	return storage.Write{Record: next, Expect: old.Revision, Entries: entries, Note: c.note(op, next.UpdatedAt, stored, next.Data)}, nil
 }
 
 // note returns the note of a change, nil if changes are not logged. Its time is that of
 // the record.
-func (c *Collection) note(op *writeOp, at time.Time) *storage.Note {
+func (c *Collection) note(op *writeOp, at time.Time, before, after []byte) *storage.Note {
 	if !c.opts.Log {
 		return nil
 	}
-	return &storage.Note{Time: at, Actor: op.actor, Reason: op.reason}
+	note := &storage.Note{Time: at, Actor: op.actor, Reason: op.reason}
+	if c.opts.History && !op.erase {
+		note.Before, note.After = before, after
+	}
+	return note
 }
 
 // idError returns the error of a write whose NewID failed. An error of another store,

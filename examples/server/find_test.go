@@ -55,9 +55,8 @@ func newCrowd(tb testing.TB, store string, n int) *crowd {
 	})
 	tenants, err := parseTenants("acme")
 	require.NoError(tb, err)
-	c.service, err = newService(counted, tenants, slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError})), false)
+	c.service, err = newService(counted, tenants, slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError})))
 	require.NoError(tb, err)
-	tb.Cleanup(func() { assert.NoError(tb, c.close(context.Background())) })
 	scattered := rand.New(rand.NewPCG(1, 2)).Perm(n)
 	for first := 0; first < n; first += 1000 {
 		var batch [][]byte

@@ -9,7 +9,6 @@
 //	-addr ADDRESS    where to listen; 127.0.0.1:8080
 //	-store STORE     memory, sqlite:PATH or postgres://USER@HOST/DATABASE
 //	-tenants NAMES   separated by commas; the first is meant when a request names none
-//	-events          log each change that is stored
 //	-v               log each call of the library too
 //
 // Customers are found and sorted by email and createdAt. A store that is older than these
@@ -69,8 +68,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8080", "address to listen on")
 	storeName := flags.String("store", "memory", "where to keep the data: "+openstore.Usage)
 	tenantNames := flags.String("tenants", "acme,globex", "names of the tenants, separated by commas; the first is meant when a request names none")
-	events := flags.Bool("events", false, "log each change that is stored: what became of a resource of which schema and tenant, and nothing of its data")
-	verbose := flags.Bool("v", false, "log each call of the library, and each change, too")
+	verbose := flags.Bool("v", false, "log each call of the library")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -93,15 +91,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("-store: %w", err)
 	}
-	// Last of all: the service's feed and the requests before it need the store.
+	// Last of all: the requests before it need the store.
 	defer opened.Close()
-	service, err := newService(opened.Store, tenants, log, *events)
+	service, err := newService(opened.Store, tenants, log)
 	if err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
-		return errors.Join(err, service.close(context.WithoutCancel(ctx)))
+		return err
 	}
 	// Deferred after the store, so done before that is closed.
 	var background sync.WaitGroup
@@ -135,15 +133,14 @@ transactions as well, and /metrics and /healthz. Ctrl-C stops the server.
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
-		return errors.Join(err, service.close(context.WithoutCancel(ctx)))
+		return err
 	case <-ctx.Done():
 	}
 	stop() // a second signal ends the program at once
 	log.Info("shutting down")
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
-	// First those who write, then the feed that hears of it.
-	return errors.Join(server.Shutdown(grace), service.close(grace))
+	return server.Shutdown(grace)
 }
 
 // tenants are the businesses that the server knows, all on one platform.

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/resourcekit/resource"
-	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/storage/recent"
 )
 
@@ -24,7 +23,7 @@ type metrics struct {
 	attempts prometheus.Histogram
 }
 
-func newMetrics(changes *feed.Feed) *metrics {
+func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -46,9 +45,6 @@ func newMetrics(changes *feed.Feed) *metrics {
 		}),
 	}
 	m.registry.MustRegister(m.calls, m.duration, m.writes, m.failed, m.attempts,
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "resourcekit_feed_dropped_total", Help: "Changes that the observer of the feed was not told of.",
-		}, func() float64 { return float64(changes.Dropped()) }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

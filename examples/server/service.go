@@ -8,11 +8,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/resourcekit/examples/internal/schemas"
 	"example.com/resourcekit/resource"
-	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -24,24 +21,21 @@ import (
 type service struct {
 	http.Handler
 	log         *slog.Logger
-	feed        *feed.Feed
 	metrics     *metrics
 	collections []*resource.Collection
 }
 
-// newService returns the service of the tenants in the store. With events, each
-// change is worth a line of the log.
-func newService(store storage.Store, tenants tenants, log *slog.Logger, events bool) (*service, error) {
-	s := &service{log: log, feed: feed.New(logEvents(log, events), nil)}
-	s.metrics = newMetrics(s.feed)
+// newService returns the service of the tenants in the store.
+func newService(store storage.Store, tenants tenants, log *slog.Logger) (*service, error) {
+	s := &service{log: log, metrics: newMetrics()}
 	if remembering, ok := store.(interface{ Stats() recent.Stats }); ok {
 		s.metrics.remembers(remembering.Stats)
 	}
-	opts := &resource.Options{OnChange: s.feed.Add, OnCall: s.called}
+	opts := &resource.Options{Log: true, History: true, OnCall: s.called}
 	for _, declared := range schemas.All() {
 		c, err := resource.NewCollection(declared, store, opts)
 		if err != nil {
-			return nil, errors.Join(err, s.feed.Close(context.Background()))
+			return nil, err
 		}
 		s.collections = append(s.collections, c)
 	}
@@ -58,19 +52,10 @@ func newService(store storage.Store, tenants tenants, log *slog.Logger, events b
 		},
 	}, s.collections...)
 	if err != nil {
-		return nil, errors.Join(err, s.feed.Close(context.Background()))
+		return nil, err
 	}
 	s.Handler = logRequests(route(api, s.metrics.handler(), health(store)), log)
 	return s, nil
-}
-
-// close ends what goes on beside the requests, of which there must be no more.
-func (s *service) close(ctx context.Context) error {
-	err := s.feed.Close(ctx)
-	if n := s.feed.Dropped(); n > 0 {
-		s.log.Warn("changes dropped before the feed told them", "dropped", n)
-	}
-	return err
 }
 
 // called sees each call of the library: a line for those that go wrong, and for the
@@ -100,23 +85,6 @@ func classOf(err error) string {
 
 func tenantAttr(t storage.Tenant) slog.Attr {
 	return slog.Group("tenant", slog.String("platform", t.Platform.String()), slog.String("business", t.Business.String()))
-}
-
-// logEvents returns an observer that logs what became of a resource, and neither
-// which one it was nor what changed.
-func logEvents(log *slog.Logger, events bool) func(feed.Event) {
-	level := slog.LevelDebug
-	if events {
-		level = slog.LevelInfo
-	}
-	names := map[uuid.UUID]string{}
-	for _, s := range schemas.All() {
-		names[s.ID()] = s.Name()
-	}
-	return func(e feed.Event) {
-		log.LogAttrs(context.Background(), level, "change",
-			slog.String("outcome", string(e.Outcome)), slog.String("schema", names[e.Key.Schema]), tenantAttr(e.Key.Tenant))
-	}
 }
 
 // route serves /metrics and /healthz, and everything else by the API. A ServeMux

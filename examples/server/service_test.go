@@ -29,9 +29,8 @@ func testService(t *testing.T, store storage.Store) (*service, *buffer) {
 	tenants, err := parseTenants("acme")
 	require.NoError(t, err)
 	log := &buffer{}
-	s, err := newService(store, tenants, slog.New(slog.NewTextHandler(log, nil)), true)
+	s, err := newService(store, tenants, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.close(context.Background())) })
 	return s, log
 }
 
@@ -70,7 +69,7 @@ func TestMetrics(t *testing.T) {
 		return storagetest.Fault{}
 	})
 	s, _ := testService(t, store)
-	assert.Equal(t, []string{"resourcekit_attempts_count 0", "resourcekit_feed_dropped_total 0"}, s.ours(t))
+	assert.Equal(t, []string{"resourcekit_attempts_count 0"}, s.ours(t))
 	for _, r := range []struct {
 		method, path, body string
 		status             int
@@ -113,7 +112,6 @@ func TestMetrics(t *testing.T) {
 		`resourcekit_failed_writes_total{class="exists",schema="customers"} 1`,
 		`resourcekit_failed_writes_total{class="invalid",schema="customers"} 1`,
 		`resourcekit_failed_writes_total{class="not_found",schema="customers"} 1`,
-		`resourcekit_feed_dropped_total 0`,
 		`resourcekit_writes_total{outcome="created",schema="customers"} 1`,
 		`resourcekit_writes_total{outcome="deleted",schema="customers"} 1`,
 		`resourcekit_writes_total{outcome="failed",schema="customers"} 3`,
@@ -232,24 +230,6 @@ func TestBesides(t *testing.T) {
 	}
 }
 
-// TestClose: changes are logged before close returns, and later ones are counted.
-func TestClose(t *testing.T) {
-	s, log := testService(t, memory.New())
-	const n = 500
-	for i := range n {
-		status, body := s.send("POST", customersPath, strings.Replace(c1, "c-1", strings.Repeat("x", i+1), 1))
-		require.Equal(t, 200, status, body)
-	}
-	require.NoError(t, s.close(context.Background()))
-	assert.Equal(t, n, strings.Count(log.String(), "level=INFO msg=change outcome=created "))
-	assert.Contains(t, s.ours(t), "resourcekit_feed_dropped_total 0")
-	status, _ := s.send("POST", customersPath, c1)
-	assert.Equal(t, 200, status)
-	assert.Contains(t, s.ours(t), "resourcekit_feed_dropped_total 1", "the feed is closed")
-	require.NoError(t, s.close(context.Background()))
-	assert.Contains(t, log.String(), "level=WARN msg=\"changes dropped before the feed told them\" dropped=1\n")
-}
-
 // TestMetricsOfCalls: calls that the API does not make.
 func TestMetricsOfCalls(t *testing.T) {
 	s, _ := testService(t, memory.New())
@@ -262,7 +242,6 @@ func TestMetricsOfCalls(t *testing.T) {
 		`resourcekit_calls_total{class="ok",op="create",schema="customers"} 1`,
 		`resourcekit_calls_total{class="ok",op="create_batch",schema="customers"} 1`,
 		`resourcekit_failed_writes_total{class="conflict",schema="customers"} 2`,
-		`resourcekit_feed_dropped_total 0`,
 		`resourcekit_writes_total{outcome="failed",schema="customers"} 2`,
 		`resourcekit_writes_total{outcome="updated",schema="customers"} 5`,
 	}, s.ours(t))

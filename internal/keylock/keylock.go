@@ -47,37 +47,7 @@ type Held struct {
 // Lock waits for the key's lock, first come, first served, or for the end of
 // ctx, whose error it then returns. It calls onWait, if not nil, before it waits.
 func (l *Locks[K]) Lock(ctx context.Context, key K, onWait func()) (Held, error) {
-	return l.lockHash(ctx, maphash.Comparable(l.seed, key), onWait)
-}
-
-// LockAll waits for the locks of several keys, and returns what gives them up
-// again. Every caller takes them in the same order, so two never wait for each
-// other.
-func (l *Locks[K]) LockAll(ctx context.Context, keys []K) (unlock func(), err error) {
-	hashes := make([]uint64, len(keys))
-	for i, key := range keys {
-		hashes[i] = maphash.Comparable(l.seed, key)
-	}
-	slices.Sort(hashes)
-	hashes = slices.Compact(hashes) // two keys with one hash share a lock
-	held := make([]Held, 0, len(hashes))
-	unlock = func() {
-		for _, h := range held {
-			h.Unlock()
-		}
-	}
-	for _, hash := range hashes {
-		h, err := l.lockHash(ctx, hash, nil)
-		if err != nil {
-			unlock()
-			return nil, err
-		}
-		held = append(held, h)
-	}
-	return unlock, nil
-}
-
-func (l *Locks[K]) lockHash(ctx context.Context, hash uint64, onWait func()) (Held, error) {
+	hash := maphash.Comparable(l.seed, key)
 	h := Held{&l.shards[hash%uint64(len(l.shards))], hash}
 	h.shard.mu.Lock()
 	queue, held := h.shard.held[hash]

@@ -7,8 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -232,25 +230,21 @@ var places = []place{
 	}},
 }
 
-// reindexPlace is the variable of the environment by which TestReindexLive tells the
-// process that it kills where to reindex.
-const reindexPlace = "RESOURCEKIT_REINDEX_PLACE"
-
-// reindexChild reindexes and says so for each page, until it is killed.
-func reindexChild(t *testing.T, place string) {
-	name, place, _ := strings.Cut(place, " ")
-	for _, p := range places {
-		if p.name != name {
-			continue
-		}
-		store, _, err := p.open(ctx, place)
-		require.NoError(t, err)
-		_, err = newCollection(t, people, store, &resource.Options{Log: true}).Reindex(ctx, everybody, func(r resource.Reindexed) error {
-			fmt.Println("reindexed", r.Resources)
-			return nil
-		})
-		require.NoError(t, err)
+// reindexRole reindexes and says so for each page, until it is killed.
+func reindexRole(ctx context.Context, args []string) error {
+	store, err := openIn(ctx, args[0])
+	if err != nil {
+		return err
 	}
+	c, err := resource.NewCollection(people, store, &resource.Options{Log: true})
+	if err != nil {
+		return err
+	}
+	_, err = c.Reindex(ctx, everybody, func(r resource.Reindexed) error {
+		fmt.Println("reindexed", r.Resources)
+		return nil
+	})
+	return err
 }
 
 // killReindex starts a Reindex, and kills it after the given number of resources: a process
@@ -267,17 +261,12 @@ func killReindex(t *testing.T, p place, where string, c *resource.Collection, af
 		require.ErrorIs(t, err, killed)
 		return
 	}
-	child := exec.Command(os.Args[0], "-test.run", "^TestReindexLive$")
-	child.Env = append(os.Environ(), reindexPlace+"="+p.name+" "+where)
-	out, err := child.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, child.Start())
-	lines, done := bufio.NewScanner(out), 0
+	child := startChild(t, "reindex", p.name+" "+where)
+	lines, done := bufio.NewScanner(child.out), 0
 	for done < after && lines.Scan() {
 		_, _ = fmt.Sscanf(lines.Text(), "reindexed %d", &done)
 	}
-	require.NoError(t, child.Process.Kill())
-	_ = child.Wait()
+	child.kill()
 	require.GreaterOrEqual(t, done, after, "the process ended early: %s", lines.Text())
 }
 
@@ -352,10 +341,6 @@ func (w *liveWriter) run(stop *atomic.Bool) {
 // resource, changes no revision and logs nothing; and the log has each change of the
 // writers.
 func TestReindexLive(t *testing.T) {
-	if where := os.Getenv(reindexPlace); where != "" {
-		reindexChild(t, where)
-		return
-	}
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

@@ -18,7 +18,6 @@ import (
 
 	"example.com/resourcekit/merge"
 	"example.com/resourcekit/resource"
-	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
@@ -39,9 +38,8 @@ const (
 
 // TestHistory lets writers of every kind add entries to the same journals, each under a
 // name of its own, through three services on one store. In the end the journals have
-// exactly the entries that were acknowledged. The events of the three services together
-// are one history without a gap. Each entry comes up in it once, and it leads to the
-// stored records.
+// exactly the entries that were acknowledged. The changes in the log are one history
+// without a gap. Each entry comes up in it once, and it leads to the stored records.
 func TestHistory(t *testing.T) {
 	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
@@ -111,12 +109,16 @@ func writeHistory(t *testing.T, store storage.Store) (wrong []string) {
 	for i, err := range errs {
 		require.NoError(t, err, writers[i].name)
 	}
-	events := make(map[string][]feed.Event)
-	for _, s := range services {
-		require.NoError(t, s.feed.Close(ctx))
-		require.Zero(t, s.feed.Dropped())
-		for _, e := range s.events {
+	events := make(map[string][]resource.Change)
+	for q := (storage.ChangeQuery{Limit: storage.MaxPage}); ; {
+		page, err := store.Changes(ctx, q)
+		require.NoError(t, err)
+		for _, change := range page.Changes {
+			e := resource.MakeChange(journals, change, &resource.ChangeOptions{Patches: true, Unredacted: true})
 			events[e.Key.ExternalID] = append(events[e.Key.ExternalID], e)
+		}
+		if q.After = page.Next; !page.More && page.Held == 0 {
+			break
 		}
 	}
 	stored := make(map[string]storage.Record)
@@ -137,7 +139,7 @@ const temporary = "temporary"
 
 // entriesDiffer compares the entries of a journal, and those in its events, with those
 // that were acknowledged.
-func entriesDiffer(name string, want []string, rec storage.Record, events []feed.Event) (wrong []string) {
+func entriesDiffer(name string, want []string, rec storage.Record, events []resource.Change) (wrong []string) {
 	times := make(map[string]int)
 	for entry := range entriesOf(rec.Data) {
 		times[entry] += 1000
@@ -171,14 +173,14 @@ func entriesOf(document []byte) map[string]any {
 
 // replayDiffers goes from event to event, from absence to the stored record. It must need
 // all of them.
-func replayDiffers(name string, rec storage.Record, events []feed.Event) (wrong []string) {
+func replayDiffers(name string, rec storage.Record, events []resource.Change) (wrong []string) {
 	note := func(format string, args ...any) []string {
 		return append(wrong, name+": "+fmt.Sprintf(format, args...))
 	}
 	// A journal that is deleted can be created again, so there can be several
 	// beginnings; each begins with a revision of its own.
-	after := make(map[storage.Revision]feed.Event)
-	var begins []feed.Event
+	after := make(map[storage.Revision]resource.Change)
+	var begins []resource.Change
 	for _, e := range events {
 		if e.Before == 0 {
 			begins = append(begins, e)
@@ -197,7 +199,7 @@ func replayDiffers(name string, rec storage.Record, events []feed.Event) (wrong 
 			return note("%v", err)
 		}
 		for used++; ; used++ {
-			next, more := after[e.After]
+			next, more := after[e.Revision]
 			if !more {
 				break
 			}
@@ -212,7 +214,7 @@ func replayDiffers(name string, rec storage.Record, events []feed.Event) (wrong 
 			continue
 		}
 		ends++
-		if e.After != rec.Revision || !merge.Equal(document, rec.Data) {
+		if e.Revision != rec.Revision || !merge.Equal(document, rec.Data) {
 			wrong = note("the history leads to another state than the one that is stored")
 		}
 	}
@@ -227,17 +229,14 @@ func replayDiffers(name string, rec storage.Record, events []feed.Event) (wrong 
 
 // journalService is one service on a store that it shares.
 type journalService struct {
-	c      *resource.Collection
-	url    string
-	http   *http.Client
-	feed   *feed.Feed
-	events []feed.Event // read after the feed is closed
+	c    *resource.Collection
+	url  string
+	http *http.Client
 }
 
 func newJournalService(t *testing.T, store storage.Store) *journalService {
 	s := new(journalService)
-	s.feed = feed.New(func(e feed.Event) { s.events = append(s.events, e) }, &feed.Options{Buffer: 1 << 14})
-	s.c = newCollection(t, journals, store, &resource.Options{OnChange: s.feed.Add})
+	s.c = newCollection(t, journals, store, &resource.Options{Log: true, History: true})
 	api, err := httpapi.NewAPI(hooksOf(everybody), nil, s.c)
 	require.NoError(t, err)
 	server := httptest.NewServer(api)

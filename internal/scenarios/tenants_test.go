@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/resourcekit/resource"
-	"example.com/resourcekit/resource/feed"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/resource/ingest"
 	"example.com/resourcekit/schema"
@@ -36,7 +37,7 @@ const (
 // TestTenants makes each call in two worlds. In one of them other tenants, with much in
 // common with ours, have resources of the same external ids; in the other there are none.
 // The answers are the same, byte for byte. The records of the others stay as they are, no
-// event of ours has a value of theirs, and no event of theirs has one of ours.
+// change of ours has a value of theirs, and no change of theirs has one of ours.
 func TestTenants(t *testing.T) {
 	for _, store := range slices.Concat(stores, recalling) {
 		t.Run(store.name, func(t *testing.T) {
@@ -46,10 +47,8 @@ func TestTenants(t *testing.T) {
 				t.Run(row.name, func(t *testing.T) {
 					with := newSide(t, row.name, shared, true)
 					loot := with.settle()
-					theirs, log := with.theirRecords(), with.theirChanges()
 					row.do(with, loot)
-					assert.Equal(t, theirs, with.theirRecords(), "their records have changed")
-					assert.Equal(t, log, with.theirChanges(), "what the log has of them has changed")
+					with.unharmed()
 
 					without := newSide(t, row.name, alone, false)
 					row.do(without, loot)
@@ -89,11 +88,13 @@ type side struct {
 	theirs []storage.Tenant // nobody in the lonely world
 	acting storage.Tenant
 	made   map[storage.Tenant]int // ids
+	news   int                    // of the others
 	c      *resource.Collection
 	server *httptest.Server
-	feed   *feed.Feed
-	events []feed.Event // read after the feed is closed
 	told   []string
+
+	records []storage.Record // of the others, after their last change
+	changes []storage.Change
 }
 
 // loot is what we have of theirs: revision, tag and cursors are no secrets.
@@ -102,6 +103,8 @@ type loot struct {
 	etag     string
 	cursor   string
 	sorted   string // the cursor of a list by email
+	change   string // a cursor of their changes
+	history  string // a cursor of the history of their c-1
 }
 
 func newSide(t *testing.T, name string, store storage.Store, shared bool) *side {
@@ -117,12 +120,11 @@ func newSide(t *testing.T, name string, store storage.Store, shared bool) *side 
 	if shared {
 		s.theirs = neighbours
 	}
-	s.feed = feed.New(func(e feed.Event) { s.events = append(s.events, e) }, &feed.Options{Unredacted: true})
 	s.c = newCollection(t, findable, s.store, &resource.Options{
 		Now:            func() time.Time { return start },
-		OnChange:       s.feed.Add,
 		IndexCreatedAt: true,
 		Log:            true,
+		History:        true,
 		NewID: func() (uuid.UUID, error) {
 			s.made[s.acting]++
 			return uuid.NewSHA1(s.acting.Business, fmt.Append(nil, s.acting.Platform, s.made[s.acting])), nil
@@ -166,10 +168,23 @@ func (s *side) settle() loot {
 		require.NoError(s.t, err)
 		sorted, err := s.c.List(ctx, they, &resource.ListOptions{Limit: 1, Order: "email"})
 		require.NoError(s.t, err)
-		got = loot{r.Revision(), httpapi.ETag(&r.Resource), page.Next, sorted.Next}
+		changes, err := s.c.Changes(ctx, they, &resource.ChangeOptions{Limit: 1})
+		require.NoError(s.t, err)
+		history, err := s.c.History(ctx, they, "c-1", &resource.ChangeOptions{Limit: 1})
+		require.NoError(s.t, err)
+		require.NotEmpty(s.t, history.Next)
+		got = loot{r.Revision(), httpapi.ETag(&r.Resource), page.Next, sorted.Next, changes.Next, history.Next}
 	}
 	s.acting = s.ours
+	s.records, s.changes = s.theirRecords(), s.theirChanges()
 	return got
+}
+
+// unharmed expects that only they have changed what is theirs.
+func (s *side) unharmed() {
+	s.t.Helper()
+	assert.Equal(s.t, s.records, s.theirRecords(), "their records have changed")
+	assert.Equal(s.t, s.changes, s.theirChanges(), "what the log has of them has changed")
 }
 
 func theirCust(id string) []byte {
@@ -197,14 +212,14 @@ func (s *side) theirRecords() (all []storage.Record) {
 // theirChanges returns what the log has of the others.
 func (s *side) theirChanges() (all []storage.Change) {
 	for _, they := range s.theirs {
-		all = append(all, s.changes(they)...)
+		all = append(all, s.logged(they)...)
 	}
 	return all
 }
 
-// changes returns what the log has of a tenant's customers, without the cursors: their
+// logged returns what the log has of a tenant's customers, without the cursors: their
 // positions tell how much is written by everybody, so a service keeps them to itself.
-func (s *side) changes(tenant storage.Tenant) (all []storage.Change) {
+func (s *side) logged(tenant storage.Tenant) (all []storage.Change) {
 	q := storage.ChangeQuery{Scope: storage.Scope{Tenant: tenant, Schema: findable.ID()}, Limit: storage.MaxPage}
 	for {
 		page, err := s.store.Changes(ctx, q)
@@ -219,45 +234,74 @@ func (s *side) changes(tenant storage.Tenant) (all []storage.Change) {
 	}
 }
 
+// tellChanges tells all changes of a tenant that are ours, in pages of two.
 func (s *side) tellChanges() {
-	for _, c := range s.changes(s.ours) {
-		s.tell("logged %+v %s %d-%d deleted %t redacted %t by %q because %q at %s", c.Key, c.ID, c.Before, c.Cursor.Revision, c.Deleted, c.Redacted, c.Note.Actor, c.Note.Reason, c.Note.Time)
+	for o := (resource.ChangeOptions{Limit: 2, Documents: true, Patches: true, Unredacted: true}); ; {
+		page, err := s.c.Changes(ctx, s.ours, &o)
+		if s.changePage(page, err); err != nil || !page.More {
+			return
+		}
+		o.Cursor = page.Next
 	}
+}
+
+func (s *side) changePage(p *resource.ChangePage, err error) {
+	if err != nil {
+		s.tellError(err)
+		return
+	}
+	for _, c := range p.Changes {
+		s.tell("change %s %s", c.AppendJSON(nil), c.Cursor)
+	}
+	s.tell("next %q more %t", p.Next, p.More)
+}
+
+// act lets the others do something.
+func (s *side) act() {
+	s.t.Helper()
+	s.unharmed()
+	for _, they := range s.theirs {
+		s.acting = they
+		s.news++
+		_, err := s.c.Patch(ctx, they, "c-1", fmt.Appendf(nil, `{"phone":"%s news %d"}`, theirMark, s.news), nil)
+		require.NoError(s.t, err)
+	}
+	s.acting = s.ours
+	s.records, s.changes = s.theirRecords(), s.theirChanges()
 }
 
 // end lets the others do something, too, and returns all that we were told, our
-// events included.
+// changes included.
 func (s *side) end() string {
 	s.t.Helper()
+	s.act()
+	s.tellChanges()
 	for _, they := range s.theirs {
-		s.acting = they
-		_, err := s.c.Patch(ctx, they, "c-1", []byte(`{"phone":"`+theirMark+` news"}`), nil)
+		page, err := s.c.Changes(ctx, they, &resource.ChangeOptions{Documents: true, Patches: true, Unredacted: true})
 		require.NoError(s.t, err)
-	}
-	require.NoError(s.t, s.feed.Close(ctx))
-	require.Zero(s.t, s.feed.Dropped())
-	others := 0
-	for _, e := range s.events {
-		text := fmt.Sprintf("event %+v %s", e.Key, e.Patch)
-		if e.Key.Tenant == s.ours {
-			s.tell("event %+v %s %s %d-%d %s %s", e.Key, e.ID, e.Outcome, e.Before, e.After, e.At, e.Patch)
-			continue
+		require.Len(s.t, page.Changes, 4+s.news/len(s.theirs), "changes of the others")
+		for _, c := range page.Changes {
+			require.Equal(s.t, they, c.Key.Tenant)
+			assert.NotContains(s.t, string(c.AppendJSON(nil)), ourMark, "a change of theirs holds what is ours")
 		}
-		others++
-		assert.Contains(s.t, s.theirs, e.Key.Tenant, "an event of nobody")
-		assert.NotContains(s.t, text, ourMark, "an event of theirs holds what is ours")
 	}
-	assert.Equal(s.t, 5*len(s.theirs), others, "events of the others")
 	for _, rec := range records(s.t, s.store, s.ours, schema.Customers()) {
 		s.tell("stored %s %d %s %s %s %s", rec.Key.ExternalID, rec.Revision, rec.ID, rec.CreatedAt, rec.UpdatedAt, rec.Data)
 	}
-	return sealed.ReplaceAllStringFunc(s.store.rename(strings.Join(s.told, "\n")), func(cursor string) string {
+	told := sealed.ReplaceAllStringFunc(s.store.rename(strings.Join(s.told, "\n")), func(cursor string) string {
 		return fmt.Sprintf("sealed cursor of %d bytes", len(cursor))
 	})
+	return erasures.ReplaceAllString(redacted.ReplaceAllString(told, "redacted"), `$1"random"`)
 }
 
-// sealed are cursors of sorted lists, which are never the same twice.
-var sealed = regexp.MustCompile(`\bA[g-v][\w-]{50,}`)
+var (
+	// Cursors of sorted lists and of changes are never the same twice.
+	sealed = regexp.MustCompile(`\bA[g-z0-9_-][\w-]{50,}`)
+	// Each store has its own key for the ids of those that were erased.
+	redacted = regexp.MustCompile(`redacted-[0-9a-f]{32}`)
+	// The revision of an erasure is a random number, which the store makes.
+	erasures = regexp.MustCompile(`("outcome":"erased"[^{}]*"revision":)"\d+"`)
+)
 
 func (s *side) tell(format string, args ...any) {
 	s.told = append(s.told, fmt.Sprintf(format, args...))
@@ -545,13 +589,95 @@ var libraryRows = []row{
 	{"changes", func(s *side, _ loot) {
 		s.tellChanges()
 		s.create(ourCust("c-1"), createOptions{Actor: "me", Reason: "so"})
+		s.act()
 		s.patch("c-1", ourPhone, patchOptions{Actor: "me"})
+		s.tellChanges()
 		s.remove("c-1", deleteOptions{Actor: "me"})
+		s.act()
 		s.tellChanges()
-		_, err := s.store.Redact(ctx, storage.Key{Tenant: s.ours, Schema: findable.ID(), ExternalID: "c-1"}, storage.Note{})
-		require.NoError(s.t, err)
+	}},
+	{"changes from the end", func(s *side, _ loot) {
 		s.have("c-1")
+		end, err := s.c.Changes(ctx, s.ours, &resource.ChangeOptions{FromEnd: true})
+		s.changePage(end, err)
+		for next := end.Next; len(s.told) < 1000; {
+			s.act()
+			page, err := s.c.Changes(ctx, s.ours, &resource.ChangeOptions{Cursor: next, Limit: 1})
+			s.changePage(page, err)
+			if next = page.Next; len(page.Changes) > 0 {
+				break
+			}
+			s.patch("c-1", ourPhone, patchOptions{})
+		}
+	}},
+	{"changes with their cursor", func(s *side, got loot) {
+		s.have("c-1", "c-3")
+		own, err := s.c.Changes(ctx, s.ours, &resource.ChangeOptions{Limit: 1})
+		require.NoError(s.t, err)
+		for _, cursor := range hostileCursors(own.Next, got.change, got.history, got.cursor, got.sorted) {
+			_, err := s.c.Changes(ctx, s.ours, &resource.ChangeOptions{Cursor: cursor})
+			require.ErrorIs(s.t, err, resource.ErrCursor, "%q", cursor)
+			s.tellError(err)
+			_, err = s.c.History(ctx, s.ours, "c-1", &resource.ChangeOptions{Cursor: cursor})
+			require.ErrorIs(s.t, err, resource.ErrCursor, "%q", cursor)
+			s.tellError(err)
+			_, err = s.c.OpenCursor(ctx, s.ours, cursor)
+			require.ErrorIs(s.t, err, resource.ErrCursor, "%q", cursor)
+			s.tellError(err)
+			_, err = s.c.List(ctx, s.ours, &resource.ListOptions{Cursor: own.Next})
+			require.ErrorIs(s.t, err, resource.ErrCursor)
+			s.tellError(err)
+		}
+	}},
+	{"history", func(s *side, _ loot) {
+		s.tellHistory("c-1")
+		s.have("c-1")
+		s.patch("c-1", ourPhone, patchOptions{Actor: "me", Reason: "so"})
+		s.act()
+		s.tellHistory("c-1")
+		s.tellHistory("c-2")
+		s.remove("c-1", deleteOptions{})
+		s.have("c-1")
+		s.act()
+		s.tellHistory("c-1")
+	}},
+	{"restore", func(s *side, got loot) {
+		s.result(s.c.Restore(ctx, s.ours, "c-1", got.revision, nil))
+		s.have("c-1")
+		s.result(s.c.Restore(ctx, s.ours, "c-1", got.revision, nil))
+		first, err := s.c.Get(ctx, s.ours, "c-1")
+		require.NoError(s.t, err)
+		s.patch("c-1", ourPhone, patchOptions{})
+		s.act()
+		s.result(s.c.Restore(ctx, s.ours, "c-1", first.Revision(), nil))
+		s.remove("c-1", deleteOptions{})
+		s.result(s.c.Restore(ctx, s.ours, "c-1", first.Revision(), &patchOptions{If: resource.AtRevision(got.revision)}))
+		s.result(s.c.Restore(ctx, s.ours, "c-1", first.Revision(), nil))
+	}},
+	{"erase", func(s *side, got loot) {
+		erase := func(o resource.WriteOptions) {
+			report, err := s.c.Erase(ctx, s.ours, "c-1", &o)
+			if err != nil {
+				s.tellError(err)
+				return
+			}
+			s.tell("erased %+v", *report)
+		}
+		erase(resource.WriteOptions{DryRun: true})
+		erase(resource.WriteOptions{If: resource.AtRevision(got.revision)})
+		erase(resource.WriteOptions{})
+		s.have("c-1", "c-3")
+		s.patch("c-1", ourPhone, patchOptions{Actor: "me"})
+		s.act()
+		erase(resource.WriteOptions{DryRun: true})
+		erase(resource.WriteOptions{If: resource.AtRevision(got.revision)})
+		erase(resource.WriteOptions{Actor: "me", Reason: "so"})
+		s.tellHistory("c-1")
 		s.tellChanges()
+		erase(resource.WriteOptions{})
+		s.get("c-1")
+		s.have("c-1")
+		s.tellHistory("c-1")
 	}},
 	{"list by absence", func(s *side, _ loot) {
 		s.have("c-3")
@@ -617,6 +743,41 @@ var libraryRows = []row{
 	{"import from a position", func(s *side, _ loot) { s.importAll(ingest.Options{From: ingest.Position{Documents: 3}}) }},
 }
 
+// tellHistory tells the history of one of ours, in pages of one.
+func (s *side) tellHistory(id string) {
+	for o := (resource.ChangeOptions{Limit: 1, Documents: true, Patches: true, Unredacted: true}); ; {
+		page, err := s.c.History(ctx, s.ours, id, &o)
+		if s.changePage(page, err); err != nil || page.Next == "" {
+			return
+		}
+		o.Cursor = page.Next
+	}
+}
+
+// hostileCursors returns cursors that are none of ours, some made of one that is.
+func hostileCursors(own string, foreign ...string) []string {
+	sealed, err := base64.RawURLEncoding.DecodeString(own)
+	if err != nil {
+		panic(err)
+	}
+	text := base64.RawURLEncoding.EncodeToString
+	cursors := append(foreign, "!", "A", "AA", "end", own+"A", own[1:], own[:len(own)-1], own+"=", own[:8]+"\n"+own[8:], strings.Repeat("A", len(own)), strings.Repeat("A", 1<<16))
+	for i := range sealed {
+		flipped := slices.Clone(sealed)
+		flipped[i] ^= 1
+		cursors = append(cursors, text(flipped))
+	}
+	for _, other := range foreign {
+		theirs, err := base64.RawURLEncoding.DecodeString(other)
+		for _, cut := range []int{1, 13, 29} { // the format; a nonce; and a place
+			if err == nil && len(theirs) == len(sealed) {
+				cursors = append(cursors, text(slices.Concat(sealed[:cut], theirs[cut:])), text(slices.Concat(theirs[:cut], sealed[cut:])))
+			}
+		}
+	}
+	return slices.DeleteFunc(cursors, func(cursor string) bool { return cursor == own })
+}
+
 // request sends a request and tells the whole answer but its date. headers are
 // names and values in turn.
 func (s *side) request(method, rest, data string, headers ...string) (status int) {
@@ -625,7 +786,10 @@ func (s *side) request(method, rest, data string, headers ...string) (status int
 	if data != "" {
 		body = strings.NewReader(`{"data":` + data + `}`)
 	}
-	req, err := http.NewRequest(method, s.server.URL+"/api/resources/customers"+rest, body)
+	if !strings.HasPrefix(rest, "/api/") {
+		rest = "/api/resources/customers" + rest
+	}
+	req, err := http.NewRequest(method, s.server.URL+rest, body)
 	require.NoError(s.t, err)
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Add(headers[i], headers[i+1])
@@ -636,10 +800,41 @@ func (s *side) request(method, rest, data string, headers ...string) (status int
 	text, err := io.ReadAll(res.Body)
 	require.NoError(s.t, err)
 	res.Header.Del("Date")
+	if length := res.Header.Get("Content-Length"); length == strconv.Itoa(len(text)) || method == "HEAD" && strings.HasPrefix(rest, "/api/changes") {
+		res.Header.Set("Content-Length", "right") // revisions are not all of one length
+	}
 	var header strings.Builder
 	require.NoError(s.t, res.Header.Write(&header)) // sorted
 	s.tell("%s\n%s %d\n%s\n%s", method, res.Proto, res.StatusCode, header.String(), text)
 	return res.StatusCode
+}
+
+// stream reads a stream while something is done, up to the given number of events, and
+// tells its lines.
+func (s *side) stream(query string, do func(), events int) {
+	s.t.Helper()
+	reading, end := context.WithTimeout(ctx, time.Minute)
+	defer end()
+	req, err := http.NewRequestWithContext(reading, "GET", s.server.URL+"/api/changes?schema=customers"+query, nil)
+	require.NoError(s.t, err)
+	req.Header.Set("Accept", "text/event-stream")
+	res, err := s.server.Client().Do(req)
+	require.NoError(s.t, err)
+	defer res.Body.Close()
+	require.Equal(s.t, http.StatusOK, res.StatusCode)
+	do()
+	var told []string
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		line := lines.Text()
+		if strings.HasPrefix(line, "retry: ") {
+			line = "retry: random"
+		}
+		told = append(told, line)
+		if line == "" && strings.Count(strings.Join(told, "\n"), "\ndata:") == events {
+			break
+		}
+	}
+	s.tell("%s", strings.Join(told, "\n"))
 }
 
 func (s *side) post(query string, data []byte, headers ...string) (status int) {
@@ -755,6 +950,55 @@ var httpRows = []row{
 		s.have("c-1", "c-3")
 		s.request("GET", "?cursor="+got.cursor, "")
 	}},
+	{"GET changes", func(s *side, got loot) {
+		const path = "/api/changes?schema=customers"
+		s.request("GET", path, "")
+		s.post("", ourCust("c-1"))
+		s.request("PATCH", "/c-1", ourPhone)
+		s.act()
+		for _, query := range []string{
+			"", "&limit=1", "&include=document,patch", "&after=end", "&limit=0", "&include=all", "&x=1",
+			"&after=" + got.change, "&after=" + got.history, "&after=" + got.cursor, "&after=x",
+		} {
+			s.request("GET", path+query, "")
+		}
+		s.request("GET", "/api/changes", "")
+		s.request("GET", "/api/changes?schema=nothing", "")
+		s.request("HEAD", path, "")
+		s.request("DELETE", path, "")
+		s.request("OPTIONS", path, "")
+	}},
+	{"GET a history", func(s *side, got loot) {
+		s.request("GET", "/c-1/history", "")
+		s.post("", ourCust("c-1"))
+		s.request("PATCH", "/c-1", ourPhone)
+		s.act()
+		for _, query := range []string{"", "?limit=1", "?include=document,patch", "?cursor=" + got.history, "?cursor=" + got.change, "?cursor=x"} {
+			s.request("GET", "/c-1/history"+query, "")
+		}
+		s.request("DELETE", "/c-1", "")
+		s.request("GET", "/c-1/history", "")
+		s.request("GET", "/-/history?externalId=c-1", "")
+	}},
+	{"a stream", func(s *side, got loot) {
+		s.have("c-1")
+		first, err := s.c.Changes(ctx, s.ours, nil)
+		require.NoError(s.t, err)
+		s.act()
+		s.stream("&include=document,patch&after="+first.Next, func() {
+			for range 3 {
+				s.act()
+				s.patch("c-1", ourPhone, patchOptions{})
+				s.remove("c-1", deleteOptions{})
+				s.have("c-1")
+			}
+		}, 7)
+		for _, name := range []string{"Last-Event-ID", "last-event-id"} {
+			for _, cursor := range []string{got.change, got.history, "x"} {
+				s.request("GET", "/api/changes?schema=customers", "", "Accept", "text/event-stream", name, cursor)
+			}
+		}
+	}},
 	{"as one of them", func(s *side, got loot) {
 		for _, name := range []string{"0", "1", "2", "3", "nobody"} {
 			as := []string{httpapi.TenantHeader, name}
@@ -769,6 +1013,10 @@ var httpRows = []row{
 			s.request("PATCH", "/c-1", ourPhone, as...)
 			s.request("PATCH", "/c-1", ourPhone, append(as, "If-Match", got.etag)...)
 			s.request("DELETE", "/c-1", "", as...)
+			s.request("GET", "/c-1/history", "", as...)
+			s.request("GET", "/api/changes?schema=customers", "", as...)
+			s.request("GET", "/api/changes?schema=customers&after="+got.change, "", as...)
+			s.request("GET", "/api/changes?schema=customers", "", append(as, "Accept", "text/event-stream")...)
 		}
 	}},
 }

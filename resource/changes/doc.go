@@ -1,10 +1,19 @@
-// Package changes passes the changes of resources on, and misses none: to consumers with a
-// name, which go on where they were, and to the readers of a [Tail].
+// Package changes delivers the changes of resources from the log of a store, and misses
+// none. It is for collections with resource.Options.Log.
+//
+// [Consume] is for work that must be done for every change: a search index, a copy in
+// another database, webhooks. A consumer has a name. Its position is in the store, so it
+// goes on where it was, in whichever process.
 //
 //	err := changes.Consume(ctx, store, "search", func(ctx context.Context, e changes.Event) error {
 //		if e.Outcome == resource.Deleted || e.Outcome == resource.Erased {
-//			return search.Remove(ctx, e.ID)
+//			return index.Remove(ctx, e.ID)
 //		}
-//		...
-//	}, &changes.Options{Collections: []*resource.Collection{customers}})
+//		return index.Put(ctx, e.ID, e.Document)
+//	}, &changes.Options{Collections: []*resource.Collection{customers}, Documents: true})
+//
+// A [Tail] is for readers that come and go, such as event streams: they keep their cursors
+// themselves, and any number of them costs one query at a time.
+//
+// What is promised, what is not, and how to run consumers is in docs/changes.md.
 package changes

@@ -2,21 +2,29 @@ package httpapi
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"path"
+	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/changes"
 	"example.com/resourcekit/schema"
+	"example.com/resourcekit/storage"
 )
 
-// DefaultPrefix is where the ready handler's routes begin unless [Options] say
-// otherwise.
-const DefaultPrefix = "/api/resources/"
+// Where the ready handler's routes are unless [Options] say otherwise: the beginning of
+// those of collections, and the path of changes.
+const (
+	DefaultPrefix      = "/api/resources/"
+	DefaultChangesPath = "/api/changes"
+)
 
 // Options are the optional parts of an [API]. A nil *Options is the zero value.
 type Options struct {
@@ -59,6 +67,24 @@ type Options struct {
 	// resource.ListOptions.AllowScan. Without it they are a 400 that names the fields
 	// with an index.
 	AllowScans bool
+	// ChangesPath is the path of the changes, clean, with a slash at its beginning and
+	// nothing in it to escape; "/api/changes" when empty. It is a route if one of the
+	// collections logs changes (resource.Options.Log).
+	ChangesPath string
+	// Unredacted leaves personal data in the documents and patches of changes, where
+	// clients ask for them with include. Otherwise it is replaced, see
+	// schema.Schema.Redact.
+	Unredacted bool
+	// Tail, if not nil, is that of the store of all collections that log changes: for a
+	// service whose consumers share it. Otherwise the API makes one for each store.
+	Tail *changes.Tail
+	// MaxStreams is how many streams of changes may be open, of all tenants together;
+	// 2000 when 0 or less. The answer beyond that is a 503. A stream takes some 40 KiB.
+	MaxStreams int
+	// StreamTime is about how long a stream lasts, 10 minutes when 0 or less: a random
+	// time from half to one and a half times that. Then the client connects again, and
+	// the hooks are asked again.
+	StreamTime time.Duration
 	// Shape chooses the shape of resources; the full one when zero.
 	Shape resource.ShapeOptions
 	// OnError, if not nil, is called with each error before it is answered, and with
@@ -77,16 +103,25 @@ type API struct {
 	endpoints []*endpoint
 	noRoute   http.HandlerFunc
 
+	changes     place    // without a handler if no collection logs changes
+	changesPath []string // the segments of Options.ChangesPath
+
 	in, work room
 	stall    time.Duration
+
+	streams    atomic.Int64 // that are open
+	heartbeat  time.Duration
+	ending     context.Context // of EndStreams
+	endStreams context.CancelFunc
 }
 
 // NewAPI returns the API of the collections. opts may be nil.
 //
 // It is an error if there is no collection or one of them is nil, if two have schemas of
 // the same name (the case of letters does not count), if a hook is nil, if the prefix is not a
-// clean path with a slash at both ends and nothing to escape, or if Options.Nulls is not
-// one of the policies.
+// clean path with a slash at both ends and nothing to escape, if the path of changes is not
+// a clean one or is that of a collection, if there is a Tail for several stores, or if
+// Options.Nulls is not one of the policies.
 func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*API, error) {
 	if len(collections) == 0 {
 		return nil, errors.New("httpapi: an API without a collection")
@@ -94,10 +129,11 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	if err := hooks.validate(); err != nil {
 		return nil, err
 	}
-	a := &API{hooks: hooks}
+	a := &API{hooks: hooks, heartbeat: heartbeat}
 	if opts != nil {
 		a.opts = *opts
 	}
+	a.ending, a.endStreams = context.WithCancel(context.Background())
 	a.in.max = cmp.Or(max(a.opts.MaxInFlight, 0), DefaultMaxInFlight)
 	a.work.max = a.in.max
 	a.stall = cmp.Or(max(a.opts.StallTimeout, 0), DefaultStallTimeout)
@@ -105,13 +141,11 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 	if path.Join("/", prefix, "x") != prefix+"x" || (&url.URL{Path: prefix}).EscapedPath() != prefix {
 		return nil, errors.New("httpapi: Options.Prefix must be a clean path with a slash at both ends and nothing in it to escape")
 	}
-	a.prefix = strings.Split(strings.Trim(prefix, "/"), "/")
-	if prefix == "/" {
-		a.prefix = nil
-	}
+	a.prefix = segments(prefix)
 	if err := (&schema.ReadOptions{Nulls: a.opts.Nulls}).Validate(); err != nil {
 		return nil, fmt.Errorf("httpapi: Options.Nulls: %w", err)
 	}
+	var logs []log
 	for _, c := range collections {
 		if c == nil {
 			return nil, errors.New("httpapi: an API without a collection: one of them is nil")
@@ -120,11 +154,66 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 		if a.endpoint(name, strings.EqualFold) != nil {
 			return nil, errors.New("httpapi: two collections with schemas of the name " + name)
 		}
-		a.endpoints = append(a.endpoints, newEndpoint(a, c, name, prefix+name))
+		a.endpoints = append(a.endpoints, newEndpoint(a, c, name, prefix+name, a.tail(&logs, c.Log())))
+	}
+	switch {
+	case len(logs) > 1 && a.opts.Tail != nil:
+		return nil, errors.New("httpapi: Options.Tail is of one store, and the collections that log changes have several")
+	case len(logs) > 0:
+		if err := a.openChanges(); err != nil {
+			return nil, err
+		}
 	}
 	a.noRoute = a.handle(nil)
 	return a, nil
 }
+
+// A log is one that the collections of an API write.
+type log struct {
+	store storage.Store
+	tail  *changes.Tail
+}
+
+// tail returns the tail of a store, nil for none.
+func (a *API) tail(logs *[]log, store storage.Store) *changes.Tail {
+	if store == nil {
+		return nil
+	}
+	for _, l := range *logs {
+		if reflect.ValueOf(l.store).Comparable() && l.store == store {
+			return l.tail
+		}
+	}
+	tail := a.opts.Tail
+	if tail == nil {
+		tail = changes.NewTail(store, nil)
+	}
+	*logs = append(*logs, log{store, tail})
+	return tail
+}
+
+// openChanges makes the route of the changes.
+func (a *API) openChanges() error {
+	at := cmp.Or(a.opts.ChangesPath, DefaultChangesPath)
+	if path.Join("/", at) != at || at == "/" || (&url.URL{Path: at}).EscapedPath() != at {
+		return errors.New("httpapi: Options.ChangesPath must be a clean path with a slash at its beginning and nothing in it to escape")
+	}
+	for _, e := range a.endpoints {
+		if strings.HasPrefix(at+"/", e.all.pattern+"/") {
+			return errors.New("httpapi: the path of changes is one of the collection " + e.name + ": set Options.ChangesPath")
+		}
+	}
+	a.changesPath = segments(at)
+	do := a.forTenant(a.listChanges)
+	a.changes = a.place(at, action{http.MethodGet, do}, action{http.MethodHead, do})
+	return nil
+}
+
+// EndStreams ends all streams of changes, and answers further ones with 503. Other
+// requests go on. A server with open streams needs it to shut down:
+//
+//	server.RegisterOnShutdown(api.EndStreams)
+func (a *API) EndStreams() { a.endStreams() }
 
 // A HandlerFunc is a handler that may return an error, which [WriteError] answers. It
 // must not have written anything by then.
@@ -152,27 +241,50 @@ func (a *API) endpoint(name string, same func(a, b string) bool) *endpoint {
 // or split paths in which an external id has slashes or dots.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Pattern = ""
-	rest := r.URL.EscapedPath()
-	for _, want := range a.prefix {
-		var segment string
-		if segment, rest = firstSegment(rest); unescape(segment) != want {
-			a.noRoute(w, r)
-			return
-		}
+	whole := r.URL.EscapedPath()
+	if rest, ok := cutSegments(whole, a.changesPath); ok && rest == "" && a.changes.handler != nil {
+		a.changes.serve(w, r)
+		return
 	}
+	rest, ok := cutSegments(whole, a.prefix)
 	name, rest := firstSegment(rest)
 	e := a.endpoint(unescape(name), func(a, b string) bool { return a == b })
-	switch {
-	case e == nil:
+	if !ok || e == nil {
 		a.noRoute(w, r)
+		return
+	}
+	if rest == "" {
+		e.all.serve(w, r)
+		return
+	}
+	id, rest := firstSegment(rest)
+	switch {
 	case rest == "":
-		r.Pattern = e.path
-		e.all(w, r)
-	case strings.IndexByte(rest[1:], '/') < 0:
-		e.serveOne(w, r, rest[1:])
+		e.serve(e.one, id, w, r)
+	case e.tail != nil && strings.IndexByte(rest[1:], '/') < 0 && unescape(rest[1:]) == historySegment:
+		e.serve(e.history, id, w, r)
 	default:
 		a.noRoute(w, r)
 	}
+}
+
+// segments returns those of a clean path without escapes.
+func segments(path string) []string {
+	if path = strings.Trim(path, "/"); path == "" {
+		return nil
+	}
+	return strings.Split(path, "/")
+}
+
+// cutSegments takes these segments off the beginning of a path.
+func cutSegments(path string, segments []string) (rest string, ok bool) {
+	for _, want := range segments {
+		var segment string
+		if segment, path = firstSegment(path); unescape(segment) != want {
+			return "", false
+		}
+	}
+	return path, true
 }
 
 // firstSegment takes the first segment off a path, which begins with a slash

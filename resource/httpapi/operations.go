@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"strings"
 
+	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 )
@@ -15,9 +17,9 @@ type operation func(x *exchange, r *http.Request, tenant storage.Tenant) error
 
 // forTenant returns a reply that looks at the tenant first, so that a caller who may not
 // ask gets no other answer.
-func (e *endpoint) forTenant(do operation) reply {
+func (a *API) forTenant(do operation) reply {
 	return func(x *exchange, r *http.Request) error {
-		tenant, err := e.api.hooks.Tenant(r)
+		tenant, err := a.hooks.Tenant(r)
 		if err != nil {
 			return err
 		}
@@ -35,6 +37,7 @@ func (e *endpoint) create(x *exchange, r *http.Request, tenant storage.Tenant) e
 	if err != nil {
 		return inBody(err, at)
 	}
+	e.wake(result)
 	WriteCreate(x, result, &e.api.opts.Shape)
 	return nil
 }
@@ -86,6 +89,7 @@ func (e *endpoint) patch(x *exchange, r *http.Request, tenant storage.Tenant) er
 	if err != nil {
 		return inBody(err, at)
 	}
+	e.wake(result)
 	WritePatch(x, result, &e.api.opts.Shape)
 	return nil
 }
@@ -99,8 +103,91 @@ func (e *endpoint) delete(x *exchange, r *http.Request, tenant storage.Tenant) e
 	if err != nil {
 		return err
 	}
+	e.wake(result)
 	WriteDelete(x, result, &e.api.opts.Shape)
 	return nil
+}
+
+// changesOf is the history of one resource.
+func (e *endpoint) changesOf(x *exchange, r *http.Request, tenant storage.Tenant) error {
+	id, opts, err := ReadHistory(r)
+	if err != nil {
+		return err
+	}
+	opts.Unredacted = e.api.opts.Unredacted
+	return answerChanges(x, opts, func() (*resource.ChangePage, error) {
+		return e.collection.History(r.Context(), tenant, id, &opts)
+	})
+}
+
+// listChanges is the changes of one collection, as a page or as a stream.
+func (a *API) listChanges(x *exchange, r *http.Request, tenant storage.Tenant) error {
+	opts, stream, err := ReadChanges(r, schemaParameter)
+	if err != nil {
+		return err
+	}
+	e, err := a.logged(r)
+	if err != nil {
+		return err
+	}
+	opts.Unredacted = a.opts.Unredacted
+	if stream {
+		return e.stream(x, r, tenant, opts)
+	}
+	return answerChanges(x, opts, func() (*resource.ChangePage, error) {
+		return e.collection.Changes(r.Context(), tenant, &opts)
+	})
+}
+
+// logged returns the endpoint whose changes the request asks for.
+func (a *API) logged(r *http.Request) (*endpoint, error) {
+	q, err := parseQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	var logged []*endpoint
+	var names []string
+	for _, e := range a.endpoints {
+		if e.tail != nil {
+			logged, names = append(logged, e), append(names, e.name)
+		}
+	}
+	name, given := q.one(schemaParameter)
+	switch e := a.endpoint(name, func(a, b string) bool { return a == b }); {
+	case e != nil && e.tail != nil:
+		return e, nil
+	case e != nil:
+		q.note("schema: the changes of " + e.name + " are not logged, expected one of: " + strings.Join(names, ", "))
+	case given || len(logged) > 1:
+		q.note("schema: expected one of: " + strings.Join(names, ", "))
+	}
+	if err := q.err(); err != nil {
+		return nil, err
+	}
+	return logged[0], nil
+}
+
+// answerChanges answers with a page of changes.
+func answerChanges(x *exchange, opts resource.ChangeOptions, read func() (*resource.ChangePage, error)) error {
+	bytes := cmp.Or(opts.Limit, usualLimit) * usualChange
+	if opts.Documents || opts.Patches {
+		bytes = min(bytes*withDocuments, maxDocuments)
+	}
+	return x.answer(int64(bytes), func() error {
+		page, err := read()
+		if err != nil {
+			return err
+		}
+		WriteChanges(x, page)
+		return nil
+	})
+}
+
+// wake tells the streams that there is a change.
+func (e *endpoint) wake(result *resource.Result) {
+	if e.tail != nil && result.Outcome != resource.Unchanged {
+		e.tail.Wake()
+	}
 }
 
 // inBody returns the error of a document that begins at an offset of the body: that of

@@ -62,6 +62,8 @@ var table = []struct {
 	{resource.ErrPrecondition, http.StatusPreconditionFailed, "precondition failed: the resource is not in the state that the request demands"},
 	{resource.ErrBatchSize, http.StatusRequestEntityTooLarge, "the batch has too many items"},
 	{resource.ErrCursor, http.StatusBadRequest, "the cursor is not valid: begin the list again"},
+	{storage.ErrExpired, http.StatusGone, "the changes after this cursor are not kept any more: take a cursor with after=end, read all resources, and go on from the cursor"},
+	{storage.ErrUnsupported, http.StatusNotImplemented, "the store of this service cannot do that"},
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "the resource would be too large to store"},
 	// Before the contexts' errors, which may come together with it.
 	{storage.ErrUnknownOutcome, http.StatusInternalServerError, "the outcome of the write is unknown: it may have been stored; read the resource before trying again"},

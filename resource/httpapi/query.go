@@ -22,6 +22,9 @@ const (
 	limit               = "limit"
 	filter              = "filter" // stands for every filter[NAME] and filter[NAME][OP]
 	sort                = "sort"
+	schemaParameter     = "schema"
+	after               = "after"
+	include             = "include"
 )
 
 // actor returns who is calling, for the log of changes.
@@ -74,13 +77,7 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 	}
 	opts := resource.ListOptions{MaxBytes: maxPageBytes}
 	opts.Cursor, _ = q.one(cursor)
-	if text, given := q.one(limit); given {
-		n, err := strconv.Atoi(text)
-		if err != nil || strconv.Itoa(n) != text || n < 1 || n > storage.MaxPage {
-			q.note("limit: expected an integer from 1 to " + strconv.Itoa(storage.MaxPage))
-		}
-		opts.Limit = n
-	}
+	opts.Limit = q.limit()
 	for _, parameter := range q.names {
 		rest, ok := strings.CutPrefix(parameter, filter)
 		if !ok || rest != "" && rest[0] != '[' {
@@ -284,6 +281,38 @@ func (q *query) one(name string) (value string, given bool) {
 	}
 	q.note(name + ": given more than once")
 	return "", false
+}
+
+// limit returns the number of items in a page, 0 if it is not given.
+func (q *query) limit() int {
+	text, given := q.one(limit)
+	if !given {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || strconv.Itoa(n) != text || n < 1 || n > storage.MaxPage {
+		q.note("limit: expected an integer from 1 to " + strconv.Itoa(storage.MaxPage))
+	}
+	return n
+}
+
+// included sets what of a change is asked for.
+func (q *query) included(opts *resource.ChangeOptions) {
+	text, given := q.one(include)
+	if !given {
+		return
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		switch part {
+		case "document":
+			opts.Documents = true
+		case "patch":
+			opts.Patches = true
+		default:
+			q.note("include: expected document, patch, or both with a comma between them")
+			return
+		}
+	}
 }
 
 func (q *query) unknownFields() schema.UnknownFields {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/changes"
 )
 
 // A Route is one row of an API's table of routes.
@@ -16,9 +17,9 @@ type Route struct {
 	// Pattern is the path as a pattern of [http.ServeMux], without a method:
 	// "/api/resources/customers/{externalId}".
 	Pattern string
-	// Handler answers. It takes the external id from the last segment of the
-	// request's path as it was sent, so it works with any router: what the router
-	// makes of escapes and path values does not count.
+	// Handler answers. It takes the external id from the last segment of the request's
+	// path as it was sent, for a history from the one before, so it works with any
+	// router: what the router makes of escapes and path values does not count.
 	Handler http.Handler
 }
 
@@ -36,76 +37,100 @@ func (r Route) String() string { return strings.TrimPrefix(r.Method+" "+r.Patter
 // later row replaces an earlier one.
 func (a *API) Routes() []Route {
 	var routes []Route
-	for _, e := range a.endpoints {
-		add := func(pattern string, handler http.HandlerFunc, methods []string) {
-			for _, method := range append([]string{""}, methods...) {
-				routes = append(routes, Route{method, pattern, handler})
-			}
+	add := func(p place, handler http.HandlerFunc) {
+		for _, method := range append([]string{""}, p.methods...) {
+			routes = append(routes, Route{method, p.pattern, handler})
 		}
-		add(e.path, e.mountedAll, e.allMethods)
-		add(e.onePath, e.mountedOne, e.oneMethods)
+	}
+	for _, e := range a.endpoints {
+		add(e.all, e.all.serve)
+		add(e.one, func(w http.ResponseWriter, r *http.Request) {
+			_, segment := lastSegment(r.URL.EscapedPath())
+			e.serve(e.one, segment, w, r)
+		})
+		if e.tail != nil {
+			add(e.history, func(w http.ResponseWriter, r *http.Request) {
+				path, _ := lastSegment(r.URL.EscapedPath())
+				_, segment := lastSegment(path)
+				e.serve(e.history, segment, w, r)
+			})
+		}
+	}
+	if a.changes.handler != nil {
+		add(a.changes, a.changes.serve)
 	}
 	return routes
+}
+
+// lastSegment splits the last segment off a path.
+func lastSegment(path string) (before, segment string) {
+	i := strings.LastIndexByte(path, '/')
+	return path[:max(i, 0)], path[i+1:]
+}
+
+// A place is a path with all of its methods.
+type place struct {
+	pattern string // of http.ServeMux, without a method
+	handler http.HandlerFunc
+	methods []string
+}
+
+// place returns the place of a pattern; OPTIONS is added to its actions.
+func (a *API) place(pattern string, actions ...action) place {
+	actions = append(actions, action{http.MethodOptions, options(actions)})
+	return place{pattern, a.handle(actions), methods(actions)}
+}
+
+func (p place) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Pattern == "" {
+		r.Pattern = p.pattern
+	}
+	p.handler(w, r)
 }
 
 // An endpoint serves the routes of one collection.
 type endpoint struct {
 	api        *API
 	collection *resource.Collection
-	name       string // of the schema
+	name       string        // of the schema
+	tail       *changes.Tail // of the log that the collection writes; nil if it writes none
 
-	path, onePath          string // of the collection, and the pattern of one resource
-	all, one               http.HandlerFunc
-	allMethods, oneMethods []string
+	all, one, history place
 }
 
-// batchSegment is the path segment under a collection that is kept free for batches. No
-// resource has it, with or without percent-encoding.
-const batchSegment = "batch"
+const (
+	// batchSegment is the path segment under a collection that is kept free for batches.
+	// No resource has it, with or without percent-encoding.
+	batchSegment = "batch"
+	// historySegment is the last one of the path of a history.
+	historySegment = "history"
+)
 
-// newEndpoint has the methods of one path. A new path also needs API.Routes, and
+// newEndpoint has the methods of each path. A new path also needs API.Routes, and
 // API.ServeHTTP in handler.go.
-func newEndpoint(a *API, c *resource.Collection, name, path string) *endpoint {
-	e := &endpoint{api: a, collection: c, name: name, path: path, onePath: path + "/{" + pathValue + "}"}
-	all := []action{
-		{http.MethodGet, e.forTenant(e.list)}, {http.MethodHead, e.forTenant(e.list)}, {http.MethodPost, e.forTenant(e.create)},
-	}
-	one := []action{
-		{http.MethodGet, e.forTenant(e.get)}, {http.MethodHead, e.forTenant(e.get)},
-		{http.MethodPatch, e.forTenant(e.patch)}, {http.MethodDelete, e.forTenant(e.delete)},
-	}
-	all = append(all, action{http.MethodOptions, options(all)})
-	one = append(one, action{http.MethodOptions, options(one)})
-	e.all, e.allMethods = a.handle(all), methods(all)
-	e.one, e.oneMethods = a.handle(one), methods(one)
+func newEndpoint(a *API, c *resource.Collection, name, path string, tail *changes.Tail) *endpoint {
+	e := &endpoint{api: a, collection: c, name: name, tail: tail}
+	one := path + "/{" + pathValue + "}"
+	e.all = a.place(path,
+		action{http.MethodGet, a.forTenant(e.list)}, action{http.MethodHead, a.forTenant(e.list)},
+		action{http.MethodPost, a.forTenant(e.create)})
+	e.one = a.place(one,
+		action{http.MethodGet, a.forTenant(e.get)}, action{http.MethodHead, a.forTenant(e.get)},
+		action{http.MethodPatch, a.forTenant(e.patch)}, action{http.MethodDelete, a.forTenant(e.delete)})
+	e.history = a.place(one+"/"+historySegment,
+		action{http.MethodGet, a.forTenant(e.changesOf)}, action{http.MethodHead, a.forTenant(e.changesOf)})
 	return e
 }
 
-// serveOne serves the path of one resource, whose last segment is given as it
-// was sent.
-func (e *endpoint) serveOne(w http.ResponseWriter, r *http.Request, segment string) {
+// serve serves a place with an external id, whose segment is given as it was sent.
+func (e *endpoint) serve(p place, segment string, w http.ResponseWriter, r *http.Request) {
 	id := unescape(segment)
 	if id == "" || segment == "." || segment == ".." || id == batchSegment {
 		e.api.noRoute(w, r)
 		return
 	}
-	if r.Pattern == "" {
-		r.Pattern = e.onePath
-	}
 	r.SetPathValue(pathValue, id)
-	e.one(w, r)
-}
-
-func (e *endpoint) mountedOne(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.EscapedPath()
-	e.serveOne(w, r, path[strings.LastIndexByte(path, '/')+1:])
-}
-
-func (e *endpoint) mountedAll(w http.ResponseWriter, r *http.Request) {
-	if r.Pattern == "" {
-		r.Pattern = e.path
-	}
-	e.all(w, r)
+	p.serve(w, r)
 }
 
 // A reply answers a request, or returns an error and has written nothing.

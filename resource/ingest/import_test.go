@@ -344,14 +344,13 @@ func TestDryRunUnique(t *testing.T) {
 	}
 }
 
-// TestDryRunLimits: what the store would refuse is refused, and the observers of the
-// collection see a dry run.
+// TestDryRunLimits: what the store would refuse is refused, OnCall sees a dry run, and
+// the log sees none.
 func TestDryRunLimits(t *testing.T) {
 	var calls []resource.Call
-	changes := 0
 	c := open(t, schema.Customers(), limited{memory.New()}, &resource.Options{
-		OnChange: func(*schema.Schema, storage.Record, storage.Record) { changes++ },
-		OnCall:   func(_ context.Context, call resource.Call) { calls = append(calls, call) },
+		Log:    true,
+		OnCall: func(_ context.Context, call resource.Call) { calls = append(calls, call) },
 	})
 	docs := []string{customer("a", `,"email":"`+strings.Repeat("x", 300)+`"`), customer("b", `,"phone":"`+strings.Repeat("1", 100)+`"`), `{"customerId":"b","email":"` + strings.Repeat("x", 100) + `"}`}
 	dry, err := ingest.Import(ctx, c, tenant, documents(docs...), &ingest.Options{BatchSize: 1, Create: dryRun})
@@ -364,7 +363,9 @@ func TestDryRunLimits(t *testing.T) {
 	assert.Equal(t, [5]int{3, 1, 0, 0, 2}, counts(res))
 	assert.Equal(t, counts(res), counts(dry))
 	assert.ErrorIs(t, dry.Errors[1], storage.ErrTooLarge)
-	assert.Equal(t, 1, changes, "of the run, none of the dry run")
+	page, err := c.Changes(ctx, tenant, nil)
+	require.NoError(t, err)
+	assert.Len(t, page.Changes, 1, "of the run, none of the dry run")
 }
 
 // A limited store refuses more than 300 bytes.

@@ -39,9 +39,13 @@ func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Cha
 	return s.store.Changes(ctx, q)
 }
 
-// Redact implements storage.Store.
+// Redact implements storage.Store. It forgets the key, which must not stay in memory.
 func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
-	return s.store.Redact(ctx, key, note)
+	n, err := s.store.Redact(ctx, key, note)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.apart, key)
+	return n, err
 }
 
 // Trim implements storage.Store.

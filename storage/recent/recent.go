@@ -349,10 +349,15 @@ func (s *Store) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Cha
 	return s.store.Changes(ctx, q)
 }
 
-// Redact implements storage.Store. It leaves the record as it is remembered: only the
-// log changes.
+// Redact implements storage.Store. It forgets the record of the key, which another process
+// may have deleted: what is redacted must not stay in memory.
 func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
-	return s.store.Redact(ctx, key, note)
+	n, err := s.store.Redact(ctx, key, note)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.deleted++ // for the calls that are under way
+	s.forget(key)
+	return n, err
 }
 
 // Trim implements storage.Store.

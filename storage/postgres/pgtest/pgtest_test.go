@@ -66,8 +66,10 @@ func TestServer(t *testing.T) {
 	primary := Start(t, Config{Settings: map[string]string{"work_mem": "'1234kB'"}})
 	require.Equal(t, "1234kB", ask(t, primary.DSN(), "SHOW work_mem"))
 	require.Equal(t, "1", ask(t, Bouncer(t, primary.DSN()), "SELECT '1'"))
-	primary.Restart(t)
-	require.Equal(t, "1234kB", ask(t, primary.DSN(), "SHOW work_mem"))
+	for _, again := range []func(testing.TB){primary.Restart, primary.Crash} {
+		again(t)
+		require.Equal(t, "1234kB", ask(t, primary.DSN(), "SHOW work_mem"))
+	}
 	standby := Start(t, Config{Primary: primary, Name: "o'n e&x"})
 	require.Eventually(t, func() bool { // it answers before it streams
 		return ask(t, primary.DSN(), "SELECT coalesce(max(application_name), '') FROM pg_stat_replication") == "o'n e&x"

@@ -73,13 +73,9 @@ func (p *process) stop() {
 	<-p.ended
 }
 
-// kill ends the program and its children by SIGKILL. The program is stopped
+// kill ends a program and its children by SIGKILL. The program is stopped
 // first, so that it starts no further ones.
-func (p *process) kill() error {
-	pid, err := p.pid()
-	if err != nil {
-		return err
-	}
+func kill(pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return err
 	}
@@ -90,14 +86,14 @@ func (p *process) kill() error {
 	return errors.Join(err, syscall.Kill(pid, syscall.SIGKILL))
 }
 
-// end sends the program a signal, waits until it has ended, and forgets that it has,
-// so that another one can take its place in the folder.
-func (p *process) end(signal syscall.Signal, timeout time.Duration) error {
+// end stops the program, waits until it has ended, and forgets that it has, so that
+// another one can take its place in the folder.
+func (p *process) end(stop func(pid int) error, timeout time.Duration) error {
 	pid, err := p.pid()
 	if err != nil {
 		return err
 	}
-	if err := syscall.Kill(pid, signal); err != nil {
+	if err := stop(pid); err != nil {
 		return err
 	}
 	for begin := time.Now(); !p.hasEnded(); time.Sleep(5 * time.Millisecond) {

@@ -91,17 +91,26 @@ func (s *Server) Stop() {
 // sessions, and starts it again at the same address.
 func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
-	if err := s.restart(); err != nil {
+	if err := s.restart(func(pid int) error { return syscall.Kill(pid, syscall.SIGINT) }); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-func (s *Server) restart() error {
+// Crash ends all processes of the server at once, by SIGKILL, and starts it again at the
+// same address.
+func (s *Server) Crash(tb testing.TB) {
+	tb.Helper()
+	if err := s.restart(kill); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (s *Server) restart(stop func(pid int) error) error {
 	bin, err := binaries()
 	if err != nil {
 		return err
 	}
-	if err := s.proc.end(syscall.SIGINT, startTimeout); err != nil {
+	if err := s.proc.end(stop, startTimeout); err != nil {
 		return err
 	}
 	// The supervisor of the process that has ended waits for the end of the test
@@ -121,7 +130,11 @@ func startServer(bin, folder string) (*process, error) {
 // until the test ends.
 func (s *Server) Kill(tb testing.TB) {
 	tb.Helper()
-	if err := s.proc.kill(); err != nil {
+	pid, err := s.proc.pid()
+	if err == nil {
+		err = kill(pid)
+	}
+	if err != nil {
 		tb.Fatal(err)
 	}
 }
