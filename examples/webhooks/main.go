@@ -25,12 +25,13 @@
 //     the revision, is the same each time: drop repeats.
 //   - The webhooks of one customer come in the order of the changes, except those that an
 //     operator sends again, and .erased.
-//   - After .erased, remove all that you keep under the ID of the resource. There is a hash
-//     in place of the external id, and the webhook-id ends with -erased.
+//   - At each .erased, remove all that you keep under the ID of the resource, of which it is
+//     the last webhook. There is a hash in place of the external id, and the webhook-id ends
+//     with -erased.
 //   - A greater fence comes with each next process that delivers. One that was paused may
 //     send a webhook late, with a smaller one. What an operator sends again has none.
-//   - After the type com.example.customers.reset, read all customers by the API: the store
-//     was restored from a backup, and changes may be missing.
+//   - After the type com.example.customers.reset, read all customers by the API: the log was
+//     trimmed before all was delivered.
 //
 // # When the endpoint does not take it
 //

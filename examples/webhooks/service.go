@@ -214,8 +214,8 @@ func (s *service) webhook(c *resource.Change, fence uint64) (id string, payload 
 	return event.ID, payload, nil
 }
 
-// expired tells the receiver that it may have missed changes, since the log was restored
-// from a backup. It then reads all customers by the API.
+// expired tells the receiver that it may have missed changes, since the log was trimmed
+// before they were delivered. It then reads all customers by the API.
 func (s *service) expired(ctx context.Context) error {
 	id := "reset-" + uuid.NewString()
 	return s.sender.send(ctx, id, fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":%q,"type":%q,"time":%q}`,
