@@ -532,7 +532,7 @@ func TestRedactedIsHeld(t *testing.T) {
 func TestRedactInSteps(t *testing.T) {
 	const n = 12_000
 	ctx, dsn := context.Background(), pgtest.DSN(t)
-	opts := postgres.Options{Schema: pgtest.Schema(t, dsn), WriteTimeout: time.Second}
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
 	c := &counts{}
 	store, _ := newStoreAt(t, dsn, opts, c.count)
 	pool := newPool(t, dsn)
@@ -572,15 +572,26 @@ FROM generate_series(1, 12000) AS i`), key.Tenant.Platform, key.Tenant.Business,
 	lock := begin(t, pool)
 	_, err := lock.Exec(ctx, inSchema(opts.Schema, "SELECT FROM $.changes WHERE external_id = 'k' AND revision = 7000 FOR UPDATE"))
 	require.NoError(t, err)
-	_, err = store.Redact(ctx, key, storage.Note{Actor: "eve"})
-	require.ErrorIs(t, err, storage.ErrUnknownOutcome)
+	called, cancel := context.WithCancel(ctx)
+	failed := make(chan error)
+	go func() {
+		_, err := store.Redact(called, key, storage.Note{Actor: "eve"})
+		failed <- err
+	}()
+	require.Eventually(t, func() bool { // the second step waits
+		var waiting int
+		err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", int32(lock.Conn().PgConn().PID())).Scan(&waiting)
+		return err == nil && waiting == 1
+	}, time.Minute, 5*time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-failed, storage.ErrUnknownOutcome)
 	require.NoError(t, lock.Rollback(ctx))
 	// The server may go on with the second step.
 	require.Eventually(t, func() bool {
 		var running int
 		err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_locks WHERE relation = $1::regclass AND mode = 'RowExclusiveLock'", opts.Schema+".changes").Scan(&running)
 		return err == nil && running == 0
-	}, 20*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	require.Equal(t, []byte{0, 1}, told())
 	c.statements.Store(0)
 	left := redacted(t, store, key)
