@@ -66,7 +66,10 @@ const (
 )
 
 func newService(store storage.Store, log *slog.Logger, cfg config) (*service, error) {
-	s := &service{config: cfg, store: store, log: log, tail: changes.NewTail(store, nil), sender: newSender(cfg.url, cfg.keys)}
+	s := &service{config: cfg, store: store, log: log, sender: newSender(cfg.url, cfg.keys)}
+	s.tail = changes.NewTail(store, &changes.TailOptions{
+		OnError: func(err error) { log.Warn("cannot read the log of the store", "err", err) },
+	})
 	var err error
 	if s.customers, err = resource.NewCollection(schemas.Customers(), store, &resource.Options{Log: true, History: true}); err != nil {
 		return nil, err
@@ -86,12 +89,8 @@ func newService(store storage.Store, log *slog.Logger, cfg config) (*service, er
 		},
 	}
 	s.api, err = httpapi.NewAPI(s.hooks, &httpapi.Options{
-		Tail: s.tail, // a write wakes the consumer
-		OnError: func(r *http.Request, status int, err error) {
-			if status >= http.StatusInternalServerError {
-				log.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
-			}
-		},
+		Tail:    s.tail, // a write wakes the consumer
+		OnError: s.onError,
 	}, s.customers, s.letters)
 	if err != nil {
 		return nil, err
@@ -112,7 +111,10 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.receiver.ServeHTTP(w, r)
 	case isLetter && isResend && r.Method == http.MethodPost:
 		r.SetPathValue("eventId", id)
-		httpapi.HandlerFunc(s.resend).ServeHTTP(w, r)
+		if err := s.resend(w, r); err != nil {
+			s.onError(r, httpapi.ProblemOf(err).Status, err)
+			httpapi.WriteError(w, err)
+		}
 	case writes && (isLetter || r.URL.Path == lettersPath):
 		httpapi.WriteError(w, &httpapi.Problem{
 			Status: http.StatusMethodNotAllowed, Message: "dead letters are made by the service alone",
@@ -120,6 +122,12 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	default:
 		s.api.ServeHTTP(w, r)
+	}
+}
+
+func (s *service) onError(r *http.Request, status int, err error) {
+	if status >= http.StatusInternalServerError {
+		s.log.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
 	}
 }
 
