@@ -111,7 +111,7 @@ func namesOf(field string) []string {
 // path returns the fields to one that conditions can name.
 func (s *Schema) path(name string) ([]*field, *Violation) {
 	var path []*field
-	pointer := []byte{}
+	pointer := make([]byte, 0, maxShownPath) // on the stack
 	o := s.root
 	for _, step := range namesOf(name) {
 		if pointer = append(pointer, '/'); len(pointer) <= maxShownPath {
@@ -149,8 +149,7 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 	wrong := func(code, message string) (condition, *Violation) {
 		return c, &Violation{pointerOf(path), code, message}
 	}
-	alone := *c.field
-	alone.name = "" // or the message would begin with a pointer of its own
+	value := c.field // what the value must be one of
 	switch e.Op {
 	case "":
 		if e.Value == nil {
@@ -160,7 +159,7 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 		if c.typ == Boolean {
 			return wrong(codeCondition, "expected no "+e.Op+" on type boolean")
 		}
-		alone.enum = nil
+		value = value.withoutEnum()
 	case "prefix":
 		if c.typ != String {
 			return wrong(codeCondition, "expected no prefix on type "+string(c.typ))
@@ -168,7 +167,7 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 		if c.dateTime {
 			return wrong(codeCondition, "expected no prefix on a date-time")
 		}
-		alone.enum = nil
+		value = value.withoutEnum()
 	default:
 		return wrong(codeCondition, "unknown condition, expected from, to or prefix")
 	}
@@ -178,21 +177,27 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 	if text, ok := e.Value.(string); ok {
 		e.Value = c.fromText(text)
 	}
-	raw, err := new(compiler).value(e.Value, &alone, place{depth: len(path)})
-	if err != nil {
-		code := codeType
+	w := getWorkspace()
+	defer w.put()
+	if err := w.value(e.Value, value, len(path)); err != nil {
 		var judged wrongValue
 		if errors.As(err, &judged) {
-			code = judged.Code
+			return wrong(judged.Code, judged.Message)
 		}
-		return wrong(code, err.Error())
+		return wrong(codeType, err.Error())
 	}
-	var d strictjson.Doc
-	if err := d.Parse(raw, strictjson.MaxDepth); err != nil {
-		return wrong(codeType, err.Error()) // not reached: value has parsed it
-	}
-	c.whole = c.appendWhole(nil, &d, 0)
+	c.whole = c.appendWhole(make([]byte, 0, len(w.merged.Src)), &w.merged, 0)
 	return c, nil
+}
+
+// withoutEnum returns the field with all values of its type allowed.
+func (f *field) withoutEnum() *field {
+	if f.enum == nil {
+		return f
+	}
+	open := *f
+	open.enum = nil
+	return &open
 }
 
 // respelled returns the JSON Pointer of the field within objects that is meant by a
