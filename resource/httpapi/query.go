@@ -252,7 +252,9 @@ func parseQuery(r *http.Request) (query, error) {
 	if err != nil {
 		return query{}, badRequest("the query is not valid: expected parameters as name=value, percent-encoded and separated by &")
 	}
-	return query{values: values, names: slices.Sorted(maps.Keys(values))}, nil
+	names := slices.AppendSeq(make([]string, 0, len(values)), maps.Keys(values))
+	slices.Sort(names)
+	return query{values: values, names: names}, nil
 }
 
 func (q *query) note(wrong string) { q.wrong = append(q.wrong, wrong) }
