@@ -76,16 +76,18 @@ func (s *Schema) Filter(conditions []Condition) (*Filter, error) {
 	return f, nil
 }
 
-// fromText returns the value that a text stands for, as in a query: the text itself if it
-// does not stand for one.
-func (f *field) fromText(text string) any {
+// fromText returns the value that a text stands for, as in a query: v itself if it is
+// not a text, or does not stand for another value.
+func (f *field) fromText(v any) any {
+	text, ok := v.(string)
 	switch {
+	case !ok:
 	case f.typ == Boolean && (text == "true" || text == "false"):
 		return text == "true"
 	case (f.typ == Number || f.typ == Integer) && isNumber(text):
 		return json.Number(text)
 	}
-	return text
+	return v
 }
 
 // isNumber reports whether the text is a number of JSON, without blanks.
@@ -174,12 +176,9 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 	if e.Value == nil {
 		return wrong(codeCondition, "expected a value")
 	}
-	if text, ok := e.Value.(string); ok {
-		e.Value = c.fromText(text)
-	}
 	w := getWorkspace()
 	defer w.put()
-	if err := w.value(e.Value, value, len(path)); err != nil {
+	if err := w.value(c.fromText(e.Value), value, len(path)); err != nil {
 		var judged wrongValue
 		if errors.As(err, &judged) {
 			return wrong(judged.Code, judged.Message)
