@@ -155,8 +155,11 @@ func TestCompleteChecksFirst(t *testing.T) {
 			_, err := store.Changes(ctx, storage.ChangeQuery{Limit: 1})
 			return err
 		}},
-		{"redact", storage.ErrUnsupported, func(ctx context.Context) error { return store.Redact(ctx, key("a")) }},
-		{"trim", storage.ErrUnsupported, func(ctx context.Context) error { return store.Trim(ctx, time.Now()) }},
+		{"redact", storage.ErrUnsupported, func(ctx context.Context) error {
+			_, err := store.Redact(ctx, key("a"), storage.Note{})
+			return err
+		}},
+		{"trim", storage.ErrUnsupported, func(ctx context.Context) error { return store.Trim(ctx, time.Now(), storage.Cursor{}) }},
 	} {
 		if tt.want == nil {
 			require.Equal(t, context.Canceled, tt.call(done(t)), tt.name)

@@ -548,7 +548,8 @@ var libraryRows = []row{
 		s.patch("c-1", ourPhone, patchOptions{Actor: "me"})
 		s.remove("c-1", deleteOptions{Actor: "me"})
 		s.tellChanges()
-		require.NoError(s.t, s.store.Redact(ctx, storage.Key{Tenant: s.ours, Schema: findable.ID(), ExternalID: "c-1"}))
+		_, err := s.store.Redact(ctx, storage.Key{Tenant: s.ours, Schema: findable.ID(), ExternalID: "c-1"}, storage.Note{})
+		require.NoError(s.t, err)
 		s.have("c-1")
 		s.tellChanges()
 	}},

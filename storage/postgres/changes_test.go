@@ -438,9 +438,9 @@ func TestTrimInParts(t *testing.T) {
 		"SELECT g, i::text, g, g, g, i, 0, g, false, '2024-01-01'::timestamptz + i * interval '1 s', '', '' FROM generate_series(1, 12000) AS i, gen_random_uuid() AS g"
 	mustExec(t, pool, opts.Schema, insert)
 	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
-	require.NoError(t, store.Trim(ctx, start)) // nothing
+	require.NoError(t, store.Trim(ctx, start, storage.Cursor{})) // nothing
 	c.statements.Store(0)
-	require.NoError(t, store.Trim(ctx, start.Add(11_500*time.Second)))
+	require.NoError(t, store.Trim(ctx, start.Add(11_500*time.Second), storage.Cursor{}))
 	require.EqualValues(t, 1+3, c.statements.Load(), "a look, and statements that trim")
 	page, err := store.Changes(ctx, storage.ChangeQuery{Limit: 1000})
 	require.NoError(t, err)
@@ -453,7 +453,7 @@ func TestTrimInParts(t *testing.T) {
 	logged := testWrites("held", 1)
 	logged[0].Note = &storage.Note{}
 	mustWrite(t, store, logged)
-	require.NoError(t, store.Trim(ctx, time.Now()))
+	require.NoError(t, store.Trim(ctx, time.Now(), storage.Cursor{}))
 	after, err := store.Changes(ctx, storage.ChangeQuery{After: page.Next, Limit: 10})
 	require.NoError(t, err, "the floor is the last change that was trimmed")
 	require.Empty(t, after.Changes)
@@ -461,6 +461,14 @@ func TestTrimInParts(t *testing.T) {
 	after, err = store.Changes(ctx, storage.ChangeQuery{After: page.Next, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, after.Changes, 1)
+}
+
+// redacted redacts the changes of a key, and returns how many.
+func redacted(t *testing.T, store storage.Store, key storage.Key) int {
+	t.Helper()
+	n, err := store.Redact(context.Background(), key, storage.Note{Time: time.Now(), Actor: "eve"})
+	require.NoError(t, err)
+	return n
 }
 
 // TestReadersShareRounds: readers at the same time wait for one round of the fence that

@@ -110,11 +110,11 @@ func TestMigrateWithoutPrivileges(t *testing.T) {
 	require.NoError(t, store.SetEntries(ctx, writes[1].Record.Key, writes[1].Expect, nil))
 	require.Equal(t, []string{"b key-0000"}, found(t, store))
 	mustWrite(t, store, deletesOf(writes))
-	require.NoError(t, store.Redact(ctx, writes[0].Record.Key))
+	redacted(t, store, writes[0].Record.Key)
 	page, err := store.Changes(ctx, storage.ChangeQuery{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, page.Changes, 4)
-	require.NoError(t, store.Trim(ctx, time.Now()))
+	require.NoError(t, store.Trim(ctx, time.Now(), storage.Cursor{}))
 }
 
 // mustExec runs SQL in which $ is the name of a schema.

@@ -75,8 +75,11 @@ func calls(store storage.Store) map[string]func(context.Context) error {
 			_, err := store.Changes(ctx, storage.ChangeQuery{Limit: 10})
 			return err
 		},
-		"redact": func(ctx context.Context) error { return store.Redact(ctx, testKey("delete")) },
-		"trim":   func(ctx context.Context) error { return store.Trim(ctx, time.Now()) },
+		"redact": func(ctx context.Context) error {
+			_, err := store.Redact(ctx, testKey("delete"), storage.Note{})
+			return err
+		},
+		"trim": func(ctx context.Context) error { return store.Trim(ctx, time.Now(), storage.Cursor{}) },
 	}
 }
 

@@ -41,6 +41,14 @@ func history(t *testing.T, s *Store) (changes []storage.Change) {
 	}
 }
 
+// redacted redacts the changes of a key, and returns how many.
+func redacted(t *testing.T, s *Store, id string) int {
+	t.Helper()
+	n, err := s.Redact(bg, testKey(id), storage.Note{Time: time.UnixMilli(1), Actor: "eve"})
+	require.NoError(t, err)
+	return n
+}
+
 // TestSteps: a long Trim and Redact are several transactions, so that other writes get
 // in between.
 func TestSteps(t *testing.T) {
@@ -51,7 +59,7 @@ func TestSteps(t *testing.T) {
 	logged(t, s, "other", 1)
 
 	s.writer.transactions = 0
-	require.NoError(t, s.Redact(bg, testKey("k")))
+	redacted(t, s, "k")
 	require.Equal(t, 4, s.writer.transactions)
 	changes := history(t, s)
 	require.Len(t, changes, n+1)
@@ -62,9 +70,9 @@ func TestSteps(t *testing.T) {
 	require.False(t, changes[n].Redacted)
 
 	s.writer.transactions = 0
-	require.NoError(t, s.Trim(bg, time.UnixMilli(2)))
+	require.NoError(t, s.Trim(bg, time.UnixMilli(2), storage.Cursor{}))
 	require.Len(t, history(t, s), n, "up to the first one that is not older")
-	require.NoError(t, s.Trim(bg, time.UnixMilli(n+1)))
+	require.NoError(t, s.Trim(bg, time.UnixMilli(n+1), storage.Cursor{}))
 	require.Equal(t, 1+4, s.writer.transactions)
 	require.Empty(t, history(t, s))
 	count, err := s.writer.conn.value("SELECT count(*) FROM changes")
@@ -97,7 +105,7 @@ func TestLargeSteps(t *testing.T) {
 	require.Equal(t, page.Changes[1].Cursor, page.Next)
 	require.Len(t, history(t, s), n)
 	s.writer.transactions = 0
-	require.NoError(t, s.Trim(bg, time.Now()))
+	require.NoError(t, s.Trim(bg, time.Now(), storage.Cursor{}))
 	require.Equal(t, 3, s.writer.transactions)
 }
 
@@ -119,7 +127,7 @@ func TestChangesOfOneScopeAmongOthers(t *testing.T) {
 	}
 	logged(t, s, "a", 1)
 	elsewhere(1)
-	require.NoError(t, s.Trim(bg, time.UnixMilli(2))) // positions do not begin with 1
+	require.NoError(t, s.Trim(bg, time.UnixMilli(2), storage.Cursor{})) // positions do not begin with 1
 	logged(t, s, "b", 1)
 	elsewhere(2*maxScan/storage.MaxBatch + 1)
 	logged(t, s, "c", 1)
@@ -150,7 +158,7 @@ func TestRestoredLog(t *testing.T) {
 	t.Parallel()
 	s := testStore(t, nil)
 	logged(t, s, "k", 3)
-	require.NoError(t, s.Redact(bg, testKey("k")))
+	redacted(t, s, "k")
 	kept := history(t, s)
 	path := filepath.Join(t.TempDir(), "backup.db")
 	require.NoError(t, s.Backup(bg, path))
@@ -170,7 +178,7 @@ func TestRestoredLog(t *testing.T) {
 	page, err := restored.Changes(bg, storage.ChangeQuery{After: kept[2].Cursor, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, page.Changes, 5)
-	require.NoError(t, restored.Redact(bg, testKey("k")))
+	redacted(t, restored, "k")
 	require.Equal(t, kept[0].Key, history(t, restored)[7].Key, "the same secret")
 }
 

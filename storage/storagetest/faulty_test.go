@@ -202,8 +202,8 @@ func TestFaulty(t *testing.T) {
 		_, names["list"] = store.List(ctx, testScope, storage.Range{Limit: 1})
 		_, names["lookup"] = store.Lookup(ctx, testScope, 1, storage.Range{Limit: 1})
 		_, names["changes"] = store.Changes(ctx, storage.ChangeQuery{Limit: 1})
-		names["redact"] = store.Redact(ctx, testKey("key"))
-		names["trim"] = store.Trim(ctx, testTime)
+		_, names["redact"] = store.Redact(ctx, testKey("key"), storage.Note{})
+		names["trim"] = store.Trim(ctx, testTime, storage.Cursor{})
 		for name, err := range names {
 			require.Equal(t, name == failing, errors.Is(err, storage.ErrUnavailable), "%s while %s fails: %v", name, failing, err)
 		}

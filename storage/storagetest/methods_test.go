@@ -71,20 +71,16 @@ func (f *forgetful) Changes(ctx context.Context, q storage.ChangeQuery) (storage
 	return forget(ctx, f, "Changes", func(ctx context.Context) (storage.ChangePage, error) { return f.store.Changes(ctx, q) })
 }
 
-func (f *forgetful) Redact(ctx context.Context, key storage.Key) error {
-	ctx, err := f.begin(ctx, "Redact")
-	if err != nil {
-		return err
-	}
-	return f.store.Redact(ctx, key)
+func (f *forgetful) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
+	return forget(ctx, f, "Redact", func(ctx context.Context) (int, error) { return f.store.Redact(ctx, key, note) })
 }
 
-func (f *forgetful) Trim(ctx context.Context, before time.Time) error {
+func (f *forgetful) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
 	ctx, err := f.begin(ctx, "Trim")
 	if err != nil {
 		return err
 	}
-	return f.store.Trim(ctx, before)
+	return f.store.Trim(ctx, before, end)
 }
 
 func (f *forgetful) Limits() storage.Limits { return f.store.Limits() }

@@ -42,17 +42,19 @@ type request struct {
 	Range   storage.Range
 	Query   storage.ChangeQuery
 	Before  time.Time
+	Note    storage.Note
 }
 
 // writes reports whether the call may change records.
 func (r request) writes() bool { return r.Name == "write" || r.Name == "set entries" }
 
 type answer struct {
-	Records []storage.Record
-	Page    storage.Page
-	Changes storage.ChangePage
-	Errs    []failure // of the writes
-	Err     failure   // of the call
+	Records  []storage.Record
+	Page     storage.Page
+	Changes  storage.ChangePage
+	Redacted int
+	Errs     []failure // of the writes
+	Err      failure   // of the call
 }
 
 // failure is an error on the network: a place in failures, or the index of a
@@ -111,9 +113,9 @@ func (s *server) serve(conn net.Conn) {
 	case "changes":
 		a.Changes, err = s.records.Changes(ctx, req.Query)
 	case "redact":
-		err = s.records.Redact(ctx, req.Keys[0])
+		a.Redacted, err = s.records.Redact(ctx, req.Keys[0], req.Note)
 	case "trim":
-		err = s.records.Trim(ctx, req.Before)
+		err = s.records.Trim(ctx, req.Before, req.Query.After)
 	}
 	a.Err = failureOf(err)
 	_ = json.NewEncoder(conn).Encode(a)
@@ -214,13 +216,13 @@ func (c *client) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 	return a.Changes, err
 }
 
-func (c *client) Redact(ctx context.Context, key storage.Key) error {
-	_, err := c.call(ctx, storage.CheckKey(ctx, key), request{Name: "redact", Keys: []storage.Key{key}})
-	return err
+func (c *client) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
+	a, err := c.call(ctx, storage.CheckKey(ctx, key), request{Name: "redact", Keys: []storage.Key{key}, Note: note})
+	return a.Redacted, err
 }
 
-func (c *client) Trim(ctx context.Context, before time.Time) error {
-	_, err := c.call(ctx, ctx.Err(), request{Name: "trim", Before: before})
+func (c *client) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
+	_, err := c.call(ctx, ctx.Err(), request{Name: "trim", Before: before, Query: storage.ChangeQuery{After: end}})
 	return err
 }
 

@@ -673,13 +673,13 @@ func (s *sketch) Changes(ctx context.Context, q storage.ChangeQuery) (storage.Ch
 	return page, nil
 }
 
-func (s *sketch) Redact(ctx context.Context, key storage.Key) error {
+func (s *sketch) Redact(ctx context.Context, key storage.Key, note storage.Note) (int, error) {
 	if err := s.begin(storage.CheckKey(ctx, key)); err != nil {
-		return err
+		return 0, err
 	}
 	defer s.mu.Unlock()
 	s.commit(journaled{Redact: &key})
-	return nil
+	return 0, nil
 }
 
 func (s *sketch) redact(key storage.Key) {
@@ -716,7 +716,7 @@ func (s *sketch) redact(key storage.Key) {
 	}
 }
 
-func (s *sketch) Trim(ctx context.Context, before time.Time) error {
+func (s *sketch) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
 	if err := s.begin(ctx.Err()); err != nil {
 		return err
 	}
