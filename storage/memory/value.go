@@ -144,6 +144,7 @@ func (ix *index) page(number uint32, r storage.Range) storage.Page {
 		records = append(records, found[i].entry.rec.Load())
 	}
 	ix.mu.RUnlock()
+	fetch(records)
 	if len(found) == 0 {
 		return storage.Page{}
 	}
