@@ -18,8 +18,16 @@ import (
 // is left out under the race detector, which makes sync.Pool drop items at
 // random.
 func TestAllocations(t *testing.T) {
-	c := open(t, schema.Customers(), memory.New(), nil)
+	def := schema.Customers().Definition()
+	for i := range def.Fields {
+		if def.Fields[i].Name == "email" {
+			def.Fields[i].Index, def.Fields[i].Fold = 1, "lower"
+		}
+	}
+	c, found := open(t, schema.Customers(), memory.New(), nil), open(t, schema.MustCompile(def), memory.New(), nil)
 	create(t, c, cust(`,"email":"a@example.com"`))
+	create(t, found, cust(`,"email":"a@example.com"`))
+	byEmail := resource.ListOptions{Filter: []schema.Condition{{Field: "email", Value: "A@example.com"}}}
 	requests := [2][]byte{
 		[]byte(`{"customerId":"c-1","email":"b@example.com","phone":"+1 555 0100"}`),
 		[]byte(`{"customerId":"c-1","email":"c@example.com","phone":"+1 555 0199"}`),
@@ -66,6 +74,7 @@ func TestAllocations(t *testing.T) {
 			_, _ = kept.Create(ctx, tenant, requests[n%2], nil)
 		}},
 		{"CreateBatch of 100, changed", 100*4 + 17, batch}, // as 100 calls, and its own
+		{"List with one hit", 13, func() { _, _ = found.List(ctx, tenant, &byEmail) }},
 		{"Get", 1, func() { _, _ = c.Get(ctx, tenant, "c-1") }},
 		{"AppendJSON of a result", 0, func() { buf = res.AppendJSON(buf[:0], nil) }},
 		{"AppendJSON of a resource", 0, func() { buf = got.AppendJSON(buf[:0], nil) }},

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -10,7 +11,7 @@ import (
 	"example.com/resourcekit/storage"
 )
 
-// A cursor is a byte for its format and a hash of the list (see sumOf), and then the place
+// A cursor is a byte for its format and a hash of the list (see head), and then the place
 // where the next page begins: in the plain format the external id; in the sealed one,
 // encrypted, the number of the index, the length of the value and the value, and the
 // external id. All of it is in base64url without padding (RFC 4648, section 5).
@@ -24,16 +25,19 @@ const (
 	cursorSum    = 12 // bytes
 )
 
-// sumOf returns the hash in cursors of a list.
-func sumOf(l *listing) (sum [cursorSum]byte) {
-	records, conditions := l.scope.Sum(), l.filter.Sum()
-	whole := append(records[:], conditions[:]...)
-	if l.times != nil || l.opts.Order != "" || l.opts.Descending {
-		times := l.times.Sum()
-		whole = fmt.Appendf(append(whole, times[:]...), "%t %s", l.opts.Descending, l.opts.Order)
+// head returns what a cursor of this format begins with.
+func (l *listing) head(format byte) []byte {
+	if l.sum == [cursorSum]byte{} {
+		records, conditions := l.scope.Sum(), l.filter.Sum()
+		whole := append(records[:], conditions[:]...)
+		if l.times != nil || l.opts.Order != "" || l.opts.Descending {
+			times := l.times.Sum()
+			whole = fmt.Appendf(append(whole, times[:]...), "%t %s", l.opts.Descending, l.opts.Order)
+		}
+		hash := sha256.Sum256(whole)
+		l.sum = [cursorSum]byte(hash[:])
 	}
-	hash := sha256.Sum256(whole)
-	return [cursorSum]byte(hash[:])
+	return append([]byte{format}, l.sum[:]...)
 }
 
 // cursor returns the cursor of the next page, "" at the end.
@@ -41,15 +45,14 @@ func (l *listing) cursor(ctx context.Context) (string, error) {
 	if l.after.IsZero() {
 		return "", nil
 	}
-	head := append([]byte{plainFormat}, l.sum[:]...)
 	if l.index == 0 {
-		return base64.RawURLEncoding.EncodeToString(append(head, l.after.ExternalID...)), nil
+		return base64.RawURLEncoding.EncodeToString(append(l.head(plainFormat), l.after.ExternalID...)), nil
 	}
 	sealer, err := l.c.seal(ctx)
 	if err != nil {
 		return "", l.fail(err)
 	}
-	head[0] = sealedFormat
+	head := l.head(sealedFormat)
 	place := binary.BigEndian.AppendUint32(nil, l.index)
 	place = binary.BigEndian.AppendUint16(place, uint16(len(l.after.Value)))
 	place = append(append(place, l.after.Value...), l.after.ExternalID...)
@@ -80,7 +83,7 @@ func (l *listing) decodeCursor(ctx context.Context) (at cursorPlace, err error) 
 	if head[0] != plainFormat && head[0] != sealedFormat {
 		return at, &reason{ErrCursor, "invalid cursor: it is of another version of this service; begin the list again"}
 	}
-	if [cursorSum]byte(head[1:]) != l.sum {
+	if !bytes.Equal(head, l.head(head[0])) {
 		return at, wrongList
 	}
 	if head[0] == sealedFormat {

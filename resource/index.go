@@ -153,8 +153,12 @@ func firstPointer(err error) schema.Pointer {
 
 // own returns the conditions on the document and those on the resource's own times.
 func own(conditions []schema.Condition) (document, times []schema.Condition) {
+	isOwn := func(c schema.Condition) bool { return strings.HasPrefix(c.Field, ownPrefix) }
+	if !slices.ContainsFunc(conditions, isOwn) { // mostly
+		return conditions, nil
+	}
 	for _, condition := range conditions {
-		if !strings.HasPrefix(condition.Field, ownPrefix) {
+		if !isOwn(condition) {
 			document = append(document, condition)
 			continue
 		}

@@ -130,7 +130,7 @@ type listing struct {
 	scope  storage.Scope
 	filter *schema.Filter  // on the document
 	times  *schema.Filter  // on the resource's own times; nil without conditions
-	sum    [cursorSum]byte // see sumOf
+	sum    [cursorSum]byte // zero until it is needed, see head
 	limit  int
 	bytes  int // of documents in a page
 
@@ -172,7 +172,6 @@ func (c *Collection) listing(tenant storage.Tenant, opts *ListOptions) (*listing
 			return l, err
 		}
 	}
-	l.sum = sumOf(l)
 	return l, nil
 }
 

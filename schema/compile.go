@@ -274,7 +274,7 @@ func (c *compiler) enum(decl *Field, f *field, p place) *enum {
 	seen := make(map[string]bool, len(decl.Enum))
 	var shown []string
 	for i, v := range decl.Enum {
-		raw, err := c.value(v, f, p)
+		raw, err := valueOf(v, f, p)
 		if err != nil {
 			c.mistake(p.pointer, "value %d of the enum: %v", i, err)
 			continue
@@ -325,45 +325,54 @@ func (c *compiler) defaultOf(decl *Field, f *field, p place) *strictjson.Doc {
 		c.mistake(p.pointer, "expected no default on a required field")
 		return nil
 	}
-	raw, err := c.value(decl.Default, f, p)
+	raw, err := valueOf(decl.Default, f, p)
 	if err != nil {
 		c.mistake(p.pointer, "the default: %v", err)
 		return nil
 	}
 	d := new(strictjson.Doc)
 	if err := d.Parse(raw, strictjson.MaxDepth); err != nil {
-		c.mistake(p.pointer, "the default: %v", err) // not reached: value has parsed it
+		c.mistake(p.pointer, "the default: %v", err) // not reached: valueOf has parsed it
 	}
 	return d
 }
 
-// value returns v as compact JSON. The error tells why it is not valid for f.
-func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
-	raw, err := rawValue(v)
-	if err != nil {
-		return nil, err
-	}
+// valueOf returns v as compact JSON. The error tells why it is not valid for f.
+func valueOf(v any, f *field, p place) ([]byte, error) {
 	w := getWorkspace()
 	defer w.put()
-	if err := w.merged.Parse(raw, strictjson.MaxDepth-p.depth); err != nil {
+	if err := w.value(v, f, p.depth); err != nil {
 		return nil, err
+	}
+	if w.merged.Blanks {
+		return strictjson.AppendCompact(nil, w.merged.Src), nil
+	}
+	return w.merged.Src, nil
+}
+
+// value reads v into w.merged. The error tells why it is not valid for f, which is in so
+// many containers.
+func (w *workspace) value(v any, f *field, depth int) error {
+	raw, err := rawValue(v)
+	if err != nil {
+		return err
+	}
+	if err := w.merged.Parse(raw, strictjson.MaxDepth-depth); err != nil {
+		return err
 	}
 	w.judge.doc = &w.merged
 	nothing := storedObject{node: none}
 	w.judge.value(f, 0, &nothing, true)
 	w.judge.missingIn(f, 0, &nothing, true)
 	if len(w.judge.violations) > 0 {
-		return nil, wrongValue{w.judge.violations[0]}
+		return wrongValue{w.judge.violations[0]}
 	}
 	if f.object != nil {
 		if w.view.look(f.object, &w.merged); w.view.unfilled {
-			return nil, errors.New("a field that has a default itself is absent in it")
+			return errors.New("a field that has a default itself is absent in it")
 		}
 	}
-	if w.merged.Blanks {
-		raw = strictjson.AppendCompact(nil, raw)
-	}
-	return raw, nil
+	return nil
 }
 
 // wrongValue is the error of a value that is not valid for its field.

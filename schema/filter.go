@@ -76,16 +76,18 @@ func (s *Schema) Filter(conditions []Condition) (*Filter, error) {
 	return f, nil
 }
 
-// fromText returns the value that a text stands for, as in a query: the text itself if it
-// does not stand for one.
-func (f *field) fromText(text string) any {
+// fromText returns the value that a text stands for, as in a query: v itself if it is
+// not a text, or does not stand for another value.
+func (f *field) fromText(v any) any {
+	text, ok := v.(string)
 	switch {
+	case !ok:
 	case f.typ == Boolean && (text == "true" || text == "false"):
 		return text == "true"
 	case (f.typ == Number || f.typ == Integer) && isNumber(text):
 		return json.Number(text)
 	}
-	return text
+	return v
 }
 
 // isNumber reports whether the text is a number of JSON, without blanks.
@@ -111,7 +113,7 @@ func namesOf(field string) []string {
 // path returns the fields to one that conditions can name.
 func (s *Schema) path(name string) ([]*field, *Violation) {
 	var path []*field
-	pointer := []byte{}
+	pointer := make([]byte, 0, maxShownPath) // on the stack
 	o := s.root
 	for _, step := range namesOf(name) {
 		if pointer = append(pointer, '/'); len(pointer) <= maxShownPath {
@@ -149,8 +151,7 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 	wrong := func(code, message string) (condition, *Violation) {
 		return c, &Violation{pointerOf(path), code, message}
 	}
-	alone := *c.field
-	alone.name = "" // or the message would begin with a pointer of its own
+	value := c.field // what the value must be one of
 	switch e.Op {
 	case "":
 		if e.Value == nil {
@@ -160,7 +161,7 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 		if c.typ == Boolean {
 			return wrong(codeCondition, "expected no "+e.Op+" on type boolean")
 		}
-		alone.enum = nil
+		value = value.withoutEnum()
 	case "prefix":
 		if c.typ != String {
 			return wrong(codeCondition, "expected no prefix on type "+string(c.typ))
@@ -168,31 +169,34 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 		if c.dateTime {
 			return wrong(codeCondition, "expected no prefix on a date-time")
 		}
-		alone.enum = nil
+		value = value.withoutEnum()
 	default:
 		return wrong(codeCondition, "unknown condition, expected from, to or prefix")
 	}
 	if e.Value == nil {
 		return wrong(codeCondition, "expected a value")
 	}
-	if text, ok := e.Value.(string); ok {
-		e.Value = c.fromText(text)
-	}
-	raw, err := new(compiler).value(e.Value, &alone, place{depth: len(path)})
-	if err != nil {
-		code := codeType
+	w := getWorkspace()
+	defer w.put()
+	if err := w.value(c.fromText(e.Value), value, len(path)); err != nil {
 		var judged wrongValue
 		if errors.As(err, &judged) {
-			code = judged.Code
+			return wrong(judged.Code, judged.Message)
 		}
-		return wrong(code, err.Error())
+		return wrong(codeType, err.Error())
 	}
-	var d strictjson.Doc
-	if err := d.Parse(raw, strictjson.MaxDepth); err != nil {
-		return wrong(codeType, err.Error()) // not reached: value has parsed it
-	}
-	c.whole = c.appendWhole(nil, &d, 0)
+	c.whole = c.appendWhole(make([]byte, 0, len(w.merged.Src)), &w.merged, 0)
 	return c, nil
+}
+
+// withoutEnum returns the field with all values of its type allowed.
+func (f *field) withoutEnum() *field {
+	if f.enum == nil {
+		return f
+	}
+	open := *f
+	open.enum = nil
+	return &open
 }
 
 // respelled returns the JSON Pointer of the field within objects that is meant by a

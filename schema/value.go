@@ -20,7 +20,7 @@ func rawValue(v any) ([]byte, error) {
 		if !utf8.ValidString(v) {
 			return nil, errors.New("expected valid UTF-8")
 		}
-		return strictjson.AppendQuoted(nil, v), nil
+		return strictjson.AppendQuoted(make([]byte, 0, len(v)+2), v), nil
 	case bool:
 		return strconv.AppendBool(nil, v), nil
 	case int:

@@ -91,10 +91,11 @@ func To(whole []byte) []byte {
 // Only returns bounds, from included and to not, between which nothing but the whole
 // value is, once it is cut.
 func Only(whole []byte, unique bool) (from, to []byte) {
-	from = Cut(slices.Clone(whole), unique)
-	if len(from) <= maxWhole {
-		return from, append(slices.Clip(from), 0)
+	if len(whole) <= maxWhole {
+		to = append(append(make([]byte, 0, len(whole)+1), whole...), 0)
+		return to[:len(whole):len(whole)], to
 	}
+	from = Cut(slices.Clone(whole), unique)
 	return from, increment(slices.Clone(from))
 }
 

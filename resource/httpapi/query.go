@@ -105,13 +105,16 @@ func listQuery(r *http.Request, s *schema.Schema, also []string) (resource.ListO
 			q.note("sort: expected the name of a field, or - and the name for descending order")
 		}
 	}
-	q.filterable = func(name string) bool { return filterable(s, name) }
-	q.known(append([]string{cursor, limit, filter, sort}, also...))
+	q.schema = s
+	q.known(append(listParameters, also...))
 	if err := q.err(); err != nil {
 		return resource.ListOptions{}, err
 	}
 	return opts, nil
 }
+
+// listParameters are those of a list.
+var listParameters = []string{cursor, limit, filter, sort}
 
 // maxFilters is how many conditions a list may have: as many as a schema.Filter.
 const maxFilters = 100
@@ -193,7 +196,7 @@ func (q *query) unknown(known []string, all bool) {
 		wrong := "unknown parameter"
 		near := nearest(bare, known)
 		switch {
-		case q.filterable != nil && q.filterable(name):
+		case q.schema != nil && filterable(q.schema, name):
 			wrong += ", did you mean filter[" + name + "]?"
 		case near == filter && isPlain(rest):
 			wrong += ", did you mean filter" + rest + "?"
@@ -235,10 +238,10 @@ func isPlain(name string) bool {
 
 // A query is the parameters of a request, and what is wrong with them.
 type query struct {
-	values     url.Values
-	names      []string // of values, in order
-	wrong      []string
-	filterable func(name string) bool // whether a field of this name can be filtered by; may be nil
+	values url.Values
+	names  []string // of values, in order
+	wrong  []string
+	schema *schema.Schema // that a list is filtered by, nil for other requests
 }
 
 func parseQuery(r *http.Request) (query, error) {
@@ -249,7 +252,9 @@ func parseQuery(r *http.Request) (query, error) {
 	if err != nil {
 		return query{}, badRequest("the query is not valid: expected parameters as name=value, percent-encoded and separated by &")
 	}
-	return query{values: values, names: slices.Sorted(maps.Keys(values))}, nil
+	names := slices.AppendSeq(make([]string, 0, len(values)), maps.Keys(values))
+	slices.Sort(names)
+	return query{values: values, names: names}, nil
 }
 
 func (q *query) note(wrong string) { q.wrong = append(q.wrong, wrong) }

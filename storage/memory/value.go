@@ -48,16 +48,41 @@ func (p *places) equal(entries []storage.Entry) bool {
 
 // A place is a value in an index, and the entry that is found there.
 type place struct {
+	head  [2]uint64 // of the value: the first bytes, which decide most comparisons without a cache miss
 	value []byte
-	id    string
-	entry *entry
+	entry *entry // nil for a bound of a search, which comes before all entries with its value
+}
+
+const headSize = 16 // bytes
+
+func newPlace(value []byte, e *entry) place {
+	var head [headSize]byte
+	copy(head[:], value)
+	return place{
+		head:  [2]uint64{binary.BigEndian.Uint64(head[:]), binary.BigEndian.Uint64(head[8:])},
+		value: value, entry: e,
+	}
+}
+
+func (p *place) id() string {
+	if p.entry == nil {
+		return ""
+	}
+	return p.entry.id
 }
 
 func less(a, b place) bool {
-	if c := bytes.Compare(a.value, b.value); c != 0 {
-		return c < 0
+	if a.head[0] != b.head[0] {
+		return a.head[0] < b.head[0]
 	}
-	return a.id < b.id
+	if a.head[1] != b.head[1] {
+		return a.head[1] < b.head[1]
+	}
+	c := len(a.value) - len(b.value) // of values that differ only in zeros at the end
+	if max(len(a.value), len(b.value)) > headSize {
+		c = bytes.Compare(a.value, b.value)
+	}
+	return c < 0 || c == 0 && a.id() < b.id()
 }
 
 // byValue has the places of the records of one scope: one tree for each index, and the
@@ -86,7 +111,7 @@ func (v *byValue) free(e *entry, to *places) error {
 // move takes an entry from some places to others.
 func (v *byValue) move(e *entry, from, to *places) {
 	for _, p := range from.all() {
-		v.trees[p.Index].Delete(place{p.Value, e.id, nil})
+		v.trees[p.Index].Delete(newPlace(p.Value, e))
 		if p.Unique {
 			delete(v.taken, unique(p))
 		}
@@ -100,7 +125,7 @@ func (v *byValue) move(e *entry, from, to *places) {
 			tree = btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})
 			v.trees[p.Index] = tree
 		}
-		tree.Set(place{p.Value, e.id, e})
+		tree.Set(newPlace(p.Value, e))
 		if p.Unique {
 			v.taken[unique(p)] = e
 		}
@@ -119,17 +144,18 @@ func (ix *index) page(number uint32, r storage.Range) storage.Page {
 		records = append(records, found[i].entry.rec.Load())
 	}
 	ix.mu.RUnlock()
+	fetch(records)
 	if len(found) == 0 {
 		return storage.Page{}
 	}
 	page := storage.Page{Records: make([]storage.Record, len(found)), Values: make([][]byte, len(found))}
 	for i, p := range found {
-		page.Records[i] = records[i].public(ix.key(p.id))
+		page.Records[i] = records[i].public(ix.key(p.entry.id))
 		page.Values[i] = p.value
 	}
 	if more {
 		last := found[len(found)-1]
-		page.Next = storage.Position{Value: last.value, ExternalID: last.id}
+		page.Next = storage.Position{Value: last.value, ExternalID: last.entry.id}
 	}
 	return page
 }
@@ -140,13 +166,16 @@ func (ix *index) places(dst []place, number uint32, r storage.Range) (_ []place,
 	if tree == nil {
 		return dst, false
 	}
-	after := place{value: r.After.Value, id: r.After.ExternalID}
+	from, to, after := newPlace(r.From, nil), newPlace(r.To, nil), newPlace(r.After.Value, nil)
+	if !r.After.IsZero() {
+		after.entry = &entry{id: r.After.ExternalID}
+	}
 	add := func(p place) bool {
 		switch {
-		case r.Backwards && r.From != nil && bytes.Compare(p.value, r.From) < 0,
-			!r.Backwards && r.To != nil && bytes.Compare(p.value, r.To) >= 0:
+		case r.Backwards && less(p, from),
+			!r.Backwards && r.To != nil && !less(p, to):
 			return false
-		case p.id == after.id && bytes.Equal(p.value, after.value):
+		case len(dst) == 0 && !less(p, after) && !less(after, p): // the first, if it is still there
 			return true
 		case len(dst) == r.Limit:
 			more = true
@@ -155,20 +184,17 @@ func (ix *index) places(dst []place, number uint32, r storage.Range) (_ []place,
 		dst = append(dst, p)
 		return true
 	}
-	start := after
 	switch {
+	case !r.Backwards && less(after, from):
+		tree.Ascend(from, add)
 	case !r.Backwards:
-		if from := (place{value: r.From}); less(start, from) {
-			start = from
-		}
-		tree.Ascend(start, add)
-	case start.id == "" && r.To == nil:
-		tree.Reverse(add)
+		tree.Ascend(after, add)
+	case r.To != nil && (after.entry == nil || less(to, after)):
+		tree.Descend(to, add) // which sorts before every place with this value
+	case after.entry != nil:
+		tree.Descend(after, add)
 	default:
-		if to := (place{value: r.To}); r.To != nil && (start.id == "" || less(to, start)) {
-			start = to // sorts before every place with this value
-		}
-		tree.Descend(start, add)
+		tree.Reverse(add)
 	}
 	return dst, more
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -263,8 +264,8 @@ func (q *pageQuery) read(ctx context.Context, c *conn) (page storage.Page, err e
 		if damaged = errors.Join(fill(&rec, row), ctx.Err()); damaged != nil {
 			return false
 		}
-		if page.Records == nil {
-			page.Records = make([]storage.Record, 0, min(q.limit, 100))
+		if len(page.Records) == 1 { // a look-up mostly finds one; two are most likely a full page
+			page.Records = slices.Grow(page.Records, min(q.limit, 100)-1)
 		}
 		page.Records = append(page.Records, rec)
 		size += len(rec.Data)
