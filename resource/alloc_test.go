@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"example.com/resourcekit/resource"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage/memory"
 
@@ -46,6 +47,11 @@ func TestAllocations(t *testing.T) {
 	res := create(t, c, cust(``))
 	got, err := c.Get(ctx, tenant, "c-1")
 	require.NoError(t, err)
+	kept, _ := keeping(t, schema.Customers())
+	create(t, kept, cust(`,"email":"a@example.com"`))
+	page, err := kept.Changes(ctx, tenant, &resource.ChangeOptions{Documents: true, Patches: true})
+	require.NoError(t, err)
+	change := page.Changes[0]
 	buf := make([]byte, 0, 4096)
 	for _, tt := range []struct {
 		name string
@@ -55,10 +61,16 @@ func TestAllocations(t *testing.T) {
 		{"Create, changed", 4, update},
 		{"Create, unchanged", 3, func() { _, _ = c.Create(ctx, tenant, requests[n%2], nil) }},
 		{"Create, refused by RejectExisting", 8, func() { _, _ = c.Create(ctx, tenant, res.Data(), &reject) }},
+		{"Create, changed, with history", 4 + 1, func() { // and the room of the log
+			n++
+			_, _ = kept.Create(ctx, tenant, requests[n%2], nil)
+		}},
 		{"CreateBatch of 100, changed", 100*4 + 17, batch}, // as 100 calls, and its own
 		{"Get", 1, func() { _, _ = c.Get(ctx, tenant, "c-1") }},
 		{"AppendJSON of a result", 0, func() { buf = res.AppendJSON(buf[:0], nil) }},
 		{"AppendJSON of a resource", 0, func() { buf = got.AppendJSON(buf[:0], nil) }},
+		{"AppendJSON of a change", 0, func() { buf = change.AppendJSON(buf[:0]) }},
+		{"AppendCloudEvent", 1, func() { buf, _ = change.AppendCloudEvent(buf[:0], "/shop", "com.example.") }},
 		{"MarshalJSON", 2, func() { _, _ = got.MarshalJSON() }},
 		{"Data", 1, func() { _ = got.Data() }},
 	} {

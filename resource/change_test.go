@@ -1,8 +1,10 @@
 package resource_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -181,8 +183,8 @@ func TestCloudEvent(t *testing.T) {
 	}
 }
 
-// TestChangePrinted: what package fmt prints of a change by value, by pointer and in a
-// page. See TestPrinted for logs.
+// TestChangePrinted: what a program prints or logs of a change by value, by pointer and
+// in a page has no personal data.
 func TestChangePrinted(t *testing.T) {
 	c, _ := keeping(t, schema.Customers())
 	_, err := c.Create(ctx, tenant, []byte(strings.ReplaceAll(cust(`,"email":"c-1"`), "c-1", marker)), &resource.WriteOptions{Actor: marker, Reason: marker})
@@ -196,6 +198,10 @@ func TestChangePrinted(t *testing.T) {
 			text := fmt.Sprintf(verb, v)
 			assert.NotContains(t, text, marker, verb)
 		}
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("m", "v", v)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", v)
+		assert.NotContains(t, log.String(), marker)
 	}
 	assert.Equal(t, "created resource "+change.ID.String(), fmt.Sprint(change))
 }

@@ -33,13 +33,13 @@ type Options struct {
 	// makes writes dearer.
 	IndexCreatedAt, IndexUpdatedAt bool
 	// Log writes each change to the log of the store, in the same atomic write, with the
-	// Actor and Reason of the call: see storage.Store.Changes. All collections of a
+	// Actor and Reason of the call: see [Collection.Changes]. All collections of a
 	// schema and a store must agree: without Log, writes fail with ErrLogged where
 	// another collection has logged, which a collection notices within a minute.
 	Log bool
 	// History also keeps the documents before and after each change in the log: for
 	// [Collection.History], [Collection.Restore], and the Document and Patch of a
-	// [Change]. It makes the log as large as the documents that are written. It needs Log.
+	// [Change]. Each change makes the log larger by both. It needs Log.
 	History bool
 	// CursorKey is the key of 32 bytes for cursors that hold the value of a field or a
 	// place in the log, which are encrypted (AES-256-GCM). Without one, the first process

@@ -60,6 +60,27 @@
 // order is that of the external ids. An index that is new to a schema needs a
 // [Collection.Reindex] for each tenant that has resources.
 //
+// # Changes and history
+//
+// With Options.Log each change is logged in the same atomic write, with the Actor and the
+// Reason of the call. [Collection.Changes] returns the changes of a tenant in order, and
+// leaves none out; package changes passes them on to consumers that go on where they were.
+// With Options.History the log has the documents before and after, too. Then
+// [Collection.History] shows what became of one resource, [Collection.Restore] gives it an
+// earlier document again, and a [Change] has a Document and a Patch, without personal data
+// unless that is asked for.
+//
+// A cursor of changes is encrypted and bound to its tenant and schema. Neither it nor the
+// pages tell a tenant anything of the changes of others.
+//
+// # Erasure
+//
+// [Collection.Erase] deletes a resource and removes from the log what it has of the
+// resource: documents, actors, reasons and the external id. Readers of the log get the
+// outcome [Erased] with the ID of the resource, and remove what they keep under it: so a
+// program that keeps something of a resource must keep its ID beside it. docs/changes.md
+// says what Erase cannot reach.
+//
 // # Batches
 //
 // CreateBatch, PatchBatch, DeleteBatch and GetBatch do the same for many resources in few
@@ -77,9 +98,9 @@
 // # Observing
 //
 // Options.OnCall gets each [Call] when it ends, for metrics and traces; [ErrorClass] sorts
-// errors for their labels. Options.OnChange gets each change after it was stored.
+// errors for their labels.
 //
 // Package fmt and package log/slog print no personal data of these types. One exception is
-// a JSON handler that gets a value with a [Resource] inside, such as a slice: it writes the
-// whole resource, since that is its JSON.
+// a JSON handler that gets a value with a [Resource] or a [Change] inside, such as a slice:
+// it writes all of it, since that is its JSON.
 package resource

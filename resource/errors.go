@@ -12,7 +12,8 @@ import (
 
 // What a program decides on. Each comes in an [*OpError]: test with errors.Is.
 var (
-	// ErrNotFound: the tenant has no resource with the external id. It is
+	// ErrNotFound: the tenant has no resource with the external id; for
+	// [Collection.Restore], the log has no document of the revision. It is
 	// [storage.ErrNotFound].
 	ErrNotFound = storage.ErrNotFound
 
@@ -24,8 +25,8 @@ var (
 	// ErrPrecondition: the [Condition] of a call does not hold. Nothing was written.
 	ErrPrecondition = errors.New("precondition failed")
 
-	// ErrCursor: the cursor is not the Next of a page of the same tenant, schema and
-	// filter. OpError.Err says in words for a client what is wrong with it.
+	// ErrCursor: the cursor is not one of the same tenant and schema, and for a list of the
+	// same filter and order. OpError.Err says in words for a client what is wrong with it.
 	ErrCursor = errors.New("invalid cursor")
 
 	// ErrNotIndexed: the list is in the order of an index that [Collection.Reindex] has not

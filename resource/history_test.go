@@ -3,6 +3,7 @@ package resource_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -201,7 +202,10 @@ func TestHistoryOfEveryVerb(t *testing.T) {
 		before, after string // "" is absent
 	}{
 		{"create", func(c *resource.Collection) error { _, err := c.Create(ctx, tenant, []byte(doc("")), nil); return err }, "", doc(plain)},
-		{"upsert", func(c *resource.Collection) error { _, err := c.Create(ctx, tenant, []byte(doc(`,"email":"x"`)), nil); return err }, doc(plain), doc(plain + `,"email":"x"`)},
+		{"upsert", func(c *resource.Collection) error {
+			_, err := c.Create(ctx, tenant, []byte(doc(`,"email":"x"`)), nil)
+			return err
+		}, doc(plain), doc(plain + `,"email":"x"`)},
 		{"delete", func(c *resource.Collection) error { _, err := c.Delete(ctx, tenant, id.ExternalID, nil); return err }, doc(plain + `,"email":"x"`), ""},
 		{"batch of creates", func(c *resource.Collection) error {
 			return firstError(c.CreateBatch(ctx, tenant, two("", `,"phone":"1"`), nil))
@@ -256,6 +260,127 @@ func sequence(documents [][]byte) iter.Seq2[ingest.Document, error] {
 				return
 			}
 		}
+	}
+}
+
+// TestHistoryBesideChanges: a walk through a history is not disturbed by newer changes,
+// and finds nothing more once the resource is erased.
+func TestHistoryBesideChanges(t *testing.T) {
+	c, _ := keeping(t, schema.Customers())
+	for i := range 4 {
+		create(t, c, cust(fmt.Sprintf(`,"email":"%d"`, i)))
+	}
+	opts := &resource.ChangeOptions{Limit: 1, Documents: true, Unredacted: true}
+	for i := 3; i > 1; i-- {
+		page, err := c.History(ctx, tenant, "c-1", opts)
+		require.NoError(t, err)
+		require.Len(t, page.Changes, 1)
+		assert.Contains(t, string(page.Changes[0].Document), fmt.Sprintf(`"email":"%d"`, i))
+		opts.Cursor = page.Next
+		create(t, c, cust(fmt.Sprintf(`,"email":"newer than %d"`, i)))
+	}
+	_, err := c.Erase(ctx, tenant, "c-1", nil)
+	require.NoError(t, err)
+	page, err := c.History(ctx, tenant, "c-1", opts)
+	require.NoError(t, err)
+	assert.Equal(t, &resource.ChangePage{}, page)
+}
+
+// TestChangesInOrder: the changes of each key are a chain of revisions and of documents
+// from absence to the record, with single writes, batches, restores and deletes at the same
+// time, conflicts, and answers that are lost. Every acknowledged change is in it.
+func TestChangesInOrder(t *testing.T) {
+	const keys, rounds = 5, 30
+	store := storagetest.Faulty(yielding(), storagetest.RandomPlan(3, storagetest.Rates{Conflict: 0.05, Unknown: 0.04, ShortPage: 0.2}))
+	c := open(t, schema.Customers(), store, &resource.Options{Log: true, History: true})
+	made := make([]int, 16)
+	lost := make([]int, 16)
+	count := func(w int, outcome resource.Outcome, err error) {
+		switch {
+		case errors.Is(err, storage.ErrUnknownOutcome):
+			lost[w]++
+		case err != nil:
+			assert.True(t, errors.Is(err, resource.ErrNotFound) || errors.Is(err, storage.ErrUnavailable), "%v", err)
+		case outcome != resource.Unchanged:
+			made[w]++
+		}
+	}
+	all := func(w int, items []resource.ItemResult, err error) {
+		require.NoError(t, err)
+		for _, item := range items {
+			if item.Err != nil {
+				count(w, "", item.Err)
+			} else {
+				count(w, item.Result.Outcome, nil)
+			}
+		}
+	}
+	one := func(w int, res *resource.Result, err error) {
+		if res == nil {
+			res = &resource.Result{}
+		}
+		count(w, res.Outcome, err)
+	}
+	atOnce(len(made), func(w int) {
+		for round := range rounds {
+			more := fmt.Sprintf(`,"email":"%d-%d"`, w, round)
+			id := fmt.Sprintf("c-%06d", round%keys)
+			switch w % 5 {
+			case 0:
+				items, err := c.CreateBatch(ctx, tenant, numberedDocs(keys, more), nil)
+				all(w, items, err)
+			case 1:
+				res, err := c.Delete(ctx, tenant, id, nil)
+				one(w, res, err)
+			case 2:
+				items, err := c.DeleteBatch(ctx, tenant, deletions(keys)[round%keys:], nil)
+				all(w, items, err)
+			case 3:
+				page, err := c.History(ctx, tenant, id, &resource.ChangeOptions{Limit: 2})
+				require.NoError(t, err)
+				if len(page.Changes) > 0 {
+					res, err := c.Restore(ctx, tenant, id, page.Changes[len(page.Changes)-1].Revision, nil)
+					one(w, res, err)
+				}
+			default:
+				res, err := c.Create(ctx, tenant, numberedDocs(keys, more)[round%keys], nil)
+				one(w, res, err)
+			}
+		}
+	})
+	sum := func(list []int) (n int) {
+		for _, i := range list {
+			n += i
+		}
+		return n
+	}
+	type state struct {
+		revision storage.Revision
+		document string
+	}
+	last := map[storage.Key]state{}
+	n := 0
+	q := storage.ChangeQuery{Limit: storage.MaxPage}
+	for {
+		page, err := store.Changes(ctx, q)
+		require.NoError(t, err)
+		for _, change := range page.Changes {
+			n++
+			require.Equal(t, last[change.Key], state{change.Before, string(change.Note.Before)}, "change %d", n)
+			last[change.Key] = state{change.Cursor.Revision, string(change.Note.After)}
+			if change.Deleted {
+				last[change.Key] = state{}
+			}
+		}
+		if q.After = page.Next; !page.More {
+			break
+		}
+	}
+	assert.GreaterOrEqual(t, n, sum(made))
+	assert.LessOrEqual(t, n, sum(made)+sum(lost))
+	for key, want := range last {
+		rec := stored(t, store, key)
+		assert.Equal(t, want, state{rec.Revision, string(rec.Data)})
 	}
 }
 

@@ -118,20 +118,24 @@ func TestEveryDocumentIsReadOnce(t *testing.T) {
 				{"import line, general reader", true, importLine},
 			} {
 				strictjson.Slow = way.slow
-				c, store := customers(t)
-				if tt.stored != "" {
-					put(t, store, customerKey("c-1"), tt.stored)
+				for _, history := range []bool{false, true} {
+					store, kept := memory.New(), *fixed
+					kept.Log, kept.History = history, history
+					c := open(t, schema.Customers(), store, &kept)
+					if tt.stored != "" {
+						put(t, store, customerKey("c-1"), tt.stored)
+					}
+					var res *resource.Result
+					var err error
+					var got counts
+					got.request, got.stored, got.merged = reads(t, func() { res, err = way.create(c) })
+					outcome := string(resource.ErrorClass(err))
+					if err == nil {
+						outcome = string(res.Outcome)
+					}
+					assert.Equal(t, tt.outcome, outcome, "%s: %v", way.name, err)
+					assert.Equal(t, tt.want, got, "%s, history %t", way.name, history)
 				}
-				var res *resource.Result
-				var err error
-				var got counts
-				got.request, got.stored, got.merged = reads(t, func() { res, err = way.create(c) })
-				outcome := string(resource.ErrorClass(err))
-				if err == nil {
-					outcome = string(res.Outcome)
-				}
-				assert.Equal(t, tt.outcome, outcome, "%s: %v", way.name, err)
-				assert.Equal(t, tt.want, got, way.name)
 			}
 		})
 	}

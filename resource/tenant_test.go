@@ -3,6 +3,7 @@ package resource_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	"example.com/resourcekit/resource"
@@ -38,7 +39,25 @@ func TestTenants(t *testing.T) {
 				c     *resource.Collection
 				store storage.Store
 			}
-			lone := func() world { c, store := customers(t); return world{c, store} }
+			lone := func() world {
+				store, opts := memory.New(), *fixed
+				opts.Log, opts.History = true, true
+				return world{open(t, schema.Customers(), store, &opts), store}
+			}
+			// pages are what we are told of changes: revisions and cursors are random.
+			pages := func(page *resource.ChangePage, err error) string {
+				require.NoError(t, err)
+				text := fmt.Sprint(page.More, len(page.Next))
+				for _, c := range page.Changes {
+					c.Revision, c.Before = 0, min(c.Before, 1)
+					text += fmt.Sprintf(" %s %d", c.AppendJSON(nil), len(c.Cursor))
+				}
+				return text
+			}
+			unredacted := &resource.ChangeOptions{Limit: 1, Documents: true, Patches: true, Unredacted: true}
+			theirRevision := func(w world) storage.Revision {
+				return max(1, stored(t, w.store, storage.Key{Tenant: tt.theirs, Schema: schema.Customers().ID(), ExternalID: "c-1"}).Revision)
+			}
 			shared := func() world {
 				w := lone()
 				_, err := w.c.Create(ctx, tt.theirs, []byte(cust(`,"email":"`+marker+`"`)), nil)
@@ -131,10 +150,29 @@ func TestTenants(t *testing.T) {
 					require.NoError(t, err)
 					return string(r.AppendJSON(nil, nil))
 				}},
+				{"changes", func(w world) string { return pages(w.c.Changes(ctx, ours, unredacted)) }},
+				{"changes of ours", func(w world) string { return pages(w.c.Changes(ctx, ours, unredacted)) }},
+				{"changes from the end", func(w world) string {
+					return pages(w.c.Changes(ctx, ours, &resource.ChangeOptions{FromEnd: true}))
+				}},
+				{"history", func(w world) string { return pages(w.c.History(ctx, ours, "c-1", unredacted)) }},
+				{"history of ours", func(w world) string { return pages(w.c.History(ctx, ours, "c-1", unredacted)) }},
+				{"restore at their revision", func(w world) string {
+					r, err := w.c.Restore(ctx, ours, "c-1", theirRevision(w), nil)
+					return fmt.Sprintf("%v %v", r, allText(err))
+				}},
+				{"erase", func(w world) string {
+					report, err := w.c.Erase(ctx, ours, "c-1", nil)
+					return fmt.Sprintf("%+v %v", report, err)
+				}},
+				{"erase of ours", func(w world) string {
+					report, err := w.c.Erase(ctx, ours, "c-1", nil)
+					return fmt.Sprintf("%+v %v", report, err)
+				}},
 			} {
 				t.Run(step.name, func(t *testing.T) {
 					alone, both := lone(), shared()
-					if step.name == "reject again" || step.name == "get ours" {
+					if step.name == "reject again" || strings.HasSuffix(step.name, " ours") {
 						for _, w := range []world{alone, both} {
 							_, err := w.c.Create(ctx, ours, []byte(cust(``)), nil)
 							require.NoError(t, err)
@@ -145,6 +183,10 @@ func TestTenants(t *testing.T) {
 					assert.Equal(t, step.do(alone), told, "they make no difference")
 					assert.NotContains(t, told, marker)
 					assert.Equal(t, theirs, stored(t, both.store, theirKey), "theirs is untouched")
+					history, err := both.c.History(ctx, tt.theirs, "c-1", unredacted)
+					require.NoError(t, err)
+					require.Len(t, history.Changes, 1, "their history is untouched")
+					assert.Contains(t, string(history.Changes[0].Document), marker)
 				})
 			}
 		})
@@ -188,6 +230,14 @@ func TestNoTenant(t *testing.T) {
 			assert.ErrorIs(t, err, storage.ErrInvalid)
 		}
 		_, err = c.List(ctx, nobody, &resource.ListOptions{Cursor: "x"})
+		assert.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = c.Changes(ctx, nobody, &resource.ChangeOptions{Cursor: "x"})
+		assert.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = c.History(ctx, nobody, "", nil)
+		assert.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = c.Restore(ctx, nobody, "", 0, nil)
+		assert.ErrorIs(t, err, storage.ErrInvalid)
+		_, err = c.Erase(ctx, nobody, "", nil)
 		assert.ErrorIs(t, err, storage.ErrInvalid)
 	}
 	assert.Zero(t, store.gets.Load()+store.puts.Load(), "the store was not asked")

@@ -215,6 +215,9 @@ func TestCheckChanges(t *testing.T) {
 		{"of a key", storage.ChangeQuery{Scope: scope, ExternalID: "a", Limit: 1}, 1, ""},
 		{"after a cursor", storage.ChangeQuery{After: storage.Cursor{Position: 1, Revision: 1}, Limit: math.MaxInt}, storage.MaxPage, ""},
 		{"end", storage.ChangeQuery{End: true}, 0, ""},
+		{"of a key, backwards", storage.ChangeQuery{Scope: scope, ExternalID: "a", Backwards: true, NoData: true, Limit: 10}, 10, ""},
+		{"of a scope, backwards", storage.ChangeQuery{Scope: scope, Backwards: true, Limit: 10}, 0, "a query that goes backwards is not of one key, or asks for the end"},
+		{"end, backwards", storage.ChangeQuery{Scope: scope, ExternalID: "a", Backwards: true, End: true}, 0, "a query that goes backwards is not of one key, or asks for the end"},
 		{"limit 0", storage.ChangeQuery{}, 0, "the limit of a query is below 1"},
 		{"negative limit", storage.ChangeQuery{Limit: -1}, 0, "the limit of a query is below 1"},
 		{"id without a scope", storage.ChangeQuery{ExternalID: "a", Limit: 10}, 0, "the tenant has no platform id"},
@@ -237,6 +240,41 @@ func TestCheckChanges(t *testing.T) {
 			}
 			_, err = storage.CheckChanges(done(t), tt.query)
 			require.ErrorIs(t, err, context.Canceled)
+		})
+	}
+}
+
+func TestCheckRedactAndTrim(t *testing.T) {
+	redact := func(key storage.Key, note storage.Note) func(context.Context) error {
+		return func(ctx context.Context) error { return storage.CheckRedact(ctx, key, note) }
+	}
+	trim := func(end storage.Cursor) func(context.Context) error {
+		return func(ctx context.Context) error { return storage.CheckTrim(ctx, end) }
+	}
+	for _, tt := range []struct {
+		name  string
+		check func(context.Context) error
+		want  string // "" = valid
+	}{
+		{"redact", redact(key("a"), storage.Note{}), ""},
+		{"redact with a note", redact(key("a"), storage.Note{Actor: "é", Reason: "x", Before: []byte{}}), ""},
+		{"redact no key", redact(key(""), storage.Note{}), "the external id is empty"},
+		{"redact with a document before", redact(key("a"), storage.Note{Before: []byte("x")}), "the note of a redaction has documents"},
+		{"redact with a document after", redact(key("a"), storage.Note{After: []byte("x")}), "the note of a redaction has documents"},
+		{"redact with NUL", redact(key("a"), storage.Note{Reason: "\x00"}), "the actor or the reason of a note is not valid UTF-8, or holds a NUL"},
+		{"trim", trim(storage.Cursor{}), ""},
+		{"trim to an end", trim(storage.Cursor{Position: 1, Revision: 1}), ""},
+		{"trim without a revision", trim(storage.Cursor{Position: 1}), "the cursor is not one of a log"},
+		{"trim without a position", trim(storage.Cursor{Revision: 1}), "the cursor is not one of a log"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.check(t.Context()); tt.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, storage.ErrInvalid)
+				require.EqualError(t, err, "invalid argument: "+tt.want)
+			}
+			require.ErrorIs(t, tt.check(done(t)), context.Canceled)
 		})
 	}
 }

@@ -56,7 +56,8 @@
 // log: of all, of a scope or of one key. A reader that goes on from the cursor of the page
 // before gets every change, and the changes of one key in their order. A cursor is
 // checked: after a restore from a backup, or when Trim has removed what comes after it,
-// the answer is [ErrExpired] and not a gap.
+// the answer is [ErrExpired] and not a gap. [Store.Redact] removes from the log what is
+// personal, and adds changes by which its readers learn of that.
 //
 // # Guarantees of every store
 //

@@ -350,6 +350,7 @@ type replica struct {
 	events, again int
 	changes       int
 	refused       int
+	before        []*life // those that were not over when another one began
 	wrong         []string
 }
 
@@ -439,7 +440,7 @@ func (r *replica) apply(fence uint64, e eventJSON) {
 		return
 	}
 	if before := r.current[key]; before != nil && before != l && !before.over {
-		note("the resource before it is not over")
+		r.before = append(r.before, before)
 	}
 	r.current[key] = l
 	r.changes++
@@ -465,6 +466,10 @@ func (r *replica) apply(fence uint64, e eventJSON) {
 func (r *replica) compare(t *testing.T, store storage.Store) {
 	t.Helper()
 	assert.Empty(t, r.wrong)
+	for _, l := range r.before {
+		// What is erased has no external id in the log, and so no order with the next one.
+		assert.True(t, l.erased, "%s was not over when another one of its external id began", l.id)
+	}
 	living := 0
 	for _, l := range r.lives {
 		if !l.over {

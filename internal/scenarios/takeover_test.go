@@ -66,8 +66,12 @@ func takeOver(t *testing.T, where string, store storage.Store) {
 			if _, err := c.Create(ctx, populace[0], document, nil); !assert.NoError(t, err) {
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(work + work/2) // so that the consumer keeps up
 		}
+	}()
+	defer func() {
+		stop.Store(true)
+		<-wrote
 	}()
 	// next waits for an event with a fence of at least min, and returns it.
 	next := func(min uint64) (fence uint64) {
@@ -141,10 +145,11 @@ func ownerOf(t *testing.T, store storage.Store, name string) int {
 	require.NoError(t, err)
 	for _, c := range all {
 		if c.Name == name {
-			words := strings.FieldsFunc(c.Owner, func(r rune) bool { return r < '0' || r > '9' })
-			pid, err := strconv.Atoi(words[len(words)-1])
-			require.NoError(t, err, c.Owner)
-			return pid
+			for word := range strings.SplitSeq(c.Owner, "/") { // host, process, call
+				if pid, err := strconv.Atoi(word); err == nil {
+					return pid
+				}
+			}
 		}
 	}
 	require.Fail(t, "there is no such consumer")

@@ -39,6 +39,8 @@ const (
 	document     kind = "object with the fields of a default schema"
 	numberOrNull kind = "number or null"
 	textOrNull   kind = "string or null"
+	changeKind   kind = "array of changes"
+	anyObject    kind = "object"
 )
 
 // A member is a row of a response schema. Of is set for objects, and kind for
@@ -125,6 +127,34 @@ var (
 			}},
 		}},
 	}
+	// Changes are not in the published contract, and have no deprecated names.
+	changesShape = []member{
+		{"success", isTrue, true, nil},
+		{"message", text, true, nil},
+		{"data", "", true, []member{
+			{"results", changeKind, true, nil},
+			{"pagination", "", true, []member{
+				{"hasNextPage", boolean, true, nil},
+				{"cursor", textOrNull, true, nil},
+			}},
+		}},
+	}
+	changeShape = []member{
+		{"id", anUUID, true, nil},
+		{"outcome", text, true, nil},
+		{"schema", text, true, nil},
+		{"schemaDefinitionId", anUUID, true, nil},
+		{"platformId", anUUID, true, nil},
+		{"businessId", anUUID, true, nil},
+		{"resourceExternalId", text, true, nil},
+		{"previousRevision", text, false, nil},
+		{"revision", text, true, nil},
+		{"time", dateTime, true, nil},
+		{"actor", text, false, nil},
+		{"reason", text, false, nil},
+		{"document", anyObject, false, nil},
+		{"patch", anyObject, false, nil},
+	}
 	notFoundShape = []member{
 		{"success", isFalse, true, nil},
 		{"message", text, true, nil},
@@ -150,7 +180,7 @@ func camelCase(shape []member) []member {
 }
 
 // documented are the statuses of the package doc.
-var documented = []int{200, 204, 304, 400, 401, 404, 405, 408, 412, 413, 415, 428, 500, 503}
+var documented = []int{200, 204, 304, 400, 401, 404, 405, 408, 410, 412, 413, 415, 428, 500, 501, 503}
 
 // checkAnswer holds an answer against the contract: a documented status and its
 // headers, strict and compact JSON of the right length, and the schema of the
@@ -170,6 +200,11 @@ func contractProblems(a answer) []string {
 		}
 	}
 	note(slices.Contains(documented, a.status), "status %d is not documented", a.status)
+	if a.status == 200 && a.header.Get("Content-Type") == "text/event-stream" {
+		note(a.header.Get("Cache-Control") == "no-store, no-transform", "Cache-Control %q", a.header.Get("Cache-Control"))
+		note(a.header.Get("X-Accel-Buffering") == "no" && a.header.Get("Content-Length") == "", "the headers of a stream")
+		return wrong
+	}
 	// One resource has a tag of its state; a list, an error and what is deleted
 	// have none.
 	tag := a.header.Get("ETag")
@@ -184,6 +219,7 @@ func contractProblems(a answer) []string {
 		note(a.status == 204 || a.method == http.MethodGet || a.method == http.MethodHead, "status 304 of a %s", a.method)
 		return wrong
 	}
+	note(a.header.Get("Cache-Control") == "" && a.header.Get("X-Accel-Buffering") == "", "the headers of a stream")
 	note(a.header.Get("Content-Type") == "application/json", "Content-Type %q", a.header.Get("Content-Type"))
 	note(a.header.Get("X-Content-Type-Options") == "nosniff", "no X-Content-Type-Options")
 	note((a.header.Get("Allow") != "") == (a.status == 405), "Allow %q", a.header.Get("Allow"))
@@ -210,6 +246,8 @@ func contractProblems(a answer) []string {
 	switch {
 	case a.status == 200 && a.method == http.MethodPost:
 		shapes = [][]member{postShape, camelCase(postShape)}
+	case a.status == 200 && strings.Contains(a.body, `"message":"changes listed"`):
+		shapes = [][]member{changesShape}
 	case a.status == 200 && a.method == http.MethodGet && strings.Contains(a.body, `"results":[`):
 		shapes = [][]member{listShape, listShape}
 		wrong = append(wrong, pagination(value)...)
@@ -271,6 +309,10 @@ func conform(path string, value any, shape []member) []string {
 			wrong = append(wrong, conform(at, v, m.of)...)
 		case m.kind == document:
 			wrong = append(wrong, conformDocument(at, v)...)
+		case m.kind == changeKind:
+			for i, v := range v.([]any) {
+				wrong = append(wrong, conform(fmt.Sprint(at, "/", i), v, changeShape)...)
+			}
 		case m.kind == resources:
 			list, ok := v.([]any)
 			if !ok {
@@ -320,6 +362,9 @@ func (k kind) has(v any) bool {
 		return v == nil || text.has(v)
 	case boolean:
 		_, ok := v.(bool)
+		return ok
+	case anyObject:
+		_, ok := v.(map[string]any)
 		return ok
 	case isTrue, isFalse:
 		return v == (k == isTrue)

@@ -28,8 +28,13 @@ const (
 	// them.
 	usualLimit   = 100
 	usualBytes   = 4 << 10
-	usualChange  = 512 // bytes of a change without documents
 	maxListBytes = maxPageBytes + maxPageBytes/4
+	// A change without documents is taken for usualChange, and with them for so many times
+	// that: the store reads the documents of a whole page, at most 16 MiB, also if the
+	// answer has no room for them.
+	usualChange   = 512
+	withDocuments = 32
+	maxDocuments  = 4 << 20
 	// A list counts as so many times its bytes while it is made: what the store
 	// gives, what is shown of it and the answer are four, and twice that leaves
 	// processors to small requests. A body of numbers of one digit is worked on in

@@ -45,7 +45,8 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata/*.golde
 // The lines with > are sent as they are, with Host, Content-Length and
 // Connection added. The lines with < are the whole answer but for Date and
 // Connection, and are what -update rewrites. Entity tags are numbered as they come. Bodies of answers have no blanks
-// on the wire and are indented for reading; nothing else is changed in them.
+// on the wire and are indented for reading. Of answers with changes the cursors and
+// revisions are numbered, too: cursor-1 in a request is that one. Nothing else is changed.
 //
 // Directives are a row of the tables handlerDirectives, which count for the
 // whole file, and exchangeDirectives, which count for the next exchange.
@@ -71,6 +72,8 @@ func TestGolden(t *testing.T) {
 var handlerDirectives = map[string]func(*httpapi.Options){
 	"allow-scans":          func(o *httpapi.Options) { o.AllowScans = true },
 	"max-body 64":          func(o *httpapi.Options) { o.MaxBody = 64 },
+	"stream-time 2s":       func(o *httpapi.Options) { o.StreamTime = 2 * time.Second },
+	"unredacted":           func(o *httpapi.Options) { o.Unredacted = true },
 	"omit-deprecated":      func(o *httpapi.Options) { o.Shape = resource.ShapeOptions{OmitDeprecated: true} },
 	"stall-timeout 50ms":   func(o *httpapi.Options) { o.StallTimeout = 50 * time.Millisecond },
 	"require-complete":     func(o *httpapi.Options) { o.RequireComplete = true },
@@ -79,6 +82,8 @@ var handlerDirectives = map[string]func(*httpapi.Options){
 
 var exchangeDirectives = map[string]func(*faults){
 	"store is unavailable":       func(f *faults) { f.set(storage.ErrUnavailable, storage.ErrUnavailable) },
+	"store has lost changes":     func(f *faults) { f.set(storage.ErrExpired, nil) },
+	"store has no log":           func(f *faults) { f.set(storage.ErrUnsupported, nil) },
 	"store is closed":            func(f *faults) { f.set(storage.ErrClosed, storage.ErrClosed) },
 	"store always conflicts":     func(f *faults) { f.set(nil, storage.ErrConflict) },
 	"store times out":            func(f *faults) { f.set(context.DeadlineExceeded, context.DeadlineExceeded) },
@@ -107,6 +112,7 @@ func play(t *testing.T, file string) string {
 	}
 	s := newService(t, &opts).serve(t)
 	var tags tagNumbers
+	cursors, revisions := numbers{name: "cursor-"}, numbers{name: `evision":"`}
 	var out strings.Builder
 	for len(lines) > 0 {
 		switch line := lines[0]; {
@@ -124,7 +130,18 @@ func play(t *testing.T, file string) string {
 					m.header[i] = tags.real(line)
 				}
 			}
+			m.target = cursors.real(m.target)
+			for i := range m.header {
+				m.header[i] = cursors.real(m.header[i])
+			}
 			a := s.exchange(t, m)
+			if body := sealedCursor.ReplaceAllStringFunc(a.body, cursors.number); body != a.body || strings.Contains(body, "changes listed") {
+				a.body = revisionMember.ReplaceAllStringFunc(body, revisions.number)
+				a.body = regexp.MustCompile(`(?m)^retry: [1-4]\d\d\d$`).ReplaceAllString(a.body, "retry: 1234")
+				if a.header.Get("Content-Length") != "" {
+					a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
+				}
+			}
 			if tag := a.header.Get("ETag"); tag != "" {
 				a.header.Set("ETag", tags.number(tag))
 			}
@@ -163,6 +180,35 @@ func (t tagNumbers) real(line string) string {
 			return t[n-1]
 		}
 		return number
+	})
+}
+
+// numbers are random texts, each with a number in its place.
+type numbers struct {
+	name  string
+	texts []string
+}
+
+var (
+	sealedCursor   = regexp.MustCompile(`[A-Za-z0-9_-]{60}`)
+	revisionMember = regexp.MustCompile(`evision":"\d+`)
+)
+
+func (n *numbers) number(text string) string {
+	if !slices.Contains(n.texts, text) {
+		n.texts = append(n.texts, text)
+	}
+	return n.name + strconv.Itoa(slices.Index(n.texts, text)+1)
+}
+
+// real returns a line with the texts in place of their names.
+func (n *numbers) real(line string) string {
+	return regexp.MustCompile(n.name+`\d+`).ReplaceAllStringFunc(line, func(name string) string {
+		i, err := strconv.Atoi(strings.TrimPrefix(name, n.name))
+		if err != nil || i > len(n.texts) {
+			return name
+		}
+		return n.texts[i-1]
 	})
 }
 
@@ -213,12 +259,14 @@ func (a answer) golden() string {
 	}
 	b.WriteString("<\n")
 	var indented bytes.Buffer
-	if err := json.Indent(&indented, []byte(a.body), "", "  "); err != nil {
+	if a.header.Get("Content-Type") == "text/event-stream" {
+		indented.WriteString(strings.TrimSuffix(a.body, "\n"))
+	} else if err := json.Indent(&indented, []byte(a.body), "", "  "); err != nil {
 		indented.Reset()
 		indented.WriteString(strconv.Quote(a.body))
 	}
 	for line := range strings.SplitSeq(indented.String(), "\n") {
-		b.WriteString("< " + line + "\n")
+		b.WriteString(strings.TrimSuffix("< "+line, " ") + "\n")
 	}
 	return b.String()
 }

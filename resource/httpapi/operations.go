@@ -169,11 +169,11 @@ func (a *API) logged(r *http.Request) (*endpoint, error) {
 
 // answerChanges answers with a page of changes.
 func answerChanges(x *exchange, opts resource.ChangeOptions, read func() (*resource.ChangePage, error)) error {
-	each := usualChange
+	bytes := cmp.Or(opts.Limit, usualLimit) * usualChange
 	if opts.Documents || opts.Patches {
-		each = usualBytes
+		bytes = min(bytes*withDocuments, maxDocuments)
 	}
-	return x.answer(int64(min(cmp.Or(opts.Limit, usualLimit)*each, maxListBytes)), func() error {
+	return x.answer(int64(bytes), func() error {
 		page, err := read()
 		if err != nil {
 			return err

@@ -33,6 +33,12 @@ func (a *API) Held() (in, work int64) {
 	return held(&a.in), held(&a.work)
 }
 
+// Streams returns how many streams are open.
+func (a *API) Streams() int64 { return a.streams.Load() }
+
+// SetHeartbeat sets how often a stream tells where it is.
+func (a *API) SetHeartbeat(d time.Duration) { a.heartbeat = d }
+
 // inLine waits until so many wait in line.
 func (r *room) inLine(t *testing.T, n int) {
 	t.Helper()

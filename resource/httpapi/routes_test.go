@@ -31,6 +31,7 @@ func TestRoutes(t *testing.T) {
 		got = append(got, r.String())
 	}
 	var want []string
+	reads := []string{"", "GET ", "HEAD ", "OPTIONS "}
 	for _, name := range []string{"customers", "locations", "transactions"} {
 		for _, method := range []string{"", "GET ", "HEAD ", "POST ", "OPTIONS "} {
 			want = append(want, method+"/api/resources/"+name)
@@ -38,6 +39,14 @@ func TestRoutes(t *testing.T) {
 		for _, method := range []string{"", "GET ", "HEAD ", "PATCH ", "DELETE ", "OPTIONS "} {
 			want = append(want, method+"/api/resources/"+name+"/{externalId}")
 		}
+		for _, method := range reads {
+			if name != "transactions" {
+				want = append(want, method+"/api/resources/"+name+"/{externalId}/history")
+			}
+		}
+	}
+	for _, method := range reads {
+		want = append(want, method+"/api/changes")
 	}
 	assert.Equal(t, want, got)
 }
@@ -45,10 +54,14 @@ func TestRoutes(t *testing.T) {
 // TestMethods: every method on both kinds of path, of every schema: it is served,
 // or it is a 405 with the ones that are.
 func TestMethods(t *testing.T) {
-	const all, one = "GET, HEAD, POST, OPTIONS", "GET, HEAD, PATCH, DELETE, OPTIONS"
+	const all, one, read = "GET, HEAD, POST, OPTIONS", "GET, HEAD, PATCH, DELETE, OPTIONS", "GET, HEAD, OPTIONS"
 	s := newService(t, nil)
 	for _, name := range []string{"customers", "locations", "transactions"} {
-		for path, allow := range map[string]string{"/api/resources/" + name: all, "/api/resources/" + name + "/x": one} {
+		paths := map[string]string{"/api/resources/" + name: all, "/api/resources/" + name + "/x": one}
+		if name != "transactions" {
+			paths["/api/changes"], paths["/api/resources/"+name+"/x/history"] = read, read
+		}
+		for path, allow := range paths {
 			for _, method := range []string{
 				"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "QUERY", "get", "Patch", "GETX", "X",
 			} {
@@ -106,7 +119,8 @@ func TestMountedRoutes(t *testing.T) {
 	}
 	var targets []string
 	for _, id := range ids {
-		targets = append(targets, url.PathEscape(id), everyByte(id), "-?externalId="+url.QueryEscape(id))
+		targets = append(targets, url.PathEscape(id), everyByte(id), "-?externalId="+url.QueryEscape(id),
+			url.PathEscape(id)+"/history", everyByte(id)+"/%68istory", "-/history?externalId="+url.QueryEscape(id))
 	}
 	targets = append(targets, "", "a/b", "c-1/", "%62atch", "%zz", "c-1?x=%zz", "-?externalId=%zz", "%2e", "%2E%2E%2Fc-1", "c-1;v=1", "%00", "%FF", "-?externalId=a&externalId=b")
 	redirected, unknown := map[string]bool{}, map[string]bool{}
@@ -135,8 +149,8 @@ func TestMountedRoutes(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, map[string]bool{".": true, "..": true}, redirected, "whom nobody can reach like that")
-	assert.Equal(t, map[string]bool{"": true, "a/b": true, "c-1/": true, "%2F": true}, unknown)
+	assert.Equal(t, map[string]bool{".": true, "..": true, "./history": true, "../history": true}, redirected, "whom nobody can reach like that")
+	assert.Equal(t, map[string]bool{"": true, "a/b": true, "c-1/": true, "%2F": true, "%2F/history": true, "%2F/%68istory": true}, unknown)
 
 	for _, m := range []message{
 		list(""), list("?limit=2"), list("").as("HEAD", ""), list("?limit=x"), list("").as("OPTIONS", ""), list("").as("DELETE", ""),

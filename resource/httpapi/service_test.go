@@ -93,7 +93,8 @@ var findable = func() *schema.Schema {
 }()
 
 // A service is the ready handler over a store of its own, with the three default
-// schemas. Its customers are findable, also by resource.createdAt.
+// schemas. Its customers are findable, also by resource.createdAt. The changes of customers
+// are logged with documents, those of locations without, and those of transactions not.
 type service struct {
 	store   *memory.Store
 	faults  *faults
@@ -115,7 +116,7 @@ func newService(t testing.TB, opts *httpapi.Options) *service {
 	var collections []*resource.Collection
 	for _, kind := range []*schema.Schema{findable, schema.Locations(), schema.Transactions()} {
 		collection, err := resource.NewCollection(kind, s.faults, &resource.Options{
-			IndexCreatedAt: kind == findable, Log: true,
+			IndexCreatedAt: kind == findable, Log: kind.Name() != "transactions", History: kind == findable,
 			Now: func() time.Time { return start.Add(time.Duration(ticks.Add(1)-1) * time.Second) },
 			NewID: func() (uuid.UUID, error) {
 				return uuid.MustParse(fmt.Sprintf("01974000-0000-7000-8000-%012d", ids.Add(1))), nil
@@ -158,6 +159,13 @@ func (f *faults) Get(ctx context.Context, key storage.Key) (storage.Record, erro
 		return storage.Record{}, &storage.OpError{Op: "get", Key: key, Err: *err}
 	}
 	return f.Store.Get(ctx, key)
+}
+
+func (f *faults) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	if err := f.get.Load(); err != nil {
+		return storage.ChangePage{}, &storage.OpError{Op: "changes", Err: *err}
+	}
+	return f.Store.Changes(ctx, q)
 }
 
 func (f *faults) Write(ctx context.Context, writes []storage.Write) ([]error, error) {

@@ -536,6 +536,22 @@ type limited struct{ storage.Store }
 
 func (limited) Limits() storage.Limits { return storage.Limits{MaxData: 4711} }
 
+// TestForgetsRedacted: a key that is redacted is not kept in memory.
+func TestForgetsRedacted(t *testing.T) {
+	below := storagetest.Faulty(memory.New(), func(op storagetest.Op) storagetest.Fault {
+		if op.Name == "put" {
+			return storagetest.Fault{Err: storage.ErrUnknownOutcome}
+		}
+		return storagetest.Fault{}
+	})
+	store := coalesce.New(below)
+	require.ErrorIs(t, <-put(ctx, store, "k"), storage.ErrUnknownOutcome)
+	require.Equal(t, 1, store.Apart())
+	_, err := store.Redact(ctx, key("k"), storage.Note{})
+	require.NoError(t, err)
+	require.Zero(t, store.Apart())
+}
+
 // TestPrint: waiting writes do not end up in logs.
 func TestPrint(t *testing.T) {
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {

@@ -29,3 +29,10 @@ func lines(s *Store) (all [][]*write) {
 	}
 	return all
 }
+
+// Apart returns how many keys it remembers.
+func (s *Store) Apart() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.apart)
+}

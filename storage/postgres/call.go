@@ -18,7 +18,7 @@ type operation struct {
 	name  string
 	key   storage.Key
 	write bool
-	step  bool                 // a write that can be made again after it was rolled back, for no one expects a revision
+	step  bool                 // a write that expects no revision, and is made again if the server rolls it back
 	keys  func() []storage.Key // of a write of many
 }
 

@@ -3,8 +3,10 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -461,6 +463,211 @@ func TestTrimInParts(t *testing.T) {
 	after, err = store.Changes(ctx, storage.ChangeQuery{After: page.Next, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, after.Changes, 1)
+}
+
+// TestTrimEndBeyondTheFence: Trim ends at the fence, if the end is after it.
+func TestTrimEndBeyondTheFence(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, nil)
+	for _, id := range []string{"a", "b"} {
+		logged := testWrites(id, 1)
+		logged[0].Note = &storage.Note{}
+		mustWrite(t, store, logged)
+	}
+	_, err := store.Changes(ctx, storage.ChangeQuery{End: true}) // the fence is after these
+	require.NoError(t, err)
+	open := begin(t, pool)
+	insertChange(t, open, opts.Schema, "open", 0, 1, false)
+	logged := testWrites("after", 1)
+	logged[0].Note = &storage.Note{}
+	mustWrite(t, store, logged)
+	var end storage.Cursor
+	require.NoError(t, pool.QueryRow(ctx, "SELECT seq, revision FROM "+opts.Schema+".changes ORDER BY seq DESC").Scan(&end.Position, &end.Revision))
+	require.NoError(t, store.Trim(ctx, time.Now().Add(time.Hour), end))
+	require.NoError(t, open.Commit(ctx))
+	page, err := store.Changes(ctx, storage.ChangeQuery{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, page.Changes, 2)
+	require.Equal(t, "open", page.Changes[0].Key.ExternalID)
+	require.NoError(t, store.Trim(ctx, time.Now().Add(time.Hour), end))
+	page, err = store.Changes(ctx, storage.ChangeQuery{Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, page.Changes)
+	require.Equal(t, end, page.Next)
+}
+
+// TestRedactedIsHeld: the fence holds back what Redact adds, while a change that was drawn
+// before may still come.
+func TestRedactedIsHeld(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, nil)
+	logged := testWrites("k", 1)
+	logged[0].Note = &storage.Note{Actor: "alice"}
+	mustWrite(t, store, logged)
+	read := storeReader(store)
+	some, err := read()
+	require.NoError(t, err)
+	require.Len(t, some, 1)
+	open := begin(t, pool)
+	insertChange(t, open, opts.Schema, "open", 0, 1, false)
+	require.Equal(t, 1, redacted(t, store, logged[0].Record.Key))
+	for range 3 {
+		some, err = read()
+		require.NoError(t, err)
+		require.Empty(t, some)
+	}
+	require.NoError(t, open.Commit(ctx))
+	some, err = read()
+	require.NoError(t, err)
+	require.Len(t, some, 2)
+	require.Equal(t, "open", some[0].id)
+	require.True(t, some[1].deleted)
+}
+
+// TestRedactInSteps: Redact takes a statement for each 5000 changes. If it ends between two, no
+// change is redacted without one after it that says so; the same call again does the rest,
+// and adds none for an ID that has one.
+func TestRedactInSteps(t *testing.T) {
+	const n = 12_000
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	c := &counts{}
+	store, _ := newStoreAt(t, dsn, opts, c.count)
+	pool := newPool(t, dsn)
+	key := testKey("k")
+	insert := func(id string) {
+		// Of the IDs 0, 1 and 2 one is in the first step, one in three, and one in the last.
+		_, err := pool.Exec(ctx, inSchema(opts.Schema, `
+INSERT INTO $.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, at, actor, reason)
+SELECT $.scope($1, $2, $3), $4, $1, $2, $3, i, i - 1, lpad((CASE WHEN i <= 10 THEN 0 WHEN i <= 11990 THEN 1 ELSE 2 END)::text, 32, '0')::uuid, false, now(), 'alice', ''
+FROM generate_series(1, 12000) AS i`), key.Tenant.Platform, key.Tenant.Business, key.Schema, id)
+		require.NoError(t, err)
+	}
+	insert("other") // a key of the same IDs
+	insert("k")
+	told := func() (ids []byte) {
+		open := make(map[byte]bool) // redacted, and nothing after it says so
+		for q := (storage.ChangeQuery{Limit: storage.MaxPage}); ; {
+			page, err := store.Changes(ctx, q)
+			require.NoError(t, err)
+			for _, c := range page.Changes {
+				switch {
+				case c.Deleted && c.Before == 0:
+					require.Equal(t, "eve", c.Note.Actor)
+					require.NotZero(t, c.Cursor.Revision)
+					ids, open[c.ID[15]] = append(ids, c.ID[15]), false
+				case c.Redacted:
+					open[c.ID[15]] = true
+				}
+			}
+			if q.After = page.Next; !page.More {
+				break
+			}
+		}
+		require.NotContains(t, slices.Collect(maps.Values(open)), true)
+		return ids
+	}
+	lock := begin(t, pool)
+	_, err := lock.Exec(ctx, inSchema(opts.Schema, "SELECT FROM $.changes WHERE external_id = 'k' AND revision = 7000 FOR UPDATE"))
+	require.NoError(t, err)
+	called, cancel := context.WithCancel(ctx)
+	failed := make(chan error)
+	go func() {
+		_, err := store.Redact(called, key, storage.Note{Actor: "eve"})
+		failed <- err
+	}()
+	require.Eventually(t, func() bool { // the second step waits
+		var waiting int
+		err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", int32(lock.Conn().PgConn().PID())).Scan(&waiting)
+		return err == nil && waiting == 1
+	}, time.Minute, 5*time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-failed, storage.ErrUnknownOutcome)
+	require.NoError(t, lock.Rollback(ctx))
+	// The server may go on with the second step.
+	require.Eventually(t, func() bool {
+		var running int
+		err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_locks WHERE relation = $1::regclass AND mode = 'RowExclusiveLock'", opts.Schema+".changes").Scan(&running)
+		return err == nil && running == 0
+	}, time.Minute, 5*time.Millisecond)
+	require.Equal(t, []byte{0, 1}, told())
+	c.statements.Store(0)
+	left := redacted(t, store, key)
+	require.Contains(t, []int{n - maxStep, n - 2*maxStep}, left)
+	require.EqualValues(t, 1+1+left/maxStep, c.statements.Load())
+	require.Equal(t, []byte{0, 1, 2}, told())
+	require.Zero(t, redacted(t, store, key))
+	require.Equal(t, []byte{0, 1, 2}, told())
+	key.ExternalID = "other"
+	require.Equal(t, n, redacted(t, store, key))
+	require.Equal(t, []byte{0, 1, 2, 0, 1, 2}, told())
+}
+
+// maxStep is how many changes one statement redacts.
+const maxStep = 5000
+
+func inSchema(schema, sql string) string { return strings.ReplaceAll(sql, "$.", schema+".") }
+
+// TestNoDataIsNotRead: the server does not read the documents that NoData leaves out.
+func TestNoDataIsNotRead(t *testing.T) {
+	ctx, dsn := context.Background(), pgtest.DSN(t)
+	opts := postgres.Options{Schema: pgtest.Schema(t, dsn)}
+	store, pool := newStoreAt(t, dsn, opts, func(cfg *pgxpool.Config) { cfg.MaxConns = 1 })
+	document := make([]byte, 100_000)
+	for i := range document {
+		document[i] = byte(rand.Uint32()) // not one that the server could compress
+	}
+	logged := testWrites("k", 20)
+	for i := range logged {
+		logged[i].Note = &storage.Note{Before: document, After: document}
+	}
+	mustWrite(t, store, logged)
+	read := func() (blocks int) { // of documents, so far
+		_, err := pool.Exec(ctx, "SELECT pg_stat_force_next_flush()")
+		require.NoError(t, err)
+		err = pool.QueryRow(ctx, `
+SELECT toast_blks_hit + toast_blks_read + tidx_blks_hit + tidx_blks_read FROM pg_statio_user_tables
+WHERE schemaname = $1 AND relname = 'changes'`, opts.Schema).Scan(&blocks)
+		require.NoError(t, err)
+		return blocks
+	}
+	scope := logged[0].Record.Key.Scope()
+	for _, q := range []storage.ChangeQuery{
+		{}, {Scope: scope}, {Scope: scope, ExternalID: logged[3].Record.Key.ExternalID},
+		{Scope: scope, ExternalID: logged[3].Record.Key.ExternalID, Backwards: true},
+	} {
+		q.Limit = 100
+		before := read()
+		with, err := store.Changes(ctx, q)
+		require.NoError(t, err)
+		require.Len(t, with.Changes[0].Note.After, len(document))
+		middle := read()
+		require.Greater(t, middle, before)
+		q.NoData = true
+		without, err := store.Changes(ctx, q)
+		require.NoError(t, err)
+		require.Equal(t, middle, read(), "blocks of documents that were read for %+v", q)
+		require.Len(t, without.Changes, len(with.Changes))
+	}
+}
+
+// TestLargeNotes: a note that no row can hold is ErrTooLarge, and nothing of it is sent.
+func TestLargeNotes(t *testing.T) {
+	c := &counts{}
+	store, _ := newStoreAt(t, pgtest.DSN(t), postgres.Options{Schema: pgtest.Schema(t, pgtest.DSN(t))}, c.count)
+	large := make([]byte, 128<<20+1) // the system has no memory for it until it is read
+	writes := testWrites("k", 2)
+	writes[0].Note = &storage.Note{Before: large, After: large}
+	c.statements.Store(0)
+	require.ErrorIs(t, write(store, writes[:1])[0], storage.ErrTooLarge)
+	require.Zero(t, c.statements.Load())
+	errs := write(store, writes)
+	require.ErrorIs(t, errs[0], storage.ErrTooLarge)
+	require.NoError(t, errs[1])
+	_, err := store.Redact(context.Background(), writes[1].Record.Key, storage.Note{Reason: strings.Repeat("x", 256<<20+1)})
+	require.ErrorIs(t, err, storage.ErrTooLarge)
 }
 
 // redacted redacts the changes of a key, and returns how many.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -235,6 +236,17 @@ func TestRoundTrips(t *testing.T) {
 			c.trips.Store(0)
 			_, err = store.Changes(ctx, storage.ChangeQuery{After: end.Next, Limit: 1000})
 			require.NoError(t, err)
+		}},
+		{"changes of a key backwards", 2, 2, func() {
+			_, err := store.Changes(ctx, storage.ChangeQuery{Scope: key.Scope(), ExternalID: "x", Backwards: true, NoData: true, Limit: 1000})
+			require.NoError(t, err)
+		}},
+		{"trim", 2, 2, func() {
+			end, err := store.Changes(ctx, storage.ChangeQuery{End: true})
+			require.NoError(t, err)
+			c.statements.Store(0)
+			c.trips.Store(0)
+			require.NoError(t, store.Trim(ctx, time.Time{}, end.Next))
 		}},
 		{"delete with a note", 1, 1, func() {
 			deletes := deletesOf(indexed)

@@ -33,7 +33,8 @@
 //     that. If a record exceeds 16 MiB divided by the limit, List and Lookup run a
 //     second statement.
 //   - Changes has one round trip for the page, and before it one to three for the fence,
-//     see below. Redact has two, and Trim one for each 5000 changes and for the fence.
+//     see below. Redact and Trim have one for each 5000 changes; before them, Redact has one
+//     more, and Trim those for the fence.
 //
 // The statement that writes compares the revision, so writes are right at every
 // isolation level. At REPEATABLE READ and SERIALIZABLE a serialization failure of a

@@ -55,6 +55,7 @@ ANALYZE schema.records, schema.entries, schema.changes`))
 		{"changes of a key backwards", sql.changesBefore, ordered, "Backward using changes_key"},
 		{"look", sql.look, ordered, "Backward using changes_pkey"},
 		{"trim", sql.trim, read, "changes_pkey"},
+		{"redact", sql.redact, read, "Hash Full Join"},
 		{"log of creates", sql.logged[1][create], joined, ""},
 		{"log of deletes", sql.logged[1][remove], "Join Filter", "records_pkey"},
 		{"log of updates", sql.logged[1][update], "Join Filter", "records_pkey"},

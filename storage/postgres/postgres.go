@@ -20,7 +20,8 @@ import (
 var _ storage.Store = (*Store)(nil)
 
 // MaxData is the largest Data of a record, in bytes. A value above 2 kB is rewritten as a
-// whole by every update, so records are better kept small.
+// whole by every update, so records are better kept small. The texts and documents of a
+// note have at most 256 MiB together.
 const MaxData = 16 << 20
 
 // maxBytes is the data that a page holds, unless its first record alone has more,

@@ -292,8 +292,8 @@ SELECT [secret] FROM schema.log`
 
 	// Redacts the first $5 changes after $4, and returns how many and the last one. For each ID
 	// among them it adds a change, unless there is one after them all, of a step before:
-	// no other delete is of revision 0. The numbers are drawn when the changes have been
-	// redacted, as the fence demands.
+	// no other delete is of revision 0. FULL JOIN as in loggedManySQL. The numbers are drawn
+	// when the changes have been redacted, as the fence demands.
 	redactSQL = `
 WITH part AS (
 	SELECT seq FROM schema.changes
@@ -311,9 +311,11 @@ WITH part AS (
 	INSERT INTO schema.changes (scope, external_id, platform, business, schema_id, revision, before, id, deleted, redacted, at, actor, reason)
 	SELECT $1, $3, $6::uuid, $7::uuid, $8::uuid, 1 + floor(random() * 4611686018427387904)::bigint, 0, g.id, true, true, $9::timestamptz, $10::text, $11::text
 	FROM (SELECT id, min(seq) AS first, max(seq) AS last FROM gone GROUP BY id) AS g
-	WHERE NOT EXISTS (
-		SELECT FROM schema.changes AS c
-		WHERE c.scope = $1 AND c.external_id = $3 AND c.seq > $4 AND c.seq > g.last AND c.id = g.id AND c.deleted AND c.before = 0)
+	FULL JOIN (
+		SELECT id, max(seq) AS seq FROM schema.changes
+		WHERE scope = $1 AND external_id = $3 AND seq > $4 AND deleted AND before = 0 GROUP BY id
+	) AS a ON a.id = g.id
+	WHERE coalesce(a.seq, 0) < coalesce(g.last, 0)
 	ORDER BY g.first
 )
 SELECT count(*), coalesce(max(seq), 0) FROM gone`

@@ -286,8 +286,8 @@ func (h held) Write(ctx context.Context, writes []storage.Write) ([]error, error
 	return errs, err
 }
 
-// TestForgets: a call that was under way does not bring back a record that was deleted, or
-// that was there before Close.
+// TestForgets: a call that was under way does not bring back a record that was deleted or
+// redacted, or that was there before Close.
 func TestForgets(t *testing.T) {
 	first := func(id string) storage.Write { return storage.Write{Record: storage.Record{Key: key(id), Revision: 1}} }
 	last := func(id string) storage.Write {
@@ -300,6 +300,7 @@ func TestForgets(t *testing.T) {
 		}
 	}
 	get := func(s *recent.Store) error { _, err := s.Get(ctx, key("k")); return err }
+	redact := func(s *recent.Store) error { _, err := s.Redact(ctx, key("k"), storage.Note{}); return err }
 	many := func(s *recent.Store) error { _, err := s.GetMany(ctx, []storage.Key{key("k")}); return err }
 	for _, tt := range []struct {
 		name      string
@@ -311,6 +312,7 @@ func TestForgets(t *testing.T) {
 		{"get and delete of many", get, write(last("k"), last("other")), storage.ErrConflict},
 		{"create and delete", write(first("new")), write(last("new")), nil},
 		{"create and a delete without an answer", write(first("unknown")), write(last("unknown")), storage.ErrUnknownOutcome},
+		{"get and redact", get, redact, nil},
 		{"get and close", get, (*recent.Store).Close, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -326,6 +328,17 @@ func TestForgets(t *testing.T) {
 			assert.Zero(t, store.Stats().Records)
 		})
 	}
+}
+
+// TestForgetsRedacted: a record whose changes are redacted is not kept in memory.
+func TestForgetsRedacted(t *testing.T) {
+	store := recent.New(memory.New(), 1<<20)
+	_, err := storage.Put(ctx, store, storage.Record{Key: key("k")}, 0)
+	require.NoError(t, err)
+	require.Equal(t, 1, store.Stats().Records)
+	_, err = store.Redact(ctx, key("k"), storage.Note{})
+	require.NoError(t, err)
+	assert.Zero(t, store.Stats().Records)
 }
 
 // TestOthersAreNoReason: a delete of another key makes a call forget nothing. A record that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"maps"
 	"math"
 	"time"
 
@@ -95,35 +96,34 @@ func changes(ctx context.Context, c *conn, q storage.ChangeQuery) (page storage.
 	if err != nil || q.End {
 		return storage.ChangePage{Next: end}, err
 	}
-	start, until := q.After, end
-	if start == (storage.Cursor{}) {
-		start, err = cursor(c, sqlFloor)
-	} else if start, err = cursor(c, sqlHas, start.Position, int64(start.Revision)); err == nil && start != q.After {
-		err = storage.ErrExpired
-	}
-	query, args := sqlChanges, []driver.Value(nil)
+	start := q.After
 	switch {
-	case q.Backwards:
-		query, args, until = sqlChangesBefore, append(scopeArgs(&q.Scope), q.ExternalID), storage.Cursor{}
-	case q.ExternalID != "":
-		query, args = sqlChangesOfKey, append(scopeArgs(&q.Scope), q.ExternalID)
-	case q.Scope != (storage.Scope{}):
-		query, args = sqlChangesOfScope, scopeArgs(&q.Scope)
-		if err == nil {
-			until, err = cursor(c, sqlCursorTo, min(start.Position, math.MaxInt64-maxScan)+maxScan)
+	case start != storage.Cursor{}:
+		if start, err = cursor(c, sqlHas, start.Position, int64(start.Revision)); err == nil && start != q.After {
+			err = storage.ErrExpired
 		}
+	case q.Backwards:
+		start.Position = math.MaxInt64
+	default:
+		start, err = cursor(c, sqlFloor)
 	}
 	if err != nil {
 		return storage.ChangePage{}, err
 	}
-	page = storage.ChangePage{Next: until, More: until != end}
+	page.Next = end
+	query, args := sqlChanges, []driver.Value{start.Position, end.Position}
 	switch {
-	case !q.Backwards:
-		args = append(args, start.Position, until.Position)
-	case q.After == storage.Cursor{}:
-		page.More, args = false, append(args, int64(math.MaxInt64))
-	default:
-		page.More, args = false, append(args, start.Position)
+	case q.Backwards:
+		page.Next = storage.Cursor{}
+		query, args = sqlChangesBefore, append(scopeArgs(&q.Scope), q.ExternalID, start.Position)
+	case q.ExternalID != "":
+		query, args = sqlChangesOfKey, append(scopeArgs(&q.Scope), q.ExternalID, start.Position, end.Position)
+	case q.Scope != (storage.Scope{}):
+		if page.Next, err = cursor(c, sqlCursorTo, min(start.Position, math.MaxInt64-maxScan)+maxScan); err != nil {
+			return storage.ChangePage{}, err
+		}
+		page.More = page.Next != end
+		query, args = sqlChangesOfScope, append(scopeArgs(&q.Scope), start.Position, page.Next.Position)
 	}
 	columns := sqlWithData
 	if q.NoData {
@@ -188,15 +188,22 @@ func changeOf(row []driver.Value) (c storage.Change, err error) {
 }
 
 // Redact implements storage.Store. The changes of a key that has many of them are
-// redacted in several transactions. As after a delete, pages that SQLite has freed may
-// still have the old bytes until it uses them again, and so may the -wal file and backups.
+// redacted in several transactions. As after a delete, the -wal file may still have the
+// old bytes, and so may the pages that SQLite has freed, unless there is
+// Options.SecureDelete.
 func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) (n int, err error) {
 	err = storage.CheckRedact(ctx, key, note)
 	if err == nil {
 		err = checkNote(&note)
 	}
 	if err == nil {
-		n, err = s.inSteps(ctx, func(c *conn) (int, bool, error) { return redact(c, &key, &note) })
+		r := redaction{key: &key, note: &note}
+		err = s.inSteps(ctx, r.step, func() {
+			if n += r.changed; r.told == nil {
+				r.told = r.added
+			}
+			maps.Copy(r.told, r.added)
+		})
 	}
 	if err != nil {
 		return 0, &storage.OpError{Op: "redact", Key: key, Err: err}
@@ -204,10 +211,22 @@ func (s *Store) Redact(ctx context.Context, key storage.Key, note storage.Note) 
 	return n, nil
 }
 
-// redact redacts the oldest changes of the key that are left. For each ID among them it
-// adds a change, unless an earlier step has added one that comes after them all. So
-// whatever ends between two steps, each redacted change has an added one after it.
-func redact(c *conn, key *storage.Key, note *storage.Note) (n int, more bool, err error) {
+// redaction is a call of Redact. Each step redacts the oldest changes of the key that are
+// left. For each ID among them it adds a change, unless one that comes after them all has
+// been added before. So whatever ends between two steps, each redacted change has an added
+// one after it.
+type redaction struct {
+	key  *storage.Key
+	note *storage.Note
+	told map[string]int64 // by ID, the position from which on a change needs an added one; nil in the first step
+
+	// Of the last step:
+	changed int
+	added   map[string]int64 // as told
+}
+
+func (r *redaction) step(c *conn) (more bool, err error) {
+	r.changed, r.added = 0, make(map[string]int64)
 	var ids []string                 // in the order in which they first come
 	newest := make(map[string]int64) // position of each ID's last change in this step
 	first := int64(0)
@@ -221,35 +240,44 @@ func redact(c *conn, key *storage.Key, note *storage.Note) (n int, more bool, er
 			first = position
 		}
 		return true
-	}, keyArgs(key)...)
+	}, keyArgs(r.key)...)
 	if err != nil || last == 0 {
-		return 0, false, err
+		return false, err
 	}
 	secret, err := c.value(sqlSecret)
 	if err != nil {
-		return 0, false, err
+		return false, err
 	}
 	known, _ := secret.([]byte)
-	hashed := *key
-	hashed.ExternalID = storage.RedactedID(known, *key)
-	err = c.query(sqlAdded, 2, func(row []driver.Value) bool {
-		position, _ := row[0].(int64)
-		if id, _ := row[1].([]byte); newest[string(id)] < position {
-			delete(newest, string(id))
+	hashed := *r.key
+	hashed.ExternalID = storage.RedactedID(known, *r.key)
+	if r.told == nil { // an earlier call may have ended between two steps
+		err = c.query(sqlAdded, 2, func(row []driver.Value) bool {
+			id, _ := row[1].([]byte)
+			r.added[string(id)], _ = row[0].(int64)
+			return true
+		}, keyArgs(&hashed, first)...)
+		if err != nil {
+			return false, err
 		}
-		return true
-	}, keyArgs(&hashed, first)...)
+	}
+	end, err := cursor(c, sqlCursorTo, int64(math.MaxInt64))
 	if err != nil {
-		return 0, false, err
+		return false, err
 	}
-	changed, err := c.exec(sqlRedact, keyArgs(key, last, hashed.ExternalID)...)
+	changed, err := c.exec(sqlRedact, keyArgs(r.key, last, hashed.ExternalID)...)
+	r.changed = int(changed)
 	for _, id := range ids {
-		if err == nil && newest[id] != 0 {
+		if err != nil {
+			break
+		}
+		if newest[id] >= max(r.told[id], r.added[id]) {
+			r.added[id] = end.Position + 1
 			_, err = c.exec(sqlAdd, keyArgs(&hashed, []byte(id), int64(storage.NextRevision(0)),
-				note.Time.UnixMilli(), note.Actor, note.Reason)...)
+				r.note.Time.UnixMilli(), r.note.Actor, r.note.Reason)...)
 		}
 	}
-	return int(changed), more, err
+	return more, err
 }
 
 // Trim implements storage.Store. It removes changes in several transactions, between
@@ -257,7 +285,7 @@ func redact(c *conn, key *storage.Key, note *storage.Note) (n int, more bool, er
 func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
 	err := storage.CheckTrim(ctx, end)
 	if err == nil {
-		_, err = s.inSteps(ctx, func(c *conn) (int, bool, error) { return trim(c, before, end) })
+		err = s.inSteps(ctx, func(c *conn) (bool, error) { return trim(c, before, end) }, func() {})
 	}
 	if err != nil {
 		return &storage.OpError{Op: "trim", Err: err}
@@ -265,12 +293,12 @@ func (s *Store) Trim(ctx context.Context, before time.Time, end storage.Cursor) 
 	return nil
 }
 
-func trim(c *conn, before time.Time, end storage.Cursor) (_ int, more bool, err error) {
+func trim(c *conn, before time.Time, end storage.Cursor) (more bool, err error) {
 	most := int64(math.MaxInt64)
 	if end != (storage.Cursor{}) {
 		most = end.Position
 		if known, err := cursor(c, sqlHas, most, int64(end.Revision)); err != nil || known != end {
-			return 0, false, errors.Join(err, storage.ErrExpired)
+			return false, errors.Join(err, storage.ErrExpired)
 		}
 	}
 	last, more, err := step(c, sqlSizesOfAll, func(row []driver.Value) bool {
@@ -279,13 +307,13 @@ func trim(c *conn, before time.Time, end storage.Cursor) (_ int, more bool, err 
 		return position <= most && time.UnixMilli(at).Before(before)
 	})
 	if err != nil || last == 0 {
-		return 0, false, err
+		return false, err
 	}
 	if _, err = c.exec(sqlTrim, last); err != nil {
-		return 0, false, err
+		return false, err
 	}
 	_, err = c.exec(sqlSetFloor, last)
-	return 0, more, err
+	return more, err
 }
 
 // The changes that Trim and Redact take in one transaction: so many, or so many bytes of
@@ -314,20 +342,20 @@ func step(c *conn, query string, chosen func(row []driver.Value) bool, args ...d
 }
 
 // inSteps has the writer run f in one transaction after the other, as long as there is
-// more to do. It returns the sum of what f returns.
-func (s *Store) inSteps(ctx context.Context, f func(*conn) (n int, more bool, err error)) (sum int, err error) {
+// more to do. After each one that is committed it calls done.
+func (s *Store) inSteps(ctx context.Context, f func(*conn) (more bool, err error), done func()) error {
 	for {
-		n, more := 0, false
+		more := false
 		err := s.writer.do(ctx, &request{task: func(c *conn) (err error) {
-			n, more, err = f(c)
+			more, err = f(c)
 			return err
 		}})
 		if err == nil {
-			sum += n
+			done()
 			err = ctx.Err()
 		}
 		if err != nil || !more {
-			return sum, err
+			return err
 		}
 	}
 }

@@ -1,10 +1,13 @@
 package sqlite
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,6 +161,54 @@ func TestRedactGoesOn(t *testing.T) {
 			require.Zero(t, redacted(t, s, "k"))
 			require.Equal(t, want, told())
 		})
+	}
+}
+
+// TestSecureDelete: with it the closed file has nothing of a record that was deleted and
+// redacted; without it some is left, until the file is copied.
+func TestSecureDelete(t *testing.T) {
+	t.Parallel()
+	for _, secure := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "records.db")
+		s, err := Open(bg, path, &Options{SyncNormal: true, SecureDelete: secure})
+		require.NoError(t, err)
+		document := []byte(strings.Repeat("alice's document ", 5000))
+		for i := range 200 { // so that pages split and merge
+			rec := testRecord(fmt.Sprintf("alice-%d", i))
+			if i%2 == 1 {
+				rec = testRecord(fmt.Sprintf("bob-%d", i))
+			}
+			rec.Data = document[:17*(1+i%50)]
+			w := creates(rec)[0]
+			w.Note = &storage.Note{Actor: "alice's actor", After: document[:17*(1+i*25)]}
+			require.NoError(t, errOf(s.Write(bg, []storage.Write{w})))
+		}
+		for i := range 200 {
+			id := fmt.Sprintf("alice-%d", i)
+			rec, err := s.Get(bg, testKey(id))
+			if err == nil {
+				require.NoError(t, storage.Delete(bg, s, rec.Key, rec.Revision))
+				require.Equal(t, 1, redacted(t, s, id))
+			}
+		}
+		for _, c := range history(t, s) {
+			if !c.Redacted {
+				rec, err := s.Get(bg, c.Key)
+				require.NoError(t, err)
+				require.NoError(t, storage.Delete(bg, s, rec.Key, rec.Revision))
+			}
+		}
+		require.NoError(t, s.Trim(bg, time.Now(), storage.Cursor{}))
+		copied := filepath.Join(t.TempDir(), "copy.db")
+		require.NoError(t, s.Backup(bg, copied))
+		require.NoError(t, s.Close())
+		for _, file := range []string{path, copied} {
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			left := bytes.Contains(data, []byte("alice"))
+			require.Equal(t, !secure && file == path, left, "secure %v, %s", secure, filepath.Base(file))
+			require.NoFileExists(t, file+"-wal")
+		}
 	}
 }
 

@@ -40,6 +40,11 @@ type Options struct {
 	// each acknowledgement (synchronous=NORMAL). A loss of power may then take the last
 	// acknowledged writes.
 	SyncNormal bool
+
+	// SecureDelete overwrites with zeros what Write, Redact and Trim remove from the file,
+	// in the same transaction, which so writes more. Without it the old bytes stay until
+	// SQLite uses their pages again.
+	SecureDelete bool
 }
 
 // Store is a storage.Store in a SQLite file. Make it with Open. It is safe for concurrent
@@ -50,6 +55,7 @@ type Store struct {
 	path        string      // absolute, without links
 	file        fs.FileInfo // of the file that was opened
 	synchronous string
+	overwrite   string // secure_delete
 	busyTimeout time.Duration
 
 	writer  *writer
@@ -91,6 +97,7 @@ func open(ctx context.Context, path string, opts *Options) (*Store, error) {
 	}
 	s := &Store{
 		synchronous: "FULL",
+		overwrite:   "OFF",
 		busyTimeout: opts.BusyTimeout,
 		backup:      make(chan struct{}, 1),
 		closing:     make(chan struct{}),
@@ -110,6 +117,9 @@ func open(ctx context.Context, path string, opts *Options) (*Store, error) {
 	}
 	if opts.SyncNormal {
 		s.synchronous = "NORMAL"
+	}
+	if opts.SecureDelete {
+		s.overwrite = "ON"
 	}
 	var err error
 	if s.path, err = filePath(path); err != nil {
@@ -213,6 +223,7 @@ func (s *Store) create(ctx context.Context) (c *conn, err error) {
 func (s *Store) setUp(c *conn) error {
 	for _, pragma := range []string{
 		"PRAGMA synchronous = " + s.synchronous,
+		"PRAGMA secure_delete = " + s.overwrite,
 		"PRAGMA fullfsync = ON",     // on macOS, where a plain sync stops at the disk's cache
 		"PRAGMA cache_size = -8192", // KiB
 		"PRAGMA trusted_schema = OFF",

@@ -293,6 +293,7 @@ func TestPermissions(t *testing.T) {
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	const inProcess, processes = 8, 3
+	patient := sqlite.Options{BusyTimeout: time.Minute} // of a slow machine
 	path := os.Getenv("SQLITE_TEST_OPEN")
 	if path == "" {
 		path = filepath.Join(t.TempDir(), "records.db")
@@ -308,7 +309,7 @@ func TestOpenAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range inProcess {
 		wg.Go(func() {
-			store, err := sqlite.Open(context.Background(), path, nil)
+			store, err := sqlite.Open(context.Background(), path, &patient)
 			if err != nil {
 				t.Error(err)
 				return
@@ -320,7 +321,7 @@ func TestOpenAtOnce(t *testing.T) {
 			if err := store.Close(); err != nil {
 				t.Error(err)
 			}
-			store, err = sqlite.Open(context.Background(), path, nil)
+			store, err = sqlite.Open(context.Background(), path, &patient)
 			if err != nil {
 				t.Error(err)
 				return

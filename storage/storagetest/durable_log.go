@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ var (
 		{"durable/log", "The log is there after Close, with its cursors, what Trim left, and the key of redacted ids.", caseReopenLog},
 	}
 	restoredCases = []testCase{
-		{"restored/log", "A cursor of a log that is not in the copy, which the store was restored from, is ErrExpired, also when the log has passed its position again.", caseRestoredLog},
+		{"restored/log", "A cursor of a log that is not in the copy, which the store was restored from, is ErrExpired, also when the log has passed its position again, and also of a change that Redact added.", caseRestoredLog},
 	}
 	blockedEntryCases = []testCase{
 		{"blocked/entries", "A Write and a SetEntries of one record that were blocked together leave the entries of the one that came last.", caseBlockedEntries},
@@ -118,7 +119,8 @@ func caseReopenLog(e *env) {
 }
 
 // caseRestoredLog reads a log to an end that the copy does not have. The copy gets other
-// changes in its place, fewer at first, and then as many and more.
+// changes in its place, fewer at first, and then as many and more. The first of both is
+// one that Redact adds.
 func caseRestoredLog(e *env) {
 	place := e.newPlace()
 	store := e.openAt(place)
@@ -142,14 +144,16 @@ func caseRestoredLog(e *env) {
 	}
 
 	store = e.openAt(place)
+	redacted := e.mustRedact(store, h, testKey("a"))
 	log(store, 5)
 	lost := e.logged(store, storage.ChangeQuery{After: common})
-	require.Len(e, lost, 5)
+	require.Len(e, lost, 1+5)
 	end := e.logEnd(store, storage.ChangeQuery{})
 	require.NoError(e, store.Close())
 
-	store, h = e.openAt(copied), &history{shelf: restored}
+	store, h = e.openAt(copied), &history{shelf: restored, changes: slices.Clone(all)}
 	e.sameChanges(all, e.loggedUntil(store, storage.ChangeQuery{}, common))
+	require.Equal(e, redacted, e.mustRedact(store, h, testKey("a")), "external ids in redacted changes of one key, of a store and its copy")
 	for range 8 { // marks are in the log, too
 		for _, c := range lost {
 			e.expired(store, c.Cursor, "a cursor of a change that is not in the copy")
@@ -157,8 +161,8 @@ func caseRestoredLog(e *env) {
 		e.expired(store, end, "the end of a log, which the copy does not have")
 		log(store, 1)
 	}
-	e.sameChanges(h.changes, e.logged(store, storage.ChangeQuery{After: common}))
-	e.sameChanges(append(all, h.changes...), e.logged(store, storage.ChangeQuery{}))
+	e.sameChanges(h.changes[len(all):], e.logged(store, storage.ChangeQuery{After: common}))
+	e.sameChanges(h.changes, e.logged(store, storage.ChangeQuery{}))
 }
 
 // caseBlockedEntries blocks the three calls of a race, and lets them all go at once.

@@ -149,6 +149,7 @@ var sketchKeptMistakes = []struct {
 	{"does not check the revision of a cursor", []string{"restored/log"}},
 	{"takes a cursor ahead of the log", []string{"restored/log"}},
 	{"adds the changes of a redaction after it", []string{"durable/kill"}},
+	{"adds changes of revisions that are not random", []string{"restored/log"}},
 }
 
 // servedLogMutants are mistakes that need a blocked write or a network.

@@ -837,6 +837,8 @@ func (s *sketch) add(r redaction, ids []uuid.UUID) {
 		c.Key.ExternalID = storage.RedactedID(s.secret, r.Key)
 		c.Note.Time = sketchTime(c.Note.Time)
 		switch {
+		case s.wrong("adds changes of revisions that are not random"):
+			c.Cursor.Revision = storage.Revision(c.Cursor.Position)
 		case s.wrong("adds changes with the id of the key"):
 			c.Key.ExternalID = r.Key.ExternalID
 		case s.wrong("adds changes that are not redacted"):
