@@ -55,7 +55,7 @@ func newCrowd(tb testing.TB, store string, n int) *crowd {
 	})
 	tenants, err := parseTenants("acme")
 	require.NoError(tb, err)
-	c.service, err = newService(counted, tenants, slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError})))
+	c.service, err = newService(counted, tenants, slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError})), false)
 	require.NoError(tb, err)
 	scattered := rand.New(rand.NewPCG(1, 2)).Perm(n)
 	for first := 0; first < n; first += 1000 {

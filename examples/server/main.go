@@ -9,7 +9,13 @@
 //	-addr ADDRESS    where to listen; 127.0.0.1:8080
 //	-store STORE     memory, sqlite:PATH or postgres://USER@HOST/DATABASE
 //	-tenants NAMES   separated by commas; the first is meant when a request names none
+//	-history         keep the documents of changes in their log
+//	-retention TIME  how long changes are kept in their log; 720h, and 0 for ever
 //	-v               log each call of the library too
+//
+// Each change is logged, and who watches a stream of them hears of it:
+//
+//	curl -sN 'http://127.0.0.1:8080/api/changes?schema=customers' -H 'Accept: text/event-stream'
 //
 // Customers are found and sorted by email and createdAt. A store that is older than these
 // indexes gets them at the start, while requests are answered.
@@ -68,6 +74,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8080", "address to listen on")
 	storeName := flags.String("store", "memory", "where to keep the data: "+openstore.Usage)
 	tenantNames := flags.String("tenants", "acme,globex", "names of the tenants, separated by commas; the first is meant when a request names none")
+	history := flags.Bool("history", false, "keep the documents of changes in their log, for histories and for include=document,patch")
+	retention := flags.Duration("retention", 30*24*time.Hour, "how long changes are kept in their log; 0 for ever")
 	verbose := flags.Bool("v", false, "log each call of the library")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -77,6 +85,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *retention < 0 {
+		return errors.New("-retention: expected a time, or 0 for ever")
 	}
 	tenants, err := parseTenants(*tenantNames)
 	if err != nil {
@@ -93,7 +104,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	// Last of all: the requests before it need the store.
 	defer opened.Close()
-	service, err := newService(opened.Store, tenants, log)
+	service, err := newService(opened.Store, tenants, log, *history)
 	if err != nil {
 		return err
 	}
@@ -104,21 +115,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	// Deferred after the store, so done before that is closed.
 	var background sync.WaitGroup
 	background.Go(func() { service.reindex(ctx, tenants) })
+	if *retention > 0 {
+		background.Go(func() { service.trim(ctx, *retention) })
+	}
 	defer func() { stop(); background.Wait() }()
 	address := listener.Addr().String()
 	if host, port, _ := net.SplitHostPort(address); host == "::" || host == "0.0.0.0" {
 		address = "localhost:" + port
 	}
-	url := "http://" + address + httpapi.DefaultPrefix + "customers"
-	fmt.Fprintf(stdout, `Listening on http://%s, data in %s, tenants %s. Try:
+	address = "http://" + address
+	url := address + httpapi.DefaultPrefix + "customers"
+	fmt.Fprintf(stdout, `Listening on %s, data in %s, tenants %s. Try:
 
 curl -sw '\n' '%s' -H 'Content-Type: application/json' -d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'
 curl -sw '\n' '%s/c-1'
+curl -sN '%s?schema=customers' -H 'Accept: text/event-stream'
 
-Another tenant is chosen with -H 'reach-tenant-id: NAME'. There are locations and
+The last one shows changes as they are made. Another tenant is chosen with -H 'reach-tenant-id: NAME'. There are locations and
 transactions as well, and /metrics and /healthz. Ctrl-C stops the server.
 
-`, address, opened.Place, strings.Join(tenants.names, ", "), url, url)
+`, address, opened.Place, strings.Join(tenants.names, ", "), url, url, address+httpapi.DefaultChangesPath)
 
 	server := &http.Server{
 		Handler:           service,
@@ -129,6 +145,7 @@ transactions as well, and /metrics and /healthz. Ctrl-C stops the server.
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(service.api.EndStreams)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {

@@ -51,7 +51,7 @@ func (b *buffer) String() string {
 // A running server, and what it printed.
 type running struct {
 	addr   string
-	out    string // up to and with the second curl line
+	out    string // up to and with the last curl line
 	log    *buffer
 	cancel context.CancelFunc
 	done   chan error
@@ -73,12 +73,12 @@ func start(t *testing.T, args ...string) *running {
 	return s
 }
 
-// banner reads what is printed at the start: all up to two curl lines.
+// banner reads what is printed at the start: all up to three curl lines.
 func banner(t *testing.T, r io.Reader) string {
 	t.Helper()
 	var out strings.Builder
 	lines := bufio.NewScanner(r)
-	for curls := 0; curls < 2; {
+	for curls := 0; curls < 3; {
 		require.True(t, lines.Scan(), "the server ended after %q", out.String())
 		out.WriteString(lines.Text() + "\n")
 		if strings.HasPrefix(lines.Text(), "curl ") {
@@ -126,6 +126,7 @@ func request(t *testing.T, args []string) *http.Request {
 		switch args[i] {
 		case "-sw": // silent; what to write after the answer
 			i++
+		case "-sN": // silent; each line at once
 		case "-H":
 			i++
 			name, value, ok := strings.Cut(args[i], ": ")
@@ -183,13 +184,16 @@ func customer(id, firstName string) string {
 	return fmt.Sprintf(`{"data":{"customerId":%q,"firstName":%q,"lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}`, id, firstName)
 }
 
-// TestPrintedLines does what a reader does first: the two printed lines, one
-// after the other.
+// TestPrintedLines does what a reader does first: the printed lines, the stream in a
+// window of its own.
 func TestPrintedLines(t *testing.T) {
 	s := start(t)
 	assert.Contains(t, s.out, "Listening on http://"+s.addr+", data in memory, tenants acme, globex. Try:\n")
 	curls := s.curls()
-	require.Len(t, curls, 2)
+	require.Len(t, curls, 3)
+	stream, err := http.DefaultClient.Do(request(t, words(curls[2])))
+	require.NoError(t, err)
+	defer stream.Body.Close()
 
 	status, created := do(t, request(t, words(curls[0])))
 	assert.Equal(t, 200, status, created)
@@ -203,7 +207,14 @@ func TestPrintedLines(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(created), &post))
 	require.NoError(t, json.Unmarshal([]byte(found), &get))
 	assert.JSONEq(t, string(post.Data), string(get.Data.Result))
-	require.NoError(t, s.stop())
+	told := bufio.NewReader(stream.Body)
+	for line := ""; line != "event: created\n"; {
+		line, err = told.ReadString('\n')
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.stop(), "the server ends streams when it is stopped")
+	_, err = io.ReadAll(told)
+	require.NoError(t, err)
 }
 
 // TestPrintedLinesInAShell is the same with the programs that a reader has.
@@ -213,11 +224,13 @@ func TestPrintedLinesInAShell(t *testing.T) {
 	}
 	s := start(t)
 	for i, line := range s.curls() {
-		cmd := exec.Command("sh", "-c", line)
+		cmd := exec.Command("sh", "-c", strings.Replace(line, "schema=customers'", "schema=customers&after=start' -m 1", 1))
 		cmd.Env = append(os.Environ(), "no_proxy=127.0.0.1")
 		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		assert.Contains(t, string(out), []string{`"message":"resource created"`, `"message":"resource found"`}[i])
+		if i < 2 { // curl ends the stream, which counts as an error
+			require.NoError(t, err, "%s", out)
+		}
+		assert.Contains(t, string(out), []string{`"message":"resource created"`, `"message":"resource found"`, "event: created"}[i])
 	}
 	require.NoError(t, s.stop())
 }
@@ -276,6 +289,7 @@ func TestFlagErrors(t *testing.T) {
 		{"no tenants", []string{"-tenants", ""}, "-tenants: expected names"},
 		{"empty tenant", []string{"-tenants", "a,,b"}, "-tenants: expected names"},
 		{"blank tenant", []string{"-tenants", "a, ,b"}, "-tenants: expected names"},
+		{"a negative retention", []string{"-retention", "-1h"}, "-retention: expected a time"},
 		{"no address", []string{"-addr", "nowhere"}, "nowhere"},
 		{"address taken", []string{"-addr", taken.Addr().String()}, "address already in use"},
 	} {
@@ -289,7 +303,7 @@ func TestFlagErrors(t *testing.T) {
 	}
 	var out, log buffer
 	assert.ErrorIs(t, run(context.Background(), []string{"-h"}, &out, &log), flag.ErrHelp)
-	for _, name := range []string{"-addr", "-store", "-tenants", "-v"} {
+	for _, name := range []string{"-addr", "-store", "-tenants", "-history", "-retention", "-v"} {
 		assert.Contains(t, log.String(), name)
 	}
 }
@@ -333,6 +347,7 @@ func TestLog(t *testing.T) {
 		{"DELETE", "/" + marker, "", "", one, 404},
 		{"PUT", "/" + marker, "", "", one, 405},
 		{"GET", "/" + marker + "/" + marker, "", "", `""`, 404},
+		{"GET", "/" + marker + "/history", "", "", one + "/history", 200},
 		{marker, "/" + marker, "", "", one, 405},
 	} {
 		status, body := s.call(t, tc.method, tc.rest, tc.tenant, tc.body)

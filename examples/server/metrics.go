@@ -11,7 +11,7 @@ import (
 	"example.com/resourcekit/storage/recent"
 )
 
-// metrics are those of the library's calls. All labels are from closed sets: the
+// metrics are those of the library's calls, and of streams. All labels are from closed sets: the
 // methods of a Collection, the names of the schemas, the outcomes, and the classes
 // of resource.ErrorClass, with "ok" for none.
 type metrics struct {
@@ -21,6 +21,9 @@ type metrics struct {
 	writes   *prometheus.CounterVec   // schema, outcome
 	failed   *prometheus.CounterVec   // schema, class
 	attempts prometheus.Histogram
+
+	streams        prometheus.Gauge
+	streamed, sent prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -44,7 +47,10 @@ func newMetrics() *metrics {
 			Buckets: []float64{1, 2, 3, 5, 10, 20, 50, 100, 256},
 		}),
 	}
-	m.registry.MustRegister(m.calls, m.duration, m.writes, m.failed, m.attempts,
+	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Name: "resourcekit_streams", Help: "Streams of changes that are open."})
+	m.streamed = prometheus.NewCounter(prometheus.CounterOpts{Name: "resourcekit_streams_total", Help: "Streams of changes that were opened."})
+	m.sent = prometheus.NewCounter(prometheus.CounterOpts{Name: "resourcekit_stream_bytes_total", Help: "Bytes that streams of changes sent."})
+	m.registry.MustRegister(m.calls, m.duration, m.writes, m.failed, m.attempts, m.streams, m.streamed, m.sent,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

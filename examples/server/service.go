@@ -20,18 +20,21 @@ import (
 // know.
 type service struct {
 	http.Handler
+	api         *httpapi.API
+	store       storage.Store
 	log         *slog.Logger
 	metrics     *metrics
 	collections []*resource.Collection
 }
 
-// newService returns the service of the tenants in the store.
-func newService(store storage.Store, tenants tenants, log *slog.Logger) (*service, error) {
-	s := &service{log: log, metrics: newMetrics()}
+// newService returns the service of the tenants in the store. With history, the log of
+// changes has their documents.
+func newService(store storage.Store, tenants tenants, log *slog.Logger, history bool) (*service, error) {
+	s := &service{store: store, log: log, metrics: newMetrics()}
 	if remembering, ok := store.(interface{ Stats() recent.Stats }); ok {
 		s.metrics.remembers(remembering.Stats)
 	}
-	opts := &resource.Options{Log: true, History: true, OnCall: s.called}
+	opts := &resource.Options{Log: true, History: history, OnCall: s.called}
 	for _, declared := range schemas.All() {
 		c, err := resource.NewCollection(declared, store, opts)
 		if err != nil {
@@ -44,7 +47,8 @@ func newService(store storage.Store, tenants tenants, log *slog.Logger) (*servic
 		Authenticate:  func(*http.Request) (httpapi.Principal, error) { return httpapi.Principal{Unconfined: true}, nil },
 		ResolveTenant: tenants.resolve,
 	}
-	api, err := httpapi.NewAPI(hooks, &httpapi.Options{
+	var err error
+	s.api, err = httpapi.NewAPI(hooks, &httpapi.Options{
 		OnError: func(r *http.Request, status int, err error) {
 			if status >= http.StatusInternalServerError {
 				log.ErrorContext(r.Context(), "request failed", "status", status, "err", err)
@@ -54,7 +58,7 @@ func newService(store storage.Store, tenants tenants, log *slog.Logger) (*servic
 	if err != nil {
 		return nil, err
 	}
-	s.Handler = logRequests(route(api, s.metrics.handler(), health(store)), log)
+	s.Handler = logRequests(route(s.api, s.metrics.handler(), health(store)), log, s.metrics)
 	return s, nil
 }
 
@@ -126,13 +130,16 @@ func health(store storage.Store) http.Handler {
 	})
 }
 
-// logRequests logs a line for each request: nothing that names a person, so the
+// logRequests counts streams, and logs a line for each request when it ends: nothing that names a person, so the
 // route's pattern and not the path, which holds external ids.
-func logRequests(next http.Handler, log *slog.Logger) http.Handler {
+func logRequests(next http.Handler, log *slog.Logger, metrics *metrics) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK, metrics: metrics}
 		next.ServeHTTP(recorder, r)
+		if recorder.stream {
+			metrics.streams.Dec()
+		}
 		log.InfoContext(r.Context(), "request", "method", method(r), "route", r.Pattern, "status", recorder.status,
 			"bytes", recorder.bytes, "duration", time.Since(start))
 	})
@@ -151,6 +158,8 @@ func method(r *http.Request) string {
 type statusRecorder struct {
 	http.ResponseWriter
 	status, bytes int
+	stream        bool
+	metrics       *metrics
 }
 
 func (s *statusRecorder) WriteHeader(status int) {
@@ -159,8 +168,15 @@ func (s *statusRecorder) WriteHeader(status int) {
 }
 
 func (s *statusRecorder) Write(b []byte) (int, error) {
+	if s.bytes == 0 && s.Header().Get("Content-Type") == "text/event-stream" {
+		s.stream = true
+		s.metrics.streams.Inc()
+		s.metrics.streamed.Inc()
+	}
 	n, err := s.ResponseWriter.Write(b)
-	s.bytes += n
+	if s.bytes += n; s.stream {
+		s.metrics.sent.Add(float64(n))
+	}
 	return n, err
 }
 

@@ -29,7 +29,7 @@ func testService(t *testing.T, store storage.Store) (*service, *buffer) {
 	tenants, err := parseTenants("acme")
 	require.NoError(t, err)
 	log := &buffer{}
-	s, err := newService(store, tenants, slog.New(slog.NewTextHandler(log, nil)))
+	s, err := newService(store, tenants, slog.New(slog.NewTextHandler(log, nil)), false)
 	require.NoError(t, err)
 	return s, log
 }
@@ -69,7 +69,7 @@ func TestMetrics(t *testing.T) {
 		return storagetest.Fault{}
 	})
 	s, _ := testService(t, store)
-	assert.Equal(t, []string{"resourcekit_attempts_count 0"}, s.ours(t))
+	assert.Equal(t, []string{"resourcekit_attempts_count 0", "resourcekit_stream_bytes_total 0", "resourcekit_streams 0", "resourcekit_streams_total 0"}, s.ours(t))
 	for _, r := range []struct {
 		method, path, body string
 		status             int
@@ -112,6 +112,7 @@ func TestMetrics(t *testing.T) {
 		`resourcekit_failed_writes_total{class="exists",schema="customers"} 1`,
 		`resourcekit_failed_writes_total{class="invalid",schema="customers"} 1`,
 		`resourcekit_failed_writes_total{class="not_found",schema="customers"} 1`,
+		`resourcekit_stream_bytes_total 0`, `resourcekit_streams 0`, `resourcekit_streams_total 0`,
 		`resourcekit_writes_total{outcome="created",schema="customers"} 1`,
 		`resourcekit_writes_total{outcome="deleted",schema="customers"} 1`,
 		`resourcekit_writes_total{outcome="failed",schema="customers"} 3`,
@@ -242,6 +243,7 @@ func TestMetricsOfCalls(t *testing.T) {
 		`resourcekit_calls_total{class="ok",op="create",schema="customers"} 1`,
 		`resourcekit_calls_total{class="ok",op="create_batch",schema="customers"} 1`,
 		`resourcekit_failed_writes_total{class="conflict",schema="customers"} 2`,
+		`resourcekit_stream_bytes_total 0`, `resourcekit_streams 0`, `resourcekit_streams_total 0`,
 		`resourcekit_writes_total{outcome="failed",schema="customers"} 2`,
 		`resourcekit_writes_total{outcome="updated",schema="customers"} 5`,
 	}, s.ours(t))

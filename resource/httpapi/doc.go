@@ -16,6 +16,11 @@
 //	PATCH  /api/resources/customers/{externalId}    merge, and never create
 //	DELETE /api/resources/customers/{externalId}    delete one
 //
+// and, of collections that log changes (resource.Options.Log):
+//
+//	GET    /api/resources/customers/{externalId}/history   changes of one
+//	GET    /api/changes?schema=customers                   changes of all, or a stream
+//
 // HEAD is GET without the body. OPTIONS is a 204 with the methods of the path in Allow.
 // The service answers two questions by its [Hooks]: who is calling, and which tenant is
 // meant.
@@ -66,6 +71,61 @@
 // Filter values are part of the URL, which servers and proxies log. Let clients filter
 // by personal data only where that is acceptable.
 //
+// # Changes
+//
+// [ReadChanges] has the parameters of a list of changes, oldest first, and [ReadHistory]
+// those of a history, newest first. The answer of both is
+//
+//	{"success":true,"message":...,"data":{"results":[CHANGE,...],
+//	 "pagination":{"hasNextPage":true,"cursor":"..."}}}
+//
+// CHANGE is what [resource.Change.AppendJSON] makes. With include=document,patch it has the
+// document and the merge patch, if the collection keeps them (resource.Options.History);
+// personal data in them is redacted, unless [Options].Unredacted. In a list the cursor is
+// always a text: send it in the parameter after, now or later, and no change is missed. In
+// a history it is null at the end, and goes into the parameter cursor. The history of an
+// id that never was one, or was erased, is empty and a 200.
+//
+// The parameter schema names the collection. It may be absent if only one logs changes; a
+// collection that does not is a 400. Its resources have no history: that is a 404.
+//
+// Cursors are encrypted. They tell nothing of how much other tenants write.
+//
+// # Streams
+//
+// With Accept: text/event-stream the changes come as server-sent events:
+//
+//	event: updated
+//	data: CHANGE
+//	id: CURSOR
+//
+// A stream begins at the end of the log, unless after says otherwise. Clients that connect
+// again send the id of the last event as Last-Event-ID, which wins over after, and miss
+// nothing; they may get an event again that was sent as the connection broke. Browsers and
+// client libraries do so by themselves, a random time of 1 to 5 seconds later (the field
+// retry).
+//
+//   - An id without data comes at the beginning and every 15 seconds. It moves the place of
+//     a client that gets no events.
+//   - An event of the type reset says that changes after the client's cursor are not kept
+//     any more: read all resources. The stream goes on at the end of the log.
+//   - After [Options].StreamTime a stream ends, and the hooks are asked again.
+//   - A client that takes nothing for [Options].StallTimeout is cut. Nothing is kept for it:
+//     the changes are in the log.
+//   - At most [Options].MaxStreams are open. One more is a 503.
+//   - Errors are problems with a status. Once the stream has begun, they end it.
+//   - HEAD answers as GET would begin.
+//
+// One poller reads the log of a store for all streams of a process. It looks at once after
+// a write of the same API, and every 2 seconds for those of other processes, more often
+// while there are some. The timeouts of the server do not end a stream. Its Shutdown would
+// wait for it, so register EndStreams:
+//
+//	server.RegisterOnShutdown(api.EndStreams)
+//
+// Middleware must let the API flush and set deadlines, by an Unwrap method: see
+// [http.ResponseController]. If it keeps answers back, a stream is a 501.
+//
 // # Preconditions
 //
 // Every answer with one resource has a strong ETag, made of the revision ([ETag]); the
@@ -113,13 +173,16 @@
 //	404  no such resource, tenant or route
 //	405  the route has no such method; see Allow
 //	408  the body did not arrive in time, see Options.StallTimeout
+//	410  the changes after the cursor are not kept any more: read all resources anew,
+//	     and then the changes after a cursor taken before that with after=end
 //	412  a precondition does not hold
 //	413  the body is too large
 //	415  the body is not declared as JSON in UTF-8, or is compressed
 //	428  a write has no precondition, see Options.RequirePrecondition
 //	500  anything unexpected, without detail; or the outcome of a write is unknown
+//	501  the store cannot do that, or the server cannot send events
 //	503  the store is unavailable or too busy, or there was no room for a large
-//	     request, see Options.MaxInFlight; see Retry-After
+//	     request, see Options.MaxInFlight, or for a stream; see Retry-After
 //
 // A tenant that does not exist gets the same answer as one that the caller may not act
 // for. A resource of another tenant gets the same answer as one that does not exist,
@@ -133,9 +196,10 @@
 // errors:
 //
 //   - who is calling, for which tenant: [Hooks.Tenant], [PrincipalFrom];
-//   - read a request: [ReadCreate], [ReadPatch], [ReadDelete], [ReadGet], [ReadList];
+//   - read a request: [ReadCreate], [ReadPatch], [ReadDelete], [ReadGet], [ReadList],
+//     [ReadChanges], [ReadHistory];
 //   - answer it: [WriteCreate], [WritePatch], [WriteDelete], [WriteGet], [WriteList],
-//     [WriteError];
+//     [WriteChanges], [StreamChanges], [WriteError];
 //   - with an envelope of your own: [ProblemOf], [ETag], [Modified],
 //     [WriteNotModified];
 //   - with a reader of your own: [ParsePreconditions], [ParseETag].
@@ -143,7 +207,8 @@
 // # Mounting
 //
 // An [API] handles a whole server or a subtree of one. It needs the whole path: mount it
-// without [http.StripPrefix], and set Options.Prefix. It matches the path as it was
+// without [http.StripPrefix], and set Options.Prefix. The changes are not below the prefix:
+// mount the API at Options.ChangesPath, too. It matches the path as it was
 // sent, takes a percent-encoded letter for the letter, and redirects nothing.
 // [API.Routes] is the table of routes, for a router of your own:
 //
@@ -155,8 +220,8 @@
 // and "..". If single routes are mounted, it does not find the id "/" (%2F alone). Use the
 // parameter externalId for these ids. All others are answered alike.
 //
-// Answers have neither Cache-Control nor Vary. A service that lets caches keep them must
-// name in Vary what its hooks look at, at least reach-tenant-id.
+// Answers have neither Cache-Control nor Vary, except that streams are not stored. A service that lets caches keep them must
+// name in Vary what its hooks look at, at least reach-tenant-id, and Accept for changes.
 //
 // # Clients that stall
 //

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,10 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"time"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/changes"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -213,4 +216,67 @@ func ExampleReadCreate() {
 	// 400 {"success":false,"message":"the query is not valid","errors":["onconflict: expected \"upsert\" or \"reject\", in lower case"]}
 	// 400 {"success":false,"message":"the request body is not valid: found no member \"data\", expected a JSON object with the member \"data\""}
 	// 400 {"success":false,"message":"the request is not strict JSON: duplicate member name at byte 32"}
+}
+
+// A handler of a service's own for changes: pages, or a stream that ends after an hour or
+// when the server shuts down.
+func ExampleStreamChanges() {
+	store := memory.New()
+	customers, err := resource.NewCollection(schema.Customers(), store, &resource.Options{Log: true})
+	if err != nil {
+		panic(err)
+	}
+	tail := changes.NewTail(store, nil) // one for all streams
+	stopping, stop := context.WithCancel(context.Background())
+	handler := httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		tenant, err := hooks.Tenant(r)
+		if err != nil {
+			return err
+		}
+		opts, stream, err := httpapi.ReadChanges(r)
+		if err != nil {
+			return err
+		}
+		if stream {
+			ctx, cancel := context.WithTimeout(r.Context(), time.Hour)
+			defer cancel()
+			defer context.AfterFunc(stopping, cancel)()
+			return httpapi.StreamChanges(w, r.WithContext(ctx), customers, tenant, &opts, tail)
+		}
+		page, err := customers.Changes(r.Context(), tenant, &opts)
+		if err != nil {
+			return err
+		}
+		httpapi.WriteChanges(w, page)
+		return nil
+	})
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.RegisterOnShutdown(stop)
+	server.Start()
+	defer server.Close()
+
+	ada := []byte(`{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}`)
+	if _, err := customers.Create(context.Background(), acme, ada, nil); err != nil {
+		panic(err)
+	}
+	req, err := http.NewRequest("GET", server.URL+"?after=start", nil)
+	if err != nil {
+		panic(err)
+	}
+	req.Header = http.Header{"Authorization": {"Bearer acme"}, "Accept": {"text/event-stream"}}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		panic(err)
+	}
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "event: ") {
+			fmt.Println(lines.Text())
+			go server.Config.Shutdown(context.Background())
+		}
+	}
+	fmt.Println("end:", lines.Err())
+	// Output:
+	// event: created
+	// end: <nil>
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/changes"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
@@ -247,6 +248,8 @@ func TestPatternForLogs(t *testing.T) {
 		{"PATCH", route + "/" + marker, route + "/{externalId}", "PATCH " + route + "/{externalId}"},
 		{"PUT", route + "/" + marker, route + "/{externalId}", route + "/{externalId}"},
 		{"GET", route + "/batch", "", "GET " + route + "/{externalId}"},
+		{"GET", route + "/" + marker + "/history", route + "/{externalId}/history", "GET " + route + "/{externalId}/history"},
+		{"GET", "/api/changes?after=" + marker, "/api/changes", "GET /api/changes"},
 		{"GET", "/" + marker, "", ""},
 		{"GET", route + "/a/" + marker, "", ""},
 	} {
@@ -304,6 +307,84 @@ func TestNewAPIErrors(t *testing.T) {
 		assert.Equal(t, want, w.Code, target)
 	}
 	mounted(api)
+}
+
+// TestChangesPath: where the changes are, and where they cannot be.
+func TestChangesPath(t *testing.T) {
+	logging := func(name string, store storage.Store) *resource.Collection {
+		c, err := resource.NewCollection(schema.MustCompile(schema.Definition{
+			ID: uuid.New(), Name: name, ExternalID: "id", Fields: []schema.Field{{Name: "id", Type: schema.String, Required: true}},
+		}), store, &resource.Options{Log: true})
+		require.NoError(t, err)
+		return c
+	}
+	store := memory.New()
+	changes1, orders := logging("changes", store), logging("orders", store)
+	tail := changes.NewTail(store, nil)
+	for name, tc := range map[string]struct {
+		opts        httpapi.Options
+		collections []*resource.Collection
+		want        string // the path, or a part of the error
+	}{
+		"usual":               {httpapi.Options{}, []*resource.Collection{changes1, orders}, "/api/changes"},
+		"another":             {httpapi.Options{ChangesPath: "/log"}, []*resource.Collection{orders}, "/log"},
+		"below the prefix":    {httpapi.Options{ChangesPath: "/api/resources/log"}, []*resource.Collection{orders}, "/api/resources/log"},
+		"at the root":         {httpapi.Options{Prefix: "/", ChangesPath: "/log"}, []*resource.Collection{orders}, "/log"},
+		"one tail":            {httpapi.Options{Tail: tail}, []*resource.Collection{changes1, orders}, "/api/changes"},
+		"of a collection":     {httpapi.Options{Prefix: "/api/"}, []*resource.Collection{changes1}, "is one of the collection changes: set Options.ChangesPath"},
+		"below a collection":  {httpapi.Options{ChangesPath: "/api/resources/orders/log"}, []*resource.Collection{orders}, "is one of the collection orders"},
+		"no slash":            {httpapi.Options{ChangesPath: "log"}, []*resource.Collection{orders}, "Options.ChangesPath must be"},
+		"a slash at its end":  {httpapi.Options{ChangesPath: "/log/"}, []*resource.Collection{orders}, "Options.ChangesPath must be"},
+		"the root":            {httpapi.Options{ChangesPath: "/"}, []*resource.Collection{orders}, "Options.ChangesPath must be"},
+		"steps":               {httpapi.Options{ChangesPath: "/a/../log"}, []*resource.Collection{orders}, "Options.ChangesPath must be"},
+		"a pattern":           {httpapi.Options{ChangesPath: "/{log}"}, []*resource.Collection{orders}, "Options.ChangesPath must be"},
+		"a tail of two":       {httpapi.Options{Tail: tail}, []*resource.Collection{orders, logging("b", memory.New())}, "Options.Tail is of one store"},
+		"two tails":           {httpapi.Options{}, []*resource.Collection{orders, logging("b", memory.New())}, "/api/changes"},
+		"stores of one value": {httpapi.Options{Tail: tail}, []*resource.Collection{logging("a", valued{Store: store}), logging("b", valued{Store: store})}, "Options.Tail is of one store"},
+	} {
+		api, err := httpapi.NewAPI(hooks, &tc.opts, tc.collections...)
+		if !strings.HasPrefix(tc.want, "/") {
+			assert.ErrorContains(t, err, tc.want, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		for path, want := range map[string]int{tc.want: 200, tc.want + "/": 404, tc.want + "/x": 404, "/%61pi/changes": 404, everyByteOf(tc.want): 200} {
+			if tc.want == "/api/changes" && path == "/%61pi/changes" {
+				want = 200
+			}
+			m := get("")
+			m.target = path + "?schema=" + tc.collections[0].Schema().Name()
+			for _, h := range []http.Handler{api, mounted(api)} {
+				if got := serve(t, h, m); want == 200 {
+					assert.Equal(t, want, got.status, "%s: %s", name, path)
+				} else {
+					assert.NotEqual(t, 200, got.status, "%s: %s", name, path)
+				}
+			}
+		}
+	}
+	// Nothing is logged: there is no such route, and its path need not be right.
+	quiet, err := resource.NewCollection(schema.Customers(), store, nil)
+	require.NoError(t, err)
+	api, err := httpapi.NewAPI(hooks, &httpapi.Options{ChangesPath: "x"}, quiet)
+	require.NoError(t, err)
+	assert.Len(t, api.Routes(), 11)
+	assert.Equal(t, 404, serve(t, api, changesOf("")).status)
+}
+
+// valued is a store that cannot be compared.
+type valued struct {
+	storage.Store
+	_ []int
+}
+
+// everyByteOf encodes every byte of a path but the slashes.
+func everyByteOf(path string) string {
+	segments := strings.Split(path, "/")
+	for i := range segments {
+		segments[i] = everyByte(segments[i])
+	}
+	return strings.Join(segments, "/")
 }
 
 // TestRequireCompleteIsAboutPost: a PATCH is partial by its nature.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"example.com/resourcekit/resource"
@@ -102,11 +103,13 @@ type stream struct {
 	tail             *changes.Tail
 	stall, heartbeat time.Duration
 
-	at    storage.Cursor // of the last event; zero is the start
-	reset bool           // the last event was a reset
-	holds int64          // bytes of documents that x.in has for it
-	lacks int64          // what there was no room for
-	ended bool           // the client is gone, or takes nothing
+	mu    sync.Mutex         // of the writer and the following, which a heartbeat uses, too
+	over  context.CancelFunc // ends the stream
+	timer *time.Timer        // of the next heartbeat
+	at    storage.Cursor     // of the last event; zero is the start
+	reset bool               // the last event was a reset
+	holds int64              // bytes of documents that x.in has for it
+	lacks int64              // what there was no room for
 }
 
 // open finds where the stream begins and answers with the header, or returns an error and
@@ -161,53 +164,63 @@ func (s *stream) scope() storage.Scope {
 // run sends events until the context ends or the client is gone. The error is that of the
 // store, for the service.
 func (s *stream) run(ctx context.Context) error {
-	// For what ends the answer, which the server sends.
-	defer func() { _ = s.control.SetWriteDeadline(time.Now().Add(s.stall)) }()
+	ctx, s.over = context.WithCancel(ctx)
+	defer s.close()
+	s.mu.Lock()
+	s.timer = time.AfterFunc(s.heartbeat, func() { s.beat(ctx) })
 	b := newBody("retry: ", strconv.Itoa(1000+rand.IntN(4000)), "\n")
-	for {
-		// At the start, and then at fixed times, whether the place is another one or not: it
-		// also moves when other tenants write.
-		err := s.place(ctx, b)
-		if err == nil {
-			s.send(b)
-			err = s.follow(ctx)
-		}
+	err := s.place(ctx, b) // a client that goes now misses nothing when it comes again
+	s.send(b)
+	s.mu.Unlock()
+	for err == nil && ctx.Err() == nil {
+		err = s.follow(ctx)
 		if err == nil && s.lacks > 0 {
 			s.x.in.force(0)
 			err = s.x.in.wait(ctx, s.lacks, 2*s.stall)
+			s.mu.Lock()
 			s.holds, s.lacks = s.lacks, 0
+			s.mu.Unlock()
 		}
-		switch {
-		case ctx.Err() != nil || s.ended:
-			return nil
-		case err != nil:
-			return err
-		}
-		b = newBody()
 	}
-}
-
-// follow sends the events that come until it is time for a heartbeat.
-func (s *stream) follow(ctx context.Context) error {
-	if s.ended {
+	if ctx.Err() != nil {
 		return nil
 	}
-	until, cancel := context.WithTimeout(ctx, s.heartbeat)
-	defer cancel()
-	for page, err := range s.tail.Follow(until, s.scope(), s.at) {
-		switch {
-		case err == nil:
-			if s.reset = false; !s.admit(page.Changes) {
-				return nil
-			}
-			err = s.events(ctx, page.Changes)
-			s.at = page.Next
-		case errors.Is(err, storage.ErrExpired) && !s.reset:
+	return err
+}
+
+// close waits for a heartbeat that is under way. After it nothing is written.
+func (s *stream) close() {
+	s.over()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer.Stop()
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall)) // for the end of the answer
+}
+
+// beat sends where the stream is, whether that is another place or not: the place moves
+// when other tenants write, too, which must not be seen.
+func (s *stream) beat(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	if b := newBody(); s.place(ctx, b) == nil {
+		s.send(b)
+	}
+	s.timer.Reset(s.heartbeat)
+}
+
+// follow sends events until there is no room for the next ones, or after a reset.
+func (s *stream) follow(ctx context.Context) error {
+	for page, err := range s.tail.Follow(ctx, s.scope(), s.at) {
+		if errors.Is(err, storage.ErrExpired) && !s.reset {
 			return s.restart(ctx)
-		case until.Err() != nil:
-			return nil
 		}
-		if err != nil || s.ended {
+		if err != nil {
+			return err
+		}
+		if err := s.events(ctx, page); err != nil || s.lacks > 0 {
 			return err
 		}
 	}
@@ -216,6 +229,8 @@ func (s *stream) follow(ctx context.Context) error {
 
 // restart goes on at the end of the log, and tells the client.
 func (s *stream) restart(ctx context.Context) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.at, err = s.end(ctx); err != nil {
 		return err
 	}
@@ -250,9 +265,16 @@ func (s *stream) admit(list []storage.Change) bool {
 	return true
 }
 
-// events sends changes, several at once as long as they are small.
-func (s *stream) events(ctx context.Context, list []storage.Change) error {
-	for len(list) > 0 && !s.ended {
+// events sends the changes of a page, several at once as long as they are small; none if
+// there is no room for their documents.
+func (s *stream) events(ctx context.Context, page storage.ChangePage) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := page.Changes
+	if s.reset = false; !s.admit(list) {
+		return nil
+	}
+	for len(list) > 0 && ctx.Err() == nil {
 		b := newBody()
 		for len(list) > 0 && len(b.text) < batchBytes {
 			change := resource.MakeChange(s.c.Schema(), list[0], &s.opts)
@@ -266,7 +288,7 @@ func (s *stream) events(ctx context.Context, list []storage.Change) error {
 		}
 		s.send(b)
 	}
-	if s.holds > 0 {
+	if s.at = page.Next; s.holds > 0 {
 		s.x.in.force(0)
 		s.holds = 0
 	}
@@ -309,7 +331,7 @@ func (s *stream) send(b *body) {
 			err = s.control.Flush()
 		}
 		if err != nil {
-			s.ended = true
+			s.over()
 			return
 		}
 	}

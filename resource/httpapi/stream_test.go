@@ -219,6 +219,7 @@ func TestHeartbeats(t *testing.T) {
 	s := newService(t, nil)
 	s.api.SetHeartbeat(50 * time.Millisecond)
 	srv := s.serve(t)
+	start := time.Now()
 	busy, idle := srv.stream(t, streamOf("")), srv.stream(t, streamOf("").by("globex"))
 	stop := make(chan struct{})
 	var writer sync.WaitGroup
@@ -234,7 +235,6 @@ func TestHeartbeats(t *testing.T) {
 	})
 	ids := map[string]bool{}
 	last := ""
-	start := time.Now()
 	for range 6 {
 		got, err := idle.next()
 		require.NoError(t, err)
@@ -553,23 +553,32 @@ func TestStreamsComeAndGo(t *testing.T) {
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+2 }, 30*time.Second, 10*time.Millisecond, "goroutines end")
 }
 
-// TestStreamIsWoken: the API tells its tail of its own writes.
+// TestStreamIsWoken: the API tells its tail of its own writes. Without that the tail would
+// look after 20 seconds.
 func TestStreamIsWoken(t *testing.T) {
-	store := memory.New()
-	c, err := resource.NewCollection(schema.Customers(), store, &resource.Options{Log: true})
-	require.NoError(t, err)
-	tail := changes.NewTail(store, &changes.TailOptions{MinPoll: time.Hour, MaxPoll: time.Hour})
-	api, err := httpapi.NewAPI(hooks, &httpapi.Options{Tail: tail}, c)
-	require.NoError(t, err)
-	s := (&service{store: store, handler: api, api: api}).serve(t)
-	m := streamOf("")
-	m.target = "/api/changes" // there is only one collection
-	e := s.stream(t, m)
-	_, err = e.next()
-	require.NoError(t, err)
-	for _, m := range []message{post("", customer("c-1", "")), get("c-1").as("PATCH", `{"data":{"phone":"1"}}`), get("c-1").as("DELETE", "")} {
-		require.Equal(t, 200, s.exchange(t, m).status)
-		_, _ = e.change()
+	for name, m := range map[string]message{
+		"POST": post("", customer("c-2", "")), "PATCH": get("c-1").as("PATCH", `{"data":{"phone":"1"}}`), "DELETE": get("c-1").as("DELETE", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := memory.New()
+			c, err := resource.NewCollection(schema.Customers(), store, &resource.Options{Log: true})
+			require.NoError(t, err)
+			tail := changes.NewTail(store, &changes.TailOptions{MinPoll: 20 * time.Second, MaxPoll: 20 * time.Second})
+			api, err := httpapi.NewAPI(hooks, &httpapi.Options{Tail: tail}, c)
+			require.NoError(t, err)
+			s := (&service{store: store, handler: api, api: api}).serve(t)
+			require.Equal(t, 200, s.exchange(t, post("", customer("c-1", ""))).status)
+			open := streamOf("")
+			open.target = "/api/changes" // there is only one collection
+			e := s.stream(t, open)
+			_, err = e.next()
+			require.NoError(t, err)
+			time.Sleep(100 * time.Millisecond) // the tail has looked
+			require.Equal(t, 200, s.exchange(t, m).status)
+			require.NoError(t, e.conn.SetDeadline(time.Now().Add(15*time.Second)))
+			_, _ = e.change()
+		})
 	}
 }
 
