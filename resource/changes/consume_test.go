@@ -196,7 +196,6 @@ type journal struct {
 	order map[string][]string // of each key
 	taken map[string]int      // how many of them were taken
 	busy  map[string]bool
-	fence map[string]uint64
 }
 
 func newJournal(t testing.TB, log []string) *journal {
