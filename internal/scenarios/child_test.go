@@ -130,7 +130,7 @@ func (c *child) check() {
 // It waits for a server that is down.
 func openIn(ctx context.Context, where string) (storage.Store, error) {
 	name, where, _ := strings.Cut(where, " ")
-	for _, p := range places {
+	for _, p := range append(places, overwriting) {
 		if p.name != name {
 			continue
 		}
