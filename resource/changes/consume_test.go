@@ -452,6 +452,24 @@ func TestRelease(t *testing.T) {
 	})
 }
 
+// TestReleaseDuringRetry: a Release is not lost if the attempt that is under way fails.
+func TestReleaseDuringRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		calls := 0
+		put(t, store, "a")
+		r := run(store, "c", func(context.Context, changes.Event) error {
+			if calls++; calls == 3 {
+				assert.NoError(t, changes.Release(ctx, store, "c"))
+			}
+			return errors.New("no")
+		}, &changes.Options{MaxAttempts: 3})
+		pass(time.Hour)
+		require.Error(t, r.end())
+		require.Equal(t, 6, calls)
+	})
+}
+
 // TestParkedFull: the consumer stops before the event that does not fit.
 func TestParkedFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
