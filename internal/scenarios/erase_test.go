@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,7 +44,7 @@ var overwriting = place{"overwriting", places[1].make, func(ctx context.Context,
 // then; and by a process that is killed. In the end their marker is in no table, and the
 // consumer was told of each.
 func TestEraseLeavesNothing(t *testing.T) {
-	for _, p := range append(places[1:], overwriting) {
+	for _, p := range slices.Concat(places[1:], []place{overwriting}) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			where := p.make(t)
