@@ -31,9 +31,9 @@ import (
 )
 
 var (
-	changesSize  = flag.Int("changes", 10000, "how many changes TestNoChangeIsMissed makes")
+	changesSize  = flag.Int("changes", 20000, "how many changes TestNoChangeIsMissed makes")
 	changesKills = flag.Int("kills", 8, "how many kills and pauses there are meanwhile")
-	importedSize = flag.Int("imported", 3000, "how many resources TestImportIsConsumed imports")
+	importedSize = flag.Int("imported", 2000, "how many resources TestImportIsConsumed imports")
 )
 
 // TestNoChangeIsMissed: processes write, others consume, and all are killed at random, the
