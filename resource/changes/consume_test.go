@@ -196,7 +196,6 @@ type journal struct {
 	order map[string][]string // of each key
 	taken map[string]int      // how many of them were taken
 	busy  map[string]bool
-	fence map[string]uint64
 }
 
 func newJournal(t testing.TB, log []string) *journal {
@@ -449,6 +448,24 @@ func TestRelease(t *testing.T) {
 		require.NoError(t, changes.Release(ctx, store, "c"))
 		require.ErrorIs(t, changes.Release(ctx, store, "d"), storage.ErrNotFound)
 		require.ErrorIs(t, changes.Release(ctx, store, ""), storage.ErrInvalid)
+	})
+}
+
+// TestReleaseDuringRetry: a Release is not lost if the attempt that is under way fails.
+func TestReleaseDuringRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		calls := 0
+		put(t, store, "a")
+		r := run(store, "c", func(context.Context, changes.Event) error {
+			if calls++; calls == 3 {
+				assert.NoError(t, changes.Release(ctx, store, "c"))
+			}
+			return errors.New("no")
+		}, &changes.Options{MaxAttempts: 3})
+		pass(time.Hour)
+		require.Error(t, r.end())
+		require.Equal(t, 6, calls)
 	})
 }
 
