@@ -151,7 +151,8 @@ type Store interface {
 	// No change is ever left out: a change that appears in the log never has a place
 	// before a cursor that was returned already.
 	//
-	// A page ends early before its notes exceed MaxPageBytes, but has one change at least.
+	// A page ends early where its notes would exceed MaxPageBytes. A change whose note does
+	// comes alone.
 	//
 	// The error is ErrExpired for a cursor that is older than what Trim left, or that is
 	// not of this log: the store was restored from a backup.

@@ -114,14 +114,15 @@ func (c *child) wait() {
 	}
 }
 
-// hasFailed reports whether the process has ended, although it was not told to, with an
-// error.
-func (c *child) hasFailed() bool {
+// check ends the test if the process has ended with an error, although it was not told to.
+func (c *child) check() {
+	c.t.Helper()
 	select {
 	case <-c.ended:
-		return c.err != nil && !c.done.Load()
+		if c.err != nil && !c.done.Load() {
+			require.NoError(c.t, c.err, "%s: %s", c.role, c.errors.String())
+		}
 	default:
-		return false
 	}
 }
 

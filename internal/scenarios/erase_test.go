@@ -66,6 +66,10 @@ func eraseBesideOthers(t *testing.T, p place, where string, marks func(t *testin
 		_, err = c.Create(ctx, everybody, document(stayMark, n, stayMark), nil)
 		require.NoError(t, err)
 	}
+	for range 600 { // more than a transaction of SQLite's Redact takes
+		_, err := c.Patch(ctx, everybody, person(erasedMark, 0), fmt.Appendf(nil, `{"note":"%s %d"}`, erasedMark, rand.Int()), opts)
+		require.NoError(t, err)
+	}
 	file := filepath.Join(t.TempDir(), "events")
 	consumer := startChild(t, "consume", p.name+" "+where, file, "documents", "1s", "0")
 	require.Eventually(t, func() bool { return len(fencesIn(t, file)) > numPeople/2 }, time.Minute, 10*time.Millisecond, "events")

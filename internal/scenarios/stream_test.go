@@ -30,7 +30,7 @@ import (
 
 var (
 	streamClients = flag.Int("clients", 60, "how many clients TestStream has")
-	streamChanges = flag.Int("streamed", 400, "how many changes they get")
+	streamChanges = flag.Int("streamed", 160, "how many changes they get")
 )
 
 // TestStream: many clients read the stream of one server, and half of them stall. The
@@ -38,6 +38,7 @@ var (
 // last event. The memory of the server is bounded, and without changes it asks the
 // database every two seconds at most.
 func TestStream(t *testing.T) {
+	t.Parallel()
 	const maxMemory = 256 << 20
 	db := pgtest.Start(t, pgtest.Config{Settings: map[string]string{"fsync": "off", "shared_preload_libraries": "'pg_stat_statements'"}})
 	where := "postgres resources " + db.DSN()

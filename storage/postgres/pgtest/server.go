@@ -113,13 +113,22 @@ func (s *Server) restart(stop func(pid int) error) error {
 	if err := s.proc.end(stop, startTimeout); err != nil {
 		return err
 	}
-	// The supervisor of the process that has ended waits for the end of the test
-	// to remove the folder.
-	s.before = append(s.before, s.proc)
-	if s.proc, err = startServer(bin, s.folder); err != nil {
-		return err
+	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		// The supervisor of the process that has ended waits for the end of the test
+		// to remove the folder.
+		s.before = append(s.before, s.proc)
+		if s.proc, err = startServer(bin, s.folder); err != nil {
+			return err
+		}
+		err = s.proc.waitReady(s.DSN())
+		if err == nil || !s.proc.hasEnded() || time.Since(begin) > startTimeout {
+			return err
+		}
+		// After a crash it refuses to start until the last process of the old one has ended.
+		if err := os.Remove(filepath.Join(s.folder, "ended")); err != nil {
+			return err
+		}
 	}
-	return s.proc.waitReady(s.DSN())
 }
 
 func startServer(bin, folder string) (*process, error) {
