@@ -27,7 +27,8 @@ func (c *consumer) acquire(ctx context.Context) (*session, error) {
 			}
 			faults = 0
 			if st.Owner == "" || st.Owner == c.owner || elapsed(since) >= st.Lease {
-				st.Fence++
+				// The clock keeps it ascending over a Remove, and over a backup of the store.
+				st.Fence = max(st.Fence+1, uint64(time.Now().UnixMilli()))
 				st.Owner, st.Lease, st.Renewed = c.owner, c.opts.Lease, now()
 				rec, _ := st.record()
 				rec.Key = c.key
