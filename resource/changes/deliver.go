@@ -22,10 +22,14 @@ import (
 func (s *session) consume() error {
 	for {
 		err := s.follow()
-		switch {
-		case !errors.Is(err, storage.ErrExpired) || s.ended() != nil: // a handler may have such an error, too
+		if !errors.Is(err, storage.ErrExpired) || s.ended() != nil { // a handler may have such an error, too
 			return err
-		case s.opts.OnExpired == nil:
+		}
+		// The log may be trimmed up to the place of another owner.
+		if err := s.mustSave(func(*state) {}); err != nil {
+			return err
+		}
+		if s.opts.OnExpired == nil {
 			return fmt.Errorf("changes: the log does not have the place of the consumer: %w", err)
 		}
 		if err := s.startOver(); err != nil {
