@@ -589,6 +589,37 @@ func TestExpired(t *testing.T) {
 	})
 }
 
+// TestTrimDuringOnExpired: Trim leaves the changes that follow OnExpired, and those alone.
+func TestTrimDuringOnExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		s := &sink{}
+		put(t, store, "a")
+		r := run(store, "c", s.handle, nil)
+		pass(time.Second)
+		require.Error(t, r.end())
+		put(t, store, "b", "c")
+		require.NoError(t, store.Trim(ctx, time.Now().Add(time.Hour), storage.Cursor{}))
+		calls := 0
+		r = run(store, "c", s.handle, &changes.Options{OnExpired: func(context.Context) error {
+			calls++
+			time.Sleep(time.Hour)
+			return nil
+		}})
+		pass(time.Minute)
+		put(t, store, "d")
+		pass(time.Minute)
+		names, err := changes.Trim(ctx, store, time.Now())
+		require.NoError(t, err)
+		require.Equal(t, []string{"c"}, names)
+		pass(2 * time.Hour)
+		require.Error(t, r.end())
+		require.Equal(t, 1, calls)
+		require.Equal(t, all(t, store), s.get()[1:])
+		require.Len(t, s.get(), 2)
+	})
+}
+
 // TestExpiredUnderWay: the log is trimmed below a consumer that runs, and has parked
 // resources.
 func TestExpiredUnderWay(t *testing.T) {
