@@ -994,6 +994,7 @@ func TestEndOfRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
 		var r *running
+		started := make(chan struct{})
 		s := &sink{}
 		n := 0
 		s.fail = func(e changes.Event) error {
@@ -1001,6 +1002,7 @@ func TestEndOfRetry(t *testing.T) {
 			case 1:
 				return errors.New("no")
 			case 3:
+				<-started
 				r.cancel()
 				return errors.New("has ended")
 			}
@@ -1008,6 +1010,7 @@ func TestEndOfRetry(t *testing.T) {
 		}
 		put(t, store, "a", "a", "a")
 		r = run(store, "c", s.handle, nil)
+		close(started)
 		pass(time.Minute)
 		require.ErrorIs(t, r.end(), context.Canceled)
 		again := run(store, "c", s.handle, nil)
