@@ -589,6 +589,37 @@ func TestExpired(t *testing.T) {
 	})
 }
 
+// TestTrimDuringOnExpired: Trim leaves the changes that follow OnExpired, and those alone.
+func TestTrimDuringOnExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		s := &sink{}
+		put(t, store, "a")
+		r := run(store, "c", s.handle, nil)
+		pass(time.Second)
+		require.Error(t, r.end())
+		put(t, store, "b", "c")
+		require.NoError(t, store.Trim(ctx, time.Now().Add(time.Hour), storage.Cursor{}))
+		calls := 0
+		r = run(store, "c", s.handle, &changes.Options{OnExpired: func(context.Context) error {
+			calls++
+			time.Sleep(time.Hour)
+			return nil
+		}})
+		pass(time.Minute)
+		put(t, store, "d")
+		pass(time.Minute)
+		names, err := changes.Trim(ctx, store, time.Now())
+		require.NoError(t, err)
+		require.Equal(t, []string{"c"}, names)
+		pass(2 * time.Hour)
+		require.Error(t, r.end())
+		require.Equal(t, 1, calls)
+		require.Equal(t, all(t, store), s.get()[1:])
+		require.Len(t, s.get(), 2)
+	})
+}
+
 // TestExpiredUnderWay: the log is trimmed below a consumer that runs, and has parked
 // resources.
 func TestExpiredUnderWay(t *testing.T) {
@@ -963,6 +994,7 @@ func TestEndOfRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
 		var r *running
+		started := make(chan struct{})
 		s := &sink{}
 		n := 0
 		s.fail = func(e changes.Event) error {
@@ -970,6 +1002,7 @@ func TestEndOfRetry(t *testing.T) {
 			case 1:
 				return errors.New("no")
 			case 3:
+				<-started
 				r.cancel()
 				return errors.New("has ended")
 			}
@@ -977,11 +1010,12 @@ func TestEndOfRetry(t *testing.T) {
 		}
 		put(t, store, "a", "a", "a")
 		r = run(store, "c", s.handle, nil)
+		close(started)
 		pass(time.Minute)
 		require.ErrorIs(t, r.end(), context.Canceled)
-		r = run(store, "c", s.handle, nil)
+		again := run(store, "c", s.handle, nil)
 		pass(time.Minute)
-		require.ErrorIs(t, r.end(), context.Canceled)
+		require.ErrorIs(t, again.end(), context.Canceled)
 		require.Equal(t, all(t, store), s.get())
 		require.Empty(t, consumer(t, store).Parked)
 	})

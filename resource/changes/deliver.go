@@ -44,7 +44,7 @@ func (s *session) startOver() error {
 	for n := 1; ; n++ {
 		page, err := s.query(storage.ChangeQuery{End: true})
 		if err == nil {
-			err = s.own()
+			err = s.mustSave(func(st *state) { st.Resume = page.Next }) // Trim leaves what follows
 		}
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func (s *session) startOver() error {
 			s.mu.Lock()
 			s.position = page.Next
 			s.mu.Unlock()
-			return s.mustSave(func(st *state) { st.Parked = nil })
+			return s.mustSave(func(st *state) { st.Resume, st.Parked = storage.Cursor{}, nil })
 		}
 		if err := s.ended(); err != nil {
 			return err
