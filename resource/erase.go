@@ -118,7 +118,7 @@ func (c *Collection) erase(ctx context.Context, op *writeOp) (*Erasure, error) {
 			return report, c.forgetPlace(ctx, op.key)
 		}
 	}
-	return nil, fmt.Errorf("%w: the resource was created again each time", storage.ErrAttempts)
+	return nil, fmt.Errorf("%w: %w: the resource was created again each time", storage.ErrAttempts, storage.ErrConflict)
 }
 
 // countChanges returns how many changes Redact would find.

@@ -324,6 +324,7 @@ func TestEraseAttempts(t *testing.T) {
 	c := open(t, schema.Customers(), store, &resource.Options{Log: true})
 	_, err := c.Erase(ctx, tenant, "c-1", nil)
 	assert.ErrorIs(t, err, storage.ErrAttempts)
+	assert.Equal(t, resource.Class("conflict"), resource.ErrorClass(err))
 }
 
 // TestEraseBesideReindex: the place of a Reindex, which is the id of a resource, is not

@@ -26,7 +26,7 @@ type ChangeOptions struct {
 
 	Documents, Patches bool // ask for Change.Document and Change.Patch
 	// Unredacted leaves the personal data in them, which is replaced otherwise: see
-	// [schema.Schema.Redact].
+	// [schema.Schema.Redact]. The external id in Change.Key is there in any case.
 	Unredacted bool
 }
 
@@ -44,7 +44,8 @@ type ChangePage struct {
 // be nil. No change is left out, and the changes of one resource come in their order.
 // Nothing in a page depends on the changes of another tenant or schema. A store that has
 // no index for this, such as SQLite, reads past those that came since the cursor: about a
-// million in a second.
+// million in a second. A store may hold new changes back for a while, so that none comes
+// before a cursor later: see [storage.ChangePage].
 //
 // Errors:
 //

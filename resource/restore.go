@@ -23,7 +23,8 @@ import (
 //   - [storage.ErrInvalid]: the tenant is not valid, or opts have another option.
 //   - [storage.ErrUnsupported]: the collection does not log changes.
 //   - [ErrNotFound]: the log does not have the document. There was no such revision, it
-//     was a delete, it was trimmed or erased, or the collection did not keep History.
+//     was a delete, it was trimmed or erased, the collection did not keep History, or the
+//     store holds the change back (see [Collection.Changes]).
 //   - [ErrPrecondition]: If does not hold for the resource as it is.
 //   - [*schema.ValidationError]: all violations of the schema in what would change.
 //   - [*schema.CorruptError]: the document of then, or that of now, is damaged.
