@@ -60,7 +60,7 @@ func Consumers(ctx context.Context, store storage.Store) ([]Consumer, error) {
 	for i, st := range states {
 		c := Consumer{
 			Name: names[i], Owner: st.Owner, Fence: st.Fence, Renewed: st.Renewed,
-			Delivered: st.Delivered, Failed: st.Failed, Expired: st.Expired,
+			Delivered: st.Delivered, Failed: st.Failed,
 		}
 		for _, p := range st.Parked {
 			c.Parked = append(c.Parked, Parked{

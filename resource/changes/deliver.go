@@ -20,27 +20,23 @@ import (
 
 // consume delivers changes until the session ends, whose cause it returns.
 func (s *session) consume() error {
-	for hasExpired := s.hasExpired; ; hasExpired = true {
-		if hasExpired {
-			if err := s.startOver(); err != nil {
-				return err
-			}
+	for {
+		err := s.follow()
+		switch {
+		case !errors.Is(err, storage.ErrExpired) || s.ended() != nil: // a handler may have such an error, too
+			return err
+		case s.opts.OnExpired == nil:
+			return fmt.Errorf("changes: the log does not have the place of the consumer: %w", err)
 		}
-		if err := s.follow(); !errors.Is(err, storage.ErrExpired) || s.ended() != nil {
+		if err := s.startOver(); err != nil {
 			return err
 		}
 	}
 }
 
-// startOver calls OnExpired, and goes on from the end of the log as it was before. If the
-// process ends meanwhile, the state says that it must be done again.
+// startOver calls OnExpired, and goes on from the end of the log as it was before. Until
+// then the position stays the one that has expired: if the process ends, it is done again.
 func (s *session) startOver() error {
-	if s.opts.OnExpired == nil {
-		return fmt.Errorf("changes: the log does not have the place of the consumer: %w", storage.ErrExpired)
-	}
-	if err := s.mustSave(func(st *state) { st.Expired = true }); err != nil {
-		return err
-	}
 	for n := 1; ; n++ {
 		page, err := s.query(storage.ChangeQuery{End: true})
 		if err == nil {
@@ -54,7 +50,7 @@ func (s *session) startOver() error {
 			s.mu.Lock()
 			s.position = page.Next
 			s.mu.Unlock()
-			return s.mustSave(func(st *state) { st.Expired, st.Parked = false, nil })
+			return s.mustSave(func(st *state) { st.Parked = nil })
 		}
 		if err := s.ended(); err != nil {
 			return err

@@ -107,8 +107,6 @@ type session struct {
 	lapse  *time.Timer   // ends the session with the lease
 	kick   chan struct{} // has an element when what is parked may have changed
 
-	hasExpired bool // at the start of the session
-
 	saving chan struct{} // has an element while the state is stored
 
 	mu                sync.Mutex
@@ -121,7 +119,7 @@ type session struct {
 
 func newSession(ctx context.Context, c *consumer, st state, began time.Time) *session {
 	s := &session{
-		consumer: c, outer: ctx, fence: st.Fence, salt: st.Salt, hasExpired: st.Expired, kick: make(chan struct{}, 1), saving: make(chan struct{}, 1),
+		consumer: c, outer: ctx, fence: st.Fence, salt: st.Salt, kick: make(chan struct{}, 1), saving: make(chan struct{}, 1),
 		position: st.Position, delivered: st.Delivered, failed: st.Failed,
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)

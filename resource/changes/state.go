@@ -24,7 +24,6 @@ type state struct {
 	// Position is where the consumer is: all changes up to it are delivered, or wait with
 	// those of a parked resource.
 	Position storage.Cursor `json:"position"`
-	Expired  bool           `json:"expired,omitempty"` // OnExpired has not ended yet
 
 	Fence   uint64        `json:"fence"`
 	Owner   string        `json:"owner,omitempty"`

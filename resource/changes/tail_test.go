@@ -299,6 +299,25 @@ func TestTailAsksSeldom(t *testing.T) {
 	})
 }
 
+// TestTailWakeTooEarly: a change that the store does not show yet when the tail is woken
+// comes soon after it does, and not after MaxPoll.
+func TestTailWakeTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &lagging{Store: memory.New()}
+		tail := changes.NewTail(store, &changes.TailOptions{MaxPoll: time.Hour, Idle: 24 * time.Hour})
+		at := end(t, store)
+		time.AfterFunc(100*time.Minute, func() {
+			store.until.Store(&at)
+			write(t, store, scope(1))
+			tail.Wake()
+			time.AfterFunc(100*time.Millisecond, func() { store.until.Store(nil) })
+		})
+		start := time.Now()
+		require.Len(t, follow(t, tail, scope(1), at).Changes, 1)
+		assert.Less(t, time.Since(start), 100*time.Minute+300*time.Millisecond)
+	})
+}
+
 // TestTailOneQuery: however many readers there are, one query is for new changes, and one
 // for those that are further back.
 func TestTailOneQuery(t *testing.T) {
