@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -30,9 +31,9 @@ import (
 )
 
 var (
-	changesSize  = flag.Int("changes", 10000, "how many changes TestNoChangeIsMissed makes")
+	changesSize  = flag.Int("changes", 20000, "how many changes TestNoChangeIsMissed makes")
 	changesKills = flag.Int("kills", 8, "how many kills and pauses there are meanwhile")
-	importedSize = flag.Int("imported", 3000, "how many resources TestImportIsConsumed imports")
+	importedSize = flag.Int("imported", 2000, "how many resources TestImportIsConsumed imports")
 )
 
 // TestNoChangeIsMissed: processes write, others consume, and all are killed at random, the
@@ -107,6 +108,17 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 		of[n].kill()
 		of[n] = start(kind, n)
 	}
+	// anOwner returns the number of a process that owns a consumer, of any if there is none.
+	anOwner := func() int {
+		all, err := changes.Consumers(ctx, store)
+		if err == nil && len(all) > 0 {
+			owner := processOf(all[rand.IntN(len(all))])
+			if n := slices.IndexFunc(consumers, func(c *child) bool { return c.pid() == owner }); n >= 0 {
+				return n
+			}
+		}
+		return rand.IntN(len(consumers))
+	}
 	begin := time.Now()
 	var (
 		killed   [4]int
@@ -145,7 +157,7 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 			kind := kill % 4
 			switch {
 			case kind == 3:
-				c := consumers[rand.IntN(len(consumers))]
+				c := consumers[anOwner()]
 				_ = c.cmd.Process.Signal(syscall.SIGSTOP)
 				pauses.Go(func() {
 					time.Sleep(lease * 5 / 4)
@@ -154,7 +166,7 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 			case kind == 0:
 				again(0, writers, rand.IntN(len(writers)))
 			case kind == 1:
-				again(1, consumers, rand.IntN(len(consumers)))
+				again(1, consumers, anOwner())
 			case crash != nil:
 				crash()
 			default: // a database that is the processes which have it open
@@ -204,7 +216,7 @@ func killAtRandom(t *testing.T, where string, crash func()) {
 		assert.LessOrEqual(t, r.refused, killed[3]*concurrency, "late calls of paused owners")
 		assert.Len(t, r.lives, lives, "resources that this consumer has heard of, and the other one")
 		t.Logf("%s: %d events, %d changes, %d resources; %d redelivered, %d refused by their fence, %d owners",
-			name, r.events, r.changes, len(r.lives), r.again, r.refused, r.fence)
+			name, r.events, r.changes, len(r.lives), r.again, r.refused, r.owners)
 	}
 	t.Logf("%d changes acknowledged in %v, consumed after %v; killed: %d writers, %d consumers, %d databases; %d paused; trimmed %d times",
 		total, wrote.Round(time.Millisecond), consumed.Round(time.Millisecond), killed[0], killed[1], killed[2], killed[3], trims.Load())
@@ -398,6 +410,7 @@ type replica struct {
 	fence         uint64
 	events, again int
 	changes       int
+	owners        int
 	refused       int
 	before        []*life // those that were not over when another one began
 	wrong         []string
@@ -453,7 +466,10 @@ func (r *replica) apply(fence uint64, e eventJSON) {
 		r.refused++
 		return
 	}
-	r.fence = fence
+	if fence > r.fence {
+		r.fence = fence
+		r.owners++
+	}
 	key := storage.Key{Tenant: storage.Tenant{Platform: e.PlatformID, Business: e.BusinessID}, ExternalID: e.ExternalID}
 	l := r.lives[e.ID]
 	if l == nil {

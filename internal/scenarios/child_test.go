@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -130,7 +131,7 @@ func (c *child) check() {
 // It waits for a server that is down.
 func openIn(ctx context.Context, where string) (storage.Store, error) {
 	name, where, _ := strings.Cut(where, " ")
-	for _, p := range places {
+	for _, p := range slices.Concat(places, []place{overwriting}) {
 		if p.name != name {
 			continue
 		}

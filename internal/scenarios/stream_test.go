@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +27,7 @@ import (
 	"example.com/resourcekit/resource"
 	"example.com/resourcekit/resource/httpapi"
 	"example.com/resourcekit/storage"
+	"example.com/resourcekit/storage/memory"
 	"example.com/resourcekit/storage/postgres/pgtest"
 )
 
@@ -127,11 +130,44 @@ func TestStream(t *testing.T) {
 		}
 	}
 	slices.Sort(delays)
+	if *streamClients >= 1000 { // otherwise it is not what this is about
+		assert.Less(t, delays[len(delays)*99/100], time.Second, "the 99th percentile of the delay")
+	}
 	assert.Less(t, peak, maxMemory, "bytes of memory")
 	t.Logf("%d clients, half of them stalled: %d MiB, at most %d MiB; delay of %d events p50 %v, p99 %v, most %v; %d statements, and when idle %d in 6s (%d calls)",
 		*streamClients, memory>>20, peak>>20, len(delays), delays[len(delays)/2].Round(time.Millisecond),
 		delays[len(delays)*99/100].Round(time.Millisecond), delays[len(delays)-1].Round(time.Millisecond), statements, idle, asked)
 	server.stop()
+}
+
+// TestIdleStreams: however many streams there are, and however long, an idle server asks the
+// store every two seconds at most.
+func TestIdleStreams(t *testing.T) {
+	for _, streams := range []int{1, 2, 50} {
+		t.Run(strconv.Itoa(streams), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &askedStore{Store: memory.New()}
+				c := newCollection(t, people, store, &resource.Options{Log: true})
+				api, err := httpapi.NewAPI(hooksOf(everybody), &httpapi.Options{StreamTime: time.Hour}, c)
+				require.NoError(t, err)
+				_, err = c.Create(t.Context(), everybody, []byte(`{"id":"p"}`), nil)
+				require.NoError(t, err)
+				for range streams {
+					req := httptest.NewRequestWithContext(t.Context(), "GET", streamPath, nil)
+					req.Header.Set("Accept", "text/event-stream")
+					go api.ServeHTTP(httptest.NewRecorder(), req)
+					time.Sleep(100 * time.Millisecond)
+				}
+				time.Sleep(10 * time.Second)
+				before := store.calls.Load()
+				time.Sleep(10 * time.Minute)
+				asked := store.calls.Load() - before
+				assert.LessOrEqual(t, asked, int64(10*time.Minute/(2*time.Second)))
+				assert.GreaterOrEqual(t, asked, int64(100), "the streams are not there")
+				api.EndStreams()
+			})
+		})
+	}
 }
 
 const streamPath = "/api/changes?schema=people&include=document"

@@ -21,10 +21,11 @@ import (
 type Event struct {
 	resource.Change
 
-	// Fence is the number of the lease under which the event comes. Each owner of the
-	// consumer has a greater one than those before it. A process that was paused may
-	// still finish one call of its handler, for each of Concurrency, after the next owner
-	// has begun: a receiver that keeps the greatest number it has seen can refuse it.
+	// Fence is the number of the lease under which the event comes: its time in
+	// milliseconds since 1970, or more. Each owner of the consumer has a greater one than
+	// those before it. A process that was paused may still finish one call of its
+	// handler, for each of Concurrency, after the next owner has begun: a receiver that
+	// keeps the greatest number it has seen can refuse it.
 	Fence uint64
 
 	// Attempt is 1, and 1 more for each call with this event that has failed, as far as
@@ -57,10 +58,11 @@ type Options struct {
 	// start of what the log has.
 	FromEnd bool
 
-	// OnExpired is called when the log no longer has the place of the consumer, since it
-	// was trimmed, or the store was restored from a backup. It must read all resources
-	// anew, and must remove what the consumer has of others. Then the consumer goes on
-	// with the changes that were made since just before the call, and nothing is parked.
+	// OnExpired is called when the log no longer has the place of the consumer, since
+	// another program trimmed it. It must read all resources anew, and must remove what
+	// the consumer has of others. Then the consumer goes on with the changes that were
+	// made since just before the call, and nothing is parked. A store that is restored
+	// from a backup has the place of then, too: see docs/changes.md.
 	//
 	// It is called again after an error, with the pauses of a parked resource, and after
 	// the end of the process. Its context is as that of a Handler. Without OnExpired,
@@ -120,7 +122,8 @@ var (
 //     process ends without the end of Consume, or loses its lease.
 //   - In order: the events of one resource come in the order of its changes, one at a
 //     time, and so do those of its external id if it was deleted and created again. There
-//     is no order between other resources.
+//     is no order between other resources. An erased change has lost its external id: it
+//     comes in the order of its ID alone.
 //   - One owner: any number of processes, or calls in one process, may consume under one
 //     name. One of them owns the consumer, and the others wait to take over. See
 //     [Event.Fence] for the exception.

@@ -22,10 +22,14 @@ import (
 func (s *session) consume() error {
 	for {
 		err := s.follow()
-		switch {
-		case !errors.Is(err, storage.ErrExpired) || s.ended() != nil: // a handler may have such an error, too
+		if !errors.Is(err, storage.ErrExpired) || s.ended() != nil { // a handler may have such an error, too
 			return err
-		case s.opts.OnExpired == nil:
+		}
+		// The log may be trimmed up to the place of another owner.
+		if err := s.mustSave(func(*state) {}); err != nil {
+			return err
+		}
+		if s.opts.OnExpired == nil {
 			return fmt.Errorf("changes: the log does not have the place of the consumer: %w", err)
 		}
 		if err := s.startOver(); err != nil {
@@ -40,7 +44,7 @@ func (s *session) startOver() error {
 	for n := 1; ; n++ {
 		page, err := s.query(storage.ChangeQuery{End: true})
 		if err == nil {
-			err = s.own()
+			err = s.mustSave(func(st *state) { st.Resume = page.Next }) // Trim leaves what follows
 		}
 		if err != nil {
 			return err
@@ -50,7 +54,7 @@ func (s *session) startOver() error {
 			s.mu.Lock()
 			s.position = page.Next
 			s.mu.Unlock()
-			return s.mustSave(func(st *state) { st.Parked = nil })
+			return s.mustSave(func(st *state) { st.Resume, st.Parked = storage.Cursor{}, nil })
 		}
 		if err := s.ended(); err != nil {
 			return err

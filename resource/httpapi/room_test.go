@@ -2,12 +2,15 @@ package httpapi
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -227,3 +230,40 @@ func (l *oneConn) Accept() (net.Conn, error) {
 func (l *oneConn) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
 
 func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
+
+// sink keeps what a stream writes.
+type sink struct{ bytes.Buffer }
+
+func (s *sink) Header() http.Header { return http.Header{} }
+func (s *sink) WriteHeader(int)     {}
+func (s *sink) Flush()              {}
+
+const oneEvent = `event: updated\ndata: (\{[^\r\n]*\})\nid: [A-Za-z0-9_-]{60}\n\n`
+
+var twoEvents = regexp.MustCompile(`^` + oneEvent + oneEvent + `$`)
+
+// FuzzEvents: whatever is in the log, a change is one event of three lines.
+func FuzzEvents(f *testing.F) {
+	c, err := resource.NewCollection(schema.Customers(), memory.New(), &resource.Options{Log: true, History: true})
+	require.NoError(f, err)
+	tenant := storage.TenantOf("a", "b")
+	for _, text := range []string{"a", "a\nb", "\r\n\r\ndata: x", "\u2028", "\xff\x00", `{"customerId":"x"}`, "{\n\"customerId\"\r:\"x\"}", `{"customerId":"a` + "\n" + `b"}`} {
+		f.Add(text, text, text, true)
+		f.Add(text, text, text, false)
+	}
+	f.Fuzz(func(t *testing.T, id, actor, document string, unredacted bool) {
+		w := &sink{}
+		s := &stream{
+			w: w, control: http.NewResponseController(w), c: c, tenant: tenant, over: func() {},
+			opts: resource.ChangeOptions{Documents: true, Patches: true, Unredacted: unredacted},
+		}
+		change := storage.Change{
+			Cursor: storage.Cursor{Position: 7, Revision: 7}, Key: storage.Key{Tenant: tenant, Schema: schema.Customers().ID(), ExternalID: id}, Before: 1,
+			Note: storage.Note{Actor: actor, Reason: actor, Before: []byte(`{"customerId":"y"}`), After: []byte(document)},
+		}
+		require.NoError(t, s.events(context.Background(), storage.ChangePage{Changes: []storage.Change{change, change}, Next: change.Cursor}))
+		match := twoEvents.FindSubmatch(w.Bytes())
+		require.NotNil(t, match, "%q", w.String())
+		require.True(t, json.Valid(match[1]), "%q", match[1])
+	})
+}

@@ -118,7 +118,7 @@ func TestStalledClients(t *testing.T) {
 
 // TestNothingIsHeld: after an exchange, however it ends, its bytes are given back.
 func TestNothingIsHeld(t *testing.T) {
-	s := serveTight(t, 100, httpapi.Options{MaxInFlight: 4 << 20, StallTimeout: 50 * time.Millisecond})
+	s := serveTight(t, 100, httpapi.Options{MaxInFlight: 4 << 20, StallTimeout: 500 * time.Millisecond})
 	large := post("", customer("c-1", `,"email":"`+strings.Repeat("x", 200_000)+`"`))
 	for _, m := range []message{
 		list("?limit=1000"), get("000"), large, large, get("000").as("PATCH", `{"data":{"phone":"1"}}`),

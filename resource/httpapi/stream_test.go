@@ -517,12 +517,22 @@ func TestDocumentsOfStreams(t *testing.T) {
 	for range 20 {
 		s.stall(t, whole.bytes())
 	}
+	require.Eventually(t, func() bool {
+		in, _ := s.api.Held()
+		return in >= 60*(16<<10)
+	}, 30*time.Second, time.Millisecond, "a page that waits for its client counts")
 	e := s.stream(t, whole)
 	for i := range 60 {
 		c, _ := e.change()
 		require.Equal(t, fmt.Sprintf("c-%04d", i), c.ResourceExternalID)
 		in, _ := s.api.Held()
 		require.LessOrEqual(t, in, int64(most))
+	}
+	e.conn.Close()
+	// Without documents a stream holds nothing.
+	none := s.stream(t, streamOf("&after=start"))
+	for range 60 {
+		_, _ = none.change()
 	}
 }
 
