@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,11 +123,19 @@ func (e *endpoint) answer(status func(webhook) int) {
 	e.status = status
 }
 
-// webhooks returns those that the endpoint took.
+// webhooks returns those that the endpoint took, without repeats.
 func (e *endpoint) webhooks() []webhook {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.all)
+	var all []webhook
+	seen := map[string]bool{}
+	for _, w := range e.all {
+		if !seen[w.id] {
+			seen[w.id] = true
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 // taken returns a line for each webhook that the endpoint took of a customer.
