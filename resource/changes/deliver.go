@@ -169,7 +169,7 @@ func (s *session) deliver(page storage.ChangePage) error {
 			finish(i)
 			continue
 		}
-		// A change that Erase has added has another key, and the ID of those before.
+		// A change that was redacted has another key, and the ID of those that were not yet.
 		lane, ok := byID[c.ID]
 		if !ok {
 			lane = int(maphash.Comparable(laneSeed, c.Key) % uint64(len(lanes)))
