@@ -130,8 +130,8 @@ func TestStream(t *testing.T) {
 		}
 	}
 	slices.Sort(delays)
-	if *streamClients >= 1000 { // otherwise it is not what this is about
-		assert.Less(t, delays[len(delays)*99/100], time.Second, "the 99th percentile of the delay")
+	if *streamClients >= 1000 { // with its own machine it is below 250 ms
+		assert.Less(t, delays[len(delays)*99/100], 3*time.Second, "the 99th percentile of the delay")
 	}
 	assert.Less(t, peak, maxMemory, "bytes of memory")
 	t.Logf("%d clients, half of them stalled: %d MiB, at most %d MiB; delay of %d events p50 %v, p99 %v, most %v; %d statements, and when idle %d in 6s (%d calls)",

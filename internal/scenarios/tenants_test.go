@@ -667,6 +667,13 @@ var libraryRows = []row{
 		erase(resource.WriteOptions{If: resource.AtRevision(got.revision)})
 		erase(resource.WriteOptions{})
 		s.have("c-1", "c-3")
+		first, err := s.c.Get(ctx, s.ours, "c-1")
+		require.NoError(s.t, err)
+		restore := func() {
+			_, err := s.c.Restore(ctx, s.ours, "c-1", first.Revision(), nil)
+			require.ErrorIs(s.t, err, resource.ErrNotFound, "what was erased comes back")
+			s.tellError(err)
+		}
 		s.patch("c-1", ourPhone, patchOptions{Actor: "me"})
 		s.act()
 		erase(resource.WriteOptions{DryRun: true})
@@ -675,8 +682,10 @@ var libraryRows = []row{
 		s.tellHistory("c-1")
 		s.tellChanges()
 		erase(resource.WriteOptions{})
+		restore()
 		s.get("c-1")
 		s.have("c-1")
+		restore()
 		s.tellHistory("c-1")
 	}},
 	{"list by absence", func(s *side, _ loot) {
