@@ -37,7 +37,7 @@ const (
 // a reset, and the stream goes on at the end of the log: the client must read all
 // resources anew. Every 15 seconds comes an id without data.
 //
-// It sets the deadlines of the connection itself, so the timeouts of the server do not
+// It sets the deadlines for writing itself, so the timeouts of the server do not
 // count. Bound the number of streams, and end them with their contexts: after some minutes,
 // so that the caller's rights are looked at again, and when the server shuts down.
 //

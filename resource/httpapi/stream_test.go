@@ -485,8 +485,13 @@ func TestSlowStreams(t *testing.T) {
 	whole := streamOf("&after=start")
 	s.stall(t, whole.bytes())
 	drip := s.stall(t, whole.bytes())
-	require.Eventually(t, func() bool { return s.api.Streams() == 2 }, 30*time.Second, time.Millisecond)
-	s.fill(t, 300, 10) // while they are open: a few events at a time
+	live := s.stream(t, whole)
+	require.Eventually(t, func() bool { return s.api.Streams() == 3 }, 30*time.Second, time.Millisecond)
+	for i := range 300 { // one at a time
+		require.Equal(t, 200, s.direct(t, post("", customer(fmt.Sprintf("c-%04d", i), ""))).status)
+		_, _ = live.change()
+	}
+	live.conn.Close()
 	stop := make(chan struct{})
 	defer close(stop)
 	go func() {
