@@ -44,7 +44,7 @@ func (s *session) startOver() error {
 	for n := 1; ; n++ {
 		page, err := s.query(storage.ChangeQuery{End: true})
 		if err == nil {
-			err = s.own()
+			err = s.mustSave(func(st *state) { st.Resume = page.Next }) // Trim leaves what follows
 		}
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func (s *session) startOver() error {
 			s.mu.Lock()
 			s.position = page.Next
 			s.mu.Unlock()
-			return s.mustSave(func(st *state) { st.Parked = nil })
+			return s.mustSave(func(st *state) { st.Resume, st.Parked = storage.Cursor{}, nil })
 		}
 		if err := s.ended(); err != nil {
 			return err
@@ -169,7 +169,7 @@ func (s *session) deliver(page storage.ChangePage) error {
 			finish(i)
 			continue
 		}
-		// A change that Erase has added has another key, and the ID of those before.
+		// A change that was redacted has another key, and the ID of those that were not yet.
 		lane, ok := byID[c.ID]
 		if !ok {
 			lane = int(maphash.Comparable(laneSeed, c.Key) % uint64(len(lanes)))

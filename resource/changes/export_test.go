@@ -20,7 +20,7 @@ func LargestState(err error) int {
 	at := storage.Cursor{Position: math.MaxInt64, Revision: math.MaxInt64}
 	late := time.Date(2999, 12, 31, 23, 59, 59, 999e6, time.UTC)
 	st := state{
-		Position: at, Fence: math.MaxUint64, Owner: newOwner(), Lease: math.MaxInt64, Renewed: late,
+		Position: at, Resume: at, Fence: math.MaxUint64, Owner: newOwner(), Lease: math.MaxInt64, Renewed: late,
 		Delivered: math.MaxUint64, Failed: math.MaxUint64, Salt: bytes.Repeat([]byte{1}, keySize),
 		Parked: slices.Repeat([]parked{{
 			Platform: uuid.Max, Business: uuid.Max, Schema: uuid.Max, ID: uuid.Max, Key: bytes.Repeat([]byte{1}, keySize),

@@ -10,8 +10,8 @@ import (
 )
 
 // acquire waits for the lease of the consumer. A lease is free if its owner has given it
-// up, or if its record has not changed for as long as the owner's lease: by the clock of
-// this process alone, so that no clocks are compared.
+// up, or if its record has not changed for as long as the owner's lease: by the monotonic
+// clock of this process, so that no clocks are compared, and none is set meanwhile.
 func (c *consumer) acquire(ctx context.Context) (*session, error) {
 	var (
 		seen   storage.Revision // of the record, since
@@ -26,7 +26,7 @@ func (c *consumer) acquire(ctx context.Context) (*session, error) {
 				seen, since = revision, time.Now()
 			}
 			faults = 0
-			if st.Owner == "" || st.Owner == c.owner || elapsed(since) >= st.Lease {
+			if st.Owner == "" || st.Owner == c.owner || time.Since(since) >= st.Lease {
 				// The clock keeps it ascending over a Remove, and over a backup of the store.
 				st.Fence = max(st.Fence+1, uint64(time.Now().UnixMilli()))
 				st.Owner, st.Lease, st.Renewed = c.owner, c.opts.Lease, now()
@@ -92,7 +92,7 @@ func doubled(from, to time.Duration, n int) time.Duration {
 }
 
 // elapsed is time.Since, by the wall clock too: the monotonic one may stand still while
-// the machine sleeps.
+// the machine sleeps. It is for an owner, which may take its lease for older than it is.
 func elapsed(t time.Time) time.Duration {
 	return max(time.Since(t), time.Now().Round(0).Sub(t.Round(0)))
 }

@@ -2,10 +2,12 @@ package changes_test
 
 import (
 	"bytes"
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"example.com/resourcekit/resource/changes"
 	"example.com/resourcekit/resource/internal/system"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -38,4 +40,38 @@ func TestExpiredOfAnother(t *testing.T) {
 		c.cancel()
 		<-c.done
 	})
+}
+
+// TestErasedIsNotKept: a tail that has a resource in memory forgets it when it is erased,
+// so that a reader who comes later to an older place does not get it.
+func TestErasedIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		tail := changes.NewTail(store, nil)
+		start := end(t, store)
+		reading, stop := context.WithCancel(ctx)
+		go func() {
+			for range tail.Follow(reading, storage.Scope{}, start) { // keeps the tail at work
+			}
+		}()
+		pass(time.Second)
+		put(t, store, "a", "b", "a")
+		pass(5 * time.Second)
+		want := logged(t, store)
+		require.Equal(t, want, follow(t, tail, storage.Scope{}, start).Changes, "from memory")
+		_, err := store.Redact(ctx, keyOf("a"), storage.Note{Time: time.Now(), Actor: "officer"})
+		require.NoError(t, err)
+		pass(5 * time.Second)
+		want = logged(t, store)
+		require.Len(t, want, 4)
+		require.True(t, want[0].Redacted)
+		require.Equal(t, want, follow(t, tail, storage.Scope{}, start).Changes)
+		stop()
+	})
+}
+
+func logged(t *testing.T, store storage.Store) []storage.Change {
+	page, err := store.Changes(ctx, storage.ChangeQuery{Limit: 1000})
+	require.NoError(t, err)
+	return page.Changes
 }

@@ -25,6 +25,9 @@ type state struct {
 	// those of a parked resource.
 	Position storage.Cursor `json:"position"`
 
+	// Resume is where it goes on after OnExpired, which is under way; otherwise zero.
+	Resume storage.Cursor `json:"resume,omitzero"`
+
 	Fence   uint64        `json:"fence"`
 	Owner   string        `json:"owner,omitempty"`
 	Lease   time.Duration `json:"leaseNanoseconds"` // of the owner, for those that wait
@@ -95,6 +98,9 @@ func (st *state) find(hash []byte) *parked {
 // needs returns the places after which the log is needed, in their order.
 func (st *state) needs() []storage.Cursor {
 	needs := []storage.Cursor{st.Position}
+	if st.Resume != (storage.Cursor{}) {
+		needs = append(needs, st.Resume)
+	}
 	for i := range st.Parked {
 		needs = append(needs, st.Parked[i].After)
 	}

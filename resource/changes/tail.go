@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"example.com/resourcekit/storage"
+
+	"github.com/google/uuid"
 )
 
 // TailOptions are the optional parts of a [Tail]. A nil *TailOptions is the zero value.
@@ -425,6 +427,7 @@ func (t *Tail) add(g *ring, page storage.ChangePage) {
 		all.wake()
 	}
 	g.changes = append(g.changes, page.Changes...)
+	g.redact(page.Changes)
 	g.end, g.more, g.held = page.Next, page.More, page.Held
 	n := 0
 	for ; len(g.changes)-n > t.maxRecent || g.data > t.maxRecentData; n++ {
@@ -439,6 +442,31 @@ func (t *Tail) add(g *ring, page storage.ChangePage) {
 	g.changes, g.first = g.changes[n:], g.first+int64(n)
 	if all != nil {
 		all.evicted = g.first
+	}
+}
+
+// redact removes what the ring has of resources that were erased, as the log did: without
+// many changes the ring would have it for long.
+func (g *ring) redact(page []storage.Change) {
+	type resource struct {
+		scope storage.Scope
+		id    uuid.UUID
+	}
+	hashes := make(map[resource]string) // in place of external ids
+	for i := range page {
+		if c := &page[i]; c.Redacted {
+			hashes[resource{c.Key.Scope(), c.ID}] = c.Key.ExternalID
+		}
+	}
+	if len(hashes) == 0 {
+		return
+	}
+	for i := range g.changes {
+		c := &g.changes[i]
+		if hash, ok := hashes[resource{c.Key.Scope(), c.ID}]; ok && !c.Redacted {
+			g.data -= dataOf(c)
+			c.Key.ExternalID, c.Redacted, c.Note = hash, true, storage.Note{Time: c.Note.Time}
+		}
 	}
 }
 
