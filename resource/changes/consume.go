@@ -119,7 +119,7 @@ var (
 //
 //   - At least once: no change is left out. The consumer stores its position when it has
 //     caught up and about once a second. What was delivered after that comes again if the
-//     process ends without the end of Consume, or loses its lease.
+//     process is killed, or loses its lease: of a parked resource up to 100 events.
 //   - In order: the events of one resource come in the order of its changes, one at a
 //     time, and so do those of its external id if it was deleted and created again. There
 //     is no order between other resources. An erased change has lost its external id: it
