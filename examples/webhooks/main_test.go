@@ -419,6 +419,9 @@ func TestFlagErrors(t *testing.T) {
 		{"host", []string{"-secret-file", file, "-url", "https:///hidden"}, "-url: expected http"},
 		{"not a URL", []string{"-secret-file", file, "-url", "http://[::1/hidden"}, "-url: expected http"},
 		{"attempts", []string{"-attempts", "0"}, "-attempts: "},
+		{"backoff", []string{"-backoff", "0"}, "-backoff: "},
+		{"keep", []string{"-keep", "-1h"}, "-keep: "},
+		{"lease", []string{"-lease", "1ms"}, "-lease: "},
 		{"address", []string{"-store", "memory", "-addr", "nowhere"}, "nowhere"},
 	} {
 		var out, log buffer
