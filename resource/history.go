@@ -49,8 +49,9 @@ type ChangePage struct {
 //
 // Errors:
 //
-//   - [storage.ErrInvalid]: the tenant is not valid, Limit is negative, or FromEnd comes
-//     with a Cursor.
+//   - [storage.ErrInvalid]: the tenant is not valid, Limit is negative, FromEnd comes with
+//     a Cursor, or opts ask for documents or patches and the collection does not keep
+//     History.
 //   - [ErrCursor]: the cursor is not one of this tenant and schema.
 //   - [storage.ErrExpired]: the cursor is older than the log, or of a log before a backup
 //     was restored. Read the resources anew, from the cursor of a page with FromEnd on.
@@ -105,6 +106,8 @@ func (c *Collection) changePage(
 		return nil, fmt.Errorf("%w: FromEnd of a history, or with a cursor", storage.ErrInvalid)
 	case !c.opts.Log:
 		return nil, errNoLog
+	case !q.NoData && !c.opts.History:
+		return nil, fmt.Errorf("%w: documents and patches of a collection without Options.History", storage.ErrInvalid)
 	}
 	if opts.Cursor != "" {
 		var err error
