@@ -19,9 +19,8 @@ const sealKeySize = 32
 const sealOverhead = 12 + 16
 
 // seal returns the cipher of cursors that hold a value or a place in the log: AES-256-GCM
-// with random nonces.
-// Without Options.CursorKey the key is a record of the store, which the first process
-// makes.
+// with random nonces. Without Options.CursorKey the key is a record of the store, which
+// the first process makes.
 func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
 	if sealer := c.sealer.Load(); sealer != nil {
 		return *sealer, nil

@@ -54,8 +54,9 @@ type Options struct {
 	// Collections, documents and patches must be Unredacted.
 	Documents, Patches, Unredacted bool
 
-	// FromEnd lets a consumer that is new begin at the end of the log, and not at the
-	// start of what the log has.
+	// FromEnd lets a consumer that is new begin at the end of the log. Otherwise it begins
+	// at the start of what the log has: what was trimmed before its first run, it never
+	// gets.
 	FromEnd bool
 
 	// OnExpired is called when the log no longer has the place of the consumer, since

@@ -165,6 +165,11 @@ func Remove(ctx context.Context, store storage.Store, name string) error {
 // those that a consumer or a parked resource still needs. It returns the names of the
 // consumers that kept changes back. [Remove] those that will not run again. To trim
 // whatever consumers need, call the Trim of the store: their OnExpired is called then.
+//
+// Trim knows a consumer from the first [Consume] of its name that has got the lease. It
+// keeps nothing for one that has never run. Such a consumer begins with what is left, and
+// its OnExpired is not called: let it run, until [Consumers] has it, before the first Trim.
+//
 // Errors are those of the store.
 func Trim(ctx context.Context, store storage.Store, before time.Time) ([]string, error) {
 	names, states, err := list(ctx, store)

@@ -29,7 +29,8 @@ type TailOptions struct {
 	// NoData leaves out the documents of changes: see storage.ChangeQuery.
 	NoData bool
 
-	// OnError, if not nil, gets each error of the store that the tail waits out: for logs. It is called from several goroutines. It must be quick, and must not panic.
+	// OnError, if not nil, gets each error of the store that the tail waits out: for logs.
+	// It is called from several goroutines. It must be quick, and must not panic.
 	OnError func(error)
 }
 
