@@ -1,6 +1,7 @@
 package changes_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -617,6 +618,57 @@ func TestTrimDuringOnExpired(t *testing.T) {
 		require.Equal(t, 1, calls)
 		require.Equal(t, all(t, store), s.get()[1:])
 		require.Len(t, s.get(), 2)
+	})
+}
+
+// failing is a store whose writes fail as long as fail says so of their records.
+type failing struct {
+	storage.Store
+	fail func(storage.Record) bool
+}
+
+func (f *failing) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if f.fail(writes[0].Record) {
+		return nil, storage.ErrUnavailable
+	}
+	return f.Store.Write(ctx, writes)
+}
+
+// TestExpiredNotStored: a call of OnExpired whose end cannot be stored is made again. What
+// is stored is never half of it.
+func TestExpiredNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		s := &sink{}
+		put(t, store, "a")
+		r := run(store, "c", s.handle, nil)
+		pass(time.Second)
+		require.Error(t, r.end())
+		put(t, store, "b", "c")
+		require.NoError(t, store.Trim(ctx, time.Now().Add(time.Hour), storage.Cursor{}))
+
+		calls, isBegun := 0, false
+		opts := &changes.Options{OnExpired: func(context.Context) error { calls++; return nil }}
+		r = run(&failing{store, func(rec storage.Record) bool { // until the end of the process is stored
+			isBegun = isBegun || bytes.Contains(rec.Data, []byte(`"resume"`))
+			return isBegun && !bytes.Contains(rec.Data, []byte(`"resume"`))
+		}}, "c", s.handle, opts)
+		pass(time.Second)
+		require.Equal(t, 1, calls)
+		require.Error(t, r.end())
+		assert.True(t, consumer(t, store).Expired)
+
+		r = run(store, "c", s.handle, opts)
+		pass(time.Second)
+		put(t, store, "d")
+		pass(time.Minute)
+		require.Error(t, r.end())
+		assert.Equal(t, 2, calls)
+		require.Equal(t, all(t, store), s.get()[1:])
+		names, err := changes.Trim(ctx, store, time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		assert.Empty(t, names)
+		assert.Empty(t, all(t, store))
 	})
 }
 

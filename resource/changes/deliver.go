@@ -50,11 +50,14 @@ func (s *session) startOver() error {
 			return err
 		}
 		err = guard(func() error { return s.opts.OnExpired(s.ctx) })
-		if err == nil {
-			s.mu.Lock()
-			s.position = page.Next
-			s.mu.Unlock()
-			return s.mustSave(func(st *state) { st.Resume, st.Parked = storage.Cursor{}, nil })
+		if err == nil { // all at once, or it is done again
+			err := s.mustSave(func(st *state) { st.Position, st.Resume, st.Parked = page.Next, storage.Cursor{}, nil })
+			if err == nil {
+				s.mu.Lock()
+				s.position, s.isDirty = page.Next, true // a renewal may have stored the old one
+				s.mu.Unlock()
+			}
+			return err
 		}
 		if err := s.ended(); err != nil {
 			return err
@@ -359,10 +362,10 @@ func (s *session) retry(p parked) error {
 			return err
 		}
 		if failed != nil {
-			return s.update(p, func(now *parked) {
-				now.ID, now.After, now.Error = c.ID, after, textOf(failed)
-				if now.Attempts == p.Attempts && now.Next.Equal(p.Next) { // not released meanwhile
-					now.Attempts, now.Next = attempt, s.next(attempt)
+			return s.update(p, func(stored *parked) {
+				stored.ID, stored.After, stored.Error = c.ID, after, textOf(failed)
+				if stored.Attempts == p.Attempts && stored.Next.Equal(p.Next) { // not released meanwhile
+					stored.Attempts, stored.Next = attempt, s.next(attempt)
 				}
 			})
 		}
