@@ -13,20 +13,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// Restore gives a resource the document again that it had at a revision, as its log has
-// it, or creates it again with that document if it was deleted: with a new ID, and under
-// the same external id. It is a new change like any other. So the schema of today judges
-// what it changes, unique values must be free, and fields that are not declared any more
-// are dropped and are in Result.Dropped. A resource that has the document already is
+// Restore gives a resource the document that it had at a revision, as the log has it. If
+// the resource was deleted, Restore creates it with that document, under the same external
+// id and with a new ID. Either is a new change like any other: the schema of today judges
+// what it changes, and unique values must be free. Fields that are not declared any more
+// are dropped, and listed in Result.Dropped. A resource that has the document already is
 // Unchanged. opts may be nil, and may have If, Actor, Reason and DryRun.
 //
 // Errors:
 //
 //   - [storage.ErrInvalid]: the tenant is not valid, or opts have another option.
 //   - [storage.ErrUnsupported]: the collection does not log changes.
-//   - [ErrNotFound]: the log does not have the document. There was no such revision, it
-//     was a delete, it was trimmed or erased, the collection did not keep History, or the
-//     store holds the change back (see [Collection.Changes]).
+//   - [ErrNotFound]: the log does not have the document. There was no such revision, or
+//     it was a delete; or its change was trimmed or erased, or is held back by the store
+//     (see [Collection.Changes]); or the collection did not keep History.
 //   - [ErrPrecondition]: If does not hold for the resource as it is.
 //   - [*schema.ValidationError]: all violations of the schema in what would change.
 //   - [*schema.CorruptError]: the document of then, or that of now, is damaged.
