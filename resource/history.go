@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"example.com/resourcekit/resource/internal/xaes"
 	"example.com/resourcekit/storage"
 )
 
@@ -170,7 +171,7 @@ func (c *Collection) readChanges(ctx context.Context, q storage.ChangeQuery, lim
 // encryption is authenticated together with the tenant and the schema.
 const (
 	changeFormat = 3 // after those of lists, which have the same key
-	changeCursor = 1 + sealOverhead + 16
+	changeCursor = 1 + xaes.Overhead + 16
 )
 
 var wrongChanges = &reason{ErrCursor, "invalid cursor: expected one of the changes of the same tenant and schema"}
