@@ -496,6 +496,55 @@ func TestParkedFull(t *testing.T) {
 	})
 }
 
+// reads is a store that counts what is read of one scope.
+type reads struct {
+	storage.Store
+	pages, data atomic.Int64 // bytes of documents
+}
+
+func (r *reads) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	page, err := r.Store.Changes(ctx, q)
+	if q.Scope != (storage.Scope{}) {
+		r.pages.Add(1)
+		for i := range page.Changes {
+			r.data.Add(int64(len(page.Changes[i].Note.After)))
+		}
+	}
+	return page, err
+}
+
+// TestRetryIsCheap: between two changes of a parked resource there may be many of others. To
+// find the second one, these are read in large pages and without documents.
+func TestRetryIsCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &reads{Store: memory.New()}
+		put(t, store, "a")
+		for i := range 2000 {
+			put(t, store, fmt.Sprint("b", i))
+		}
+		put(t, store, "a")
+		s := &sink{fail: func(e changes.Event) error {
+			if e.Key.ExternalID == "a" && (e.Before != 0 || e.Attempt == 1) {
+				return errors.New("no")
+			}
+			return nil
+		}}
+		r := run(store, "c", s.handle, &changes.Options{
+			Documents: true, Unredacted: true, MaxAttempts: 3, MinBackoff: time.Minute,
+		})
+		pass(time.Second)
+		assert.Zero(t, store.pages.Load())
+		pass(time.Minute) // the first change succeeds, and the second one fails
+		store.pages.Store(0)
+		store.data.Store(0)
+		pass(2 * time.Minute) // the second attempt with it
+		require.Error(t, r.end())
+		assert.LessOrEqual(t, store.pages.Load(), int64(4))
+		assert.LessOrEqual(t, store.data.Load(), int64(100))
+		assert.Len(t, s.get(), 2001)
+	})
+}
+
 // TestErrAgain: nothing is parked, the events after wait, and attempts are not counted.
 func TestErrAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
