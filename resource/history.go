@@ -43,10 +43,10 @@ type ChangePage struct {
 
 // Changes returns a page of the changes of a tenant's resources, oldest first. opts may
 // be nil. No change is left out, and the changes of one resource come in their order.
-// Nothing in a page depends on the changes of another tenant or schema. A store that has
-// no index for this, such as SQLite, reads past those that came since the cursor: about a
-// million in a second. A store may hold new changes back for a while, so that none comes
-// before a cursor later: see [storage.ChangePage].
+// Nothing in a page depends on the changes of another tenant or schema. A store without
+// an index for this, such as SQLite, reads past those that came since the cursor: about a
+// million in a second. A store may hold new changes back for a while, so that none appears
+// before a cursor that was returned already: see [storage.ChangePage].
 //
 // Errors:
 //
