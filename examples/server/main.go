@@ -9,8 +9,8 @@
 //	-addr ADDRESS    where to listen; 127.0.0.1:8080
 //	-store STORE     memory, sqlite:PATH or postgres://USER@HOST/DATABASE
 //	-tenants NAMES   separated by commas; the first is meant when a request names none
-//	-history         keep the documents of changes in their log
-//	-retention TIME  how long changes are kept in their log; 720h, and 0 for ever
+//	-history         log the documents too, for include=document,patch
+//	-retention TIME  how long changes stay in the log, trimmed once an hour; 720h, and 0 for ever
 //	-v               log each call of the library too
 //
 // Each change is logged, and who watches a stream of them hears of it:
@@ -74,8 +74,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8080", "address to listen on")
 	storeName := flags.String("store", "memory", "where to keep the data: "+openstore.Usage)
 	tenantNames := flags.String("tenants", "acme,globex", "names of the tenants, separated by commas; the first is meant when a request names none")
-	history := flags.Bool("history", false, "keep the documents of changes in their log, for histories and for include=document,patch")
-	retention := flags.Duration("retention", 30*24*time.Hour, "how long changes are kept in their log; 0 for ever")
+	history := flags.Bool("history", false, "log the documents before and after each change too, for include=document,patch of changes and histories")
+	retention := flags.Duration("retention", 30*24*time.Hour, "how long changes stay in the log, which is trimmed at the start and then once an hour; 0 for ever")
 	verbose := flags.Bool("v", false, "log each call of the library")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -87,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if *retention < 0 {
-		return errors.New("-retention: expected a time, or 0 for ever")
+		return errors.New("-retention: expected a duration such as 720h, or 0 for ever")
 	}
 	tenants, err := parseTenants(*tenantNames)
 	if err != nil {
@@ -131,10 +131,11 @@ curl -sw '\n' '%s' -H 'Content-Type: application/json' -d '{"data":{"customerId"
 curl -sw '\n' '%s/c-1'
 curl -sN '%s?schema=customers' -H 'Accept: text/event-stream'
 
-The last one shows changes as they are made. Another tenant is chosen with -H 'reach-tenant-id: NAME'. There are locations and
-transactions as well, and /metrics and /healthz. Ctrl-C stops the server.
+The last one shows changes as they are made; enter it in another window. The changes of one customer are at
+%s/c-1/history (?include=patch with -history). Another tenant is chosen with -H 'reach-tenant-id: NAME'. There are
+locations and transactions as well, and /metrics and /healthz. Ctrl-C stops the server.
 
-`, address, opened.Place, strings.Join(tenants.names, ", "), url, url, address+httpapi.DefaultChangesPath)
+`, address, opened.Place, strings.Join(tenants.names, ", "), url, url, address+httpapi.DefaultChangesPath, httpapi.DefaultPrefix+"customers")
 
 	server := &http.Server{
 		Handler:           service,

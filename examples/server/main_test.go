@@ -289,7 +289,7 @@ func TestFlagErrors(t *testing.T) {
 		{"no tenants", []string{"-tenants", ""}, "-tenants: expected names"},
 		{"empty tenant", []string{"-tenants", "a,,b"}, "-tenants: expected names"},
 		{"blank tenant", []string{"-tenants", "a, ,b"}, "-tenants: expected names"},
-		{"a negative retention", []string{"-retention", "-1h"}, "-retention: expected a time"},
+		{"a negative retention", []string{"-retention", "-1h"}, "-retention: expected a duration"},
 		{"no address", []string{"-addr", "nowhere"}, "nowhere"},
 		{"address taken", []string{"-addr", taken.Addr().String()}, "address already in use"},
 	} {

@@ -3,8 +3,8 @@
 //
 //	go run ./examples/webhooks
 //
-// It serves the API of customers and prints a curl line that makes a change. A receiver of
-// its own verifies the webhook and prints a line. All data is in webhooks.db in the working
+// It serves the API of customers and prints two curl lines that make changes. A receiver of
+// its own verifies each webhook and prints a line. All data is in webhooks.db in the working
 // directory, unless -store says otherwise. To deliver to an endpoint elsewhere:
 //
 //	WEBHOOK_SECRET=whsec_... go run ./examples/webhooks -url https://example.com/hook
@@ -110,7 +110,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&cfg.attempts, "attempts", 10, "how often the consumer tries a webhook before it is a dead letter")
 	flags.DurationVar(&cfg.minBackoff, "backoff", time.Second, "the wait after the first attempt; it doubles with each, up to 5 minutes")
 	flags.BoolVar(&cfg.unredacted, "unredacted", false, "send personal data in documents and patches too")
-	flags.DurationVar(&cfg.keep, "keep", 7*24*time.Hour, "for how long the log keeps changes that were delivered; dead letters need them")
+	flags.DurationVar(&cfg.keep, "keep", 7*24*time.Hour, "for how long the log keeps changes that were delivered; a dead letter is sent again only as long")
 	flags.DurationVar(&cfg.lease, "lease", 15*time.Second, "how long another process waits until it delivers in place of one that was killed")
 	usage := flags.Usage
 	flags.Usage = func() {
@@ -134,6 +134,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch {
 	case cfg.attempts < 1:
 		return errors.New("-attempts: expected 1 or more")
+	case cfg.minBackoff <= 0:
+		return errors.New("-backoff: expected a duration above 0, such as 1s")
+	case cfg.keep < 0:
+		return errors.New("-keep: expected a duration, such as 168h")
+	case cfg.lease < 100*time.Millisecond:
+		return errors.New("-lease: expected 100ms or more")
 	case !own && !valid(cfg.url):
 		return errors.New("-url: expected http:// or https:// and a host") // it may have a token
 	case !own && cfg.keys == nil:
@@ -198,10 +204,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return errors.Join(err, server.Shutdown(grace))
 }
 
-// curl is the line that makes a change.
+// curl is the lines that make changes. The first alone changes nothing the second time.
 func curl(base string) string {
 	return "curl -sw '\\n' '" + base + httpapi.DefaultPrefix + `customers' -H 'Content-Type: application/json' ` +
-		`-d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'`
+		`-d '{"data":{"customerId":"c-1","firstName":"Ada","lastName":"Lovelace","createdAt":"2024-01-02T03:04:05Z"}}'` +
+		"\ncurl -sw '\\n' -X DELETE '" + base + httpapi.DefaultPrefix + "customers/c-1'"
 }
 
 func valid(endpoint string) bool {

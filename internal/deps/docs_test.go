@@ -91,7 +91,7 @@ func TestLinks(t *testing.T) {
 // TestWidth: the README has at most 120 lines, and what is wrapped stays so.
 func TestWidth(t *testing.T) {
 	assert.LessOrEqual(t, len(lines(t, root+"/README.md")), 120)
-	for _, name := range []string{"README.md", "CHANGELOG.md", "docs/design.md", "docs/http.md", "docs/schemas.md", "docs/speed.md", "docs/stores.md"} {
+	for _, name := range []string{"README.md", "CHANGELOG.md", "docs/changes.md", "docs/design.md", "docs/http.md", "docs/schemas.md", "docs/speed.md", "docs/stores.md"} {
 		for i, line := range lines(t, filepath.Join(root, name)) {
 			if !strings.HasPrefix(line, "|") {
 				assert.LessOrEqual(t, utf8.RuneCountInString(line), 100, "%s:%d", name, i+1)

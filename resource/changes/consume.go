@@ -28,8 +28,8 @@ type Event struct {
 	// time at which the lease began, in milliseconds since 1970.
 	Fence uint64
 
-	// Attempt is 1, and 1 more for each call with this event that has failed, as far as
-	// the consumer knows. An ErrAgain does not count.
+	// Attempt is 1, and 1 more for each call with this event that has failed since the
+	// last Release, as far as the consumer knows. An ErrAgain does not count.
 	Attempt int
 }
 
@@ -50,13 +50,15 @@ type Options struct {
 	// documents. A collection that is added later brings its changes from then on.
 	Collections []*resource.Collection
 
-	// Documents, Patches and Unredacted are as in resource.ChangeOptions. Without
-	// Collections, documents and patches must be Unredacted.
+	// Documents and Patches ask for Change.Document and Change.Patch, which are nil if
+	// the collection does not keep History. Personal data in them is replaced, unless
+	// Unredacted: see resource.ChangeOptions. Without Collections, documents and patches
+	// must be Unredacted.
 	Documents, Patches, Unredacted bool
 
-	// FromEnd lets a consumer that is new begin at the end of the log. Otherwise it begins
-	// at the start of what the log has: what was trimmed before its first run, it never
-	// gets.
+	// FromEnd lets a consumer that is new begin at the end of the log, and not at the
+	// start of what the log has. Neither brings resources whose changes are not in the
+	// log, and OnExpired is not called for them: see docs/changes.md.
 	FromEnd bool
 
 	// OnExpired is called when the log no longer has the place of the consumer, since it was

@@ -10,7 +10,15 @@
 //			return index.Remove(ctx, e.ID)
 //		}
 //		return index.Put(ctx, e.ID, e.Document)
-//	}, &changes.Options{Collections: []*resource.Collection{customers}, Documents: true})
+//	}, &changes.Options{
+//		Collections: []*resource.Collection{customers}, // made with Log and History
+//		Documents:   true,                              // without History there are none
+//		Unredacted:  true,                              // with personal data; otherwise "[redacted]"
+//	})
+//
+// A new consumer gets the changes that the log has, and no resource that is older than it.
+// What is only in the memory of a process needs a Tail and no consumer. docs/changes.md has
+// the steps for both.
 //
 // A [Tail] is for readers that come and go, such as event streams: they keep their cursors
 // themselves, and any number of them costs one query at a time.

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -38,7 +37,7 @@ const (
 // a reset, and the stream goes on at the end of the log: the client must read all
 // resources anew. Every 15 seconds comes an id without data.
 //
-// It sets the deadlines of the connection itself, so the timeouts of the server do not
+// It sets the deadlines for writing itself, so the timeouts of the server do not
 // count. Bound the number of streams, and end them with their contexts: after some minutes,
 // so that the caller's rights are looked at again, and when the server shuts down.
 //
@@ -126,8 +125,6 @@ func (s *stream) open(r *http.Request) (err error) {
 	if err != nil {
 		return err
 	}
-	// The server's timeout for reading would end the context of the request.
-	_ = s.control.SetReadDeadline(time.Time{})
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
 	h := s.w.Header()
 	before := h.Clone()
@@ -135,9 +132,6 @@ func (s *stream) open(r *http.Request) (err error) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store, no-transform") // a proxy that compresses keeps events back
 	h.Set("X-Accel-Buffering", "no")                 // as nginx does, unless it is told
-	if r.ProtoMajor == 1 {
-		h.Set("Connection", "close") // the deadlines must not be those of another request
-	}
 	if err := s.control.Flush(); errors.Is(err, http.ErrNotSupported) {
 		clear(h)
 		for name, values := range before {
@@ -280,8 +274,7 @@ func (s *stream) events(ctx context.Context, page storage.ChangePage) error {
 			change := resource.MakeChange(s.c.Schema(), list[0], &s.opts)
 			s.at, list = list[0].Cursor, list[1:]
 			b.text = append(append(append(b.text, "event: "...), change.Outcome...), "\ndata: "...)
-			from := len(b.text)
-			b.text = append(oneLine(change.AppendJSON(b.text), from), '\n')
+			b.text = append(change.AppendJSON(b.text), '\n') // on one line
 			if err := s.place(ctx, b); err != nil {
 				return err
 			}
@@ -293,18 +286,6 @@ func (s *stream) events(ctx context.Context, page storage.ChangePage) error {
 		s.holds = 0
 	}
 	return nil
-}
-
-// oneLine replaces the ends of lines in the JSON text b[from:] by blanks. A document that
-// another program has stored may have some; inside of a string JSON allows none.
-func oneLine(b []byte, from int) []byte {
-	for text := b[from:]; ; {
-		i := bytes.IndexAny(text, "\r\n")
-		if i < 0 {
-			return b
-		}
-		text[i], text = ' ', text[i+1:]
-	}
 }
 
 // place appends the id that says where the stream is, and ends the event.
