@@ -42,7 +42,7 @@ type Options struct {
 	// [Change]. Each change makes the log larger by both. It needs Log.
 	History bool
 	// CursorKey is the key of 32 bytes for cursors that hold the value of a field or a
-	// place in the log, which are encrypted (AES-256-GCM). Without one, the first process
+	// place in the log, which are encrypted (XAES-256-GCM). Without one, the first process
 	// makes it and keeps it in the store.
 	CursorKey []byte
 	// OnCall, if not nil, is called for every call when it ends, before it returns: for

@@ -3,8 +3,6 @@ package resource_test
 import (
 	"bytes"
 	"cmp"
-	"crypto/aes"
-	"crypto/cipher"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -19,6 +17,7 @@ import (
 	"unicode"
 
 	"example.com/resourcekit/resource"
+	"example.com/resourcekit/resource/internal/xaes"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 	"example.com/resourcekit/storage/memory"
@@ -198,9 +197,7 @@ func (o *findOracle) condition(field int) schema.Condition {
 // ErrCursor.
 func FuzzSealedCursor(f *testing.F) {
 	key := bytes.Repeat([]byte{7}, 32)
-	block, err := aes.NewCipher(key)
-	require.NoError(f, err)
-	sealer, err := cipher.NewGCMWithRandomNonce(block)
+	sealer, err := xaes.New(key)
 	require.NoError(f, err)
 	store := memory.New()
 	c := open(f, things(uniqueEmail, indexedAge), store, &resource.Options{CursorKey: key})

@@ -297,24 +297,32 @@ func TestRestoreBesideErase(t *testing.T) {
 	}
 }
 
-// TestRestoreBesideTrim: a restore whose state is trimmed afterwards is not undone.
+// TestRestoreBesideTrim: a restore whose state is trimmed afterwards is not undone, wherever
+// the log begins then.
 func TestRestoreBesideTrim(t *testing.T) {
 	opts := &resource.Options{Log: true, History: true}
-	store := &logged{Store: memory.New()}
-	c := open(t, schema.Customers(), store, opts)
-	rev := upsert(t, c, cust(`,"email":"a"`))
-	upsert(t, c, cust(`,"email":"b"`))
-	_, err := c.Delete(ctx, tenant, "c-1", nil)
-	require.NoError(t, err)
-	calls := 0
-	store.onChanges = func() error {
-		if calls++; calls == 2 {
-			return store.Trim(ctx, time.Now().Add(time.Hour), storage.Cursor{})
+	for _, all := range []bool{true, false} { // false: up to the delete, which had the document
+		store := &logged{Store: memory.New()}
+		c := open(t, schema.Customers(), store, opts)
+		upsert(t, c, cust(`,"email":"a"`))
+		rev := upsert(t, c, cust(`,"email":"b"`))
+		_, err := c.Delete(ctx, tenant, "c-1", nil)
+		require.NoError(t, err)
+		page, err := store.Store.Changes(ctx, storage.ChangeQuery{End: true})
+		require.NoError(t, err)
+		if all {
+			page.Next = storage.Cursor{}
 		}
-		return nil
+		calls := 0
+		store.onChanges = func() error {
+			if calls++; calls == 2 {
+				return store.Trim(ctx, time.Now().Add(time.Hour), page.Next)
+			}
+			return nil
+		}
+		res, err := c.Restore(ctx, tenant, "c-1", rev, nil)
+		require.NoError(t, err, "all: %t", all)
+		assert.Equal(t, resource.Created, res.Outcome)
+		assert.Equal(t, res.Revision(), stored(t, store, customerKey("c-1")).Revision)
 	}
-	res, err := c.Restore(ctx, tenant, "c-1", rev, nil)
-	require.NoError(t, err)
-	assert.Equal(t, resource.Created, res.Outcome)
-	assert.Equal(t, res.Revision(), stored(t, store, customerKey("c-1")).Revision)
 }

@@ -1,6 +1,7 @@
 package changes_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -495,6 +496,55 @@ func TestParkedFull(t *testing.T) {
 	})
 }
 
+// reads is a store that counts what is read of one scope.
+type reads struct {
+	storage.Store
+	pages, data atomic.Int64 // bytes of documents
+}
+
+func (r *reads) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	page, err := r.Store.Changes(ctx, q)
+	if q.Scope != (storage.Scope{}) {
+		r.pages.Add(1)
+		for i := range page.Changes {
+			r.data.Add(int64(len(page.Changes[i].Note.After)))
+		}
+	}
+	return page, err
+}
+
+// TestRetryIsCheap: between two changes of a parked resource there may be many of others. To
+// find the second one, these are read in large pages and without documents.
+func TestRetryIsCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &reads{Store: memory.New()}
+		put(t, store, "a")
+		for i := range 2000 {
+			put(t, store, fmt.Sprint("b", i))
+		}
+		put(t, store, "a")
+		s := &sink{fail: func(e changes.Event) error {
+			if e.Key.ExternalID == "a" && (e.Before != 0 || e.Attempt == 1) {
+				return errors.New("no")
+			}
+			return nil
+		}}
+		r := run(store, "c", s.handle, &changes.Options{
+			Documents: true, Unredacted: true, MaxAttempts: 3, MinBackoff: time.Minute,
+		})
+		pass(time.Second)
+		assert.Zero(t, store.pages.Load())
+		pass(time.Minute) // the first change succeeds, and the second one fails
+		store.pages.Store(0)
+		store.data.Store(0)
+		pass(2 * time.Minute) // the second attempt with it
+		require.Error(t, r.end())
+		assert.LessOrEqual(t, store.pages.Load(), int64(4))
+		assert.LessOrEqual(t, store.data.Load(), int64(100))
+		assert.Len(t, s.get(), 2001)
+	})
+}
+
 // TestErrAgain: nothing is parked, the events after wait, and attempts are not counted.
 func TestErrAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -617,6 +667,57 @@ func TestTrimDuringOnExpired(t *testing.T) {
 		require.Equal(t, 1, calls)
 		require.Equal(t, all(t, store), s.get()[1:])
 		require.Len(t, s.get(), 2)
+	})
+}
+
+// failing is a store whose writes fail as long as fail says so of their records.
+type failing struct {
+	storage.Store
+	fail func(storage.Record) bool
+}
+
+func (f *failing) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if f.fail(writes[0].Record) {
+		return nil, storage.ErrUnavailable
+	}
+	return f.Store.Write(ctx, writes)
+}
+
+// TestExpiredNotStored: a call of OnExpired whose end cannot be stored is made again. What
+// is stored is never half of it.
+func TestExpiredNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		s := &sink{}
+		put(t, store, "a")
+		r := run(store, "c", s.handle, nil)
+		pass(time.Second)
+		require.Error(t, r.end())
+		put(t, store, "b", "c")
+		require.NoError(t, store.Trim(ctx, time.Now().Add(time.Hour), storage.Cursor{}))
+
+		calls, isBegun := 0, false
+		opts := &changes.Options{OnExpired: func(context.Context) error { calls++; return nil }}
+		r = run(&failing{store, func(rec storage.Record) bool { // until the end of the process is stored
+			isBegun = isBegun || bytes.Contains(rec.Data, []byte(`"resume"`))
+			return isBegun && !bytes.Contains(rec.Data, []byte(`"resume"`))
+		}}, "c", s.handle, opts)
+		pass(time.Second)
+		require.Equal(t, 1, calls)
+		require.Error(t, r.end())
+		assert.True(t, consumer(t, store).Expired)
+
+		r = run(store, "c", s.handle, opts)
+		pass(time.Second)
+		put(t, store, "d")
+		pass(time.Minute)
+		require.Error(t, r.end())
+		assert.Equal(t, 2, calls)
+		require.Equal(t, all(t, store), s.get()[1:])
+		names, err := changes.Trim(ctx, store, time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		assert.Empty(t, names)
+		assert.Empty(t, all(t, store))
 	})
 }
 

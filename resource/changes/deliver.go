@@ -50,11 +50,14 @@ func (s *session) startOver() error {
 			return err
 		}
 		err = guard(func() error { return s.opts.OnExpired(s.ctx) })
-		if err == nil {
-			s.mu.Lock()
-			s.position = page.Next
-			s.mu.Unlock()
-			return s.mustSave(func(st *state) { st.Resume, st.Parked = storage.Cursor{}, nil })
+		if err == nil { // all at once, or it is done again
+			err := s.mustSave(func(st *state) { st.Position, st.Resume, st.Parked = page.Next, storage.Cursor{}, nil })
+			if err == nil {
+				s.mu.Lock()
+				s.position, s.isDirty = page.Next, true // a renewal may have stored the old one
+				s.mu.Unlock()
+			}
+			return err
 		}
 		if err := s.ended(); err != nil {
 			return err
@@ -359,10 +362,10 @@ func (s *session) retry(p parked) error {
 			return err
 		}
 		if failed != nil {
-			return s.update(p, func(now *parked) {
-				now.ID, now.After, now.Error = c.ID, after, textOf(failed)
-				if now.Attempts == p.Attempts && now.Next.Equal(p.Next) { // not released meanwhile
-					now.Attempts, now.Next = attempt, s.next(attempt)
+			return s.update(p, func(stored *parked) {
+				stored.ID, stored.After, stored.Error = c.ID, after, textOf(failed)
+				if stored.Attempts == p.Attempts && stored.Next.Equal(p.Next) { // not released meanwhile
+					stored.Attempts, stored.Next = attempt, s.next(attempt)
 				}
 			})
 		}
@@ -391,14 +394,13 @@ func (s *session) update(p parked, change func(*parked)) error {
 }
 
 // waiting returns the first changes of a parked resource that wait, and whether there are
-// no others up to the position. The external id is that of the first one. If that was
+// no others up to the position. The external id is that of the first one, which may be far
+// from the place: until it is found, pages are large and without documents. If it was
 // redacted, the others are found by their hash or by the ID.
 func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error) {
 	until := s.position.Position
-	q := storage.ChangeQuery{
-		Scope: p.scope(), After: p.After, Limit: retryPage, NoData: !s.opts.Documents && !s.opts.Patches,
-	}
-	redacted := ""
+	q := storage.ChangeQuery{Scope: p.scope(), After: p.After, Limit: storage.MaxPage, NoData: true}
+	isScan, redacted := true, ""
 	for {
 		page, err := s.query(q)
 		if errors.Is(err, storage.ErrExpired) && q.After != (storage.Cursor{}) {
@@ -409,28 +411,32 @@ func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error)
 		if err != nil {
 			return nil, false, err
 		}
-		isFound := false
+		isAgain := false
 		for _, c := range page.Changes {
 			if c.Cursor.Position > until {
 				return rows, true, nil
 			}
 			isKey := bytes.Equal(hashOf(s.salt, c.Key), p.Key)
-			if isKey && q.ExternalID == "" && len(rows) == 0 {
-				isFound, q.ExternalID = true, c.Key.ExternalID
-				break
+			if isKey || c.ID == p.ID || redacted != "" && c.Key.ExternalID == redacted {
+				isFirst := isKey && len(rows) == 0
+				if isAgain = isScan && (isFirst || !c.Redacted); isAgain {
+					isScan, q.Limit, q.NoData = false, retryPage, !s.opts.Documents && !s.opts.Patches
+					if isFirst {
+						q.ExternalID = c.Key.ExternalID
+					}
+					break
+				}
+				if c.Redacted {
+					redacted = c.Key.ExternalID
+				}
+				if rows = append(rows, c); len(rows) == retryPage {
+					return rows, false, nil
+				}
 			}
-			if !isKey && c.ID != p.ID && (redacted == "" || c.Key.ExternalID != redacted) {
-				continue
-			}
-			if c.Redacted {
-				redacted = c.Key.ExternalID
-			}
-			if rows = append(rows, c); len(rows) == retryPage {
-				return rows, false, nil
-			}
+			q.After = c.Cursor
 		}
 		switch {
-		case isFound: // ask again, for this key alone
+		case isAgain: // for this key alone, or with documents
 		case page.Next.Position >= until:
 			return rows, true, nil
 		case !page.More: // the store does not show all up to the position now

@@ -77,7 +77,8 @@ type Options struct {
 	// schema.Schema.Redact.
 	Unredacted bool
 	// Tail, if not nil, is that of the store of all collections that log changes: for a
-	// service whose consumers share it. Otherwise the API makes one for each store.
+	// service whose consumers share it. If it has NoData, streams have no documents and
+	// patches. Without a Tail, the API makes one for each store.
 	Tail *changes.Tail
 	// MaxStreams is how many streams of changes may be open, of all tenants together;
 	// 2000 when 0 or less. The answer beyond that is a 503. A stream takes some 40 KiB.
