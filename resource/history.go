@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"example.com/resourcekit/resource/internal/xaes"
+	"example.com/resourcekit/resource/internal/seal"
 	"example.com/resourcekit/storage"
 )
 
@@ -50,8 +50,9 @@ type ChangePage struct {
 //
 // Errors:
 //
-//   - [storage.ErrInvalid]: the tenant is not valid, Limit is negative, or FromEnd comes
-//     with a Cursor.
+//   - [storage.ErrInvalid]: the tenant is not valid, Limit is negative, FromEnd comes with
+//     a Cursor, or opts ask for documents or patches and the collection does not keep
+//     History.
 //   - [ErrCursor]: the cursor is not one of this tenant and schema.
 //   - [storage.ErrExpired]: the cursor is older than the log, or of a log before a backup
 //     was restored. Read the resources anew, from the cursor of a page with FromEnd on.
@@ -106,6 +107,8 @@ func (c *Collection) changePage(
 		return nil, fmt.Errorf("%w: FromEnd of a history, or with a cursor", storage.ErrInvalid)
 	case !c.opts.Log:
 		return nil, errNoLog
+	case !q.NoData && !c.opts.History:
+		return nil, fmt.Errorf("%w: documents and patches of a collection without Options.History", storage.ErrInvalid)
 	}
 	if opts.Cursor != "" {
 		var err error
@@ -171,7 +174,7 @@ func (c *Collection) readChanges(ctx context.Context, q storage.ChangeQuery, lim
 // encryption is authenticated together with the tenant and the schema.
 const (
 	changeFormat = 3 // after those of lists, which have the same key
-	changeCursor = 1 + xaes.Overhead + 16
+	changeCursor = 1 + seal.Overhead + 16
 )
 
 var wrongChanges = &reason{ErrCursor, "invalid cursor: expected one of the changes of the same tenant and schema"}
@@ -202,7 +205,7 @@ func (c *Collection) sealCursor(ctx context.Context, scope storage.Scope, at sto
 	}
 	place := binary.BigEndian.AppendUint64(nil, uint64(at.Position))
 	place = binary.BigEndian.AppendUint64(place, uint64(at.Revision))
-	sealed := sealer.Seal(append(make([]byte, 0, changeCursor), changeFormat), nil, place, changeHead(scope))
+	sealed := sealer.Seal(append(make([]byte, 0, changeCursor), changeFormat), place, changeHead(scope))
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
@@ -233,7 +236,7 @@ func (c *Collection) openCursor(ctx context.Context, scope storage.Scope, cursor
 	if err != nil {
 		return storage.Cursor{}, err
 	}
-	place, err := sealer.Open(nil, nil, sealed[1:], changeHead(scope))
+	place, err := sealer.Open(sealed[1:], changeHead(scope))
 	if err != nil {
 		return storage.Cursor{}, wrongChanges
 	}

@@ -24,7 +24,7 @@ import (
 //
 //   - [storage.ErrInvalid]: the tenant is not valid, or opts have another option.
 //   - [storage.ErrUnsupported]: the collection does not log changes.
-//   - [ErrNotFound]: the log does not have the document. There was no such revision, or
+//   - [ErrNoRevision]: the log does not have the document. There was no such revision, or
 //     it was a delete; or its change was trimmed or erased, or is held back by the store
 //     (see [Collection.Changes]); or the collection did not keep History.
 //   - [ErrPrecondition]: If does not hold for the resource as it is.
@@ -66,7 +66,7 @@ func (c *Collection) newRestore(
 
 var (
 	errNoLog      = fmt.Errorf("%w: the collection does not log changes", storage.ErrUnsupported)
-	errNoDocument = &reason{ErrNotFound, "the log has no document of this revision"}
+	errNoDocument = &reason{ErrNoRevision, "the log has no document of this revision; a collection keeps them with Options.History"}
 )
 
 // aim makes the request that gives old the document of an earlier revision. It reads the
@@ -129,7 +129,7 @@ func (c *Collection) documentAt(
 // again.
 func (c *Collection) confirm(ctx context.Context, op *writeOp) error {
 	_, _, err := c.documentAt(ctx, op.key, op.revision)
-	if !errors.Is(err, ErrNotFound) {
+	if !errors.Is(err, ErrNoRevision) {
 		return nil // the write has been made
 	}
 	if erased, err := c.isErased(ctx, op.key.Scope(), op.restored); err != nil || !erased {

@@ -91,7 +91,7 @@ func TestRestoreOfOnlyTheStateBefore(t *testing.T) {
 	rev := upsert(t, open(t, schema.Customers(), store, &resource.Options{Log: true}), cust(`,"email":"a"`))
 	c := open(t, schema.Customers(), store, &resource.Options{Log: true, History: true})
 	_, err := c.Restore(ctx, tenant, "c-1", rev, nil)
-	assert.ErrorIs(t, err, resource.ErrNotFound, "the log has no document yet")
+	assert.ErrorIs(t, err, resource.ErrNoRevision, "the log has no document yet")
 	upsert(t, c, cust(`,"email":"b"`))
 	res, err := c.Restore(ctx, tenant, "c-1", rev, nil)
 	require.NoError(t, err)
@@ -116,13 +116,13 @@ func TestRestoreErrors(t *testing.T) {
 		want   error
 	}{
 		{"tenant", storage.Tenant{}, "c-1", first, resource.WriteOptions{}, storage.ErrInvalid},
-		{"another tenant", storage.TenantOf("platform", "other"), "c-1", first, resource.WriteOptions{}, resource.ErrNotFound},
-		{"no such resource", tenant, "c-3", first, resource.WriteOptions{}, resource.ErrNotFound},
-		{"not an id", tenant, "", first, resource.WriteOptions{}, resource.ErrNotFound},
-		{"no such revision", tenant, "c-1", first + 1, resource.WriteOptions{}, resource.ErrNotFound},
-		{"the revision of another", tenant, "c-2", first, resource.WriteOptions{}, resource.ErrNotFound},
-		{"absent", tenant, "c-1", 0, resource.WriteOptions{}, resource.ErrNotFound},
-		{"a delete", tenant, "c-2", gone, resource.WriteOptions{}, resource.ErrNotFound},
+		{"another tenant", storage.TenantOf("platform", "other"), "c-1", first, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"no such resource", tenant, "c-3", first, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"not an id", tenant, "", first, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"no such revision", tenant, "c-1", first + 1, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"the revision of another", tenant, "c-2", first, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"absent", tenant, "c-1", 0, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"a delete", tenant, "c-2", gone, resource.WriteOptions{}, resource.ErrNoRevision},
 		{"condition", tenant, "c-1", first, resource.WriteOptions{If: resource.AtRevision(first)}, resource.ErrPrecondition},
 		{"condition, absent", tenant, "c-1", first, resource.WriteOptions{If: resource.Absent()}, resource.ErrPrecondition},
 		{"nulls", tenant, "c-1", first, resource.WriteOptions{Nulls: schema.RejectNulls}, storage.ErrInvalid},
@@ -234,7 +234,7 @@ func TestRestoreBesideWriters(t *testing.T) {
 			default:
 				_, err := b.Delete(ctx, tenant, "c-1", nil)
 				if err != nil {
-					assert.ErrorIs(t, err, resource.ErrNotFound)
+					assert.ErrorIs(t, err, resource.ErrNoRevision)
 				}
 			}
 		}
@@ -283,7 +283,7 @@ func TestRestoreBesideErase(t *testing.T) {
 				break
 			}
 			if err != nil {
-				assert.ErrorIs(t, err, resource.ErrNotFound, "before call %d", at)
+				assert.ErrorIs(t, err, resource.ErrNoRevision, "before call %d", at)
 				assert.Nil(t, res)
 			}
 			assert.Zero(t, stored(t, mem, customerKey("c-1")).Revision, "before call %d", at)

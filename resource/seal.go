@@ -2,27 +2,26 @@ package resource
 
 import (
 	"context"
-	"crypto/cipher"
 	"crypto/rand"
 	"fmt"
 	"time"
 
+	"example.com/resourcekit/resource/internal/seal"
 	"example.com/resourcekit/resource/internal/system"
-	"example.com/resourcekit/resource/internal/xaes"
 	"example.com/resourcekit/storage"
 )
 
-// seal returns the cipher of cursors that hold a value or a place in the log. Without
+// seal returns the sealer of cursors that hold a value or a place in the log. Without
 // Options.CursorKey the key is a record of the store, which the first process makes.
-func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
+func (c *Collection) seal(ctx context.Context) (*seal.Sealer, error) {
 	if sealer := c.sealer.Load(); sealer != nil {
-		return *sealer, nil
+		return sealer, nil
 	}
 	rec, err := storage.Update(ctx, c.store, system.StoreKey("cursor-key"), func(old storage.Record) (storage.Record, error) {
 		if old.Revision != 0 {
 			return old, storage.ErrNoChange
 		}
-		key := make([]byte, xaes.KeySize)
+		key := make([]byte, seal.KeySize)
 		_, _ = rand.Read(key) // never fails
 		now := time.Now()
 		return storage.Record{ID: system.ID, CreatedAt: now, UpdatedAt: now, Data: key}, nil
@@ -34,12 +33,12 @@ func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.sealer.Store(&sealer)
+	c.sealer.Store(sealer)
 	return sealer, nil
 }
 
-func newSealer(key []byte) (cipher.AEAD, error) {
-	sealer, err := xaes.New(key)
+func newSealer(key []byte) (*seal.Sealer, error) {
+	sealer, err := seal.New(key)
 	if err != nil {
 		err = fmt.Errorf("the key of cursors: %w", err)
 	}

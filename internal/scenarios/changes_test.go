@@ -231,7 +231,7 @@ func waitForConsumers(t *testing.T, store storage.Store, count int) {
 		all, err = changes.Consumers(ctx, store)
 		idle := err == nil && len(all) == count
 		for _, c := range all {
-			idle = idle && c.Lag == 0 && len(c.Parked) == 0
+			idle = idle && !c.Expired && c.Lag == 0 && len(c.Parked) == 0
 		}
 		if idle {
 			return

@@ -196,7 +196,10 @@ func marksInFiles(t *testing.T, where string) (erased, stay bool) {
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
-		erased = erased || bytes.Contains(bytes.ToLower(data), []byte(erasedMark))
+		if at := bytes.Index(bytes.ToLower(data), []byte(erasedMark)); at >= 0 {
+			t.Logf("in %s of %d bytes at %d: %q", filepath.Base(file), len(data), at, data[max(0, at-100):min(len(data), at+60)])
+			erased = true
+		}
 		stay = stay || bytes.Contains(data, []byte(stayMark))
 	}
 	return erased, stay

@@ -209,7 +209,7 @@ func newConsumer(store storage.Store, name string, handler Handler, opts *Option
 		return nil, invalid("more than 1000 resources cannot be parked")
 	case len(o.Collections) == 0 && hasData && !o.Unredacted:
 		return nil, invalid("documents without collections cannot be redacted")
-	case o.Tail != nil && !same(o.Tail.store, store):
+	case o.Tail != nil && !o.Tail.Reads(store):
 		return nil, invalid("the tail reads another store")
 	case o.Tail != nil && o.Tail.opts.NoData && hasData:
 		return nil, invalid("the tail leaves out documents")
