@@ -148,6 +148,9 @@ func (s *session) isDirtyNow() bool {
 
 // deliver delivers the changes of a page, in lanes.
 func (s *session) deliver(page storage.ChangePage) error {
+	if err := s.noteErased(page.Changes); err != nil {
+		return err
+	}
 	after := make([]storage.Cursor, len(page.Changes)+1) // after[i] is before change i
 	after[0] = s.position
 	for i := range page.Changes {
@@ -296,6 +299,64 @@ func (s *session) isParked(c *storage.Change) bool {
 		slices.ContainsFunc(s.state.Parked, func(p parked) bool { return p.ID == c.ID })
 }
 
+// noteErased finds out which parked resources have been erased, if a page has changes that
+// were. Their other key is noted, so that changes with it wait, too: those of all IDs.
+func (s *session) noteErased(page []storage.Change) error {
+	scopes := make(map[storage.Scope]bool)
+	for i := range page {
+		if page[i].Redacted {
+			scopes[page[i].Key.Scope()] = true
+		}
+	}
+	if len(scopes) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	list := slices.Clone(s.state.Parked)
+	s.mu.Unlock()
+	for _, p := range list {
+		if p.Erased != nil || !scopes[p.scope()] {
+			continue
+		}
+		hash, err := s.erasedKey(p)
+		if err == nil && hash != nil {
+			err = s.update(p, func(p *parked) { p.Erased = hash })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erasedKey returns the hash of the key that the first change of a parked resource has, if
+// it was erased, otherwise nil.
+func (s *session) erasedKey(p parked) ([]byte, error) {
+	q := storage.ChangeQuery{Scope: p.scope(), After: p.After, Limit: storage.MaxPage, NoData: true}
+	for {
+		page, err := s.query(q)
+		if errors.Is(err, storage.ErrExpired) && q.After != (storage.Cursor{}) {
+			q.After = storage.Cursor{}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Changes {
+			switch c := &page.Changes[i]; {
+			case c.ID == p.ID && c.Redacted:
+				return hashOf(s.salt, c.Key), nil
+			case c.ID == p.ID, c.Cursor.Position > s.position.Position:
+				return nil, nil
+			}
+		}
+		if !page.More {
+			return nil, nil
+		}
+		q.After = page.Next
+	}
+}
+
 // park parks the resource of a change that has failed.
 func (s *session) park(c *storage.Change, after storage.Cursor, failed error) error {
 	isFull := false
@@ -380,6 +441,8 @@ func (s *session) retry(p parked) error {
 		p.After, p.Attempts, p.Next = after, 0, now()
 		if len(rows) == 0 { // the store does not show them yet
 			p.Next = p.Next.Add(s.opts.MinBackoff)
+		} else if last := &rows[len(rows)-1]; last.Redacted {
+			p.ID, p.Erased = last.ID, hashOf(s.salt, last.Key)
 		}
 	})
 }
@@ -396,11 +459,11 @@ func (s *session) update(p parked, change func(*parked)) error {
 // waiting returns the first changes of a parked resource that wait, and whether there are
 // no others up to the position. The external id is that of the first one, which may be far
 // from the place: until it is found, pages are large and without documents. If it was
-// redacted, the others are found by their hash or by the ID.
+// redacted, the others are found by the hash of the other key.
 func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error) {
 	until := s.position.Position
 	q := storage.ChangeQuery{Scope: p.scope(), After: p.After, Limit: storage.MaxPage, NoData: true}
-	isScan, redacted := true, ""
+	isScan := true
 	for {
 		page, err := s.query(q)
 		if errors.Is(err, storage.ErrExpired) && q.After != (storage.Cursor{}) {
@@ -416,8 +479,9 @@ func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error)
 			if c.Cursor.Position > until {
 				return rows, true, nil
 			}
-			isKey := bytes.Equal(hashOf(s.salt, c.Key), p.Key)
-			if isKey || c.ID == p.ID || redacted != "" && c.Key.ExternalID == redacted {
+			hash := hashOf(s.salt, c.Key)
+			isKey := bytes.Equal(hash, p.Key)
+			if isKey || c.ID == p.ID || bytes.Equal(hash, p.Erased) {
 				isFirst := isKey && len(rows) == 0
 				if isAgain = isScan && (isFirst || !c.Redacted); isAgain {
 					isScan, q.Limit, q.NoData = false, retryPage, !s.opts.Documents && !s.opts.Patches
@@ -427,7 +491,7 @@ func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error)
 					break
 				}
 				if c.Redacted {
-					redacted = c.Key.ExternalID
+					p.Erased = hash
 				}
 				if rows = append(rows, c); len(rows) == retryPage {
 					return rows, false, nil

@@ -47,6 +47,7 @@ type parked struct {
 	Schema   uuid.UUID `json:"schema"`
 	ID       uuid.UUID `json:"id"` // of the change that failed
 	Key      []byte    `json:"key"`
+	Erased   []byte    `json:"erased,omitempty"` // as Key, of the key that Erase has put in its place, once that is known
 
 	// After is a place before the change that failed, and after those of the resource
 	// that were delivered.
@@ -88,8 +89,8 @@ func hashOf(salt []byte, key storage.Key) []byte {
 // find returns the parked resource with a hash, or nil.
 func (st *state) find(hash []byte) *parked {
 	for i := range st.Parked {
-		if bytes.Equal(st.Parked[i].Key, hash) {
-			return &st.Parked[i]
+		if p := &st.Parked[i]; bytes.Equal(p.Key, hash) || bytes.Equal(p.Erased, hash) {
+			return p
 		}
 	}
 	return nil

@@ -241,7 +241,7 @@ func TestHeartbeats(t *testing.T) {
 		require.NoError(t, err)
 		got.retry = ""
 		assert.Equal(t, event{id: got.id}, got)
-		assert.Len(t, got.id, 60)
+		assert.Len(t, got.id, 76)
 		ids[got.id], last = true, got.id
 	}
 	assert.GreaterOrEqual(t, time.Since(start), 5*50*time.Millisecond, "no sooner than without the writes of others")
