@@ -7,6 +7,9 @@ import (
 	"example.com/resourcekit/internal/indexvalue"
 )
 
+// dateTime is the format whose values are compared as instants.
+const dateTime = "date-time"
+
 // isDateTime reports whether s is a date-time of RFC 3339, section 5.6, that is in the
 // calendar. T and Z may be in lower case (section 5.6, NOTE). Second 60 is valid only at
 // 23:59:60 UTC, where leap seconds are (section 5.7).
