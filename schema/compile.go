@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"example.com/resourcekit/internal/indexvalue"
 	"example.com/resourcekit/internal/strictjson"
 )
 
@@ -17,17 +18,19 @@ const (
 	maxExternalID = 512    // bytes
 	maxIndex      = 65_535 // the greatest number of an index
 	maxIndexed    = 14     // fields of one definition
+	maxEnum       = 1000   // values of one enum
 )
 
 // Compile returns the schema that def declares. The schema keeps a copy of def.
 //
 // The error is a [*ValidationError] with every mistake: a missing ID; an invalid name; an
 // external id that is not a required string field of the document; an empty or repeated
-// field name; a field without a type; properties that do not belong to the type; an
-// enum value or default that is not valid for its field; a default on a required field
-// or inside items; an index, a unique mark or a fold where it cannot be; an index number
-// that is retired or has another field; more than 64 levels; more than 10,000 fields; more
-// than 14 indexes.
+// field name; a field without a type; keywords that do not belong to the type; a pattern
+// that cannot be compiled, with the place in it; bounds between which nothing is; an enum
+// value or default that is not valid for its field; a default on a required field or
+// inside items; an index, a unique mark or a fold where it cannot be; an index number that
+// is retired or has another field; more than 64 levels, 10,000 fields, 14 indexes, 1,000
+// values of an enum, or 500,000 instructions in all patterns.
 func Compile(def Definition) (*Schema, error) {
 	c := compiler{indexes: make(map[uint32]string)}
 	for _, number := range def.RetiredIndexes {
@@ -79,6 +82,7 @@ type compiler struct {
 	count    int               // fields so far
 	indexes  map[uint32]string // the pointers of the fields with an index, or "retired", by number
 	indexed  int               // fields with an index so far
+	patterns patterns
 }
 
 // A place is the position of a field in a definition.
@@ -155,23 +159,19 @@ func (c *compiler) object(fields []Field, p place) *object {
 
 // field compiles what a field and items have in common.
 func (c *compiler) field(decl *Field, p place) field {
-	f := field{typ: decl.Type, kinds: kindsOf[decl.Type], required: decl.Required, pii: decl.PII != ""}
-	if f.kinds == 0 {
-		if decl.Type == "" {
-			c.mistake(p.pointer, "the type is missing")
-		} else {
-			c.mistake(p.pointer, "the type %q is not known", decl.Type)
-		}
+	f := field{required: decl.Required, pii: decl.PII != ""}
+	if !c.types(decl, &f, p) {
 		return f
 	}
-	switch {
-	case decl.Format == "":
-	case decl.Type != String:
-		c.mistake(p.pointer, "expected no format on type %v", decl.Type)
-	case decl.Format == dateTime:
-		f.dateTime = true
-	default:
-		c.mistake(p.pointer, "the format %q is not known", decl.Format)
+	if decl.Format != "" {
+		f.format = formats[decl.Format]
+		f.dateTime = decl.Format == dateTime
+		switch {
+		case f.format == nil:
+			c.mistake(p.pointer, "the format %q is not known", decl.Format)
+		case f.kinds&kindsOf[f.format.of] == 0 || f.format.of == Integer && !f.integral:
+			c.mistake(p.pointer, "expected no format %s on type %s", decl.Format, f.want)
+		}
 	}
 	switch decl.PII {
 	case "", "EMAIL", "PHONE", "FIRST_NAME", "LAST_NAME", "NAME", "EXTERNAL_ID":
@@ -179,15 +179,28 @@ func (c *compiler) field(decl *Field, p place) field {
 		c.mistake(p.pointer, "the PII mark %q is not known", decl.PII)
 	}
 	c.index(decl, &f, p)
-	if decl.Type != Object && len(decl.Fields) > 0 {
-		c.mistake(p.pointer, "expected no fields on type %v", decl.Type)
+	before := len(c.mistakes)
+	for _, k := range []struct {
+		name string
+		set  bool
+		of   Type
+	}{
+		{"pattern", decl.Pattern != "", String},
+		{"minLength", decl.MinLength != 0, String},
+		{"maxLength", decl.MaxLength != nil, String},
+		{"minimum", decl.Minimum != nil || decl.ExclusiveMinimum != nil, Number},
+		{"maximum", decl.Maximum != nil || decl.ExclusiveMaximum != nil, Number},
+		{"multipleOf", decl.MultipleOf != nil, Number},
+		{"fields", len(decl.Fields) > 0, Object},
+		{"items", decl.Items != nil, Array},
+	} {
+		if k.set && f.kinds&kindsOf[k.of] == 0 {
+			c.mistake(p.pointer, "expected no %s on type %s", k.name, f.want)
+		}
 	}
-	if decl.Type != Array && decl.Items != nil {
-		c.mistake(p.pointer, "expected no items on type %v", decl.Type)
-	}
+	f.checks = c.checks(decl, &f, p)
 	inside := p
 	inside.depth++
-	before := len(c.mistakes)
 	if decl.Type == Object && len(decl.Fields) > 0 {
 		f.object = c.object(decl.Fields, inside)
 		f.nested = true
@@ -202,11 +215,48 @@ func (c *compiler) field(decl *Field, p place) field {
 		return f // an enum or default cannot be judged by a field that is wrong
 	}
 	f.enum = c.enum(decl, &f, p)
-	if f.enum == nil && !f.dateTime && (f.typ == String || f.typ == Boolean || f.typ == Number) {
+	if f.enum == nil && f.format == nil && f.checks == nil && f.kinds&(kindsOf[Object]|kindsOf[Array]) == 0 {
 		f.accepts = f.kinds
+		if f.integral {
+			f.accepts &^= kindsOf[Integer]
+		}
 	}
 	f.def = c.defaultOf(decl, &f, p)
 	return f
+}
+
+// types compiles the types of a field. It reports whether they are right.
+func (c *compiler) types(decl *Field, f *field, p place) bool {
+	before := len(c.mistakes)
+	types := decl.Types
+	switch {
+	case decl.Type != "" && types != nil:
+		c.mistake(p.pointer, "expected a type or a union of types, not both")
+	case decl.Type != "":
+		f.typ, types = decl.Type, []Type{decl.Type}
+	case types == nil:
+		c.mistake(p.pointer, "the type is missing")
+	case len(types) < 2:
+		c.mistake(p.pointer, "expected a union of two types or more")
+	}
+	for i, t := range types {
+		switch kinds := kindsOf[t]; {
+		case kinds == 0:
+			c.mistake(p.pointer, "the type %q is not known", t)
+		case f.kinds&kinds != 0:
+			c.mistake(p.pointer, "the union has %s, and another type with such values", t)
+		case f.typ == "" && (t == Object || t == Array):
+			c.mistake(p.pointer, "expected no %s in a union", t)
+		default:
+			f.kinds |= kinds
+		}
+		if i > 0 {
+			f.want += " or "
+		}
+		f.want += string(t)
+		f.integral = f.integral || t == Integer
+	}
+	return len(c.mistakes) == before
 }
 
 // index compiles how values of a field are compared and found.
@@ -216,8 +266,8 @@ func (c *compiler) index(decl *Field, f *field, p place) {
 	case decl.Fold == "":
 	case decl.Fold != "lower":
 		c.mistake(p.pointer, "the fold %q is not known", decl.Fold)
-	case decl.Type != String || decl.Format != "" || p.items:
-		c.mistake(p.pointer, "expected a fold only on a string without a format that is not inside items")
+	case decl.Type != String || decl.Format == dateTime || p.items:
+		c.mistake(p.pointer, "expected a fold only on a string that is no date-time and not inside items")
 	}
 	if decl.Index == 0 {
 		if decl.Unique {
@@ -228,7 +278,7 @@ func (c *compiler) index(decl *Field, f *field, p place) {
 	switch holder := c.indexes[decl.Index]; {
 	case decl.Index > maxIndex:
 		c.mistake(p.pointer, "expected an index number up to %d", maxIndex)
-	case decl.Type == Object || decl.Type == Array || p.items:
+	case f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0 || f.typ == "" || p.items:
 		c.mistake(p.pointer, "expected an index only on a string, boolean, number or integer that is not inside items")
 	case holder == "retired":
 		c.mistake(p.pointer, "the index number %d is retired", decl.Index)
@@ -259,39 +309,62 @@ func (c *compiler) items(decl *Field, p place) *field {
 }
 
 func (c *compiler) enum(decl *Field, f *field, p place) *enum {
-	if decl.Enum == nil {
-		return nil
+	values, name := decl.Enum, "enum"
+	if decl.Const != nil {
+		values, name = []any{decl.Const}, "const"
 	}
-	if decl.Type == Object || decl.Type == Array {
-		c.mistake(p.pointer, "expected no enum on type %v", decl.Type)
+	switch {
+	case values == nil:
 		return nil
-	}
-	if len(decl.Enum) == 0 {
+	case decl.Const != nil && decl.Enum != nil:
+		c.mistake(p.pointer, "expected a const or an enum, not both")
+		return nil
+	case f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0:
+		c.mistake(p.pointer, "expected no %s on type %s", name, f.want)
+		return nil
+	case len(values) == 0:
 		c.mistake(p.pointer, "the enum allows no value")
 		return nil
+	case len(values) > maxEnum:
+		c.mistake(p.pointer, "expected at most %d values in the enum", maxEnum)
+		return nil
 	}
-	e := &enum{}
-	seen := make(map[string]bool, len(decl.Enum))
+	e := &enum{code: codeEnum}
+	seen := make(map[string]bool, len(values))
 	var shown []string
-	for i, v := range decl.Enum {
+	for i, v := range values {
 		raw, err := c.value(v, f, p)
 		if err != nil {
-			c.mistake(p.pointer, "value %d of the enum: %v", i, err)
+			if name == "const" {
+				c.mistake(p.pointer, "the const: %v", err)
+			} else {
+				c.mistake(p.pointer, "value %d of the enum: %v", i, err)
+			}
 			continue
 		}
-		text := string(raw)
-		if f.typ == String {
-			text = decoded(raw)
+		key := string(raw)
+		switch {
+		case raw[0] == '"':
+			e.strings = append(e.strings, decoded(raw))
+			key = `"` + decoded(raw)
+		case raw[0] == 't' || raw[0] == 'f':
+			e.others = append(e.others, key)
+		default:
+			key = string(indexvalue.AppendNumber(nil, raw))
+			e.others = append(e.others, key)
 		}
-		if seen[text] {
+		if seen[key] {
 			c.mistake(p.pointer, "value %d of the enum repeats an earlier one", i)
 		}
-		seen[text] = true
-		e.sorted = append(e.sorted, text)
+		seen[key] = true
 		shown = append(shown, string(raw))
 	}
-	slices.Sort(e.sorted)
+	slices.Sort(e.strings)
+	slices.Sort(e.others)
 	e.want = wantOneOf(shown)
+	if name == "const" && len(shown) > 0 {
+		e.code, e.want = codeConst, "expected "+cutText(shown[0])
+	}
 	return e
 }
 

@@ -59,9 +59,12 @@
 // blanks, controls and zero-width characters are not an identity.
 //
 // A type is a kind of JSON value. Integer accepts each number whose value is integral,
-// however it is written: 1, 1.0, 10e-1. Numbers have no range and no precision here:
-// their text is judged and stored. An enum compares strings by their decoded value and
-// other values by their text, so that 1 and 1.0 are two values.
+// however it is written: 1, 1.0, 10e-1. Numbers have no range and no precision but those
+// of the declaration: their text is judged and stored. The other keywords narrow the
+// values of a type, and mean what they do in JSON Schema. A value has a violation for each
+// that it breaks. Numbers are compared by value and exactly, up to 1e500000000000, so
+// that an enum with 1 allows 1.0; strings by their decoded value, and their length is in
+// code points.
 //
 // Violations and dropped fields come in the order of the request. Missing required
 // fields come after all other violations, in the order of the schema.
@@ -98,11 +101,17 @@
 // messages name the kind that was found. Names that a client made up do appear, cut at
 // 64 bytes; control characters, quotes, markup characters and unprintable ones in them
 // are escaped as \uXXXX. A [ValidationError] keeps at most 100 violations and counts the
-// rest. The names in [Document].Dropped are exact, and there is no limit on their
+// rest. A message holds the pattern, bound or enum that a value breaks: they are the
+// schema's, and not secret. The names in [Document].Dropped are exact, and there is no limit on their
 // number: they are for programs; escape them before they are shown. The values of an
 // [Entry] are those of the document, and as personal.
 //
 // Time and memory are linear in the request and what is stored. Field names are found
 // by a hash that is seeded in each process. Numbers are never converted, so
-// 1e999999999 costs as much as any eleven bytes.
+// 1e999999999 costs as much as any eleven bytes. A pattern takes time linear in the string,
+// but at worst as often as the pattern has instructions: give strings with a pattern a
+// MaxLength, or bound the request.
+//
+// A definition may come from a stranger: its fields, levels, enums and patterns are
+// bounded, and what a pattern would be written out to is known before it is.
 package schema

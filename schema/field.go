@@ -1,6 +1,9 @@
 package schema
 
-import "example.com/resourcekit/internal/strictjson"
+import (
+	"example.com/resourcekit/internal/indexvalue"
+	"example.com/resourcekit/internal/strictjson"
+)
 
 // An object is the compiled form of []Field: the fields in their order, and an open
 // hash table of their names.
@@ -24,18 +27,22 @@ type field struct {
 	hash       uint32
 	index      int    // in the object
 	next       *field // in the object; the first after the last
-	typ        Type
+	typ        Type   // "" for a union
+	want       string // the types, for messages
 	required   bool
 	externalID bool
 	pii        bool
-	dateTime   bool
+	dateTime   bool   // the format is date-time
+	integral   bool   // numbers have no fraction
 	number     uint32 // of its index, or 0
 	unique     bool
 	lower      bool // strings are compared in lower case
 	kinds      uint // of values, as bits
 	accepts    uint // kinds of values that need no further judging
 	nested     bool // values may contain declared objects
+	format     *format
 	enum       *enum
+	checks     *checks         // nil if there are none
 	object     *object         // nil if the object is open, or for another type
 	items      *field          // nil if any element is allowed, or for another type
 	def        *strictjson.Doc // the default, compact, or nil
@@ -107,23 +114,33 @@ func (o *object) named(name string) *field {
 	return nil
 }
 
-// An enum is a list of allowed values: strings decoded, other values as their text.
+// An enum is a list of allowed values, which are sorted. Strings are decoded; others are
+// numbers in the form of indexvalue, and the texts of booleans.
 type enum struct {
-	sorted []string
-	want   string // for messages
+	strings, others []string
+	code, want      string // of the violation
 }
 
-func (e *enum) has(value []byte) bool {
-	lo, hi := 0, len(e.sorted)
+// has reports whether a scalar value, given as text, a string decoded, is allowed.
+func (e *enum) has(kind strictjson.Kind, text []byte) bool {
+	var buf [64]byte
+	list := e.others
+	switch kind {
+	case strictjson.String:
+		list = e.strings
+	case strictjson.Number:
+		text = indexvalue.AppendNumber(buf[:0], text)
+	}
+	lo, hi := 0, len(list)
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
-		if e.sorted[mid] < string(value) {
+		if list[mid] < string(text) {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo < len(e.sorted) && e.sorted[lo] == string(value)
+	return lo < len(list) && list[lo] == string(text)
 }
 
 // makeTable makes the table of find, and the next fields of the guess before it.

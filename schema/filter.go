@@ -24,11 +24,11 @@ type Condition struct {
 	//	""      the field has the value; if Value is nil, the field is absent
 	//	from    the field has the value or a greater one; not for a Boolean
 	//	to      the field has a smaller value; not for a Boolean
-	//	prefix  the field begins with the value; only for a String without a Format
+	//	prefix  the field begins with the value; only for a String that is no date-time
 	Op string
 	// Value is a valid value of the field, of the Go types of [Field.Enum]. A string may
-	// also be the text of another value, as in a query: "true", "12.50". The value
-	// of an Op other than "" need not be in the field's Enum.
+	// also be the text of another value, as in a query: "true", "12.50". The value of
+	// an Op other than "" need only be of the field's type, and a date-time.
 	//
 	// Numbers are compared by value and exactly, up to 1e500000000000: beyond it all
 	// numbers of one sign are equal, and so are those as near to zero. Date-times are
@@ -134,8 +134,8 @@ func (s *Schema) path(name string) ([]*field, *Violation) {
 		}
 		path, o = append(path, f), f.object
 	}
-	if f := path[len(path)-1]; f.typ == Object || f.typ == Array {
-		return nil, &Violation{Pointer(pointer), codeType, "expected a field of type string, boolean, number or integer, found " + string(f.typ)}
+	if f := path[len(path)-1]; f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0 {
+		return nil, &Violation{Pointer(pointer), codeType, "expected a field of type string, boolean, number or integer, found " + f.want}
 	}
 	return path, nil
 }
@@ -156,19 +156,25 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 		if e.Value == nil {
 			return c, nil
 		}
-	case "from", "to":
-		if c.typ == Boolean {
-			return wrong(codeCondition, "expected no "+e.Op+" on type boolean")
+		if c.typ == "" {
+			return wrong(codeCondition, "expected no value for a field of type "+c.want)
 		}
-		alone.enum = nil
+	case "from", "to":
+		if c.typ == Boolean || c.typ == "" {
+			return wrong(codeCondition, "expected no "+e.Op+" on type "+c.want)
+		}
+		alone.enum, alone.checks = nil, nil
+		if !c.dateTime {
+			alone.format = nil
+		}
 	case "prefix":
 		if c.typ != String {
-			return wrong(codeCondition, "expected no prefix on type "+string(c.typ))
+			return wrong(codeCondition, "expected no prefix on type "+c.want)
 		}
 		if c.dateTime {
 			return wrong(codeCondition, "expected no prefix on a date-time")
 		}
-		alone.enum = nil
+		alone.enum, alone.checks, alone.format = nil, nil, nil
 	default:
 		return wrong(codeCondition, "unknown condition, expected from, to or prefix")
 	}

@@ -30,8 +30,9 @@ type judge struct {
 	dropped    []byte // the pointers of dropped fields, one after another
 	droppedEnd []int
 
-	scratch []byte   // a decoded string
-	at      []uint64 // of missing
+	scratch []byte      // a decoded string
+	found   []Violation // of one value
+	at      []uint64    // of missing
 }
 
 // A frame is a step into a container: a declared member; the index of an element; or -1
@@ -47,7 +48,7 @@ const none = math.MaxUint32
 // reset clears j, and keeps its scratch memory.
 func (j *judge) reset() {
 	clear(j.path[:cap(j.path)])
-	*j = judge{path: j.path[:0], scratch: j.scratch, at: j.at[:0]}
+	*j = judge{path: j.path[:0], scratch: j.scratch, found: j.found[:0], at: j.at[:0]}
 }
 
 // document judges the whole request. The error is a *ValidationError.
@@ -187,9 +188,11 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 			j.leave(f)
 		}
 	default:
-		code, message := j.scalar(f, n.Kind, c)
-		if code != "" && !j.keeps(c, before, whole) {
-			j.report(f, code, message)
+		j.scalar(f, n.Kind, c)
+		if len(j.found) > 0 && !j.keeps(c, before, whole) {
+			for _, v := range j.found {
+				j.report(f, v.Code, v.Message)
+			}
 		}
 		return
 	}
@@ -220,9 +223,9 @@ func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
 	return old != 0 && jsonmerge.Equal(j.stored, old, j.doc, c)
 }
 
-// scalar judges node c as a value of field f; objects and arrays that f allows do not
-// come here. The code is "" if the value is valid.
-func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (string, string) {
+// scalar judges node c as a value of field f, and sets j.found to its violations; objects
+// and arrays that f allows do not come here.
+func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) {
 	text := j.doc.Text(c)
 	if kind == strictjson.String {
 		text = text[1 : len(text)-1]
@@ -231,30 +234,38 @@ func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (string, string
 			text = j.scratch
 		}
 	}
-	if code, message := f.judge(kind, text); code != "" || !f.externalID {
-		return code, message
+	j.found = f.judge(j.found[:0], kind, text)
+	if len(j.found) > 0 || !f.externalID {
+		return
 	}
 	code, message := judgeExternalID(text, j.opts.ExternalID)
 	if code == "" && j.insert && !isVisible(text) {
-		return codeExternalID, "expected at least one visible character"
+		code, message = codeExternalID, "expected at least one visible character"
 	}
-	return code, message
+	if code != "" {
+		j.found = append(j.found, Violation{Code: code, Message: message})
+	}
 }
 
-// judge returns the violation of a scalar value, given as text, a string decoded. The
-// code is "" if the value is valid.
-func (f *field) judge(kind strictjson.Kind, text []byte) (string, string) {
+// judge appends the violations of a scalar value, given as text, a string decoded. They
+// have no Pointer.
+func (f *field) judge(dst []Violation, kind strictjson.Kind, text []byte) []Violation {
 	switch {
 	case !f.isKind(kind):
-		return codeType, f.wantKind(kind)
-	case f.typ == Integer && !isIntegral(text):
-		return codeType, "expected integer, found number with a fraction"
-	case f.dateTime && !isDateTime(text):
-		return codeFormat, "expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z"
-	case f.enum != nil && !f.enum.has(text):
-		return codeEnum, f.enum.want
+		return append(dst, Violation{Code: codeType, Message: f.wantKind(kind)})
+	case f.integral && kind == strictjson.Number && !isIntegral(text):
+		return append(dst, Violation{Code: codeType, Message: "expected " + f.want + ", found number with a fraction"})
 	}
-	return "", ""
+	if f.format != nil && f.kinds&kindsOf[f.format.of]>>kind&1 != 0 && !f.format.is(text) {
+		dst = append(dst, Violation{Code: codeFormat, Message: f.format.want})
+	}
+	if f.enum != nil && !f.enum.has(kind, text) {
+		dst = append(dst, Violation{Code: f.enum.code, Message: f.enum.want})
+	}
+	if f.checks != nil {
+		dst = f.checks.judge(dst, kind, text)
+	}
+	return dst
 }
 
 // judgeExternalID returns the violation of an external id, which must be expected, if
@@ -275,7 +286,7 @@ func judgeExternalID(id []byte, expected string) (string, string) {
 
 // wantKind returns the message for a value of another kind.
 func (f *field) wantKind(found strictjson.Kind) string {
-	return "expected " + string(f.typ) + ", found " + found.String()
+	return "expected " + f.want + ", found " + found.String()
 }
 
 // open applies the null policies to an object that declares no fields.

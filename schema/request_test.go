@@ -102,7 +102,8 @@ var checkTests = []struct {
 	{"enum/string-non-ascii", have, `{"tier":"\u00e9"}`, nil, nil},
 	{"enum/string-other", have, `{"tier":"Gold"}`, nil, []string{"/tier enum"}},
 	{"enum/number", have, `{"level":2.5}`, nil, nil},
-	{"enum/number-by-text", have, `{"level":1.0}`, nil, []string{"/level enum"}},
+	{"enum/number-by-value", have, `{"level":1.0}`, nil, nil},
+	{"enum/number-other", have, `{"level":1.01}`, nil, []string{"/level enum"}},
 	{"enum/wrong-kind", have, `{"level":"1"}`, nil, []string{"/level type"}},
 
 	{"format/date-time", have, `{"since":"2024-02-29T12:00:00Z"}`, nil, nil},

@@ -90,8 +90,8 @@ type Field struct {
 	Minimum, Maximum                   any
 	ExclusiveMinimum, ExclusiveMaximum any
 	// MultipleOf is what a Number or Integer is an integral multiple of, exactly: 0.01
-	// allows 19.99. A positive number of the Go types of Enum, with at most 18
-	// significant digits and an exponent of at most three; nil for none.
+	// allows 19.99. A positive number of the Go types of Enum: at most 18 digits, times
+	// ten to the power of -999 to 999; nil for none.
 	MultipleOf any
 	// Required fields must be in every document that is inserted, and an update cannot
 	// remove them. (A document that was stored before the field was required may lack
@@ -120,7 +120,7 @@ type Field struct {
 	// Fold is "lower" if filters and the index compare strings in lower case, or "" if case
 	// counts. Lower case is [unicode.ToLower] of each character, without a locale, in the
 	// version of the Go toolchain. What is stored and shown stays as it is. Only for a
-	// String without a Format, and not inside Items.
+	// String that is no date-time, and not inside Items.
 	Fold string
 	// Fields are the fields of an Object. Without any and without Values, the object is
 	// open: it may have any member.

@@ -24,6 +24,11 @@ const (
 	codeNull         = "null"
 	codeFormat       = "format"
 	codeEnum         = "enum"
+	codeConst        = "const"
+	codePattern      = "pattern"
+	codeMinimum      = "minimum"
+	codeMaximum      = "maximum"
+	codeMultipleOf   = "multiple_of"
 	codeExternalID   = "external_id"
 	codeUnique       = "unique"
 	codeIndex        = "index"
@@ -45,6 +50,13 @@ type Violation struct {
 	//	null           null under RejectNulls
 	//	format         the string does not have the declared format
 	//	enum           the value is not one of the declared ones
+	//	const          the value is not the declared one
+	//	pattern        the string has no match of the declared pattern
+	//	min_length     the string has too few characters
+	//	max_length     the string has too many characters
+	//	minimum        the number is too small
+	//	maximum        the number is too large
+	//	multiple_of    the number is not a multiple of the declared one
 	//	external_id    not a valid external id, or not the expected one
 	//	unique         another document has the value
 	//	index          the field has no index
