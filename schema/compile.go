@@ -26,11 +26,13 @@ const (
 // The error is a [*ValidationError] with every mistake: a missing ID; an invalid name; an
 // external id that is not a required string field of the document; an empty or repeated
 // field name; a field without a type; keywords that do not belong to the type; a pattern
-// that cannot be compiled, with the place in it; bounds between which nothing is; an enum
+// that cannot be compiled, with the place in it; bounds between which nothing is; a rule of presence of fields
+// that are not there; an enum
 // value or default that is not valid for its field; a default on a required field or
 // inside items; an index, a unique mark or a fold where it cannot be; an index number that
 // is retired or has another field; more than 64 levels, 10,000 fields, 14 indexes, 1,000
-// values of an enum, or 500,000 instructions in all patterns.
+// values of an enum, 64 rules of presence in an object, or 500,000 instructions in all
+// patterns.
 func Compile(def Definition) (*Schema, error) {
 	c := compiler{indexes: make(map[uint32]string)}
 	for _, number := range def.RetiredIndexes {
@@ -42,7 +44,7 @@ func Compile(def Definition) (*Schema, error) {
 	if !isName(def.Name) {
 		c.mistake("", "expected a name of letters, digits, '_' and '-'")
 	}
-	root := c.object(def.Fields, place{depth: 1})
+	root := c.object(&Field{Fields: def.Fields, Presence: def.Presence}, place{depth: 1})
 	id := c.externalID(root, def.ExternalID)
 	s := &Schema{root: root, id: id}
 	s.addIndexed(root, nil)
@@ -90,6 +92,7 @@ type place struct {
 	pointer string
 	depth   int  // containers around it, the object that it is in included
 	items   bool // it is inside items, at any depth
+	values  bool // it is inside values, at any depth
 }
 
 func (c *compiler) mistake(pointer, format string, args ...any) {
@@ -114,8 +117,9 @@ func (c *compiler) externalID(root *object, name string) *field {
 	return nil
 }
 
-// object compiles the fields of an object at p.
-func (c *compiler) object(fields []Field, p place) *object {
+// object compiles the members of an object at p.
+func (c *compiler) object(decl *Field, p place) *object {
+	fields := decl.Fields
 	o := &object{fields: make([]field, 0, min(len(fields), maxFields))}
 	if p.depth > strictjson.MaxDepth {
 		c.mistake(p.pointer, "expected at most %d levels", strictjson.MaxDepth)
@@ -153,7 +157,16 @@ func (c *compiler) object(fields []Field, p place) *object {
 		o.anyRequired = o.anyRequired || f.required || f.anyRequired()
 		o.fields = append(o.fields, f)
 	}
+	if decl.Values != nil {
+		p.values = true
+		if decl.Values.Default != nil {
+			c.mistake(p.pointer+"/values", "expected no default on values: only a field has one")
+		}
+		o.values = c.unnamed(decl.Values, "values", p)
+		o.anyRequired = o.anyRequired || o.values.required || o.values.anyRequired()
+	}
 	o.makeTable()
+	c.presence(decl.Presence, o, p)
 	return o
 }
 
@@ -192,7 +205,14 @@ func (c *compiler) field(decl *Field, p place) field {
 		{"maximum", decl.Maximum != nil || decl.ExclusiveMaximum != nil, Number},
 		{"multipleOf", decl.MultipleOf != nil, Number},
 		{"fields", len(decl.Fields) > 0, Object},
+		{"values", decl.Values != nil, Object},
+		{"minProperties", decl.MinProperties != 0, Object},
+		{"maxProperties", decl.MaxProperties != nil, Object},
+		{"presence", len(decl.Presence) > 0, Object},
 		{"items", decl.Items != nil, Array},
+		{"minItems", decl.MinItems != 0, Array},
+		{"maxItems", decl.MaxItems != nil, Array},
+		{"uniqueItems", decl.UniqueItems, Array},
 	} {
 		if k.set && f.kinds&kindsOf[k.of] == 0 {
 			c.mistake(p.pointer, "expected no %s on type %s", k.name, f.want)
@@ -201,14 +221,15 @@ func (c *compiler) field(decl *Field, p place) field {
 	f.checks = c.checks(decl, &f, p)
 	inside := p
 	inside.depth++
-	if decl.Type == Object && len(decl.Fields) > 0 {
-		f.object = c.object(decl.Fields, inside)
-		f.nested = true
-	}
-	if decl.Type == Array && decl.Items != nil {
-		inside.pointer += "/items"
+	switch {
+	case decl.Type == Object && (len(decl.Fields) > 0 || decl.Values != nil):
+		f.object = c.object(decl, inside)
+		f.nested = len(decl.Fields) > 0 || f.object.values != nil && f.object.values.nested
+	case decl.Type == Object && len(decl.Presence) > 0:
+		c.mistake(p.pointer, "expected no presence on an object without fields")
+	case decl.Type == Array && decl.Items != nil:
 		inside.items = true
-		f.items = c.items(decl.Items, inside)
+		f.items = c.unnamed(decl.Items, "items", inside)
 		f.nested = f.items.nested
 	}
 	if len(c.mistakes) > before {
@@ -278,8 +299,8 @@ func (c *compiler) index(decl *Field, f *field, p place) {
 	switch holder := c.indexes[decl.Index]; {
 	case decl.Index > maxIndex:
 		c.mistake(p.pointer, "expected an index number up to %d", maxIndex)
-	case f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0 || f.typ == "" || p.items:
-		c.mistake(p.pointer, "expected an index only on a string, boolean, number or integer that is not inside items")
+	case f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0 || f.typ == "" || p.items || p.values:
+		c.mistake(p.pointer, "expected an index only on a string, boolean, number or integer that is not inside items or values")
 	case holder == "retired":
 		c.mistake(p.pointer, "the index number %d is retired", decl.Index)
 	case holder != "":
@@ -292,16 +313,18 @@ func (c *compiler) index(decl *Field, f *field, p place) {
 	}
 }
 
-func (c *compiler) items(decl *Field, p place) *field {
+// unnamed compiles items or values, as name says.
+func (c *compiler) unnamed(decl *Field, name string, p place) *field {
+	p.pointer += "/" + name
 	if c.count++; c.count > maxFields || p.depth > strictjson.MaxDepth {
 		c.mistake(p.pointer, "expected at most %d levels and %d fields in all", strictjson.MaxDepth, maxFields)
 		return &field{}
 	}
 	if decl.Name != "" {
-		c.mistake(p.pointer, "expected no name on items")
+		c.mistake(p.pointer, "expected no name on %s", name)
 	}
 	if decl.Required {
-		c.mistake(p.pointer, "expected no required mark on items")
+		c.mistake(p.pointer, "expected no required mark on %s", name)
 	}
 	f := c.field(decl, p)
 	f.required = false

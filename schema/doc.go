@@ -31,11 +31,13 @@
 //   - null: the JSON value. As a member of an object it deletes the field (RFC 7396,
 //     section 2). Inside an array a null is a value and deletes nothing; no declared
 //     type accepts it there.
-//   - declared: named by the schema. An object field without declared fields is
-//     open: it may have any members. An array field without declared items may have
-//     any elements.
-//   - unknown: a field of a request that the schema does not declare. Open objects have
-//     no unknown fields.
+//   - declared: named by the schema. An object field without declared fields and
+//     values is open: it may have any members. An array field without declared items
+//     may have any elements.
+//   - map: an object field with declared values. Its members may have any names, and
+//     those that are not declared as fields are values of the map.
+//   - unknown: a field of a request that the schema does not declare. Open objects and
+//     maps have no unknown fields.
 //   - undeclared: a field of a stored document that the schema does not declare. It is
 //     kept, it is not shown, and a null deletes it.
 //   - violation: one mistake of a request, with the JSON Pointer (RFC 6901) of its
@@ -45,14 +47,20 @@
 //
 // Object fields of a request are partial objects: a field that is absent is not judged.
 // An array is one value, which replaces the stored one (RFC 7396, section 2), so its
-// elements are judged completely, with their required fields. A string, number or boolean
-// that equals the stored one is not judged again. So a stored document that a later
-// schema made invalid can still be updated in its other parts.
+// elements are judged completely, with their required fields. A string, number, boolean or
+// array that equals the stored one is not judged again; only unknown fields in an array
+// are. So a stored document that a later schema made invalid can still be updated in its
+// other parts.
 //
 // A required field must be in the merged document. It is judged on an insert, in an
 // object that the update creates, and if the update would delete it. A required field
 // that was missing before is not a violation. With [ReadOptions].RequireComplete the
 // request itself must have all required fields, whatever is stored.
+//
+// The number of members of an object and its rules of presence are judged in the merged
+// object. An update is not judged by a number that it does not make worse, or by a rule
+// none of whose fields comes or goes; unless RequireComplete is set. A field with a
+// default is always there.
 //
 // An external id has 1 to 512 bytes without NUL. On an insert it needs at least one
 // character outside the Unicode categories Z and C, in the version of the Go toolchain:
@@ -66,14 +74,19 @@
 // that an enum with 1 allows 1.0; strings by their decoded value, and their length is in
 // code points.
 //
-// Violations and dropped fields come in the order of the request. Missing required
-// fields come after all other violations, in the order of the schema.
+// Elements that must be unique are compared as in JSON Schema: 1 and 1.0 are equal. What
+// the package calls a change is stricter: 1.0 replaces 1.
+//
+// Violations and dropped fields come in the order of the request, those of an object or
+// array as a whole after those in it. Missing required fields come after all other
+// violations, in the order of the schema, those in the values of a map in the order of
+// the request.
 //
 // # Defaults
 //
 // A default fills absence: [Request.Apply] puts it into the document that is stored,
 // and [Schema.Show] into a document that was stored without it. It fills fields of the
-// document and of declared objects that are there. It never creates an object, never
+// document and of declared objects that are there, also in a map. It never creates an object, never
 // replaces a value, and never reaches into an array. So a null on a field with a
 // default resets it; if the field has its default already, nothing changes. Required
 // fields have no defaults.

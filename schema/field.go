@@ -5,10 +5,14 @@ import (
 	"example.com/resourcekit/internal/strictjson"
 )
 
-// An object is the compiled form of []Field: the fields in their order, and an open
+// An object is the compiled form of the fields of an object: in their order, and an open
 // hash table of their names.
 type object struct {
 	fields   []field
+	values   *field // of a map: what members are that are not in fields; or nil
+	first    *field // of fields; one that no member is if there are none
+	presence []presence
+	present  uint64   // the bits of presence of fields with a default
 	table    []uint16 // index of a field plus 1, or 0; at least half of it is 0
 	mask     uint32
 	required int // how many fields are required
@@ -23,9 +27,10 @@ type object struct {
 
 // A field is the compiled form of Field.
 type field struct {
-	name       string // "" for items
+	name       string // "" for items and values
 	hash       uint32
 	index      int    // in the object
+	presence   uint64 // its bit in the rules of presence of the object, or 0
 	next       *field // in the object; the first after the last
 	typ        Type   // "" for a union
 	want       string // the types, for messages
@@ -84,7 +89,7 @@ func (o *object) makeNames() *strictjson.Names {
 		if f.items != nil {
 			f = f.items
 		}
-		if f.object != nil {
+		if f.object != nil && f.object.values == nil {
 			inner[i] = f.object.makeNames()
 		}
 	}
@@ -101,6 +106,14 @@ func (o *object) find(d *strictjson.Doc, c uint32) *field {
 		}
 	}
 	return nil
+}
+
+// member returns the declaration of member c of d, or nil.
+func (o *object) member(d *strictjson.Doc, c uint32) *field {
+	if f := o.find(d, c); f != nil {
+		return f
+	}
+	return o.values
 }
 
 // named returns the field of this name, or nil.
@@ -150,6 +163,12 @@ func (o *object) makeTable() {
 		size *= 2
 	}
 	o.table, o.mask = make([]uint16, size), uint32(size-1)
+	if len(o.fields) > 0 {
+		o.first = &o.fields[0]
+	} else { // a name that is not UTF-8
+		o.first = &field{name: "\xff", hash: strictjson.HashName("\xff")}
+		o.first.next = o.first
+	}
 	for i := range o.fields {
 		o.fields[i].next = &o.fields[(i+1)%len(o.fields)]
 		slot := o.fields[i].hash & o.mask

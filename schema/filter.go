@@ -16,8 +16,8 @@ import (
 // A Condition is a demand on a field of a document.
 type Condition struct {
 	// Field is the name of a field, or a JSON Pointer (RFC 6901), which begins with
-	// '/': "email", "/shipTo/city". Its type is String, Boolean, Number or Integer, and
-	// it is not in an array.
+	// '/': "email", "/shipTo/city". It may be a member of a map: "/labels/env". Its type
+	// is String, Boolean, Number or Integer, and it is not in an array.
 	Field string
 	// Op is the kind of condition:
 	//
@@ -108,19 +108,24 @@ func namesOf(field string) []string {
 	return names
 }
 
-// path returns the fields to one that conditions can name.
-func (s *Schema) path(name string) ([]*field, *Violation) {
+// path returns the fields to one that conditions can name, and their names as a pointer.
+func (s *Schema) path(name string) ([]*field, Pointer, *Violation) {
 	var path []*field
-	pointer := []byte{}
+	var pointer []byte
 	o := s.root
 	for _, step := range namesOf(name) {
 		if pointer = append(pointer, '/'); len(pointer) <= maxShownPath {
 			pointer = strictjson.AppendShownName(pointer, []byte(step))
 		}
 		if o == nil {
-			return nil, &Violation{Pointer(pointer), codeUnknownField, "unknown field"}
+			return nil, "", &Violation{Pointer(pointer), codeUnknownField, "unknown field"}
 		}
 		f := o.named(step)
+		if f == nil && o.values != nil {
+			value := *o.values // of the map's member with this name
+			value.name, value.hash = step, strictjson.HashName(step)
+			f = &value
+		}
 		if f == nil {
 			near := s.respelled(name)
 			if near == "" {
@@ -130,24 +135,24 @@ func (s *Schema) path(name string) ([]*field, *Violation) {
 			if near != "" {
 				message = `unknown field, did you mean "` + near + `"?`
 			}
-			return nil, &Violation{Pointer(pointer), codeUnknownField, message}
+			return nil, "", &Violation{Pointer(pointer), codeUnknownField, message}
 		}
 		path, o = append(path, f), f.object
 	}
 	if f := path[len(path)-1]; f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0 {
-		return nil, &Violation{Pointer(pointer), codeType, "expected a field of type string, boolean, number or integer, found " + f.want}
+		return nil, "", &Violation{Pointer(pointer), codeType, "expected a field of type string, boolean, number or integer, found " + f.want}
 	}
-	return path, nil
+	return path, Pointer(pointer), nil
 }
 
 func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
-	path, violation := s.path(e.Field)
+	path, pointer, violation := s.path(e.Field)
 	if violation != nil {
 		return condition{}, violation
 	}
 	c := condition{field: path[len(path)-1], path: path, op: e.Op}
 	wrong := func(code, message string) (condition, *Violation) {
-		return c, &Violation{pointerOf(path), code, message}
+		return c, &Violation{pointer, code, message}
 	}
 	alone := *c.field
 	alone.name = "" // or the message would begin with a pointer of its own

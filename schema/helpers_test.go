@@ -106,7 +106,7 @@ func withIndexes(s *Schema) *Schema {
 				last++
 				f.Index = last
 			}
-			number(f.Fields)
+			number(f.Fields) // not of values, which have none
 		}
 	}
 	number(def.Fields)
@@ -141,5 +141,11 @@ func nested(t testing.TB) *Schema {
 			{Name: "note", Type: String},
 			{Name: "parts", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "part_no", Type: String, Required: true}}}},
 		}}},
+		Field{Name: "labels", Type: Object, Values: &Field{Type: String}},
+		Field{Name: "sites", Type: Object, Fields: []Field{{Name: "home", Type: String}}, Values: &Field{Type: Object, Fields: []Field{
+			{Name: "city", Type: String, Required: true},
+			{Name: "open", Type: Boolean, Default: true},
+		}}},
+		Field{Name: "lists", Type: Array, Items: &Field{Type: Object, Values: &Field{Type: Number}}},
 	)
 }

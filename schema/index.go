@@ -92,13 +92,13 @@ func (f *field) appendText(dst, text []byte) []byte {
 // as in a [Condition]. The error is a [*ValidationError] if the field is not declared or
 // has no index: [Schema.Indexed] has those that do.
 func (s *Schema) Index(field string) (uint32, error) {
-	path, violation := s.path(field)
+	path, pointer, violation := s.path(field)
 	if violation == nil {
 		f := path[len(path)-1]
 		if f.number != 0 {
 			return f.number, nil
 		}
-		violation = &Violation{pointerOf(path), codeIndex, "expected a field with an index"}
+		violation = &Violation{pointer, codeIndex, "expected a field with an index"}
 	}
 	return 0, &ValidationError{Of: "order", Violations: []Violation{*violation}}
 }

@@ -32,6 +32,8 @@ type judge struct {
 
 	scratch []byte      // a decoded string
 	found   []Violation // of one value
+	array   storedArray // around the current value
+	seen    []uint64    // of repeated
 	at      []uint64    // of missing
 }
 
@@ -48,7 +50,7 @@ const none = math.MaxUint32
 // reset clears j, and keeps its scratch memory.
 func (j *judge) reset() {
 	clear(j.path[:cap(j.path)])
-	*j = judge{path: j.path[:0], scratch: j.scratch, found: j.found[:0], at: j.at[:0]}
+	*j = judge{path: j.path[:0], scratch: j.scratch, found: j.found[:0], at: j.at[:0], seen: j.seen[:0]}
 }
 
 // document judges the whole request. The error is a *ValidationError.
@@ -104,7 +106,7 @@ func (s *storedObject) object(j *judge, c uint32) uint32 {
 // complete and null is a value.
 func (j *judge) object(o *object, node, stored uint32, whole bool) {
 	d := j.doc
-	seen, filled, next, known := 0, 0, &o.fields[0], d.ReadByNames(node)
+	seen, filled, next, known := 0, 0, o.first, d.ReadByNames(node)
 	before := storedObject{node: stored}
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
 		f := next
@@ -112,7 +114,11 @@ func (j *judge) object(o *object, node, stored uint32, whole bool) {
 			f = &o.fields[d.Nodes[c].Known-1]
 		} else if !f.is(d, c) {
 			if f = o.find(d, c); f == nil {
-				j.undeclared(o, c, &before, whole)
+				if o.values != nil {
+					j.mapped(o.values, c, &before, whole)
+				} else {
+					j.undeclared(o, c, &before, whole)
+				}
 				continue
 			}
 		}
@@ -141,6 +147,30 @@ func (j *judge) object(o *object, node, stored uint32, whole bool) {
 	if filled < o.defaults && stored == none {
 		j.unfilled = true
 	}
+	if o.presence != nil {
+		j.present(o, node, stored)
+	}
+}
+
+// mapped judges a member of a map, whose values f declares.
+func (j *judge) mapped(f *field, c uint32, before *storedObject, whole bool) {
+	kind := j.doc.Nodes[c].Kind
+	null := kind == strictjson.Null && !whole
+	if !null && f.accepts>>kind&1 != 0 {
+		return
+	}
+	j.path = append(j.path, frame{index: -1 - int(c)})
+	switch {
+	case !null:
+		j.value(f, c, before, whole)
+	case j.opts.Nulls == IgnoreNulls:
+		j.omit(c)
+	default:
+		if j.nulls = true; j.opts.Nulls == RejectNulls {
+			j.report(f, codeNull, f.wantKind(kind))
+		}
+	}
+	j.path = j.path[:len(j.path)-1]
 }
 
 // null judges a declared field that is null, unless nulls are ignored.
@@ -174,6 +204,9 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 		j.enter(f)
 		j.object(f.object, c, stored, whole)
 		j.leave(f)
+		if f.checks != nil {
+			j.members(f, c, stored, whole)
+		}
 	case n.Kind == strictjson.Object && f.typ == Object:
 		j.opens = true
 		if !whole && j.opts.Nulls != DeleteNulls {
@@ -181,11 +214,30 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 			j.open(c)
 			j.leave(f)
 		}
+		if f.checks != nil {
+			stored := uint32(none)
+			if !whole {
+				stored = before.object(j, c)
+			}
+			j.members(f, c, stored, whole)
+		}
 	case n.Kind == strictjson.Array && f.typ == Array:
+		if f.items == nil && f.checks == nil {
+			break
+		}
+		if !whole {
+			j.array = j.storedArray(c, before)
+		}
 		if f.items != nil {
 			j.enter(f)
 			j.elements(f.items, c, func(e uint32) { j.value(f.items, e, before, true) })
 			j.leave(f)
+		}
+		if f.checks != nil {
+			j.list(f, c)
+		}
+		if !whole {
+			j.array = storedArray{}
 		}
 	default:
 		j.scalar(f, n.Kind, c)
@@ -201,6 +253,31 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 	}
 }
 
+// A storedArray is an array of the request and the value that is stored at its place, 0 if
+// nothing is. An array that equals the stored one introduces nothing.
+type storedArray struct {
+	node, stored    uint32
+	compared, equal bool
+}
+
+func (j *judge) storedArray(c uint32, before *storedObject) storedArray {
+	a := storedArray{node: c}
+	if !j.opts.RequireComplete {
+		a.stored = before.find(j, c)
+	}
+	return a
+}
+
+// kept reports whether the current value is in an array that equals the stored one. It
+// compares the two when there is something to report, and not before.
+func (j *judge) kept() bool {
+	if a := &j.array; !a.compared {
+		a.compared = true
+		a.equal = a.stored != 0 && jsonmerge.Equal(j.stored, a.stored, j.doc, a.node)
+	}
+	return j.array.equal
+}
+
 // elements calls visit for each element of the array at node, with the path set.
 func (j *judge) elements(items *field, node uint32, visit func(element uint32)) {
 	j.path = append(j.path, frame{})
@@ -213,8 +290,8 @@ func (j *judge) elements(items *field, node uint32, visit func(element uint32)) 
 }
 
 // keeps reports whether member c repeats the stored value, which is then not judged
-// again. It is false for objects and arrays: an object is judged member by member, and an
-// array may hold unknown fields.
+// again. It is false for objects and arrays: an object is judged member by member, and for
+// arrays see kept.
 func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
 	if kind := j.doc.Nodes[c].Kind; whole || j.opts.RequireComplete || kind == strictjson.Object || kind == strictjson.Array {
 		return false
@@ -354,14 +431,18 @@ func (j *judge) missing(o *object, node, stored uint32, whole bool) {
 	}
 	d, base, lacks := j.doc, len(j.at), o.required
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
-		f := o.find(d, c)
+		f := o.member(d, c)
 		if f == nil || d.Nodes[c].Kind == strictjson.Null && !whole && j.opts.Nulls == IgnoreNulls {
 			continue
 		}
 		if f.required {
 			lacks--
 		}
-		j.at = append(j.at, uint64(f.index)<<32|uint64(c))
+		index := f.index
+		if f == o.values {
+			index = len(o.fields) // the values of a map come last
+		}
+		j.at = append(j.at, uint64(index)<<32|uint64(c))
 	}
 	slices.Sort(j.at[base:])
 	end := len(j.at)
@@ -371,11 +452,18 @@ func (j *judge) missing(o *object, node, stored uint32, whole bool) {
 	before := storedObject{node: stored}
 	from := 0 // the fields before it have been looked at
 	for i := base; i < end; i++ {
-		f := &o.fields[j.at[i]>>32]
-		lacks = j.missingBetween(o, from, f.index, lacks)
-		from = f.index + 1
-		if f.anyRequired() {
-			j.missingIn(f, uint32(j.at[i]), &before, whole)
+		index, c := int(j.at[i]>>32), uint32(j.at[i])
+		lacks = j.missingBetween(o, from, index, lacks)
+		from = index + 1
+		switch {
+		case index < len(o.fields):
+			if f := &o.fields[index]; f.anyRequired() {
+				j.missingIn(f, c, &before, whole)
+			}
+		case o.values.anyRequired():
+			j.path = append(j.path, frame{index: -1 - int(c)})
+			j.missingIn(o.values, c, &before, whole)
+			j.path = j.path[:len(j.path)-1]
 		}
 	}
 	j.missingBetween(o, from, len(o.fields), lacks)
@@ -386,6 +474,9 @@ func (j *judge) missing(o *object, node, stored uint32, whole bool) {
 // are absent. lacks is the number of required fields that are absent from there on; the
 // result is the number of those after to. If lacks is 0, as mostly, no field is visited.
 func (j *judge) missingBetween(o *object, from, to, lacks int) int {
+	if lacks > 0 && j.kept() {
+		return 0
+	}
 	for i := from; i < to && lacks > 0; i++ {
 		if len(j.violations) == maxViolations {
 			j.more += lacks
@@ -411,9 +502,15 @@ func (j *judge) missingIn(f *field, c uint32, before *storedObject, whole bool) 
 		j.missing(f.object, c, stored, whole)
 		j.leave(f)
 	case f.items != nil && kind == strictjson.Array:
+		if !whole {
+			j.array = j.storedArray(c, before)
+		}
 		j.enter(f)
 		j.elements(f.items, c, func(e uint32) { j.missingIn(f.items, e, before, true) })
 		j.leave(f)
+		if !whole {
+			j.array = storedArray{}
+		}
 	}
 }
 
@@ -433,6 +530,9 @@ func (j *judge) leave(f *field) {
 
 // report adds a violation by the current value of field f.
 func (j *judge) report(f *field, code, message string) {
+	if j.kept() {
+		return
+	}
 	if len(j.violations) == maxViolations {
 		j.more++
 		return

@@ -350,6 +350,9 @@ func (w *workspace) put() {
 	if cap(w.values) > maxPooled {
 		w.values = nil
 	}
+	if cap(w.judge.seen) > maxPooled {
+		w.judge.seen = nil
+	}
 	if max(cap(w.judge.at), cap(w.judge.scratch), cap(w.view.at)) > maxPooled {
 		return
 	}

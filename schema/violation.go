@@ -29,6 +29,8 @@ const (
 	codeMinimum      = "minimum"
 	codeMaximum      = "maximum"
 	codeMultipleOf   = "multiple_of"
+	codeUniqueItems  = "unique_items"
+	codePresence     = "presence"
 	codeExternalID   = "external_id"
 	codeUnique       = "unique"
 	codeIndex        = "index"
@@ -57,6 +59,12 @@ type Violation struct {
 	//	minimum        the number is too small
 	//	maximum        the number is too large
 	//	multiple_of    the number is not a multiple of the declared one
+	//	min_items      the array has too few elements
+	//	max_items      the array has too many elements
+	//	unique_items   the array has two equal elements
+	//	min_properties the object has too few members
+	//	max_properties the object has too many members
+	//	presence       the object breaks a rule of presence
 	//	external_id    not a valid external id, or not the expected one
 	//	unique         another document has the value
 	//	index          the field has no index
@@ -81,7 +89,7 @@ func (v Violation) String() string {
 // definition, or of the conditions of a filter. It holds no value of them.
 //
 // The pointers in a definition name fields, "/address/city"; the items of an array are
-// "/tags/items".
+// "/tags/items", and the values of a map "/labels/values".
 type ValidationError struct {
 	// Of is "filter", "order" (see Schema.Index) or `definition "NAME"`; it is "" for a
 	// document.
