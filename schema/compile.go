@@ -27,7 +27,7 @@ const (
 // external id that is not a required string field of the document; an empty or repeated
 // field name; a field without a type; keywords that do not belong to the type; a pattern
 // that cannot be compiled, with the place in it; bounds between which nothing is; a rule of presence of fields
-// that are not there; an enum
+// that are not there; a rule without a name or a function; an enum
 // value or default that is not valid for its field; a default on a required field or
 // inside items; an index, a unique mark or a fold where it cannot be; an index number that
 // is retired or has another field; more than 64 levels, 10,000 fields, 14 indexes, 1,000
@@ -53,6 +53,7 @@ func Compile(def Definition) (*Schema, error) {
 			c.mistake(string(pointerOf(x.path)), "expected no default for a unique field or an object around it")
 		}
 	}
+	c.rules(def.Rules)
 	if len(c.mistakes) > 0 {
 		return nil, &ValidationError{Of: "definition " + strconv.Quote(def.Name), Violations: c.mistakes}
 	}

@@ -66,10 +66,19 @@ func (o *ReadOptions) Validate() error {
 }
 
 // Validate returns nil if doc is a complete and valid document, as it judges an insert
-// under RejectUnknown and DeleteNulls. It allocates only pooled working memory then.
+// under RejectUnknown and DeleteNulls. It allocates only pooled working memory then,
+// unless the schema has rules.
 //
-// The error is a [*SyntaxError], or a [*ValidationError] with every violation.
+// The error is a [*SyntaxError], or that of [Request.Apply].
 func (s *Schema) Validate(doc []byte) error {
+	if len(s.def.Rules) > 0 { // which judge a merged document
+		r, err := s.Read(doc, nil)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		return r.Check()
+	}
 	w := getWorkspace()
 	defer w.put()
 	if err := s.parseRequest(&w.merged, doc); err != nil {
@@ -248,11 +257,15 @@ type Document struct {
 	Dropped []string
 }
 
-// Check returns the error of Apply(nil), which judges the request as an insert, without
-// making a document.
+// Check returns the error of Apply(nil), which judges the request as an insert. It makes
+// no document, unless the schema has rules.
 func (r *Request) Check() error {
 	if r.schema == nil {
 		return errors.New("schema: Check of a request that was not read")
+	}
+	if len(r.schema.def.Rules) > 0 {
+		_, err := r.Apply(nil)
+		return err
 	}
 	d, err := r.load()
 	defer r.unload(d)
@@ -270,8 +283,9 @@ func (r *Request) Check() error {
 // retries.
 //
 // The error is a [*ValidationError] with every violation, first those in the order of
-// the request, then the missing fields in the order of the schema; or a [*CorruptError]
-// when stored is not a JSON object. A request in violation is never merged.
+// the request, then the missing fields in the order of the schema; or, if there are none,
+// those of the rules in their order. It is a [*CorruptError] when stored is not a JSON
+// object, and another error when a [Rule] fails. A request in violation is never merged.
 //
 // The document shares no memory with the request, except stored, if nothing changed. An
 // update without defaults to fill in, fields to hide or fields to report allocates one
@@ -281,6 +295,17 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 	if r.schema == nil {
 		return Document{}, errors.New("schema: Apply of a request that was not read")
 	}
+	doc, err := r.apply(stored)
+	if err == nil && doc.Changed && len(r.schema.def.Rules) > 0 {
+		if err = r.schema.judgeRules(doc.Stored, stored); err != nil {
+			return Document{}, err
+		}
+	}
+	return doc, err
+}
+
+// apply is Apply without the rules.
+func (r *Request) apply(stored []byte) (Document, error) {
 	d, err := r.load()
 	defer r.unload(d)
 	if err != nil {

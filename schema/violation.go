@@ -31,6 +31,7 @@ const (
 	codeMultipleOf   = "multiple_of"
 	codeUniqueItems  = "unique_items"
 	codePresence     = "presence"
+	codeRule         = "rule"
 	codeExternalID   = "external_id"
 	codeUnique       = "unique"
 	codeIndex        = "index"
@@ -65,6 +66,7 @@ type Violation struct {
 	//	min_properties the object has too few members
 	//	max_properties the object has too many members
 	//	presence       the object breaks a rule of presence
+	//	rule           a Rule has found it; or a code of its own
 	//	external_id    not a valid external id, or not the expected one
 	//	unique         another document has the value
 	//	index          the field has no index
