@@ -15,6 +15,8 @@
 //     and [Transactions] are built in.
 //   - Compile: [Compile] reports each mistake in a definition and returns a [Schema],
 //     which is immutable and safe for concurrent use.
+//   - Check: a [Field] has the keywords of JSON Schema for the values of its type, a
+//     [Presence] says which fields go together, and a [Rule] is a function of the program.
 //   - Judge: [Schema.Validate] judges a whole document. A [ValidationError] has every
 //     [Violation]; a [SyntaxError] says where a text is not strict JSON.
 //   - Read and apply: [Schema.Read] reads a whole new document or a merge patch (RFC
