@@ -183,7 +183,7 @@ func (c *compiler) field(decl *Field, p place) field {
 		switch {
 		case f.format == nil:
 			c.mistake(p.pointer, "the format %q is not known", decl.Format)
-		case f.kinds&kindsOf[f.format.of] == 0 || f.format.of == Integer && !f.integral:
+		case !f.isKind(f.format.of) || f.format.of == strictjson.Number && !f.integral:
 			c.mistake(p.pointer, "expected no format %s on type %s", decl.Format, f.want)
 		}
 	}

@@ -13,7 +13,7 @@ const dateTime = "date-time"
 // isDateTime reports whether s is a date-time of RFC 3339, section 5.6, that is in the
 // calendar. T and Z may be in lower case (section 5.6, NOTE). Second 60 is valid only at
 // 23:59:60 UTC, where leap seconds are (section 5.7).
-func isDateTime[T string | []byte](s T) bool {
+func isDateTime(s []byte) bool {
 	// 0123456789012345678 9
 	// 2006-01-02T15:04:05 Z
 	if len(s) < 20 || !isDate(s[:10]) || s[10]|0x20 != 't' || s[13] != ':' || s[16] != ':' {
@@ -65,7 +65,7 @@ func isDateTime[T string | []byte](s T) bool {
 
 // isDate reports whether s is a full-date of RFC 3339, section 5.6, that is in the
 // calendar.
-func isDate[T string | []byte](s T) bool {
+func isDate(s []byte) bool {
 	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
 		return false
 	}

@@ -5,29 +5,30 @@ import (
 	"strings"
 
 	"example.com/resourcekit/internal/indexvalue"
+	"example.com/resourcekit/internal/strictjson"
 )
 
 // A format is one that Field.Format can name.
 type format struct {
 	is   func(text []byte) bool
-	want string // the message
-	of   Type   // String or Integer
+	want string          // the message
+	of   strictjson.Kind // the kind of values that have it
 }
 
 var formats = map[string]*format{
-	dateTime:   {isDateTime[[]byte], "expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z", String},
-	"date":     {isDate[[]byte], "expected a date (RFC 3339), such as 2006-01-02", String},
-	"duration": {isDuration, "expected a duration (ISO 8601), such as P1DT12H", String},
-	"uuid":     {isUUID, "expected a UUID, such as 0191e4a0-0000-7000-8000-000000000001", String},
-	"uri":      {isURI, "expected an absolute URI (RFC 3986), such as https://example.com/path", String},
-	"email":    {isEmail, "expected an e-mail address, such as ada@example.com", String},
-	"hostname": {isHostname, "expected a host name, such as www.example.com", String},
-	"ipv4":     {isIPv4, "expected an IPv4 address, such as 192.0.2.1", String},
-	"ipv6":     {isIPv6, "expected an IPv6 address, such as 2001:db8::1", String},
-	"byte":     {isBase64, "expected base64 (RFC 4648, section 4), with its padding", String},
-	"e164":     {isE164, "expected a telephone number (E.164), such as +15550100", String},
-	"int32":    {within("-2147483648", "2147483647"), "expected an integer of 32 bits: -2147483648 to 2147483647", Integer},
-	"int64":    {within("-9223372036854775808", "9223372036854775807"), "expected an integer of 64 bits: -9223372036854775808 to 9223372036854775807", Integer},
+	dateTime:   {isDateTime, "expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z", strictjson.String},
+	"date":     {isDate, "expected a date (RFC 3339), such as 2006-01-02", strictjson.String},
+	"duration": {isDuration, "expected a duration (ISO 8601), such as P1DT12H", strictjson.String},
+	"uuid":     {isUUID, "expected a UUID, such as 0191e4a0-0000-7000-8000-000000000001", strictjson.String},
+	"uri":      {isURI, "expected an absolute URI (RFC 3986), such as https://example.com/path", strictjson.String},
+	"email":    {isEmail, "expected an e-mail address, such as ada@example.com", strictjson.String},
+	"hostname": {isHostname, "expected a host name, such as www.example.com", strictjson.String},
+	"ipv4":     {isIPv4, "expected an IPv4 address, such as 192.0.2.1", strictjson.String},
+	"ipv6":     {isIPv6, "expected an IPv6 address, such as 2001:db8::1", strictjson.String},
+	"byte":     {isBase64, "expected base64 (RFC 4648, section 4), with its padding", strictjson.String},
+	"e164":     {isE164, "expected a telephone number (E.164), such as +15550100", strictjson.String},
+	"int32":    {within("-2147483648", "2147483647"), "expected an integer of 32 bits: -2147483648 to 2147483647", strictjson.Number},
+	"int64":    {within("-9223372036854775808", "9223372036854775807"), "expected an integer of 64 bits: -9223372036854775808 to 9223372036854775807", strictjson.Number},
 }
 
 // within returns a function that reports whether a number is from low to high.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/resourcekit/internal/strictjson"
+
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 )
@@ -70,7 +72,7 @@ func FuzzFormats(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		is := make(map[string]bool)
 		for name, format := range formats {
-			is[name] = format.of == String && format.is([]byte(text))
+			is[name] = format.of == strictjson.String && format.is([]byte(text))
 		}
 		addr, err := netip.ParseAddr(text)
 		assert.Equal(t, err == nil && addr.Is4(), is["ipv4"], "ipv4 %q", text)

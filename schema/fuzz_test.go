@@ -149,8 +149,8 @@ func FuzzDateTime(f *testing.F) {
 		f.Add(tt.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if isDateTime(text) != dateTimeOracle(text) {
-			t.Errorf("isDateTime(%q) = %v", text, isDateTime(text))
+		if isDateTime([]byte(text)) != dateTimeOracle(text) {
+			t.Errorf("isDateTime(%q) = %v", text, isDateTime([]byte(text)))
 		}
 	})
 }

@@ -333,7 +333,7 @@ func (f *field) judge(dst []Violation, kind strictjson.Kind, text []byte) []Viol
 	case f.integral && kind == strictjson.Number && !isIntegral(text):
 		return append(dst, Violation{Code: codeType, Message: "expected " + f.want + ", found number with a fraction"})
 	}
-	if f.format != nil && f.kinds&kindsOf[f.format.of]>>kind&1 != 0 && !f.format.is(text) {
+	if f.format != nil && f.format.of == kind && !f.format.is(text) {
 		dst = append(dst, Violation{Code: codeFormat, Message: f.format.want})
 	}
 	if f.enum != nil && !f.enum.has(kind, text) {

@@ -295,35 +295,37 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 	if r.schema == nil {
 		return Document{}, errors.New("schema: Apply of a request that was not read")
 	}
-	doc, err := r.apply(stored)
+	var doc Document
+	err := r.apply(&doc, stored)
 	if err == nil && doc.Changed && len(r.schema.def.Rules) > 0 {
-		if err = r.schema.judgeRules(doc.Stored, stored); err != nil {
-			return Document{}, err
-		}
+		err = r.schema.judgeRules(doc.Stored, stored)
 	}
-	return doc, err
+	if err != nil {
+		return Document{}, err
+	}
+	return doc, nil
 }
 
 // apply is Apply without the rules.
-func (r *Request) apply(stored []byte) (Document, error) {
+func (r *Request) apply(doc *Document, stored []byte) error {
 	d, err := r.load()
 	defer r.unload(d)
 	if err != nil {
-		return Document{}, err // not reached unless the caller has changed the text
+		return err // not reached unless the caller has changed the text
 	}
 	w := getWorkspace()
 	defer w.put()
 	w.judge.doc, w.judge.opts = d, r.opts
 	if len(stored) > 0 {
 		if err := r.schema.parseStored(&w.stored, stored); err != nil {
-			return Document{}, err
+			return err
 		}
 		w.judge.stored = &w.stored
 	}
 	if err := w.judge.document(r.schema.root); err != nil {
-		return Document{}, err
+		return err
 	}
-	doc := Document{Dropped: w.judge.droppedPointers()}
+	doc.Dropped = w.judge.droppedPointers()
 	if len(r.schema.indexed) > 0 {
 		doc.Entries, doc.Before = w.entries(r.schema)
 	}
@@ -331,24 +333,24 @@ func (r *Request) apply(stored []byte) (Document, error) {
 		// Merging would copy the request.
 		doc.Changed = true
 		doc.Stored, doc.Shown = w.result(r.schema.root, d)
-		return doc, nil
+		return nil
 	}
 	merged, changed := w.merge(len(r.src) + len(stored))
 	if doc.Changed = changed; !changed {
 		doc.Stored, doc.Shown = stored, w.show(r.schema.root, &w.stored)
-		return doc, nil
+		return nil
 	}
 	if len(stored) > 0 && !w.judge.unfilled && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
 		// As the stored document was complete, so is what became of it.
 		doc.Stored = w.keep(merged)
 		doc.Shown = doc.Stored
-		return doc, nil
+		return nil
 	}
 	if err := r.schema.parseStored(&w.merged, merged); err != nil {
-		return Document{}, err // not reached: a merge of two objects is one
+		return err // not reached: a merge of two objects is one
 	}
 	doc.Stored, doc.Shown = w.result(r.schema.root, &w.merged)
-	return doc, nil
+	return nil
 }
 
 // A workspace is the working memory of one call.
