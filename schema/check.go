@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"unicode/utf8"
 
@@ -17,7 +16,7 @@ type checks struct {
 	size    [sizes]bounds
 	unique  bool   // no two elements are equal
 	pattern string // for messages
-	match   func([]byte) bool
+	match   *matcher
 	low     bound // of numbers
 	high    bound
 	factor  factor
@@ -54,7 +53,7 @@ func (k *checks) judge(dst []Violation, kind strictjson.Kind, text []byte) []Vio
 		if size := k.size[ofString]; size != (bounds{most: math.MaxInt}) {
 			dst = k.judgeSize(dst, ofString, utf8.RuneCount(text), -1)
 		}
-		if k.match != nil && !k.match(text) {
+		if k.match != nil && !k.match.match(text) {
 			dst = append(dst, Violation{Code: codePattern, Message: k.pattern})
 		}
 	case strictjson.Number:
@@ -175,7 +174,7 @@ func (c *compiler) checks(decl *Field, f *field, p place) *checks {
 	}
 	if decl.Pattern != "" {
 		if match := c.pattern(decl.Pattern, p); match != nil {
-			k.pattern, k.match = "expected a match of "+cutText(decl.Pattern), match.Match
+			k.pattern, k.match = "expected a match of "+cutText(decl.Pattern), match
 		}
 	}
 	k.low = c.bound(p, "minimum", decl.Minimum, decl.ExclusiveMinimum, "at least ", "more than ")
@@ -267,16 +266,17 @@ func cutText(s string) string {
 // patterns are the compiled regular expressions of one definition, by their text: schemas
 // repeat the same ones in many fields.
 type patterns struct {
-	compiled     map[string]*regexp.Regexp
+	compiled     map[string]*matcher
 	instructions int
+	states       int // of their automatons
 }
 
 // pattern compiles a pattern, or returns nil.
-func (c *compiler) pattern(text string, p place) *regexp.Regexp {
+func (c *compiler) pattern(text string, p place) *matcher {
 	if match := c.patterns.compiled[text]; match != nil {
 		return match
 	}
-	match, size, err := compilePattern(text)
+	match, size, err := compilePattern(text, c.patterns.states < maxAllStates)
 	if c.patterns.instructions += size; err == nil && c.patterns.instructions > maxInstructions {
 		err = fmt.Errorf("expected at most %d instructions in all patterns", maxInstructions)
 	}
@@ -285,8 +285,11 @@ func (c *compiler) pattern(text string, p place) *regexp.Regexp {
 		return nil
 	}
 	if c.patterns.compiled == nil {
-		c.patterns.compiled = make(map[string]*regexp.Regexp)
+		c.patterns.compiled = make(map[string]*matcher)
 	}
 	c.patterns.compiled[text] = match
+	if a := match.automaton; a != nil {
+		c.patterns.states += len(a.next)
+	}
 	return match
 }

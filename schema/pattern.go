@@ -15,9 +15,9 @@ const (
 	maxInstructions = 500_000 // of all patterns of a definition
 )
 
-// compilePattern compiles a pattern, and returns how many instructions it has. The error
-// says where the pattern is wrong.
-func compilePattern(pattern string) (*regexp.Regexp, int, error) {
+// compilePattern compiles a pattern, and returns how many instructions it has. It makes
+// an automaton if fast is true. The error says where the pattern is wrong.
+func compilePattern(pattern string, fast bool) (*matcher, int, error) {
 	if len(pattern) > maxPattern {
 		return nil, 0, fmt.Errorf("expected at most %d bytes", maxPattern)
 	}
@@ -38,7 +38,14 @@ func compilePattern(pattern string) (*regexp.Regexp, int, error) {
 		return nil, 0, fmt.Errorf("expected at most %d instructions: its repetitions are too many", maxProgram)
 	}
 	compiled, err := regexp.Compile(t.to.String())
-	return compiled, size, err // nil: it has been parsed
+	if err != nil {
+		return nil, 0, err // not reached: it has been parsed
+	}
+	m := &matcher{regexp: compiled}
+	if fast {
+		m.automaton = newAutomaton(parsed)
+	}
+	return m, size, nil
 }
 
 // programSize returns about how many instructions an expression compiles to: repetitions

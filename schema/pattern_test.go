@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -49,14 +50,14 @@ func TestPatterns(t *testing.T) {
 		{"repeat", `^a{2,3}$`, []string{"aa", "aaa"}, []string{"a", "aaaa"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			match, size, err := compilePattern(tt.pattern)
+			match, size, err := compilePattern(tt.pattern, true)
 			require.NoError(t, err)
 			assert.Positive(t, size)
 			for _, text := range tt.yes {
-				assert.True(t, match.MatchString(text), "%q", text)
+				assert.True(t, agreed(t, match, text), "%q", text)
 			}
 			for _, text := range tt.no {
-				assert.False(t, match.MatchString(text), "%q", text)
+				assert.False(t, agreed(t, match, text), "%q", text)
 			}
 		})
 	}
@@ -69,7 +70,7 @@ func TestPatternMemory(t *testing.T) {
 		`((((((a{9}){9}){9}){9}){9}){9}){9}`, `[` + strings.Repeat(`\s`, 2000), strings.Repeat(`(?i)`, 1000) + `(`,
 	} {
 		assert.Less(t, testing.AllocsPerRun(1, func() {
-			if _, _, err := compilePattern(pattern); err == nil {
+			if _, _, err := compilePattern(pattern, true); err == nil {
 				t.Errorf("%.20s compiles", pattern)
 			}
 		}), 100_000.0)
@@ -84,14 +85,15 @@ func FuzzPattern(f *testing.F) {
 	}
 	plain := regexp.MustCompile(`^[a-z0-9 ()|*+?^$]*$`)
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		match, size, err := compilePattern(pattern)
+		match, size, err := compilePattern(pattern, true)
 		if err != nil {
 			require.NotEmpty(t, err.Error())
 			return
 		}
 		require.LessOrEqual(t, size, maxProgram)
+		agreed(t, match, text)
 		if same, err := regexp.Compile(pattern); err == nil && plain.MatchString(pattern) {
-			require.Equal(t, same.MatchString(text), match.MatchString(text))
+			require.Equal(t, same.MatchString(text), agreed(t, match, text))
 		}
 	})
 }
@@ -107,4 +109,62 @@ func TestProgramSize(t *testing.T) {
 		require.NoError(t, err)
 		assert.InDelta(t, len(program.Inst), programSize(parsed), 5+0.02*float64(len(program.Inst)), pattern)
 	}
+}
+
+// agreed reports whether text matches, by the automaton too if there is one.
+func agreed(t *testing.T, m *matcher, text string) bool {
+	t.Helper()
+	want := m.regexp.MatchString(text)
+	if m.automaton != nil {
+		got, ok := m.automaton.match([]byte(text))
+		require.True(t, !ok || got == want, "%s %q: %v", m.regexp, text, got)
+		require.True(t, ok || strings.ContainsFunc(text, func(r rune) bool { return r > 0x7f }), "%q", text)
+	}
+	require.Equal(t, want, m.match([]byte(text)))
+	return want
+}
+
+// TestAutomaton: which patterns have one, and that it agrees with package regexp on short
+// texts of a few letters.
+func TestAutomaton(t *testing.T) {
+	var texts []string
+	for i := range 1 << 12 {
+		text := ""
+		for n := i; n > 0; n /= 4 {
+			text += []string{"a", "b", "-", "\n"}[n%4]
+		}
+		texts = append(texts, text)
+	}
+	for pattern, has := range map[string]bool{
+		`a`: true, `^a`: true, `a$`: true, `^a$`: true, `^(a|b-)*$`: true, `a.b`: true, `^$`: true, ``: true, `$`: true, `a|^b$`: true, `(^a|-)b+$`: true,
+		`a*$|b`: true, `($)*a`: true, `a($)*$`: true, `(?i)A-B`: true, `[^a]b`: true, `^[a-z]([-a-z]*[a-z])?$`: true, `(a|b)*a(a|b)(a|b)$`: true, `(?s).$`: true,
+		`é|a-`: true, `a{2,3}b`: true, `(a*)*b`: true, `(|a)+$`: true, `[^]b`: true, `[]`: true,
+		`\ba`: false, `a\B`: false, `$^`: false, `(?m)^a$`: false, `(a|b)*a(a|b){7}$`: false, `a{300}`: false, `^a$^b$`: false,
+	} {
+		m, _, err := compilePattern(pattern, true)
+		require.NoError(t, err)
+		assert.Equal(t, has, m.automaton != nil, pattern)
+		for _, text := range texts {
+			agreed(t, m, text)
+		}
+	}
+}
+
+// TestManyAutomatons: their memory is bounded, and patterns without one work.
+func TestManyAutomatons(t *testing.T) {
+	declared := make([]Field, 1000)
+	for i := range declared {
+		declared[i] = Field{Name: fmt.Sprint(i), Type: String, Pattern: fmt.Sprintf(`^[a-z]{30}%d$`, i)}
+	}
+	s, states := define(t, declared...), 0
+	for i := range s.root.fields {
+		if k := s.root.fields[i].checks; k != nil && k.match.automaton != nil {
+			states += len(k.match.automaton.next)
+		}
+	}
+	assert.Positive(t, states)
+	assert.Less(t, states, maxAllStates+maxStates)
+	text := strings.Repeat("a", 30)
+	assert.NoError(t, s.Validate([]byte(`{"id":"1","0":"`+text+`0","999":"`+text+`999"}`)))
+	assert.Error(t, s.Validate([]byte(`{"id":"1","999":"`+text+`99"}`)))
 }
