@@ -290,10 +290,10 @@ func (j *judge) elements(items *field, node uint32, visit func(element uint32)) 
 }
 
 // keeps reports whether member c repeats the stored value, which is then not judged
-// again. It is false for objects and arrays: an object is judged member by member, and for
-// arrays see kept.
+// again: a scalar, or what has another kind than declared. Declared objects are judged
+// member by member; for arrays see kept.
 func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
-	if kind := j.doc.Nodes[c].Kind; whole || j.opts.RequireComplete || kind == strictjson.Object || kind == strictjson.Array {
+	if whole || j.opts.RequireComplete {
 		return false
 	}
 	old := before.find(j, c)
