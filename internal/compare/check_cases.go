@@ -110,7 +110,7 @@ func checkedSet(documents [][]byte) (*set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, ours := &set{name: "validate-checks", title: "650 B of 20 fields with checks"}, checkedSchema()
+	s, ours := &set{name: "validate-checks", title: "500 B of 20 fields with checks"}, checkedSchema()
 	for _, d := range documents {
 		s.bytes += len(d)
 	}
