@@ -77,23 +77,3 @@ func TestEntryAllocations(t *testing.T) {
 	assert.LessOrEqual(t, testing.AllocsPerRun(200, func() { s.AppendEntries(entries, doc) }), 2.0)
 	assert.Zero(t, testing.AllocsPerRun(200, func() { s.Show(doc, filter) }))
 }
-
-// checked is a schema with checks of most kinds.
-func checked(t testing.TB) *Schema {
-	def := definition(
-		Field{Name: "name", Type: String, MinLength: 1, MaxLength: limit(9)},
-		Field{Name: "live", Type: Boolean, Const: true},
-		Field{Name: "code", Type: String, Pattern: "^[A-Z]{2}-[0-9]+$"},
-		Field{Name: "note", Type: String, Pattern: "^.$"}, // not ASCII
-		Field{Name: "total", Type: Number, Minimum: 0, ExclusiveMaximum: 1e6, MultipleOf: 0.01},
-		Field{Name: "port", Types: []Type{Integer, String}, Enum: []any{80, 8080, "http"}, Format: "int32"},
-		Field{Name: "tags", Type: Array, UniqueItems: true, MaxItems: limit(9), Items: &Field{Type: String, MaxLength: limit(3)}},
-		Field{Name: "labels", Type: Object, MaxProperties: limit(9), Values: &Field{Type: String, Format: "date"}},
-		Field{Name: "one", Type: Number}, Field{Name: "two", Type: Number},
-		Field{Name: "mail", Type: String, Format: "email"},
-	)
-	def.Presence = []Presence{{Kind: "oneOf", Fields: []string{"one", "two"}}}
-	s, err := Compile(def)
-	require.NoError(t, err)
-	return s
-}

@@ -273,7 +273,7 @@ type patterns struct {
 
 // pattern compiles a pattern, or returns nil.
 func (c *compiler) pattern(text string, p place) *matcher {
-	if match := c.patterns.compiled[text]; match != nil {
+	if match := c.patterns.compiled[text]; match != nil || c.patterns.instructions > maxInstructions { // which is a mistake already
 		return match
 	}
 	match, size, err := compilePattern(text, c.patterns.states < maxAllStates)

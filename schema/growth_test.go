@@ -249,15 +249,6 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// elements returns an array of n values that differ.
-func elements(n int) string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = fmt.Sprintf([]string{`%d`, `"%d"`, `[%d,true]`, `{"a":%d}`, `-%d.5`}[i%5], i)
-	}
-	return "[" + strings.Join(list, ",") + "]"
-}
-
 // TestManyUniqueElements: comparisons allocate nothing, so this is about time after all: a
 // second where each element is looked up, many minutes where each is compared with all.
 func TestManyUniqueElements(t *testing.T) {

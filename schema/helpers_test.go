@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -148,4 +149,33 @@ func nested(t testing.TB) *Schema {
 		}}},
 		Field{Name: "lists", Type: Array, Items: &Field{Type: Object, Values: &Field{Type: Number}}},
 	)
+}
+
+// checked is a schema with checks of most kinds.
+func checked(t testing.TB) *Schema {
+	def := definition(
+		Field{Name: "name", Type: String, MinLength: 1, MaxLength: limit(9)},
+		Field{Name: "live", Type: Boolean, Const: true},
+		Field{Name: "code", Type: String, Pattern: "^[A-Z]{2}-[0-9]+$"},
+		Field{Name: "note", Type: String, Pattern: "^.$"}, // not ASCII
+		Field{Name: "total", Type: Number, Minimum: 0, ExclusiveMaximum: 1e6, MultipleOf: 0.01},
+		Field{Name: "port", Types: []Type{Integer, String}, Enum: []any{80, 8080, "http"}, Format: "int32"},
+		Field{Name: "tags", Type: Array, UniqueItems: true, MaxItems: limit(9), Items: &Field{Type: String, MaxLength: limit(3)}},
+		Field{Name: "labels", Type: Object, MaxProperties: limit(9), Values: &Field{Type: String, Format: "date"}},
+		Field{Name: "one", Type: Number}, Field{Name: "two", Type: Number},
+		Field{Name: "mail", Type: String, Format: "email"},
+	)
+	def.Presence = []Presence{{Kind: "oneOf", Fields: []string{"one", "two"}}}
+	s, err := Compile(def)
+	require.NoError(t, err)
+	return s
+}
+
+// elements returns an array of n values that differ.
+func elements(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf([]string{`%d`, `"%d"`, `[%d,true]`, `{"a":%d}`, `-%d.5`}[i%5], i)
+	}
+	return "[" + strings.Join(list, ",") + "]"
 }
