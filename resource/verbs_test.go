@@ -173,3 +173,22 @@ func TestRulesInABatchOfOneResource(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, `{"id":"1","sum":7}`, string(res.Data()))
 }
+
+// TestFindByMembersOfAMap: a filter names a member of a map, and a write says which of
+// them has changed.
+func TestFindByMembersOfAMap(t *testing.T) {
+	c := open(t, everything(), memory.New(), fixed)
+	create(t, c, `{"id":"1","labels":{"a/b":"2024-01-01"}}`)
+	create(t, c, `{"id":"2","labels":{"a/b":"2024-01-02","x":"2024-01-01"}}`)
+	create(t, c, `{"id":"3"}`)
+	for field, want := range map[string]string{"/labels/a~1b": "1", "/labels/x": "2"} {
+		page, err := c.List(ctx, tenant, &resource.ListOptions{AllowScan: true, Filter: []schema.Condition{{Field: field, Value: "2024-01-01"}}})
+		require.NoError(t, err)
+		require.Len(t, page.Resources, 1)
+		assert.Equal(t, want, page.Resources[0].Key().ExternalID)
+	}
+	res, err := c.Patch(ctx, tenant, "2", []byte(`{"labels":{"a/b":"2025-01-01","x":null}}`), nil)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/labels/a~1b"}, res.Changed())
+	assert.Equal(t, []string{"/labels/x"}, res.Removed())
+}

@@ -188,7 +188,11 @@ func TestDefinitionIsACopy(t *testing.T) {
 	def := definition(
 		Field{Name: "o", Type: Object, Fields: []Field{{Name: "a", Type: String}}, Default: json.RawMessage(`{ "a": "b" }`)},
 		Field{Name: "l", Type: Array, Items: &Field{Type: String, Enum: []any{"x", "y"}}},
+		Field{Name: "m", Type: Object, MaxProperties: limit(5), Fields: []Field{{Name: "a", Type: String}, {Name: "b", Type: String}},
+			Values:   &Field{Types: []Type{String, Number}, MaxLength: limit(5), Minimum: json.RawMessage("1")},
+			Presence: []Presence{{Kind: "ifThen", Fields: []string{"a"}, Then: []string{"b"}}}},
 	)
+	def.Presence = []Presence{{Kind: "anyOf", Fields: []string{"id", "m"}}}
 	def.RetiredIndexes = []uint32{1}
 	s, err := Compile(def)
 	require.NoError(t, err)
@@ -201,6 +205,10 @@ func TestDefinitionIsACopy(t *testing.T) {
 		d.Fields[1].Default.(json.RawMessage)[0] = 'x'
 		d.Fields[2].Items.Enum[0] = "changed"
 		d.Fields[2].Items.Type = Object
+		*d.Fields[3].MaxProperties, *d.Fields[3].Values.MaxLength = 6, 6
+		d.Fields[3].Values.Types[0] = Boolean
+		d.Fields[3].Values.Minimum.(json.RawMessage)[0] = '2'
+		d.Fields[3].Presence[0].Fields[0], d.Fields[3].Presence[0].Then[0], d.Presence[0].Fields[0] = "x", "x", "x"
 	}
 	assert.Equal(t, want, s.Definition())
 	assert.Equal(t, want.ID, s.ID())
