@@ -1,8 +1,9 @@
 package schema
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -44,6 +45,7 @@ func Compile(def Definition) (*Schema, error) {
 	if !isName(def.Name) {
 		c.mistake("", "expected a name of letters, digits, '_' and '-'")
 	}
+	c.annotations(def.Annotations, "", true)
 	root := c.object(&Field{Fields: def.Fields, Presence: def.Presence}, place{depth: 1})
 	id := c.externalID(root, def.ExternalID)
 	s := &Schema{root: root, id: id}
@@ -183,7 +185,7 @@ func (c *compiler) field(decl *Field, p place) field {
 		switch {
 		case f.format == nil:
 			c.mistake(p.pointer, "the format %q is not known", decl.Format)
-		case !f.isKind(f.format.of) || f.format.of == strictjson.Number && !f.integral:
+		case !f.isKind(f.format.of) || decl.Type == Any || f.format.of == strictjson.Number && !f.integral:
 			c.mistake(p.pointer, "expected no format %s on type %s", decl.Format, f.want)
 		}
 	}
@@ -191,6 +193,13 @@ func (c *compiler) field(decl *Field, p place) field {
 	case "", "EMAIL", "PHONE", "FIRST_NAME", "LAST_NAME", "NAME", "EXTERNAL_ID":
 	default:
 		c.mistake(p.pointer, "the PII mark %q is not known", decl.PII)
+	}
+	c.annotations(decl.Annotations, p.pointer, false)
+	if decl.Type != String && decl.Annotations["$ref"] != nil {
+		c.mistake(p.pointer, "expected no $ref on type %s", f.want)
+	}
+	if decl.Annotations["default"] != nil && !p.items && !decl.Required && decl.Name != "" {
+		c.mistake(p.pointer, "expected a Default in place of the annotation")
 	}
 	c.index(decl, &f, p)
 	before := len(c.mistakes)
@@ -215,7 +224,7 @@ func (c *compiler) field(decl *Field, p place) field {
 		{"maxItems", decl.MaxItems != nil, Array},
 		{"uniqueItems", decl.UniqueItems, Array},
 	} {
-		if k.set && f.kinds&kindsOf[k.of] == 0 {
+		if k.set && (f.kinds&kindsOf[k.of] == 0 || decl.Type == Any) {
 			c.mistake(p.pointer, "expected no %s on type %s", k.name, f.want)
 		}
 	}
@@ -237,8 +246,8 @@ func (c *compiler) field(decl *Field, p place) field {
 		return f // an enum or default cannot be judged by a field that is wrong
 	}
 	f.enum = c.enum(decl, &f, p)
-	if f.enum == nil && f.format == nil && f.checks == nil && f.kinds&(kindsOf[Object]|kindsOf[Array]) == 0 {
-		f.accepts = f.kinds
+	if f.enum == nil && f.format == nil && f.checks == nil && (decl.Type == Any || f.kinds&(kindsOf[Object]|kindsOf[Array]) == 0) {
+		f.accepts = f.kinds &^ kindsOf[Object] // whose members may be null
 		if f.integral {
 			f.accepts &^= kindsOf[Integer]
 		}
@@ -252,6 +261,9 @@ func (c *compiler) types(decl *Field, f *field, p place) bool {
 	before := len(c.mistakes)
 	types := decl.Types
 	switch {
+	case decl.Type == Any && types == nil:
+		f.kinds, f.want = kindsOf[Any], "any"
+		return true
 	case decl.Type != "" && types != nil:
 		c.mistake(p.pointer, "expected a type or a union of types, not both")
 	case decl.Type != "":
@@ -267,7 +279,7 @@ func (c *compiler) types(decl *Field, f *field, p place) bool {
 			c.mistake(p.pointer, "the type %q is not known", t)
 		case f.kinds&kinds != 0:
 			c.mistake(p.pointer, "the union has %s, and another type with such values", t)
-		case f.typ == "" && (t == Object || t == Array):
+		case f.typ == "" && (t == Object || t == Array || t == Any):
 			c.mistake(p.pointer, "expected no %s in a union", t)
 		default:
 			f.kinds |= kinds
@@ -279,6 +291,14 @@ func (c *compiler) types(decl *Field, f *field, p place) bool {
 		f.integral = f.integral || t == Integer
 	}
 	return len(c.mistakes) == before
+}
+
+func (c *compiler) annotations(m map[string]json.RawMessage, pointer string, ofRoot bool) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if why := wrongAnnotation(name, m[name], ofRoot); why != "" {
+			c.mistake(pointer, "the annotation %q: %s", name, why)
+		}
+	}
 }
 
 // index compiles how values of a field are compared and found.
@@ -454,7 +474,7 @@ func (c *compiler) value(v any, f *field, p place) ([]byte, error) {
 	}
 	if f.object != nil {
 		if w.view.look(f.object, &w.merged); w.view.unfilled {
-			return nil, errors.New("a field that has a default itself is absent in it")
+			return w.view.append(nil, f.object, 0, false), nil
 		}
 	}
 	if w.merged.Blanks {

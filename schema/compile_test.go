@@ -151,7 +151,6 @@ func TestCompileMistakes(t *testing.T) {
 		{"default/not-finite", with(Field{Name: "x", Type: Number, Default: math.Inf(1)}), "/x: the default: expected a finite number"},
 		{"default/incomplete-object", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"d":true}`)}), "/x: the default: /s: required, but missing"},
 		{"default/unknown-field", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"s":"a","d":true,"y":1}`)}), "/x: the default: /y: unknown field"},
-		{"default/without-inner-default", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"s":"a"}`)}), "/x: the default: a field that has a default itself is absent"},
 		{"default/incomplete-item", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: sub[:1]}, Default: json.RawMessage(`[{}]`)}), "/x: the default: /0/s: required, but missing"},
 		{"limits/levels", with(deep(64)), strings.Repeat("/x", 64) + ": expected at most 64 levels"},
 		{"limits/items-cycle", with(cyclic), "expected at most 64 levels"},

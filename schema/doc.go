@@ -11,8 +11,8 @@
 //
 // Most programs only declare: package resource does the rest.
 //
-//   - Declare: a [Definition] of [Field] values is plain data. [Customers], [Locations]
-//     and [Transactions] are built in.
+//   - Declare: a [Definition] of [Field] values is plain data. [ParseJSON] reads one from
+//     a JSON Schema. [Customers], [Locations] and [Transactions] are built in.
 //   - Compile: [Compile] reports each mistake in a definition and returns a [Schema],
 //     which is immutable and safe for concurrent use.
 //   - Check: a [Field] has the keywords of JSON Schema for the values of its type, a
@@ -103,6 +103,35 @@
 // The number of an index is assigned once and never used again, because entries that
 // were written under it may still be in the store. A field whose type, format, fold or
 // uniqueness changes gets a new number.
+//
+// # JSON Schema
+//
+// [ParseJSON] reads a definition from a JSON Schema, and [Schema.JSON] writes one. The
+// keywords have the names of the fields of [Field]. Nothing is ignored: a keyword is
+// judged, kept as an annotation, or refused with its place and what to write instead.
+// The differences to a validator of JSON Schema:
+//
+//   - Each schema has a type, or an enum or const, which says it. A schema that says
+//     nothing, {} or true, is of type [Any]. A union is one of scalars: an array of types,
+//     or an anyOf or oneOf of them.
+//   - null deletes a field. So nullable and a type "null" are read, and say nothing more; a
+//     required field or an element of an array cannot have them.
+//   - Members that properties does not declare are refused or dropped, as the request
+//     says, with additionalProperties: false and without. Only an object without
+//     properties is open.
+//   - A default fills an absent field. That of a required field, of the values of a map or
+//     inside items fills nothing, and is kept as an annotation.
+//   - A property that is false is not declared.
+//   - A $ref into the text is followed: what it means is read in its place. It cannot lead
+//     to itself. A $ref to reach:schemas/NAME is kept: the field holds the external id of a
+//     resource of that schema.
+//   - allOf is read as one schema with the keywords of all. No keyword can be in two of
+//     them, except type (if it is the same), properties, required and presence rules.
+//   - anyOf, oneOf, not and dependentRequired are a [Presence]: they only say, with
+//     required, which fields are there.
+//   - A format is judged, and one that is not known is refused.
+//   - The extensions x-pii-type, x-index, x-unique and x-fold are PII, Index, Unique and
+//     Fold of a Field, and x-retired-indexes of the whole schema is RetiredIndexes.
 //
 // # Security considerations
 //

@@ -178,3 +178,31 @@ func ExampleSchema_Filter() {
 	// false <nil> index 2
 	// schema: invalid filter: /joined: expected no prefix on a date-time
 }
+
+// A JSON Schema becomes a schema, and a mistake in it an error that says what to write.
+func ExampleParseJSON() {
+	meta := schema.Meta{ID: uuid.MustParse("5f0c3f0e-7a0b-4a55-9d7e-2b1c0a5d9e11"), Name: "orders", ExternalID: "orderId"}
+	def, err := schema.ParseJSON([]byte(`{
+		"type": "object",
+		"properties": {
+			"orderId": {"type": "string"},
+			"state": {"enum": ["open", "paid"], "default": "open"},
+			"buyer": {"type": "string", "x-pii-type": "NAME"}
+		},
+		"required": ["orderId"]
+	}`), meta)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	orders := schema.MustCompile(def)
+	fmt.Println(orders.Validate([]byte(`{"orderId":"o-1","state":"lost"}`)))
+	fmt.Println(string(orders.JSON("")))
+
+	_, err = schema.ParseJSON([]byte(`{"type": "object", "properties": {"orderId": {"type": "string", "if": {}}}}`), meta)
+	fmt.Println(err)
+	// Output:
+	// schema: invalid document: /state: expected one of "open", "paid"
+	// {"type":"object","properties":{"orderId":{"type":"string"},"state":{"type":"string","enum":["open","paid"],"default":"open"},"buyer":{"type":"string","x-pii-type":"NAME"}},"required":["orderId"],"additionalProperties":false}
+	// schema: invalid definition "orders": /properties/orderId/if: the keyword is not supported: write anyOf with not and required, or a Rule in Go
+}

@@ -32,7 +32,7 @@ type field struct {
 	index      int    // in the object
 	presence   uint64 // its bit in the rules of presence of the object, or 0
 	next       *field // in the object; the first after the last
-	typ        Type   // "" for a union
+	typ        Type   // "" for a union and Any
 	want       string // the types, for messages
 	required   bool
 	externalID bool
@@ -61,6 +61,8 @@ var kindsOf = map[Type]uint{
 	Integer: 1 << strictjson.Number,
 	Object:  1 << strictjson.Object,
 	Array:   1 << strictjson.Array,
+	Any: 1<<strictjson.String | 1<<strictjson.True | 1<<strictjson.False | 1<<strictjson.Number |
+		1<<strictjson.Object | 1<<strictjson.Array,
 }
 
 // isKind reports whether values of the field can have this kind.

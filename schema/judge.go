@@ -207,7 +207,7 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 		if f.checks != nil {
 			j.members(f, c, stored, whole)
 		}
-	case n.Kind == strictjson.Object && f.typ == Object:
+	case n.Kind == strictjson.Object && f.isKind(n.Kind):
 		j.opens = true
 		if !whole && j.opts.Nulls != DeleteNulls {
 			j.enter(f)
@@ -221,7 +221,7 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 			}
 			j.members(f, c, stored, whole)
 		}
-	case n.Kind == strictjson.Array && f.typ == Array:
+	case n.Kind == strictjson.Array && f.isKind(n.Kind):
 		if f.items == nil && f.checks == nil {
 			break
 		}

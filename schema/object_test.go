@@ -241,7 +241,6 @@ func TestObjectMistakes(t *testing.T) {
 		{"values/default-in-items", Field{Name: "x", Type: Array, Items: &Field{Type: Object, Values: &Field{Type: Object, Fields: []Field{{Name: "y", Type: String, Default: "a"}}}}}, "/x/items/values/y: expected no default inside items"},
 		{"values/cycle", cyclic, "expected at most 64 levels"},
 		{"values/default-of-the-map", Field{Name: "x", Type: Object, Values: &Field{Type: String}, Default: json.RawMessage(`{"a":1}`)}, "/x: the default: /a: expected string, found number"},
-		{"values/default-without-inner-default", Field{Name: "x", Type: Object, Values: &Field{Type: Object, Fields: []Field{{Name: "y", Type: String, Default: "a"}}}, Default: json.RawMessage(`{"a":{}}`)}, "/x: the default: a field that has a default itself is absent in it"},
 		{"properties/on-array", Field{Name: "x", Type: Array, MinProperties: 1}, "/x: expected no minProperties on type array"},
 		{"properties/none-between", Field{Name: "x", Type: Object, MinProperties: 1, MaxProperties: limit(0)}, "/x: expected 0 <= minProperties <= maxProperties"},
 		{"properties/max-on-string", Field{Name: "x", Type: String, MaxProperties: limit(0)}, "/x: expected no maxProperties on type string"},

@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -30,6 +31,8 @@ type Definition struct {
 	Presence []Presence
 	// Rules are functions that judge a document as a whole. Optional.
 	Rules []Rule
+	// Annotations are as in a Field, and $id. Optional.
+	Annotations map[string]json.RawMessage
 }
 
 // A Field declares a member of an object, or (as Items) the elements of an
@@ -40,7 +43,8 @@ type Field struct {
 	Name string
 	// Description is for people. Optional.
 	Description string
-	// Type is the kind of value. It must be set, or Types.
+	// Type is the kind of value. It must be set, or Types. A field of type Any has none of
+	// the keywords that narrow values, no Index and no [Condition] with a value.
 	Type Type
 	// Types are the kinds of value of a union, in place of Type: two or more of String,
 	// Boolean, and Number or Integer. Each keyword below narrows the values of its own
@@ -98,8 +102,8 @@ type Field struct {
 	// it.) Not for Items.
 	Required bool
 	// Default is the value that an absent field gets, of the Go types of Enum; nil for
-	// none. It must be valid for the field. If it is an object, it must have the
-	// defaults of its own fields. Not for a Required field and not inside Items.
+	// none. It must be valid for the field. If it is an object, absent fields of
+	// it have their own defaults. Not for a Required field and not inside Items.
 	// Filling it in costs a copy of the document.
 	Default any
 	// PII says which personal data the field holds: "EMAIL", "PHONE", "FIRST_NAME",
@@ -145,6 +149,14 @@ type Field struct {
 	// Schema: numbers by value, so that 1 and 1.0 are equal, and objects without regard
 	// to the order of their members.
 	UniqueItems bool
+	// Annotations are other keywords of JSON Schema, with their values as JSON. Optional.
+	// They judge nothing: [ParseJSON] keeps them, and [Schema.JSON] gives them back. They
+	// are title, examples, example, deprecated, readOnly, writeOnly, externalDocs,
+	// contentMediaType, contentEncoding, $comment, and each name that begins with "x-"
+	// and is not that of a field above. A String may have a $ref, "reach:schemas/NAME":
+	// it holds the external id of a resource of that schema, which need not exist. Where
+	// a Default cannot be, an annotation default may be; it fills nothing.
+	Annotations map[string]json.RawMessage
 }
 
 // A Presence is a rule about which fields of an object are there. A field with a default
@@ -198,6 +210,7 @@ const (
 	Integer Type = "integer" // a number whose value is integral, however it is written
 	Object  Type = "object"
 	Array   Type = "array"
+	Any     Type = "any" // each value but null; JSON Schema has no name for it
 )
 
 // A Schema is a compiled [Definition]. It is immutable and safe for concurrent use. Make
@@ -225,7 +238,16 @@ func copyDefinition(def Definition) Definition {
 	def.RetiredIndexes = slices.Clone(def.RetiredIndexes)
 	def.Presence = copyPresence(def.Presence)
 	def.Rules = slices.Clone(def.Rules)
+	def.Annotations = copyAnnotations(def.Annotations)
 	return def
+}
+
+func copyAnnotations(m map[string]json.RawMessage) map[string]json.RawMessage {
+	m = maps.Clone(m)
+	for name, raw := range m {
+		m[name] = bytes.Clone(raw)
+	}
+	return m
 }
 
 func copyPresence(list []Presence) []Presence {
@@ -257,6 +279,7 @@ func copyField(f Field) Field {
 		*n = copyOf(*n, func(n int) int { return n })
 	}
 	f.Fields, f.Presence = copyFields(f.Fields), copyPresence(f.Presence)
+	f.Annotations = copyAnnotations(f.Annotations)
 	f.Values, f.Items = copyOf(f.Values, copyField), copyOf(f.Items, copyField)
 	return f
 }

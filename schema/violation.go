@@ -90,8 +90,9 @@ func (v Violation) String() string {
 // document, then the missing fields in the order of the schema; or all mistakes of a
 // definition, or of the conditions of a filter. It holds no value of them.
 //
-// The pointers in a definition name fields, "/address/city"; the items of an array are
-// "/tags/items", and the values of a map "/labels/values".
+// The pointers of [ParseJSON] are places in its text. Those of [Compile] name fields,
+// "/address/city"; the items of an array are "/tags/items", and the values of a map
+// "/labels/values".
 type ValidationError struct {
 	// Of is "filter", "order" (see Schema.Index) or `definition "NAME"`; it is "" for a
 	// document.

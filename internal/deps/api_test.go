@@ -16,7 +16,7 @@ import (
 // types, and the methods and fields of these types.
 var exported = map[string]int{
 	"merge":               13,
-	"schema":              126,
+	"schema":              138,
 	"storage":             169,
 	"resource":            158,
 	"resource/changes":    56,
