@@ -234,7 +234,7 @@ func TestRestoreBesideWriters(t *testing.T) {
 			default:
 				_, err := b.Delete(ctx, tenant, "c-1", nil)
 				if err != nil {
-					assert.ErrorIs(t, err, resource.ErrNoRevision)
+					assert.ErrorIs(t, err, resource.ErrNotFound)
 				}
 			}
 		}

@@ -17,7 +17,8 @@ func TestAllocations(t *testing.T) {
 		name string
 		s    *Schema
 		doc  []byte
-	}{{"customer", Customers(), customer}, {"nested", nested(t), deep}} {
+	}{{"customer", Customers(), customer}, {"nested", nested(t), deep}, {"checks", checked(t), []byte(full + `"live":true,"code":"AB-1234","note":"é","total":19.99,"port":8080,` +
+		`"tags":["a","b","c","d","e"],"labels":{"a":"2024-02-29","b":"2024-02-29"},"one":1,"mail":"ada@example.com"}`)}} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, err := tt.s.Read(tt.doc, nil)
 			require.NoError(t, err)

@@ -1,14 +1,16 @@
 package schema
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"example.com/resourcekit/internal/indexvalue"
 	"example.com/resourcekit/internal/strictjson"
 )
 
@@ -17,17 +19,21 @@ const (
 	maxExternalID = 512    // bytes
 	maxIndex      = 65_535 // the greatest number of an index
 	maxIndexed    = 14     // fields of one definition
+	maxEnum       = 1000   // values of one enum
 )
 
 // Compile returns the schema that def declares. The schema keeps a copy of def.
 //
 // The error is a [*ValidationError] with every mistake: a missing ID; an invalid name; an
 // external id that is not a required string field of the document; an empty or repeated
-// field name; a field without a type; properties that do not belong to the type; an
-// enum value or default that is not valid for its field; a default on a required field
-// or inside items; an index, a unique mark or a fold where it cannot be; an index number
-// that is retired or has another field; more than 64 levels; more than 10,000 fields; more
-// than 14 indexes.
+// field name; a field without a type; keywords that do not belong to the type; a pattern
+// that cannot be compiled, with the place in it; bounds between which nothing is; a rule of presence of fields
+// that are not there; a rule without a name or a function; an enum
+// value or default that is not valid for its field; a default on a required field or
+// inside items; an index, a unique mark or a fold where it cannot be; an index number that
+// is retired or has another field; more than 64 levels, 10,000 fields, 14 indexes, 1,000
+// values of an enum, 64 rules of presence in an object, or 500,000 instructions in all
+// patterns.
 func Compile(def Definition) (*Schema, error) {
 	c := compiler{indexes: make(map[uint32]string)}
 	for _, number := range def.RetiredIndexes {
@@ -39,7 +45,8 @@ func Compile(def Definition) (*Schema, error) {
 	if !isName(def.Name) {
 		c.mistake("", "expected a name of letters, digits, '_' and '-'")
 	}
-	root := c.object(def.Fields, place{depth: 1})
+	c.annotations(def.Annotations, "", true)
+	root := c.object(&Field{Fields: def.Fields, Presence: def.Presence}, place{depth: 1})
 	id := c.externalID(root, def.ExternalID)
 	s := &Schema{root: root, id: id}
 	s.addIndexed(root, nil)
@@ -48,6 +55,7 @@ func Compile(def Definition) (*Schema, error) {
 			c.mistake(string(pointerOf(x.path)), "expected no default for a unique field or an object around it")
 		}
 	}
+	c.rules(def.Rules)
 	if len(c.mistakes) > 0 {
 		return nil, &ValidationError{Of: "definition " + strconv.Quote(def.Name), Violations: c.mistakes}
 	}
@@ -79,6 +87,7 @@ type compiler struct {
 	count    int               // fields so far
 	indexes  map[uint32]string // the pointers of the fields with an index, or "retired", by number
 	indexed  int               // fields with an index so far
+	patterns patterns
 }
 
 // A place is the position of a field in a definition.
@@ -86,6 +95,7 @@ type place struct {
 	pointer string
 	depth   int  // containers around it, the object that it is in included
 	items   bool // it is inside items, at any depth
+	values  bool // it is inside values, at any depth
 }
 
 func (c *compiler) mistake(pointer, format string, args ...any) {
@@ -110,8 +120,9 @@ func (c *compiler) externalID(root *object, name string) *field {
 	return nil
 }
 
-// object compiles the fields of an object at p.
-func (c *compiler) object(fields []Field, p place) *object {
+// object compiles the members of an object at p.
+func (c *compiler) object(decl *Field, p place) *object {
+	fields := decl.Fields
 	o := &object{fields: make([]field, 0, min(len(fields), maxFields))}
 	if p.depth > strictjson.MaxDepth {
 		c.mistake(p.pointer, "expected at most %d levels", strictjson.MaxDepth)
@@ -149,64 +160,145 @@ func (c *compiler) object(fields []Field, p place) *object {
 		o.anyRequired = o.anyRequired || f.required || f.anyRequired()
 		o.fields = append(o.fields, f)
 	}
+	if decl.Values != nil {
+		p.values = true
+		if decl.Values.Default != nil {
+			c.mistake(p.pointer+"/values", "expected no default on values: only a field has one")
+		}
+		o.values = c.unnamed(decl.Values, "values", p)
+		o.anyRequired = o.anyRequired || o.values.required || o.values.anyRequired()
+	}
 	o.makeTable()
+	c.presence(decl.Presence, o, p)
 	return o
 }
 
 // field compiles what a field and items have in common.
 func (c *compiler) field(decl *Field, p place) field {
-	f := field{typ: decl.Type, kinds: kindsOf[decl.Type], required: decl.Required, pii: decl.PII != ""}
-	if f.kinds == 0 {
-		if decl.Type == "" {
-			c.mistake(p.pointer, "the type is missing")
-		} else {
-			c.mistake(p.pointer, "the type %q is not known", decl.Type)
-		}
+	f := field{required: decl.Required, pii: decl.PII != ""}
+	if !c.types(decl, &f, p) {
 		return f
 	}
-	switch {
-	case decl.Format == "":
-	case decl.Type != String:
-		c.mistake(p.pointer, "expected no format on type %v", decl.Type)
-	case decl.Format == dateTime:
-		f.dateTime = true
-	default:
-		c.mistake(p.pointer, "the format %q is not known", decl.Format)
+	if decl.Format != "" {
+		f.format = formats[decl.Format]
+		f.dateTime = decl.Format == dateTime
+		switch {
+		case f.format == nil:
+			c.mistake(p.pointer, "the format %q is not known", decl.Format)
+		case !f.isKind(f.format.of) || decl.Type == Any || f.format.of == strictjson.Number && !f.integral:
+			c.mistake(p.pointer, "expected no format %s on type %s", decl.Format, f.want)
+		}
 	}
 	switch decl.PII {
 	case "", "EMAIL", "PHONE", "FIRST_NAME", "LAST_NAME", "NAME", "EXTERNAL_ID":
 	default:
 		c.mistake(p.pointer, "the PII mark %q is not known", decl.PII)
 	}
+	c.annotations(decl.Annotations, p.pointer, false)
+	if decl.Type != String && decl.Annotations["$ref"] != nil {
+		c.mistake(p.pointer, "expected no $ref on type %s", f.want)
+	}
+	if decl.Annotations["default"] != nil && !p.items && !decl.Required && decl.Name != "" {
+		c.mistake(p.pointer, "expected a Default in place of the annotation")
+	}
 	c.index(decl, &f, p)
-	if decl.Type != Object && len(decl.Fields) > 0 {
-		c.mistake(p.pointer, "expected no fields on type %v", decl.Type)
+	before := len(c.mistakes)
+	for _, k := range []struct {
+		name string
+		set  bool
+		of   Type
+	}{
+		{"pattern", decl.Pattern != "", String},
+		{"minLength", decl.MinLength != 0, String},
+		{"maxLength", decl.MaxLength != nil, String},
+		{"minimum", decl.Minimum != nil || decl.ExclusiveMinimum != nil, Number},
+		{"maximum", decl.Maximum != nil || decl.ExclusiveMaximum != nil, Number},
+		{"multipleOf", decl.MultipleOf != nil, Number},
+		{"fields", len(decl.Fields) > 0, Object},
+		{"values", decl.Values != nil, Object},
+		{"minProperties", decl.MinProperties != 0, Object},
+		{"maxProperties", decl.MaxProperties != nil, Object},
+		{"presence", len(decl.Presence) > 0, Object},
+		{"items", decl.Items != nil, Array},
+		{"minItems", decl.MinItems != 0, Array},
+		{"maxItems", decl.MaxItems != nil, Array},
+		{"uniqueItems", decl.UniqueItems, Array},
+	} {
+		if k.set && (f.kinds&kindsOf[k.of] == 0 || decl.Type == Any) {
+			c.mistake(p.pointer, "expected no %s on type %s", k.name, f.want)
+		}
 	}
-	if decl.Type != Array && decl.Items != nil {
-		c.mistake(p.pointer, "expected no items on type %v", decl.Type)
-	}
+	f.checks = c.checks(decl, &f, p)
 	inside := p
 	inside.depth++
-	before := len(c.mistakes)
-	if decl.Type == Object && len(decl.Fields) > 0 {
-		f.object = c.object(decl.Fields, inside)
-		f.nested = true
-	}
-	if decl.Type == Array && decl.Items != nil {
-		inside.pointer += "/items"
+	switch {
+	case decl.Type == Object && (len(decl.Fields) > 0 || decl.Values != nil):
+		f.object = c.object(decl, inside)
+		f.nested = len(decl.Fields) > 0 || f.object.values != nil && f.object.values.nested
+	case decl.Type == Object && len(decl.Presence) > 0:
+		c.mistake(p.pointer, "expected no presence on an object without fields")
+	case decl.Type == Array && decl.Items != nil:
 		inside.items = true
-		f.items = c.items(decl.Items, inside)
+		f.items = c.unnamed(decl.Items, "items", inside)
 		f.nested = f.items.nested
 	}
 	if len(c.mistakes) > before {
 		return f // an enum or default cannot be judged by a field that is wrong
 	}
 	f.enum = c.enum(decl, &f, p)
-	if f.enum == nil && !f.dateTime && (f.typ == String || f.typ == Boolean || f.typ == Number) {
-		f.accepts = f.kinds
+	if f.enum == nil && f.format == nil && f.checks == nil && (decl.Type == Any || f.kinds&(kindsOf[Object]|kindsOf[Array]) == 0) {
+		f.accepts = f.kinds &^ kindsOf[Object] // whose members may be null
+		if f.integral {
+			f.accepts &^= kindsOf[Integer]
+		}
 	}
 	f.def = c.defaultOf(decl, &f, p)
 	return f
+}
+
+// types compiles the types of a field. It reports whether they are right.
+func (c *compiler) types(decl *Field, f *field, p place) bool {
+	before := len(c.mistakes)
+	types := decl.Types
+	switch {
+	case decl.Type == Any && types == nil:
+		f.kinds, f.want = kindsOf[Any], "any"
+		return true
+	case decl.Type != "" && types != nil:
+		c.mistake(p.pointer, "expected a type or a union of types, not both")
+	case decl.Type != "":
+		f.typ, types = decl.Type, []Type{decl.Type}
+	case types == nil:
+		c.mistake(p.pointer, "the type is missing")
+	case len(types) < 2:
+		c.mistake(p.pointer, "expected a union of two types or more")
+	}
+	for i, t := range types {
+		switch kinds := kindsOf[t]; {
+		case kinds == 0:
+			c.mistake(p.pointer, "the type %q is not known", t)
+		case f.kinds&kinds != 0:
+			c.mistake(p.pointer, "the union has %s, and another type with such values", t)
+		case f.typ == "" && (t == Object || t == Array || t == Any):
+			c.mistake(p.pointer, "expected no %s in a union", t)
+		default:
+			f.kinds |= kinds
+		}
+		if i > 0 {
+			f.want += " or "
+		}
+		f.want += string(t)
+		f.integral = f.integral || t == Integer
+	}
+	return len(c.mistakes) == before
+}
+
+func (c *compiler) annotations(m map[string]json.RawMessage, pointer string, ofRoot bool) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if why := wrongAnnotation(name, m[name], ofRoot); why != "" {
+			c.mistake(pointer, "the annotation %q: %s", name, why)
+		}
+	}
 }
 
 // index compiles how values of a field are compared and found.
@@ -216,8 +308,8 @@ func (c *compiler) index(decl *Field, f *field, p place) {
 	case decl.Fold == "":
 	case decl.Fold != "lower":
 		c.mistake(p.pointer, "the fold %q is not known", decl.Fold)
-	case decl.Type != String || decl.Format != "" || p.items:
-		c.mistake(p.pointer, "expected a fold only on a string without a format that is not inside items")
+	case decl.Type != String || decl.Format == dateTime || p.items:
+		c.mistake(p.pointer, "expected a fold only on a string that is no date-time and not inside items")
 	}
 	if decl.Index == 0 {
 		if decl.Unique {
@@ -228,8 +320,8 @@ func (c *compiler) index(decl *Field, f *field, p place) {
 	switch holder := c.indexes[decl.Index]; {
 	case decl.Index > maxIndex:
 		c.mistake(p.pointer, "expected an index number up to %d", maxIndex)
-	case decl.Type == Object || decl.Type == Array || p.items:
-		c.mistake(p.pointer, "expected an index only on a string, boolean, number or integer that is not inside items")
+	case f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0 || f.typ == "" || p.items || p.values:
+		c.mistake(p.pointer, "expected an index only on a string, boolean, number or integer that is not inside items or values")
 	case holder == "retired":
 		c.mistake(p.pointer, "the index number %d is retired", decl.Index)
 	case holder != "":
@@ -242,16 +334,18 @@ func (c *compiler) index(decl *Field, f *field, p place) {
 	}
 }
 
-func (c *compiler) items(decl *Field, p place) *field {
+// unnamed compiles items or values, as name says.
+func (c *compiler) unnamed(decl *Field, name string, p place) *field {
+	p.pointer += "/" + name
 	if c.count++; c.count > maxFields || p.depth > strictjson.MaxDepth {
 		c.mistake(p.pointer, "expected at most %d levels and %d fields in all", strictjson.MaxDepth, maxFields)
 		return &field{}
 	}
 	if decl.Name != "" {
-		c.mistake(p.pointer, "expected no name on items")
+		c.mistake(p.pointer, "expected no name on %s", name)
 	}
 	if decl.Required {
-		c.mistake(p.pointer, "expected no required mark on items")
+		c.mistake(p.pointer, "expected no required mark on %s", name)
 	}
 	f := c.field(decl, p)
 	f.required = false
@@ -259,39 +353,62 @@ func (c *compiler) items(decl *Field, p place) *field {
 }
 
 func (c *compiler) enum(decl *Field, f *field, p place) *enum {
-	if decl.Enum == nil {
-		return nil
+	values, name := decl.Enum, "enum"
+	if decl.Const != nil {
+		values, name = []any{decl.Const}, "const"
 	}
-	if decl.Type == Object || decl.Type == Array {
-		c.mistake(p.pointer, "expected no enum on type %v", decl.Type)
+	switch {
+	case values == nil:
 		return nil
-	}
-	if len(decl.Enum) == 0 {
+	case decl.Const != nil && decl.Enum != nil:
+		c.mistake(p.pointer, "expected a const or an enum, not both")
+		return nil
+	case f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0:
+		c.mistake(p.pointer, "expected no %s on type %s", name, f.want)
+		return nil
+	case len(values) == 0:
 		c.mistake(p.pointer, "the enum allows no value")
 		return nil
+	case len(values) > maxEnum:
+		c.mistake(p.pointer, "expected at most %d values in the enum", maxEnum)
+		return nil
 	}
-	e := &enum{}
-	seen := make(map[string]bool, len(decl.Enum))
+	e := &enum{code: codeEnum}
+	seen := make(map[string]bool, len(values))
 	var shown []string
-	for i, v := range decl.Enum {
+	for i, v := range values {
 		raw, err := valueOf(v, f, p)
 		if err != nil {
-			c.mistake(p.pointer, "value %d of the enum: %v", i, err)
+			if name == "const" {
+				c.mistake(p.pointer, "the const: %v", err)
+			} else {
+				c.mistake(p.pointer, "value %d of the enum: %v", i, err)
+			}
 			continue
 		}
-		text := string(raw)
-		if f.typ == String {
-			text = decoded(raw)
+		key := string(raw)
+		switch {
+		case raw[0] == '"':
+			e.strings = append(e.strings, decoded(raw))
+			key = `"` + decoded(raw)
+		case raw[0] == 't' || raw[0] == 'f':
+			e.others = append(e.others, key)
+		default:
+			key = string(indexvalue.AppendNumber(nil, raw))
+			e.others = append(e.others, key)
 		}
-		if seen[text] {
+		if seen[key] {
 			c.mistake(p.pointer, "value %d of the enum repeats an earlier one", i)
 		}
-		seen[text] = true
-		e.sorted = append(e.sorted, text)
+		seen[key] = true
 		shown = append(shown, string(raw))
 	}
-	slices.Sort(e.sorted)
+	slices.Sort(e.strings)
+	slices.Sort(e.others)
 	e.want = wantOneOf(shown)
+	if name == "const" && len(shown) > 0 {
+		e.code, e.want = codeConst, "expected "+cutText(shown[0])
+	}
 	return e
 }
 
@@ -344,6 +461,11 @@ func valueOf(v any, f *field, p place) ([]byte, error) {
 	if err := w.value(v, f, p.depth); err != nil {
 		return nil, err
 	}
+	if f.object != nil {
+		if w.view.look(f.object, &w.merged); w.view.unfilled {
+			return w.view.append(nil, f.object, 0, false), nil
+		}
+	}
 	if w.merged.Blanks {
 		return strictjson.AppendCompact(nil, w.merged.Src), nil
 	}
@@ -366,11 +488,6 @@ func (w *workspace) value(v any, f *field, depth int) error {
 	w.judge.missingIn(f, 0, &nothing, true)
 	if len(w.judge.violations) > 0 {
 		return wrongValue{w.judge.violations[0]}
-	}
-	if f.object != nil {
-		if w.view.look(f.object, &w.merged); w.view.unfilled {
-			return errors.New("a field that has a default itself is absent in it")
-		}
 	}
 	return nil
 }

@@ -56,8 +56,60 @@ func TestCompileMistakes(t *testing.T) {
 		{"name/twice", with(Field{Name: "id", Type: String}), "/id: the name is declared twice"},
 		{"type/missing", with(Field{Name: "x"}), "/x: the type is missing"},
 		{"type/unknown", with(Field{Name: "x", Type: "date"}), `/x: the type "date" is not known`},
-		{"format/unknown", with(Field{Name: "x", Type: String, Format: "date"}), `/x: the format "date" is not known`},
-		{"format/on-number", with(Field{Name: "x", Type: Number, Format: dateTime}), "/x: expected no format on type number"},
+		{"types/and-type", with(Field{Name: "x", Type: String, Types: []Type{String, Number}}), "/x: expected a type or a union of types, not both"},
+		{"types/none", with(Field{Name: "x", Types: []Type{}}), "/x: expected a union of two types or more"},
+		{"types/one", with(Field{Name: "x", Types: []Type{String}}), "/x: expected a union of two types or more"},
+		{"types/twice", with(Field{Name: "x", Types: []Type{String, String}}), "/x: the union has string, and another type with such values"},
+		{"types/number-and-integer", with(Field{Name: "x", Types: []Type{Number, Integer}}), "/x: the union has integer, and another type with such values"},
+		{"types/object", with(Field{Name: "x", Types: []Type{String, Object}}), "/x: expected no object in a union"},
+		{"types/array", with(Field{Name: "x", Types: []Type{Array, String}}), "/x: expected no array in a union"},
+		{"types/null", with(Field{Name: "x", Types: []Type{String, "null"}}), `/x: the type "null" is not known`},
+		{"types/index", with(Field{Name: "x", Types: []Type{String, Integer}, Index: 1}), "/x: expected an index only on"},
+		{"types/fold", with(Field{Name: "x", Types: []Type{String, Integer}, Fold: "lower"}), "/x: expected a fold only on"},
+		{"types/external-id", Definition{ID: uuid.New(), Name: "a", ExternalID: "x", Fields: []Field{{Name: "x", Types: []Type{String, Integer}, Required: true}}}, "/x: expected a required string"},
+		{"format/unknown", with(Field{Name: "x", Type: String, Format: "time"}), `/x: the format "time" is not known`},
+		{"format/on-number", with(Field{Name: "x", Type: Number, Format: dateTime}), "/x: expected no format date-time on type number"},
+		{"format/integer-on-string", with(Field{Name: "x", Type: String, Format: "int32"}), "/x: expected no format int32 on type string"},
+		{"format/integer-on-number", with(Field{Name: "x", Types: []Type{String, Number}, Format: "int32"}), "/x: expected no format int32 on type string or number"},
+		{"pattern/on-integer", with(Field{Name: "x", Type: Integer, Pattern: "a"}), "/x: expected no pattern on type integer"},
+		{"pattern/syntax", with(Field{Name: "x", Type: String, Pattern: `^[a-z]+(b`}), "/x: the pattern: missing closing ) at byte 0"},
+		{"pattern/place", with(Field{Name: "x", Type: String, Pattern: `é\s**`}), "/x: the pattern: invalid nested repetition operator at byte 4"},
+		{"pattern/look-around", with(Field{Name: "x", Type: String, Pattern: `^(?!\s)a`}), "/x: the pattern: look-around at byte 1 is not supported"},
+		{"pattern/look-behind", with(Field{Name: "x", Type: String, Pattern: `a(?<=b)`}), "/x: the pattern: look-around at byte 1 is not supported"},
+		{"pattern/back-reference", with(Field{Name: "x", Type: String, Pattern: `(a)\1`}), "/x: the pattern: a back-reference at byte 3 is not supported"},
+		{"pattern/named-back-reference", with(Field{Name: "x", Type: String, Pattern: `(?<n>a)\k<n>`}), "/x: the pattern: a back-reference at byte 7 is not supported"},
+		{"pattern/lone-surrogate", with(Field{Name: "x", Type: String, Pattern: `[\ud83d]`}), `/x: the pattern: \u at byte 1: expected the code of a character`},
+		{"pattern/not-hex", with(Field{Name: "x", Type: String, Pattern: `\u12`}), `/x: the pattern: \u at byte 0: expected the code of a character`},
+		{"pattern/too-great", with(Field{Name: "x", Type: String, Pattern: `\u{110000}`}), `/x: the pattern: \u at byte 0: expected the code of a character`},
+		{"pattern/escape-at-end", with(Field{Name: "x", Type: String, Pattern: `a\`}), `/x: the pattern: a backslash at byte 1 without a character`},
+		{"pattern/escape", with(Field{Name: "x", Type: String, Pattern: `a\Qb`}), `/x: the pattern: \Q at byte 1 is not supported`},
+		{"pattern/not-utf8", with(Field{Name: "x", Type: String, Pattern: "\xff"}), `/x: the pattern: expected valid UTF-8`},
+		{"pattern/long", with(Field{Name: "x", Type: String, Pattern: strings.Repeat("a", 4097)}), `/x: the pattern: expected at most 4096 bytes`},
+		{"pattern/large", with(Field{Name: "x", Type: String, Pattern: `(abcdefghijklmnop){700}`}), `/x: the pattern: expected at most 10000 instructions`},
+		{"pattern/bomb", with(Field{Name: "x", Type: String, Pattern: `(a{1000}){1000}`}), `/x: the pattern: invalid repeat count at byte`},
+		{"pattern/all-together", with(patterned(60)...), `/f58: the pattern: expected at most 500000 instructions in all patterns`},
+		{"length/on-number", with(Field{Name: "x", Type: Number, MinLength: 1}), "/x: expected no minLength on type number"},
+		{"length/max-on-number", with(Field{Name: "x", Type: Number, MaxLength: new(int)}), "/x: expected no maxLength on type number"},
+		{"length/negative", with(Field{Name: "x", Type: String, MinLength: -1}), "/x: expected 0 <= minLength <= maxLength"},
+		{"length/none-between", with(Field{Name: "x", Type: String, MinLength: 1, MaxLength: new(int)}), "/x: expected 0 <= minLength <= maxLength"},
+		{"minimum/on-string", with(Field{Name: "x", Type: String, Minimum: 1}), "/x: expected no minimum on type string"},
+		{"minimum/not-a-number", with(Field{Name: "x", Type: Number, Minimum: "1"}), "/x: the minimum: expected number, found string"},
+		{"minimum/twice", with(Field{Name: "x", Type: Number, Minimum: 1, ExclusiveMinimum: 1}), "/x: expected a minimum that is inclusive or exclusive, not both"},
+		{"maximum/twice", with(Field{Name: "x", Type: Number, Maximum: 1, ExclusiveMaximum: 1}), "/x: expected a maximum that is inclusive or exclusive, not both"},
+		{"maximum/below-minimum", with(Field{Name: "x", Type: Number, Minimum: json.Number("1e400"), Maximum: 1}), "/x: no number is between the minimum and the maximum"},
+		{"maximum/exclusive", with(Field{Name: "x", Type: Number, Minimum: 1, ExclusiveMaximum: 1.0}), "/x: no number is between the minimum and the maximum"},
+		{"multiple/on-boolean", with(Field{Name: "x", Type: Boolean, MultipleOf: 1}), "/x: expected no multipleOf on type boolean"},
+		{"multiple/zero", with(Field{Name: "x", Type: Number, MultipleOf: json.Number("0.0")}), "/x: the multipleOf: expected a positive number"},
+		{"multiple/negative", with(Field{Name: "x", Type: Number, MultipleOf: -1}), "/x: the multipleOf: expected a positive number"},
+		{"multiple/digits", with(Field{Name: "x", Type: Number, MultipleOf: json.Number("1234567890.123456789")}), "/x: the multipleOf: expected a positive number"},
+		{"multiple/exponent", with(Field{Name: "x", Type: Number, MultipleOf: json.Number("1e-1000")}), "/x: the multipleOf: expected a positive number"},
+		{"const/and-enum", with(Field{Name: "x", Type: String, Const: "a", Enum: []any{"a"}}), "/x: expected a const or an enum, not both"},
+		{"const/wrong-kind", with(Field{Name: "x", Type: String, Const: 1}), "/x: the const: expected string, found number"},
+		{"const/on-array", with(Field{Name: "x", Type: Array, Const: json.RawMessage("[]")}), "/x: expected no const on type array"},
+		{"enum/below-minimum", with(Field{Name: "x", Type: Number, Minimum: 2, Enum: []any{1}}), "/x: value 0 of the enum: expected at least 2"},
+		{"enum/twice-by-value", with(Field{Name: "x", Type: Number, Enum: []any{1, json.Number("10e-1")}}), "/x: value 1 of the enum repeats an earlier one"},
+		{"enum/too-many", with(Field{Name: "x", Type: String, Enum: values(1001)}), "/x: expected at most 1000 values in the enum"},
+		{"default/not-the-pattern", with(Field{Name: "x", Type: String, Pattern: "a", Default: "b"}), "/x: the default: expected a match of a"},
 		{"pii/unknown", with(Field{Name: "x", Type: String, PII: "email"}), `/x: the PII mark "email" is not known`},
 		{"index/twice", with(Field{Name: "x", Type: String, Index: 1}, Field{Name: "y", Type: Object, Fields: []Field{{Name: "z", Type: String, Index: 1}}}), "/y/z: the index number 1 is that of /x"},
 		{"index/retired", retired, "/x: the index number 3 is retired"},
@@ -99,7 +151,6 @@ func TestCompileMistakes(t *testing.T) {
 		{"default/not-finite", with(Field{Name: "x", Type: Number, Default: math.Inf(1)}), "/x: the default: expected a finite number"},
 		{"default/incomplete-object", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"d":true}`)}), "/x: the default: /s: required, but missing"},
 		{"default/unknown-field", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"s":"a","d":true,"y":1}`)}), "/x: the default: /y: unknown field"},
-		{"default/without-inner-default", with(Field{Name: "x", Type: Object, Fields: sub, Default: json.RawMessage(`{"s":"a"}`)}), "/x: the default: a field that has a default itself is absent"},
 		{"default/incomplete-item", with(Field{Name: "x", Type: Array, Items: &Field{Type: Object, Fields: sub[:1]}, Default: json.RawMessage(`[{}]`)}), "/x: the default: /0/s: required, but missing"},
 		{"limits/levels", with(deep(64)), strings.Repeat("/x", 64) + ": expected at most 64 levels"},
 		{"limits/items-cycle", with(cyclic), "expected at most 64 levels"},
@@ -136,7 +187,11 @@ func TestDefinitionIsACopy(t *testing.T) {
 	def := definition(
 		Field{Name: "o", Type: Object, Fields: []Field{{Name: "a", Type: String}}, Default: json.RawMessage(`{ "a": "b" }`)},
 		Field{Name: "l", Type: Array, Items: &Field{Type: String, Enum: []any{"x", "y"}}},
+		Field{Name: "m", Type: Object, MaxProperties: limit(5), Fields: []Field{{Name: "a", Type: String}, {Name: "b", Type: String}},
+			Values:   &Field{Types: []Type{String, Number}, MaxLength: limit(5), Minimum: json.RawMessage("1")},
+			Presence: []Presence{{Kind: "ifThen", Fields: []string{"a"}, Then: []string{"b"}}}},
 	)
+	def.Presence = []Presence{{Kind: "anyOf", Fields: []string{"id", "m"}}}
 	def.RetiredIndexes = []uint32{1}
 	s, err := Compile(def)
 	require.NoError(t, err)
@@ -149,6 +204,10 @@ func TestDefinitionIsACopy(t *testing.T) {
 		d.Fields[1].Default.(json.RawMessage)[0] = 'x'
 		d.Fields[2].Items.Enum[0] = "changed"
 		d.Fields[2].Items.Type = Object
+		*d.Fields[3].MaxProperties, *d.Fields[3].Values.MaxLength = 6, 6
+		d.Fields[3].Values.Types[0] = Boolean
+		d.Fields[3].Values.Minimum.(json.RawMessage)[0] = '2'
+		d.Fields[3].Presence[0].Fields[0], d.Fields[3].Presence[0].Then[0], d.Presence[0].Fields[0] = "x", "x", "x"
 	}
 	assert.Equal(t, want, s.Definition())
 	assert.Equal(t, want.ID, s.ID())
@@ -156,6 +215,24 @@ func TestDefinitionIsACopy(t *testing.T) {
 	doc, err := write(s, "", `{"id":"1","l":["x"]}`, nil)
 	require.NoError(t, err)
 	assert.Equal(t, `{"id":"1","l":["x"],"o":{"a":"b"}}`, string(doc.Stored))
+}
+
+// patterned returns n fields with large patterns that differ.
+func patterned(n int) []Field {
+	list := make([]Field, n)
+	for i := range list {
+		list[i] = Field{Name: fmt.Sprintf("f%d", i), Type: String, Pattern: fmt.Sprintf(`%d(?:abcdefghij){850}`, i)}
+	}
+	return list
+}
+
+// values returns n strings.
+func values(n int) []any {
+	list := make([]any, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("value-%08d", i)
+	}
+	return list
 }
 
 // Each Go type of the closed list, as a default.

@@ -31,6 +31,41 @@ func Example_allViolationsAtOnce() {
 	// /lastName    required  required, but missing
 }
 
+// What values must be beyond their type is said by the keywords of JSON Schema.
+func Example_checks() {
+	ten := 10
+	services := schema.MustCompile(schema.Definition{
+		ID: uuid.MustParse("0d3c9f5e-5b86-4a2c-9c1e-3f9a1f6f7a10"), Name: "services", ExternalID: "name",
+		Fields: []schema.Field{
+			{Name: "name", Type: schema.String, Required: true, Pattern: "^[a-z][-a-z0-9]*$", MaxLength: &ten},
+			{Name: "port", Types: []schema.Type{schema.Integer, schema.String}, Minimum: 1, Maximum: 65535},
+			{Name: "price", Type: schema.Number, ExclusiveMinimum: 0, MultipleOf: 0.01},
+			{Name: "hosts", Type: schema.Array, UniqueItems: true, Items: &schema.Field{Type: schema.String, Format: "hostname"}},
+			{Name: "labels", Type: schema.Object, Values: &schema.Field{Type: schema.String}, MaxProperties: &ten},
+			{Name: "cpu", Type: schema.Number}, {Name: "plan", Type: schema.String},
+		},
+		Presence: []schema.Presence{{Kind: "oneOf", Fields: []string{"cpu", "plan"}}},
+	})
+	fmt.Println(services.Validate([]byte(`{"name":"web-1","port":"http","price":19.99,"hosts":["a.example"],"labels":{"env":"prod"},"plan":"s"}`)))
+
+	err := services.Validate([]byte(`{"name":"Web server 1","port":0,"price":19.995,"hosts":["a","a"],"labels":{"env":5},"plan":"s","cpu":2}`))
+	var invalid *schema.ValidationError
+	if errors.As(err, &invalid) {
+		for _, v := range invalid.Violations {
+			fmt.Printf("%s %s: %s\n", v.Pointer, v.Code, v.Message)
+		}
+	}
+	// Output:
+	// <nil>
+	// /name max_length: expected at most 10 characters
+	// /name pattern: expected a match of ^[a-z][-a-z0-9]*$
+	// /port minimum: expected at least 1
+	// /price multiple_of: expected a multiple of 0.01
+	// /hosts unique_items: expected no two equal elements, found 0 and 1
+	// /labels/env type: expected string, found number
+	//  presence: expected exactly one of "cpu", "plan"
+}
+
 func Example_unknownFieldDidYouMean() {
 	r, _ := schema.Customers().Read([]byte(`{"customerId":"c-1","e-mail":"ada@example.com","first_name":"Ada","shoeSize":38}`), nil)
 	_, err := r.Apply([]byte(ada))
@@ -142,4 +177,32 @@ func ExampleSchema_Filter() {
 	// true <nil> index 1
 	// false <nil> index 2
 	// schema: invalid filter: /joined: expected no prefix on a date-time
+}
+
+// A JSON Schema becomes a schema, and a mistake in it an error that says what to write.
+func ExampleParseJSON() {
+	meta := schema.Meta{ID: uuid.MustParse("5f0c3f0e-7a0b-4a55-9d7e-2b1c0a5d9e11"), Name: "orders", ExternalID: "orderId"}
+	def, err := schema.ParseJSON([]byte(`{
+		"type": "object",
+		"properties": {
+			"orderId": {"type": "string"},
+			"state": {"enum": ["open", "paid"], "default": "open"},
+			"buyer": {"type": "string", "x-pii-type": "NAME"}
+		},
+		"required": ["orderId"]
+	}`), meta)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	orders := schema.MustCompile(def)
+	fmt.Println(orders.Validate([]byte(`{"orderId":"o-1","state":"lost"}`)))
+	fmt.Println(string(orders.JSON("")))
+
+	_, err = schema.ParseJSON([]byte(`{"type": "object", "properties": {"orderId": {"type": "string", "if": {}}}}`), meta)
+	fmt.Println(err)
+	// Output:
+	// schema: invalid document: /state: expected one of "open", "paid"
+	// {"type":"object","properties":{"orderId":{"type":"string"},"state":{"type":"string","enum":["open","paid"],"default":"open"},"buyer":{"type":"string","x-pii-type":"NAME"}},"required":["orderId"],"additionalProperties":false}
+	// schema: invalid definition "orders": /properties/orderId/if: the keyword is not supported: write anyOf with not and required, or a Rule in Go
 }

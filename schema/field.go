@@ -1,11 +1,18 @@
 package schema
 
-import "example.com/resourcekit/internal/strictjson"
+import (
+	"example.com/resourcekit/internal/indexvalue"
+	"example.com/resourcekit/internal/strictjson"
+)
 
-// An object is the compiled form of []Field: the fields in their order, and an open
+// An object is the compiled form of the fields of an object: in their order, and an open
 // hash table of their names.
 type object struct {
 	fields   []field
+	values   *field // of a map: what members are that are not in fields; or nil
+	first    *field // of fields; one that no member is if there are none
+	presence []presence
+	present  uint64   // the bits of presence of fields with a default
 	table    []uint16 // index of a field plus 1, or 0; at least half of it is 0
 	mask     uint32
 	required int // how many fields are required
@@ -20,22 +27,27 @@ type object struct {
 
 // A field is the compiled form of Field.
 type field struct {
-	name       string // "" for items
+	name       string // "" for items and values
 	hash       uint32
 	index      int    // in the object
+	presence   uint64 // its bit in the rules of presence of the object, or 0
 	next       *field // in the object; the first after the last
-	typ        Type
+	typ        Type   // "" for a union and Any
+	want       string // the types, for messages
 	required   bool
 	externalID bool
 	pii        bool
-	dateTime   bool
+	dateTime   bool   // the format is date-time
+	integral   bool   // numbers have no fraction
 	number     uint32 // of its index, or 0
 	unique     bool
 	lower      bool // strings are compared in lower case
 	kinds      uint // of values, as bits
 	accepts    uint // kinds of values that need no further judging
 	nested     bool // values may contain declared objects
+	format     *format
 	enum       *enum
+	checks     *checks         // nil if there are none
 	object     *object         // nil if the object is open, or for another type
 	items      *field          // nil if any element is allowed, or for another type
 	def        *strictjson.Doc // the default, compact, or nil
@@ -49,6 +61,8 @@ var kindsOf = map[Type]uint{
 	Integer: 1 << strictjson.Number,
 	Object:  1 << strictjson.Object,
 	Array:   1 << strictjson.Array,
+	Any: 1<<strictjson.String | 1<<strictjson.True | 1<<strictjson.False | 1<<strictjson.Number |
+		1<<strictjson.Object | 1<<strictjson.Array,
 }
 
 // isKind reports whether values of the field can have this kind.
@@ -77,7 +91,7 @@ func (o *object) makeNames() *strictjson.Names {
 		if f.items != nil {
 			f = f.items
 		}
-		if f.object != nil {
+		if f.object != nil && f.object.values == nil {
 			inner[i] = f.object.makeNames()
 		}
 	}
@@ -96,6 +110,14 @@ func (o *object) find(d *strictjson.Doc, c uint32) *field {
 	return nil
 }
 
+// member returns the declaration of member c of d, or nil.
+func (o *object) member(d *strictjson.Doc, c uint32) *field {
+	if f := o.find(d, c); f != nil {
+		return f
+	}
+	return o.values
+}
+
 // named returns the field of this name, or nil.
 func (o *object) named(name string) *field {
 	hash := strictjson.HashName(name)
@@ -107,23 +129,33 @@ func (o *object) named(name string) *field {
 	return nil
 }
 
-// An enum is a list of allowed values: strings decoded, other values as their text.
+// An enum is a list of allowed values, which are sorted. Strings are decoded; others are
+// numbers in the form of indexvalue, and the texts of booleans.
 type enum struct {
-	sorted []string
-	want   string // for messages
+	strings, others []string
+	code, want      string // of the violation
 }
 
-func (e *enum) has(value []byte) bool {
-	lo, hi := 0, len(e.sorted)
+// has reports whether a scalar value, given as text, a string decoded, is allowed.
+func (e *enum) has(kind strictjson.Kind, text []byte) bool {
+	var buf [64]byte
+	list := e.others
+	switch kind {
+	case strictjson.String:
+		list = e.strings
+	case strictjson.Number:
+		text = indexvalue.AppendNumber(buf[:0], text)
+	}
+	lo, hi := 0, len(list)
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
-		if e.sorted[mid] < string(value) {
+		if list[mid] < string(text) {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo < len(e.sorted) && e.sorted[lo] == string(value)
+	return lo < len(list) && list[lo] == string(text)
 }
 
 // makeTable makes the table of find, and the next fields of the guess before it.
@@ -133,6 +165,12 @@ func (o *object) makeTable() {
 		size *= 2
 	}
 	o.table, o.mask = make([]uint16, size), uint32(size-1)
+	if len(o.fields) > 0 {
+		o.first = &o.fields[0]
+	} else { // a name that is not UTF-8
+		o.first = &field{name: "\xff", hash: strictjson.HashName("\xff")}
+		o.first.next = o.first
+	}
 	for i := range o.fields {
 		o.fields[i].next = &o.fields[(i+1)%len(o.fields)]
 		slot := o.fields[i].hash & o.mask

@@ -16,19 +16,19 @@ import (
 // A Condition is a demand on a field of a document.
 type Condition struct {
 	// Field is the name of a field, or a JSON Pointer (RFC 6901), which begins with
-	// '/': "email", "/shipTo/city". Its type is String, Boolean, Number or Integer, and
-	// it is not in an array.
+	// '/': "email", "/shipTo/city". It may be a member of a map: "/labels/env". Its type
+	// is String, Boolean, Number or Integer, and it is not in an array.
 	Field string
 	// Op is the kind of condition:
 	//
 	//	""      the field has the value; if Value is nil, the field is absent
 	//	from    the field has the value or a greater one; not for a Boolean
 	//	to      the field has a smaller value; not for a Boolean
-	//	prefix  the field begins with the value; only for a String without a Format
+	//	prefix  the field begins with the value; only for a String that is no date-time
 	Op string
 	// Value is a valid value of the field, of the Go types of [Field.Enum]. A string may
-	// also be the text of another value, as in a query: "true", "12.50". The value
-	// of an Op other than "" need not be in the field's Enum.
+	// also be the text of another value, as in a query: "true", "12.50". The value of
+	// an Op other than "" need only be of the field's type, and a date-time.
 	//
 	// Numbers are compared by value and exactly, up to 1e500000000000: beyond it all
 	// numbers of one sign are equal, and so are those as near to zero. Date-times are
@@ -110,34 +110,49 @@ func namesOf(field string) []string {
 	return names
 }
 
+// shownPointer returns the place of a field as a pointer for messages.
+func shownPointer(names []string) Pointer {
+	pointer := make([]byte, 0, maxShownPath)
+	for _, name := range names {
+		if pointer = append(pointer, '/'); len(pointer) <= maxShownPath {
+			pointer = strictjson.AppendShownName(pointer, []byte(name))
+		}
+	}
+	return Pointer(pointer)
+}
+
 // path returns the fields to one that conditions can name.
 func (s *Schema) path(name string) ([]*field, *Violation) {
 	var path []*field
-	pointer := make([]byte, 0, maxShownPath) // on the stack
 	o := s.root
-	for _, step := range namesOf(name) {
-		if pointer = append(pointer, '/'); len(pointer) <= maxShownPath {
-			pointer = strictjson.AppendShownName(pointer, []byte(step))
+	names := namesOf(name)
+	for i, step := range names {
+		unknown := func(message string) ([]*field, *Violation) {
+			return nil, &Violation{shownPointer(names[:i+1]), codeUnknownField, message}
 		}
 		if o == nil {
-			return nil, &Violation{Pointer(pointer), codeUnknownField, "unknown field"}
+			return unknown("unknown field")
 		}
 		f := o.named(step)
+		if f == nil && o.values != nil {
+			value := *o.values // of the map's member with this name
+			value.name, value.hash = step, strictjson.HashName(step)
+			f = &value
+		}
 		if f == nil {
 			near := s.respelled(name)
 			if near == "" {
 				near = suggest(o.fields, []byte(step))
 			}
-			message := "unknown field"
 			if near != "" {
-				message = `unknown field, did you mean "` + near + `"?`
+				return unknown(`unknown field, did you mean "` + near + `"?`)
 			}
-			return nil, &Violation{Pointer(pointer), codeUnknownField, message}
+			return unknown("unknown field")
 		}
 		path, o = append(path, f), f.object
 	}
-	if f := path[len(path)-1]; f.typ == Object || f.typ == Array {
-		return nil, &Violation{Pointer(pointer), codeType, "expected a field of type string, boolean, number or integer, found " + string(f.typ)}
+	if f := path[len(path)-1]; f.kinds&(kindsOf[Object]|kindsOf[Array]) != 0 {
+		return nil, &Violation{shownPointer(names), codeType, "expected a field of type string, boolean, number or integer, found " + f.want}
 	}
 	return path, nil
 }
@@ -149,7 +164,7 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 	}
 	c := condition{field: path[len(path)-1], path: path, op: e.Op}
 	wrong := func(code, message string) (condition, *Violation) {
-		return c, &Violation{pointerOf(path), code, message}
+		return c, &Violation{shownPointer(namesOf(e.Field)), code, message}
 	}
 	value := c.field // what the value must be one of
 	switch e.Op {
@@ -157,19 +172,22 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 		if e.Value == nil {
 			return c, nil
 		}
-	case "from", "to":
-		if c.typ == Boolean {
-			return wrong(codeCondition, "expected no "+e.Op+" on type boolean")
+		if c.typ == "" {
+			return wrong(codeCondition, "expected no value for a field of type "+c.want)
 		}
-		value = value.withoutEnum()
+	case "from", "to":
+		if c.typ == Boolean || c.typ == "" {
+			return wrong(codeCondition, "expected no "+e.Op+" on type "+c.want)
+		}
+		value = value.unchecked()
 	case "prefix":
 		if c.typ != String {
-			return wrong(codeCondition, "expected no prefix on type "+string(c.typ))
+			return wrong(codeCondition, "expected no prefix on type "+c.want)
 		}
 		if c.dateTime {
 			return wrong(codeCondition, "expected no prefix on a date-time")
 		}
-		value = value.withoutEnum()
+		value = value.unchecked()
 	default:
 		return wrong(codeCondition, "unknown condition, expected from, to or prefix")
 	}
@@ -189,13 +207,16 @@ func (s *Schema) compileCondition(e Condition) (condition, *Violation) {
 	return c, nil
 }
 
-// withoutEnum returns the field with all values of its type allowed.
-func (f *field) withoutEnum() *field {
-	if f.enum == nil {
+// unchecked returns the field with all values of its type allowed, or all date-times.
+func (f *field) unchecked() *field {
+	if f.enum == nil && f.checks == nil && (f.format == nil || f.dateTime) {
 		return f
 	}
 	open := *f
-	open.enum = nil
+	open.enum, open.checks = nil, nil
+	if !f.dateTime {
+		open.format = nil
+	}
 	return &open
 }
 

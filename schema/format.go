@@ -7,26 +7,22 @@ import (
 	"example.com/resourcekit/internal/indexvalue"
 )
 
+// dateTime is the format whose values are compared as instants.
+const dateTime = "date-time"
+
 // isDateTime reports whether s is a date-time of RFC 3339, section 5.6, that is in the
 // calendar. T and Z may be in lower case (section 5.6, NOTE). Second 60 is valid only at
 // 23:59:60 UTC, where leap seconds are (section 5.7).
-func isDateTime[T string | []byte](s T) bool {
+func isDateTime(s []byte) bool {
 	// 0123456789012345678 9
 	// 2006-01-02T15:04:05 Z
-	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10]|0x20 != 't' || s[13] != ':' || s[16] != ':' {
+	if len(s) < 20 || !isDate(s[:10]) || s[10]|0x20 != 't' || s[13] != ':' || s[16] != ':' {
 		return false
 	}
-	century, ok0 := twoDigits(s[0], s[1])
-	year, ok1 := twoDigits(s[2], s[3])
-	month, ok2 := twoDigits(s[5], s[6])
-	day, ok3 := twoDigits(s[8], s[9])
-	hour, ok4 := twoDigits(s[11], s[12])
-	minute, ok5 := twoDigits(s[14], s[15])
-	second, ok6 := twoDigits(s[17], s[18])
-	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6) {
-		return false
-	}
-	if day < 1 || day > daysIn(century*100+year, month) || hour > 23 || minute > 59 || second > 60 {
+	hour, ok1 := twoDigits(s[11], s[12])
+	minute, ok2 := twoDigits(s[14], s[15])
+	second, ok3 := twoDigits(s[17], s[18])
+	if !(ok1 && ok2 && ok3) || hour > 23 || minute > 59 || second > 60 {
 		return false
 	}
 	i := 19
@@ -65,6 +61,19 @@ func isDateTime[T string | []byte](s T) bool {
 		return (hour*60+minute-offset+day)%day == day-1
 	}
 	return true
+}
+
+// isDate reports whether s is a full-date of RFC 3339, section 5.6, that is in the
+// calendar.
+func isDate(s []byte) bool {
+	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
+		return false
+	}
+	century, ok1 := twoDigits(s[0], s[1])
+	year, ok2 := twoDigits(s[2], s[3])
+	month, ok3 := twoDigits(s[5], s[6])
+	day, ok4 := twoDigits(s[8], s[9])
+	return ok1 && ok2 && ok3 && ok4 && day >= 1 && day <= daysIn(century*100+year, month)
 }
 
 // daysIn returns the number of days of a month of the Gregorian calendar, or 0 for a

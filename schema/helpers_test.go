@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -106,7 +107,7 @@ func withIndexes(s *Schema) *Schema {
 				last++
 				f.Index = last
 			}
-			number(f.Fields)
+			number(f.Fields) // not of values, which have none
 		}
 	}
 	number(def.Fields)
@@ -141,5 +142,40 @@ func nested(t testing.TB) *Schema {
 			{Name: "note", Type: String},
 			{Name: "parts", Type: Array, Items: &Field{Type: Object, Fields: []Field{{Name: "part_no", Type: String, Required: true}}}},
 		}}},
+		Field{Name: "labels", Type: Object, Values: &Field{Type: String}},
+		Field{Name: "sites", Type: Object, Fields: []Field{{Name: "home", Type: String}}, Values: &Field{Type: Object, Fields: []Field{
+			{Name: "city", Type: String, Required: true},
+			{Name: "open", Type: Boolean, Default: true},
+		}}},
+		Field{Name: "lists", Type: Array, Items: &Field{Type: Object, Values: &Field{Type: Number}}},
 	)
+}
+
+// checked is a schema with checks of most kinds.
+func checked(t testing.TB) *Schema {
+	def := definition(
+		Field{Name: "name", Type: String, MinLength: 1, MaxLength: limit(9)},
+		Field{Name: "live", Type: Boolean, Const: true},
+		Field{Name: "code", Type: String, Pattern: "^[A-Z]{2}-[0-9]+$"},
+		Field{Name: "note", Type: String, Pattern: "^.$"}, // not ASCII
+		Field{Name: "total", Type: Number, Minimum: 0, ExclusiveMaximum: 1e6, MultipleOf: 0.01},
+		Field{Name: "port", Types: []Type{Integer, String}, Enum: []any{80, 8080, "http"}, Format: "int32"},
+		Field{Name: "tags", Type: Array, UniqueItems: true, MaxItems: limit(9), Items: &Field{Type: String, MaxLength: limit(3)}},
+		Field{Name: "labels", Type: Object, MaxProperties: limit(9), Values: &Field{Type: String, Format: "date"}},
+		Field{Name: "one", Type: Number}, Field{Name: "two", Type: Number},
+		Field{Name: "mail", Type: String, Format: "email"},
+	)
+	def.Presence = []Presence{{Kind: "oneOf", Fields: []string{"one", "two"}}}
+	s, err := Compile(def)
+	require.NoError(t, err)
+	return s
+}
+
+// elements returns an array of n values that differ.
+func elements(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf([]string{`%d`, `"%d"`, `[%d,true]`, `{"a":%d}`, `-%d.5`}[i%5], i)
+	}
+	return "[" + strings.Join(list, ",") + "]"
 }

@@ -98,7 +98,7 @@ func (s *Schema) Index(field string) (uint32, error) {
 		if f.number != 0 {
 			return f.number, nil
 		}
-		violation = &Violation{pointerOf(path), codeIndex, "expected a field with an index"}
+		violation = &Violation{shownPointer(namesOf(field)), codeIndex, "expected a field with an index"}
 	}
 	return 0, &ValidationError{Of: "order", Violations: []Violation{*violation}}
 }

@@ -30,8 +30,11 @@ type judge struct {
 	dropped    []byte // the pointers of dropped fields, one after another
 	droppedEnd []int
 
-	scratch []byte   // a decoded string
-	at      []uint64 // of missing
+	scratch []byte      // a decoded string
+	found   []Violation // of one value
+	array   storedArray // around the current value
+	seen    []uint64    // of repeated
+	at      []uint64    // of missing
 }
 
 // A frame is a step into a container: a declared member; the index of an element; or -1
@@ -47,7 +50,7 @@ const none = math.MaxUint32
 // reset clears j, and keeps its scratch memory.
 func (j *judge) reset() {
 	clear(j.path[:cap(j.path)])
-	*j = judge{path: j.path[:0], scratch: j.scratch, at: j.at[:0]}
+	*j = judge{path: j.path[:0], scratch: j.scratch, found: j.found[:0], at: j.at[:0], seen: j.seen[:0]}
 }
 
 // document judges the whole request. The error is a *ValidationError.
@@ -103,7 +106,7 @@ func (s *storedObject) object(j *judge, c uint32) uint32 {
 // complete and null is a value.
 func (j *judge) object(o *object, node, stored uint32, whole bool) {
 	d := j.doc
-	seen, filled, next, known := 0, 0, &o.fields[0], d.ReadByNames(node)
+	seen, filled, next, known := 0, 0, o.first, d.ReadByNames(node)
 	before := storedObject{node: stored}
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
 		f := next
@@ -111,7 +114,11 @@ func (j *judge) object(o *object, node, stored uint32, whole bool) {
 			f = &o.fields[d.Nodes[c].Known-1]
 		} else if !f.is(d, c) {
 			if f = o.find(d, c); f == nil {
-				j.undeclared(o, c, &before, whole)
+				if o.values != nil {
+					j.mapped(o.values, c, &before, whole)
+				} else {
+					j.undeclared(o, c, &before, whole)
+				}
 				continue
 			}
 		}
@@ -140,6 +147,30 @@ func (j *judge) object(o *object, node, stored uint32, whole bool) {
 	if filled < o.defaults && stored == none {
 		j.unfilled = true
 	}
+	if o.presence != nil {
+		j.present(o, node, stored)
+	}
+}
+
+// mapped judges a member of a map, whose values f declares.
+func (j *judge) mapped(f *field, c uint32, before *storedObject, whole bool) {
+	kind := j.doc.Nodes[c].Kind
+	null := kind == strictjson.Null && !whole
+	if !null && f.accepts>>kind&1 != 0 {
+		return
+	}
+	j.path = append(j.path, frame{index: -1 - int(c)})
+	switch {
+	case !null:
+		j.value(f, c, before, whole)
+	case j.opts.Nulls == IgnoreNulls:
+		j.omit(c)
+	default:
+		if j.nulls = true; j.opts.Nulls == RejectNulls {
+			j.report(f, codeNull, f.wantKind(kind))
+		}
+	}
+	j.path = j.path[:len(j.path)-1]
 }
 
 // null judges a declared field that is null, unless nulls are ignored.
@@ -173,29 +204,78 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 		j.enter(f)
 		j.object(f.object, c, stored, whole)
 		j.leave(f)
-	case n.Kind == strictjson.Object && f.typ == Object:
+		if f.checks != nil {
+			j.members(f, c, stored, whole)
+		}
+	case n.Kind == strictjson.Object && f.isKind(n.Kind):
 		j.opens = true
 		if !whole && j.opts.Nulls != DeleteNulls {
 			j.enter(f)
 			j.open(c)
 			j.leave(f)
 		}
-	case n.Kind == strictjson.Array && f.typ == Array:
+		if f.checks != nil {
+			stored := uint32(none)
+			if !whole {
+				stored = before.object(j, c)
+			}
+			j.members(f, c, stored, whole)
+		}
+	case n.Kind == strictjson.Array && f.isKind(n.Kind):
+		if f.items == nil && f.checks == nil {
+			break
+		}
+		if !whole {
+			j.array = j.storedArray(c, before)
+		}
 		if f.items != nil {
 			j.enter(f)
 			j.elements(f.items, c, func(e uint32) { j.value(f.items, e, before, true) })
 			j.leave(f)
 		}
+		if f.checks != nil {
+			j.list(f, c)
+		}
+		if !whole {
+			j.array = storedArray{}
+		}
 	default:
-		code, message := j.scalar(f, n.Kind, c)
-		if code != "" && !j.keeps(c, before, whole) {
-			j.report(f, code, message)
+		j.scalar(f, n.Kind, c)
+		if len(j.found) > 0 && !j.keeps(c, before, whole) {
+			for _, v := range j.found {
+				j.report(f, v.Code, v.Message)
+			}
 		}
 		return
 	}
 	if j.omitted > omitted {
 		n.Mark |= strictjson.Partial
 	}
+}
+
+// A storedArray is an array of the request and the value that is stored at its place, 0 if
+// nothing is. An array that equals the stored one introduces nothing.
+type storedArray struct {
+	node, stored    uint32
+	compared, equal bool
+}
+
+func (j *judge) storedArray(c uint32, before *storedObject) storedArray {
+	a := storedArray{node: c}
+	if !j.opts.RequireComplete {
+		a.stored = before.find(j, c)
+	}
+	return a
+}
+
+// kept reports whether the current value is in an array that equals the stored one. It
+// compares the two when there is something to report, and not before.
+func (j *judge) kept() bool {
+	if a := &j.array; !a.compared {
+		a.compared = true
+		a.equal = a.stored != 0 && jsonmerge.Equal(j.stored, a.stored, j.doc, a.node)
+	}
+	return j.array.equal
 }
 
 // elements calls visit for each element of the array at node, with the path set.
@@ -210,19 +290,19 @@ func (j *judge) elements(items *field, node uint32, visit func(element uint32)) 
 }
 
 // keeps reports whether member c repeats the stored value, which is then not judged
-// again. It is false for objects and arrays: an object is judged member by member, and an
-// array may hold unknown fields.
+// again: a scalar, or what has another kind than declared. Declared objects are judged
+// member by member; for arrays see kept.
 func (j *judge) keeps(c uint32, before *storedObject, whole bool) bool {
-	if kind := j.doc.Nodes[c].Kind; whole || j.opts.RequireComplete || kind == strictjson.Object || kind == strictjson.Array {
+	if whole || j.opts.RequireComplete {
 		return false
 	}
 	old := before.find(j, c)
 	return old != 0 && jsonmerge.Equal(j.stored, old, j.doc, c)
 }
 
-// scalar judges node c as a value of field f; objects and arrays that f allows do not
-// come here. The code is "" if the value is valid.
-func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (string, string) {
+// scalar judges node c as a value of field f, and sets j.found to its violations; objects
+// and arrays that f allows do not come here.
+func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) {
 	text := j.doc.Text(c)
 	if kind == strictjson.String {
 		text = text[1 : len(text)-1]
@@ -231,30 +311,38 @@ func (j *judge) scalar(f *field, kind strictjson.Kind, c uint32) (string, string
 			text = j.scratch
 		}
 	}
-	if code, message := f.judge(kind, text); code != "" || !f.externalID {
-		return code, message
+	j.found = f.judge(j.found[:0], kind, text)
+	if len(j.found) > 0 || !f.externalID {
+		return
 	}
 	code, message := judgeExternalID(text, j.opts.ExternalID)
 	if code == "" && j.insert && !isVisible(text) {
-		return codeExternalID, "expected at least one visible character"
+		code, message = codeExternalID, "expected at least one visible character"
 	}
-	return code, message
+	if code != "" {
+		j.found = append(j.found, Violation{Code: code, Message: message})
+	}
 }
 
-// judge returns the violation of a scalar value, given as text, a string decoded. The
-// code is "" if the value is valid.
-func (f *field) judge(kind strictjson.Kind, text []byte) (string, string) {
+// judge appends the violations of a scalar value, given as text, a string decoded. They
+// have no Pointer.
+func (f *field) judge(dst []Violation, kind strictjson.Kind, text []byte) []Violation {
 	switch {
 	case !f.isKind(kind):
-		return codeType, f.wantKind(kind)
-	case f.typ == Integer && !isIntegral(text):
-		return codeType, "expected integer, found number with a fraction"
-	case f.dateTime && !isDateTime(text):
-		return codeFormat, "expected a date-time (RFC 3339), such as 2006-01-02T15:04:05Z"
-	case f.enum != nil && !f.enum.has(text):
-		return codeEnum, f.enum.want
+		return append(dst, Violation{Code: codeType, Message: f.wantKind(kind)})
+	case f.integral && kind == strictjson.Number && !isIntegral(text):
+		return append(dst, Violation{Code: codeType, Message: "expected " + f.want + ", found number with a fraction"})
 	}
-	return "", ""
+	if f.format != nil && f.format.of == kind && !f.format.is(text) {
+		dst = append(dst, Violation{Code: codeFormat, Message: f.format.want})
+	}
+	if f.enum != nil && !f.enum.has(kind, text) {
+		dst = append(dst, Violation{Code: f.enum.code, Message: f.enum.want})
+	}
+	if f.checks != nil {
+		dst = f.checks.judge(dst, kind, text)
+	}
+	return dst
 }
 
 // judgeExternalID returns the violation of an external id, which must be expected, if
@@ -275,7 +363,7 @@ func judgeExternalID(id []byte, expected string) (string, string) {
 
 // wantKind returns the message for a value of another kind.
 func (f *field) wantKind(found strictjson.Kind) string {
-	return "expected " + string(f.typ) + ", found " + found.String()
+	return "expected " + f.want + ", found " + found.String()
 }
 
 // open applies the null policies to an object that declares no fields.
@@ -343,14 +431,18 @@ func (j *judge) missing(o *object, node, stored uint32, whole bool) {
 	}
 	d, base, lacks := j.doc, len(j.at), o.required
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
-		f := o.find(d, c)
+		f := o.member(d, c)
 		if f == nil || d.Nodes[c].Kind == strictjson.Null && !whole && j.opts.Nulls == IgnoreNulls {
 			continue
 		}
 		if f.required {
 			lacks--
 		}
-		j.at = append(j.at, uint64(f.index)<<32|uint64(c))
+		index := f.index
+		if f == o.values {
+			index = len(o.fields) // the values of a map come last
+		}
+		j.at = append(j.at, uint64(index)<<32|uint64(c))
 	}
 	slices.Sort(j.at[base:])
 	end := len(j.at)
@@ -360,11 +452,18 @@ func (j *judge) missing(o *object, node, stored uint32, whole bool) {
 	before := storedObject{node: stored}
 	from := 0 // the fields before it have been looked at
 	for i := base; i < end; i++ {
-		f := &o.fields[j.at[i]>>32]
-		lacks = j.missingBetween(o, from, f.index, lacks)
-		from = f.index + 1
-		if f.anyRequired() {
-			j.missingIn(f, uint32(j.at[i]), &before, whole)
+		index, c := int(j.at[i]>>32), uint32(j.at[i])
+		lacks = j.missingBetween(o, from, index, lacks)
+		from = index + 1
+		switch {
+		case index < len(o.fields):
+			if f := &o.fields[index]; f.anyRequired() {
+				j.missingIn(f, c, &before, whole)
+			}
+		case o.values.anyRequired():
+			j.path = append(j.path, frame{index: -1 - int(c)})
+			j.missingIn(o.values, c, &before, whole)
+			j.path = j.path[:len(j.path)-1]
 		}
 	}
 	j.missingBetween(o, from, len(o.fields), lacks)
@@ -375,6 +474,9 @@ func (j *judge) missing(o *object, node, stored uint32, whole bool) {
 // are absent. lacks is the number of required fields that are absent from there on; the
 // result is the number of those after to. If lacks is 0, as mostly, no field is visited.
 func (j *judge) missingBetween(o *object, from, to, lacks int) int {
+	if lacks > 0 && j.kept() {
+		return 0
+	}
 	for i := from; i < to && lacks > 0; i++ {
 		if len(j.violations) == maxViolations {
 			j.more += lacks
@@ -400,9 +502,15 @@ func (j *judge) missingIn(f *field, c uint32, before *storedObject, whole bool) 
 		j.missing(f.object, c, stored, whole)
 		j.leave(f)
 	case f.items != nil && kind == strictjson.Array:
+		if !whole {
+			j.array = j.storedArray(c, before)
+		}
 		j.enter(f)
 		j.elements(f.items, c, func(e uint32) { j.missingIn(f.items, e, before, true) })
 		j.leave(f)
+		if !whole {
+			j.array = storedArray{}
+		}
 	}
 }
 
@@ -422,6 +530,9 @@ func (j *judge) leave(f *field) {
 
 // report adds a violation by the current value of field f.
 func (j *judge) report(f *field, code, message string) {
+	if j.kept() {
+		return
+	}
 	if len(j.violations) == maxViolations {
 		j.more++
 		return

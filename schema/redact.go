@@ -8,8 +8,9 @@ const redacted = "[redacted]"
 // Redact returns a document, or a merge patch (RFC 7396), without its personal data: the
 // string "[redacted]" replaces each value of a field with a PII mark, of a member that is
 // not declared, and of a field that has another kind than declared. It does so at every
-// depth that declares fields, and in the elements of arrays. Members of an open object
-// are kept, unless the object is marked. A null is kept: it only says that the field is
+// depth that declares fields, in the values of maps and in the elements of arrays. Members
+// of an open object are kept, and the names of the members of a map, unless the object is
+// marked. A null is kept: it only says that the field is
 // deleted. The result is a new slice of compact JSON.
 //
 // The error is a [*CorruptError] when document is not a JSON object.
@@ -38,7 +39,7 @@ func appendRedacted(dst []byte, d *strictjson.Doc, i uint32, f *field) []byte {
 				dst = append(dst, ',')
 			}
 			dst = append(append(append(dst, '"'), d.RawName(c)...), '"', ':')
-			dst = appendRedacted(dst, d, c, f.object.find(d, c))
+			dst = appendRedacted(dst, d, c, f.object.member(d, c))
 		}
 		return append(dst, '}')
 	case n.Kind == strictjson.Array && f.items != nil:

@@ -66,10 +66,19 @@ func (o *ReadOptions) Validate() error {
 }
 
 // Validate returns nil if doc is a complete and valid document, as it judges an insert
-// under RejectUnknown and DeleteNulls. It allocates only pooled working memory then.
+// under RejectUnknown and DeleteNulls. It allocates only pooled working memory then,
+// unless the schema has rules.
 //
-// The error is a [*SyntaxError], or a [*ValidationError] with every violation.
+// The error is a [*SyntaxError], or that of [Request.Apply].
 func (s *Schema) Validate(doc []byte) error {
+	if len(s.def.Rules) > 0 { // which judge a merged document
+		r, err := s.Read(doc, nil)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		return r.Check()
+	}
 	w := getWorkspace()
 	defer w.put()
 	if err := s.parseRequest(&w.merged, doc); err != nil {
@@ -248,11 +257,15 @@ type Document struct {
 	Dropped []string
 }
 
-// Check returns the error of Apply(nil), which judges the request as an insert, without
-// making a document.
+// Check returns the error of Apply(nil), which judges the request as an insert. It makes
+// no document, unless the schema has rules.
 func (r *Request) Check() error {
 	if r.schema == nil {
 		return errors.New("schema: Check of a request that was not read")
+	}
+	if len(r.schema.def.Rules) > 0 {
+		_, err := r.Apply(nil)
+		return err
 	}
 	d, err := r.load()
 	defer r.unload(d)
@@ -270,8 +283,9 @@ func (r *Request) Check() error {
 // retries.
 //
 // The error is a [*ValidationError] with every violation, first those in the order of
-// the request, then the missing fields in the order of the schema; or a [*CorruptError]
-// when stored is not a JSON object. A request in violation is never merged.
+// the request, then the missing fields in the order of the schema; or, if there are none,
+// those of the rules in their order. It is a [*CorruptError] when stored is not a JSON
+// object, and another error when a [Rule] fails. A request in violation is never merged.
 //
 // The document shares no memory with the request, except stored, if nothing changed. An
 // update without defaults to fill in, fields to hide or fields to report allocates one
@@ -281,24 +295,37 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 	if r.schema == nil {
 		return Document{}, errors.New("schema: Apply of a request that was not read")
 	}
+	var doc Document
+	err := r.apply(&doc, stored)
+	if err == nil && doc.Changed && len(r.schema.def.Rules) > 0 {
+		err = r.schema.judgeRules(doc.Stored, stored)
+	}
+	if err != nil {
+		return Document{}, err
+	}
+	return doc, nil
+}
+
+// apply is Apply without the rules.
+func (r *Request) apply(doc *Document, stored []byte) error {
 	d, err := r.load()
 	defer r.unload(d)
 	if err != nil {
-		return Document{}, err // not reached unless the caller has changed the text
+		return err // not reached unless the caller has changed the text
 	}
 	w := getWorkspace()
 	defer w.put()
 	w.judge.doc, w.judge.opts = d, r.opts
 	if len(stored) > 0 {
 		if err := r.schema.parseStored(&w.stored, stored); err != nil {
-			return Document{}, err
+			return err
 		}
 		w.judge.stored = &w.stored
 	}
 	if err := w.judge.document(r.schema.root); err != nil {
-		return Document{}, err
+		return err
 	}
-	doc := Document{Dropped: w.judge.droppedPointers()}
+	doc.Dropped = w.judge.droppedPointers()
 	if len(r.schema.indexed) > 0 {
 		doc.Entries, doc.Before = w.entries(r.schema)
 	}
@@ -306,24 +333,24 @@ func (r *Request) Apply(stored []byte) (Document, error) {
 		// Merging would copy the request.
 		doc.Changed = true
 		doc.Stored, doc.Shown = w.result(r.schema.root, d)
-		return doc, nil
+		return nil
 	}
 	merged, changed := w.merge(len(r.src) + len(stored))
 	if doc.Changed = changed; !changed {
 		doc.Stored, doc.Shown = stored, w.show(r.schema.root, &w.stored)
-		return doc, nil
+		return nil
 	}
 	if len(stored) > 0 && !w.judge.unfilled && !w.judge.resets && w.view.complete(r.schema.root, &w.stored) {
 		// As the stored document was complete, so is what became of it.
 		doc.Stored = w.keep(merged)
 		doc.Shown = doc.Stored
-		return doc, nil
+		return nil
 	}
 	if err := r.schema.parseStored(&w.merged, merged); err != nil {
-		return Document{}, err // not reached: a merge of two objects is one
+		return err // not reached: a merge of two objects is one
 	}
 	doc.Stored, doc.Shown = w.result(r.schema.root, &w.merged)
-	return doc, nil
+	return nil
 }
 
 // A workspace is the working memory of one call.
@@ -349,6 +376,9 @@ func (w *workspace) put() {
 	}
 	if cap(w.values) > maxPooled {
 		w.values = nil
+	}
+	if cap(w.judge.seen) > maxPooled {
+		w.judge.seen = nil
 	}
 	if max(cap(w.judge.at), cap(w.judge.scratch), cap(w.view.at)) > maxPooled {
 		return

@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -26,6 +27,12 @@ type Definition struct {
 	// RetiredIndexes are the numbers of indexes that earlier editions of the schema had:
 	// no field can have them. Optional.
 	RetiredIndexes []uint32
+	// Presence says which of Fields a document may have together. Optional.
+	Presence []Presence
+	// Rules are functions that judge a document as a whole. Optional.
+	Rules []Rule
+	// Annotations are as in a Field, and $id. Optional.
+	Annotations map[string]json.RawMessage
 }
 
 // A Field declares a member of an object, or (as Items) the elements of an
@@ -36,25 +43,67 @@ type Field struct {
 	Name string
 	// Description is for people. Optional.
 	Description string
-	// Type is the kind of value. It must be set.
+	// Type is the kind of value. It must be set, or Types. A field of type Any has none of
+	// the keywords that narrow values, no Index and no [Condition] with a value.
 	Type Type
-	// Format narrows a String, by its name in JSON Schema. Optional. The only one is
-	// "date-time": RFC 3339, section 5.6, with a calendar check. T and Z may be in
-	// either case, and second 60 is valid only where a leap second can be (23:59:60
-	// UTC).
+	// Types are the kinds of value of a union, in place of Type: two or more of String,
+	// Boolean, and Number or Integer. Each keyword below narrows the values of its own
+	// kind. A union has no Index, no Fold and no [Condition] with a value.
+	Types []Type
+	// Format narrows a String, or with int32 and int64 an Integer, by its name in JSON
+	// Schema or OpenAPI. Optional.
+	//
+	//	date-time  RFC 3339, section 5.6, with a calendar check: T and Z may be in either
+	//	           case, and second 60 is valid only at 23:59:60 UTC
+	//	date       RFC 3339, section 5.6: full-date, with a calendar check
+	//	duration   RFC 3339, appendix A: P1DT12H, P3W
+	//	uuid       RFC 9562, section 4, in either case
+	//	uri        RFC 3986, section 3, with a scheme
+	//	email      RFC 5321, section 4.1.2: Mailbox, without quotes and comments
+	//	hostname   RFC 1123, section 2.1, at most 253 bytes
+	//	ipv4       RFC 2673, section 3.2: dotted quad
+	//	ipv6       RFC 4291, section 2.2, without a zone
+	//	byte       RFC 4648, section 4: base64 with its padding
+	//	e164       ITU-T E.164: a telephone number, '+' and 2 to 15 digits
+	//	int32      -2147483648 to 2147483647
+	//	int64      -9223372036854775808 to 9223372036854775807
 	Format string
-	// Enum lists the allowed values of a String, Boolean, Number or Integer. Optional.
-	// Each is a string, a bool, an integer or a float64, of any type with one of these
-	// as its underlying type, or a [json.Number] or [json.RawMessage]. Strings are
-	// compared by value, other values by their text.
+	// Enum lists the allowed values, at most 1,000, of a String, Boolean, Number or
+	// Integer. Optional. Each is a string, a bool, an integer or a float64, of any type
+	// with one of these as its underlying type, or a [json.Number] or [json.RawMessage].
+	// Values are compared as in JSON Schema: 1 and 1.0 are equal.
 	Enum []any
+	// Const is the only allowed value, of the Go types of Enum; nil for none. A field
+	// has a Const or an Enum.
+	Const any
+	// Pattern is a regular expression that a String contains a match of; write ^ and $ to
+	// match all of it. Optional. At most 4,096 bytes, and 10,000 instructions once it
+	// is compiled.
+	//
+	// The syntax is that of [regexp/syntax], so that a match takes time linear in the
+	// string, with the meanings of ECMA-262 where the two differ: \uXXXX, \u{XXXXX} and
+	// \cX are characters, \s is all white space of Unicode, and a dot is no line
+	// terminator. Look-around and back-references do not exist.
+	Pattern string
+	// MinLength and MaxLength bound a String, in Unicode code points. Optional.
+	MinLength int
+	MaxLength *int
+	// Minimum, Maximum, ExclusiveMinimum and ExclusiveMaximum bound a Number or Integer;
+	// nil for none. Each is a number of the Go types of Enum. They are compared by value
+	// and exactly, as in a [Condition].
+	Minimum, Maximum                   any
+	ExclusiveMinimum, ExclusiveMaximum any
+	// MultipleOf is what a Number or Integer is an integral multiple of, exactly: 0.01
+	// allows 19.99. A positive number of the Go types of Enum: at most 18 digits, times
+	// ten to the power of -999 to 999; nil for none.
+	MultipleOf any
 	// Required fields must be in every document that is inserted, and an update cannot
 	// remove them. (A document that was stored before the field was required may lack
 	// it.) Not for Items.
 	Required bool
 	// Default is the value that an absent field gets, of the Go types of Enum; nil for
-	// none. It must be valid for the field. If it is an object, it must have the
-	// defaults of its own fields. Not for a Required field and not inside Items.
+	// none. It must be valid for the field. If it is an object, absent fields of
+	// it have their own defaults. Not for a Required field and not inside Items.
 	// Filling it in costs a copy of the document.
 	Default any
 	// PII says which personal data the field holds: "EMAIL", "PHONE", "FIRST_NAME",
@@ -75,13 +124,79 @@ type Field struct {
 	// Fold is "lower" if filters and the index compare strings in lower case, or "" if case
 	// counts. Lower case is [unicode.ToLower] of each character, without a locale, in the
 	// version of the Go toolchain. What is stored and shown stays as it is. Only for a
-	// String without a Format, and not inside Items.
+	// String that is no date-time, and not inside Items.
 	Fold string
-	// Fields are the fields of an Object. Without any, the object is open: it may have
-	// any member.
+	// Fields are the fields of an Object. Without any and without Values, the object is
+	// open: it may have any member.
 	Fields []Field
+	// Values makes an Object a map: it may have members of any names, and Values declares
+	// those that are not in Fields. Merging, unknown fields, defaults and personal data
+	// in a value are as in a field of its own. Values has no Name, and is neither Required
+	// nor has a Default; no field in it has an Index. Optional.
+	Values *Field
+	// MinProperties and MaxProperties bound the number of members of an Object, as a
+	// reader sees it: with defaults, and without undeclared members. Optional.
+	MinProperties int
+	MaxProperties *int
+	// Presence says which of Fields an Object may have together. Optional.
+	Presence []Presence
 	// Items declares the elements of an Array. If it is nil, they may be any values.
 	Items *Field
+	// MinItems and MaxItems bound the number of elements of an Array. Optional.
+	MinItems int
+	MaxItems *int
+	// UniqueItems allows no two equal elements in an Array. Values are compared as in JSON
+	// Schema: numbers by value, so that 1 and 1.0 are equal, and objects without regard
+	// to the order of their members.
+	UniqueItems bool
+	// Annotations are other keywords of JSON Schema, with their values as JSON. Optional.
+	// They judge nothing: [ParseJSON] keeps them, and [Schema.JSON] gives them back. They
+	// are title, examples, example, deprecated, readOnly, writeOnly, externalDocs,
+	// contentMediaType, contentEncoding, $comment, and each name that begins with "x-"
+	// and is not that of a field above. A String may have a $ref, "reach:schemas/NAME":
+	// it holds the external id of a resource of that schema, which need not exist. Where
+	// a Default cannot be, an annotation default may be; it fills nothing.
+	Annotations map[string]json.RawMessage
+}
+
+// A Presence is a rule about which fields of an object are there. A field with a default
+// is always there. The rule is judged in the merged object; in an update only if one of its
+// fields comes or goes.
+type Presence struct {
+	// Kind is what the rule demands:
+	//
+	//	anyOf      at least one of Fields
+	//	oneOf      exactly one of Fields
+	//	atMostOne  at most one of Fields
+	//	notAll     not all of Fields
+	//	ifThen     if all of Fields, then also all of Then
+	Kind string
+	// Fields are names of fields of the object, each once: at least two, one for
+	// ifThen.
+	Fields []string
+	// Then are more of them, only for ifThen.
+	Then []string
+}
+
+// A Rule judges what no keyword says. It runs after everything else, and only if there is
+// no violation: in each create, patch, import and restore, also in a batch or a dry run.
+type Rule struct {
+	// Name is for errors about the rule: ASCII letters, digits, '_' and '-', unique in its
+	// definition.
+	Name string
+	// Check returns what is wrong with merged, the document that would be stored: with
+	// its defaults, and with stored members that are not declared. stored is the document
+	// before, as it was stored, nil on an insert. An update that changes nothing is not
+	// checked.
+	//
+	// A violation without a Code has the code "rule". Its Message must hold no value of
+	// the document.
+	//
+	// Check must be safe for concurrent use, must not change or keep its arguments, and
+	// depends on nothing else: it may run several times for one write. If it panics, or
+	// returns a Pointer that is not a JSON Pointer or a violation without a Message, the
+	// write fails with an error that names the rule, and nothing is stored.
+	Check func(merged, stored []byte) []Violation
 }
 
 // A Type is a kind of JSON value, by its name in JSON Schema.
@@ -95,10 +210,8 @@ const (
 	Integer Type = "integer" // a number whose value is integral, however it is written
 	Object  Type = "object"
 	Array   Type = "array"
+	Any     Type = "any" // each value but null; JSON Schema has no name for it
 )
-
-// dateTime is the only format.
-const dateTime = "date-time"
 
 // A Schema is a compiled [Definition]. It is immutable and safe for concurrent use. Make
 // one with [Compile]; the zero value cannot be used.
@@ -123,7 +236,26 @@ func (s *Schema) Definition() Definition { return copyDefinition(s.def) }
 func copyDefinition(def Definition) Definition {
 	def.Fields = copyFields(def.Fields)
 	def.RetiredIndexes = slices.Clone(def.RetiredIndexes)
+	def.Presence = copyPresence(def.Presence)
+	def.Rules = slices.Clone(def.Rules)
+	def.Annotations = copyAnnotations(def.Annotations)
 	return def
+}
+
+func copyAnnotations(m map[string]json.RawMessage) map[string]json.RawMessage {
+	m = maps.Clone(m)
+	for name, raw := range m {
+		m[name] = bytes.Clone(raw)
+	}
+	return m
+}
+
+func copyPresence(list []Presence) []Presence {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Fields, list[i].Then = slices.Clone(list[i].Fields), slices.Clone(list[i].Then)
+	}
+	return list
 }
 
 func copyFields(fields []Field) []Field {
@@ -139,13 +271,26 @@ func copyField(f Field) Field {
 	for i, v := range f.Enum {
 		f.Enum[i] = copyValue(v)
 	}
-	f.Default = copyValue(f.Default)
-	f.Fields = copyFields(f.Fields)
-	if f.Items != nil {
-		items := copyField(*f.Items)
-		f.Items = &items
+	f.Types = slices.Clone(f.Types)
+	for _, v := range []*any{&f.Default, &f.Const, &f.Minimum, &f.Maximum, &f.ExclusiveMinimum, &f.ExclusiveMaximum, &f.MultipleOf} {
+		*v = copyValue(*v)
 	}
+	for _, n := range []**int{&f.MaxLength, &f.MaxItems, &f.MaxProperties} {
+		*n = copyOf(*n, func(n int) int { return n })
+	}
+	f.Fields, f.Presence = copyFields(f.Fields), copyPresence(f.Presence)
+	f.Annotations = copyAnnotations(f.Annotations)
+	f.Values, f.Items = copyOf(f.Values, copyField), copyOf(f.Items, copyField)
 	return f
+}
+
+// copyOf returns nil for nil, or a pointer to a copy of what p points to.
+func copyOf[T any](p *T, deep func(T) T) *T {
+	if p == nil {
+		return nil
+	}
+	v := deep(*p)
+	return &v
 }
 
 func copyValue(v any) any {

@@ -58,15 +58,19 @@ func (v *view) complete(root *object, d *strictjson.Doc) bool {
 
 func (v *view) object(o *object, node uint32) {
 	d := v.doc
-	filled, next, known := 0, &o.fields[0], d.ReadByNames(node)
+	filled, next, known := 0, o.first, d.ReadByNames(node)
 	for c, end := node+1, d.Nodes[node].Next; c < end; c = d.Nodes[c].Next {
 		f := next
 		if known {
 			f = &o.fields[d.Nodes[c].Known-1]
 		} else if !f.is(d, c) {
 			if f = o.find(d, c); f == nil {
-				d.Nodes[c].Mark = strictjson.Omitted
-				v.hidden++
+				if o.values == nil {
+					d.Nodes[c].Mark = strictjson.Omitted
+					v.hidden++
+				} else if o.values.nested {
+					v.value(o.values, c)
+				}
 				continue
 			}
 		}
@@ -115,8 +119,8 @@ func (v *view) append(dst []byte, o *object, node uint32, shown bool) []byte {
 			dst = append(dst, ',')
 		}
 		dst = strictjson.AppendMemberName(dst, d, c)
-		f := o.find(d, c)
-		if f != nil {
+		f := o.member(d, c)
+		if f != nil && f != o.values {
 			v.at[base+f.index] = c
 		}
 		switch {

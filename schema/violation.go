@@ -24,6 +24,14 @@ const (
 	codeNull         = "null"
 	codeFormat       = "format"
 	codeEnum         = "enum"
+	codeConst        = "const"
+	codePattern      = "pattern"
+	codeMinimum      = "minimum"
+	codeMaximum      = "maximum"
+	codeMultipleOf   = "multiple_of"
+	codeUniqueItems  = "unique_items"
+	codePresence     = "presence"
+	codeRule         = "rule"
 	codeExternalID   = "external_id"
 	codeUnique       = "unique"
 	codeIndex        = "index"
@@ -45,6 +53,20 @@ type Violation struct {
 	//	null           null under RejectNulls
 	//	format         the string does not have the declared format
 	//	enum           the value is not one of the declared ones
+	//	const          the value is not the declared one
+	//	pattern        the string has no match of the declared pattern
+	//	min_length     the string has too few characters
+	//	max_length     the string has too many characters
+	//	minimum        the number is too small
+	//	maximum        the number is too large
+	//	multiple_of    the number is not a multiple of the declared one
+	//	min_items      the array has too few elements
+	//	max_items      the array has too many elements
+	//	unique_items   the array has two equal elements
+	//	min_properties the object has too few members
+	//	max_properties the object has too many members
+	//	presence       the object breaks a rule of presence
+	//	rule           a Rule has found it; or a code of its own
 	//	external_id    not a valid external id, or not the expected one
 	//	unique         another document has the value
 	//	index          the field has no index
@@ -68,8 +90,9 @@ func (v Violation) String() string {
 // document, then the missing fields in the order of the schema; or all mistakes of a
 // definition, or of the conditions of a filter. It holds no value of them.
 //
-// The pointers in a definition name fields, "/address/city"; the items of an array are
-// "/tags/items".
+// The pointers of [ParseJSON] are places in its text. Those of [Compile] name fields,
+// "/address/city"; the items of an array are "/tags/items", and the values of a map
+// "/labels/values".
 type ValidationError struct {
 	// Of is "filter", "order" (see Schema.Index) or `definition "NAME"`; it is "" for a
 	// document.

@@ -36,24 +36,25 @@ func schemaSources() []source {
 	return []source{
 		{name: "validate", open: func() (*set, error) { return validateSet(customers(ascii, rotating)) }},
 		{name: "validate-fields", open: func() (*set, error) { return fieldsSet(orders(rotating)) }},
+		{name: "validate-checks", open: func() (*set, error) { return checkedSet(checked(rotating)) }},
 	}
 }
 
-func compileJSONSchema() (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader([]byte(customersJSONSchema)))
+func compileJSONSchema(text []byte) (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("customers.json", doc); err != nil {
+	if err := c.AddResource("schema.json", doc); err != nil {
 		return nil, err
 	}
-	return c.Compile("customers.json")
+	return c.Compile("schema.json")
 }
 
 func validateSet(inputs []input) (*set, error) {
-	compiled, err := compileJSONSchema()
+	compiled, err := compileJSONSchema([]byte(customersJSONSchema))
 	if err != nil {
 		return nil, err
 	}

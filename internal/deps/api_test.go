@@ -16,7 +16,7 @@ import (
 // types, and the methods and fields of these types.
 var exported = map[string]int{
 	"merge":               13,
-	"schema":              100,
+	"schema":              138,
 	"storage":             169,
 	"resource":            160,
 	"resource/changes":    57,

@@ -33,16 +33,22 @@ func AppendNumber(dst, text []byte) []byte {
 	if text[0] == '-' {
 		sign, text = negative, text[1:]
 	}
-	exponent := int64(0)
-	if i := bytes.IndexAny(text, "eE"); i >= 0 {
-		exponent, text = Exponent(text[i+1:]), text[:i]
+	exponent, first, point := int64(0), -1, -1
+	for i, c := range text { // one loop: numbers are short, and bytes.IndexAny slow
+		if c > '0' && c <= '9' {
+			if first < 0 {
+				first = i
+			}
+		} else if c == '.' {
+			point = i
+		} else if c != '0' { // e or E
+			exponent, text = Exponent(text[i+1:]), text[:i]
+			break
+		}
 	}
-	first := bytes.IndexAny(text, "123456789")
-	if first < 0 {
-		return append(dst, zero)
-	}
-	point := bytes.IndexByte(text, '.')
 	switch {
+	case first < 0:
+		return append(dst, zero)
 	case point < 0:
 		exponent += int64(len(text) - first)
 	case first < point:

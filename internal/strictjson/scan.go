@@ -28,8 +28,9 @@ func (e *SyntaxError) Error() string {
 // one by one. Larger objects take an Index.
 const smallObject = 16
 
-// maxDepth is the largest depth that Parse accepts: MaxDepth, and some for an envelope.
-const maxDepth = MaxDepth + 8
+// maxDepth is the largest depth that Parse accepts. A JSON Schema of documents of MaxDepth
+// has two containers for each of theirs, and in the last one a value.
+const maxDepth = 3 * MaxDepth
 
 // OnParse, if not nil, is called with each text that Parse reads: for tests that count
 // how often a text is read.
@@ -44,7 +45,7 @@ type frame struct {
 }
 
 // Parse reads src, which must be exactly one JSON value with at most depth containers
-// inside each other (at most MaxDepth+8), and records its nodes. The error is a
+// inside each other (at most 3*MaxDepth), and records its nodes. The error is a
 // [*SyntaxError] for a text that breaks the package's rules; d has no nodes then. d keeps
 // src, which must not change while d is in use.
 func (d *Doc) Parse(src []byte, depth int) error {

@@ -1,0 +1,842 @@
+package schema
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"example.com/resourcekit/internal/strictjson"
+)
+
+// Meta is what a [Definition] has and a JSON Schema has no word for.
+type Meta struct {
+	// ID, Name and ExternalID are those of the Definition.
+	ID         uuid.UUID
+	Name       string
+	ExternalID string
+	// MaxBytes bounds the length of the text, and also what its references add to it. 0
+	// stands for 256 KiB.
+	MaxBytes int
+}
+
+const maxSchemaText = 256 << 10
+
+// ParseJSON returns the definition that a JSON Schema says, of draft-07 or of 2020-12. It
+// does not judge the definition: [Compile] does. [Schema.JSON] is the inverse. See
+// "JSON Schema" in the comment of the package.
+//
+// The error is a [*SyntaxError] for a text that is not strict JSON, or a
+// [*ValidationError] with each place where the text says something that a Definition
+// cannot. Its pointers are places in the text, and its messages tell what to write
+// instead. No keyword is ignored.
+//
+// The result shares nothing with text. The text may come from a stranger: time and memory
+// are linear in MaxBytes.
+func ParseJSON(text []byte, meta Meta) (Definition, error) {
+	def := Definition{ID: meta.ID, Name: meta.Name, ExternalID: meta.ExternalID}
+	r := reader{doc: strictjson.Get(), bytes: cmp.Or(meta.MaxBytes, maxSchemaText)}
+	defer strictjson.Put(r.doc)
+	if len(text) > r.bytes {
+		r.mistakes = []Violation{{"", codeDefinition, fmt.Sprintf("expected at most %d bytes", r.bytes)}}
+		return Definition{}, r.err(meta.Name)
+	}
+	if err := r.doc.Parse(text, 3*strictjson.MaxDepth); err != nil {
+		return Definition{}, err
+	}
+	root := part{field: &Field{}, def: &def, seen: make(map[string]uint32)}
+	r.keywords(&root, 0, 1)
+	r.finish(&root, 0, inRoot, 0)
+	if err := r.err(meta.Name); err != nil {
+		return Definition{}, err
+	}
+	f := root.field
+	def.Description, def.Fields, def.Presence, def.Annotations = f.Description, f.Fields, f.Presence, f.Annotations
+	return def, nil
+}
+
+// A reader reads one JSON Schema.
+type reader struct {
+	doc      *strictjson.Doc
+	mistakes []Violation
+	more     int      // mistakes that were left out
+	fields   int      // so far
+	bytes    int      // that references may still add
+	active   []uint32 // the targets of the references around
+	items    int      // arrays around
+	work     int      // of presence rules, see clauses
+	full     bool     // a limit was met: what follows is not read
+}
+
+func (r *reader) err(name string) error {
+	if len(r.mistakes) == 0 {
+		return nil
+	}
+	return &ValidationError{Of: "definition " + strconv.Quote(name), Violations: r.mistakes, More: r.more}
+}
+
+// mistake notes what is wrong with a node.
+func (r *reader) mistake(node uint32, format string, args ...any) {
+	if len(r.mistakes) == maxViolations {
+		r.more++
+		return
+	}
+	r.mistakes = append(r.mistakes, Violation{r.pointer(node), codeDefinition, fmt.Sprintf(format, args...)})
+}
+
+// pointer returns the place of a node in the text.
+func (r *reader) pointer(node uint32) Pointer {
+	var p []byte
+	for at := uint32(0); at != node; {
+		index := 0
+		for c := range r.children(at) {
+			if node < r.doc.Nodes[c].Next {
+				if r.doc.Nodes[at].Kind == strictjson.Object {
+					p = strictjson.AppendShownName(append(p, '/'), r.doc.AppendName(nil, c))
+				} else {
+					p = strconv.AppendInt(append(p, '/'), int64(index), 10)
+				}
+				at = c
+				break
+			}
+			index++
+		}
+	}
+	return Pointer(p)
+}
+
+// A part is a field that is being read: by one schema, or by several of an allOf.
+type part struct {
+	field    *Field
+	def      *Definition       // of the whole document; nil elsewhere
+	seen     map[string]uint32 // the keywords so far
+	types    []Type
+	null     uint32              // where null is allowed; 0 if it is not
+	declared map[string]declared // the properties
+	never    uint32              // one of them that no value may have; 0 if there is none
+	required []uint32            // the names, and
+	needed   []string            // those that rules add
+	rules    []uint32            // keywords that are presence rules
+
+	declaredIn, valuesIn uint32 // the schemas with properties and additionalProperties
+}
+
+// A declared is one of the properties: its place in Fields, and where null is allowed.
+type declared struct {
+	index int
+	null  uint32
+}
+
+// A where says whose values a schema is about.
+type where int
+
+const (
+	inRoot where = iota
+	inProperty
+	inItems
+	inValues
+)
+
+// read reads the schema at node into f, as one at this depth. It returns where null is
+// allowed, or 0.
+func (r *reader) read(f *Field, node uint32, in where, depth int) uint32 {
+	if r.fields++; r.fields > maxFields {
+		r.limit(node, "expected at most %d fields in all", maxFields)
+		return 0
+	}
+	if depth > strictjson.MaxDepth+1 {
+		r.mistake(node, "expected at most %d levels", strictjson.MaxDepth)
+		return 0
+	}
+	p, mistakes := part{field: f, seen: make(map[string]uint32)}, len(r.mistakes)
+	r.keywords(&p, node, depth)
+	r.finish(&p, node, in, mistakes)
+	return p.null
+}
+
+// limit is mistake for what ends the reading.
+func (r *reader) limit(node uint32, format string, args ...any) {
+	if !r.full {
+		r.mistake(node, format, args...)
+	}
+	r.full = true
+}
+
+// keywords reads the keywords of the schema at node into p.
+func (r *reader) keywords(p *part, node uint32, depth int) {
+	switch r.doc.Nodes[node].Kind {
+	case strictjson.Object:
+	case strictjson.True:
+		return
+	case strictjson.False:
+		r.mistake(node, "no value is allowed here: leave the field out")
+		return
+	default:
+		r.mistake(node, "expected a schema, which is an object")
+		return
+	}
+	var others []uint32 // schemas that p also obeys
+	for c := range r.children(node) {
+		if r.full {
+			return
+		}
+		name := string(r.doc.AppendName(nil, c))
+		switch before, twice := p.seen[name]; {
+		case !twice:
+			p.seen[name] = c
+		case name == "type", name == "properties", name == "required", name == "allOf", name == "anyOf", name == "oneOf", name == "not",
+			name == "$ref", name == "$defs", name == "definitions", name == "dependentRequired", name == "dependencies":
+		case isAnnotation(name) || name == "description" || name == "default":
+			continue // the outer one counts
+		default:
+			r.mistake(c, "the keyword is also at %s: write one of them", r.pointer(before))
+			continue
+		}
+		if name == "allOf" {
+			for element := range r.elements(c) {
+				others = append(others, element)
+			}
+			continue
+		}
+		if name == "anyOf" || name == "oneOf" {
+			if only, null := r.only(c); only != 0 {
+				others, p.null = append(others, only), max(p.null, null)
+				continue
+			}
+		}
+		if name == "$ref" && !strings.HasPrefix(r.string(c), "reach:") {
+			others = append(others, c)
+			continue
+		}
+		r.keyword(p, name, node, c, depth)
+	}
+	for _, c := range others {
+		if r.full {
+			return
+		}
+		if r.doc.Nodes[c].NameStart != 0 { // it is not an element
+			r.follow(p, node, c, depth)
+		} else {
+			r.keywords(p, c, depth)
+		}
+	}
+}
+
+// only returns the only schema of anyOf or oneOf at c, and where another one allows null;
+// or 0 if there are several.
+func (r *reader) only(c uint32) (only, null uint32) {
+	if r.doc.Nodes[c].Kind != strictjson.Array {
+		return 0, 0
+	}
+	for element := range r.children(c) {
+		switch {
+		case string(strictjson.AppendCompact(nil, r.doc.Text(element))) == `{"type":"null"}`:
+			null = element
+		case only != 0:
+			return 0, 0
+		default:
+			only = element
+		}
+	}
+	return only, null
+}
+
+// keyword reads one keyword of the schema at node, whose value is at c.
+func (r *reader) keyword(p *part, name string, node, c uint32, depth int) {
+	f := p.field
+	if p.def != nil && slices.Contains(notOfRoot, name) {
+		r.mistake(c, "expected no %s for the whole document", name)
+		return
+	}
+	switch name {
+	case "type":
+		r.typeOf(p, c)
+	case "nullable":
+		if r.bool(c) {
+			p.null = c
+		}
+	case "description":
+		f.Description = r.string(c)
+	case "format":
+		f.Format = r.string(c)
+	case "pattern":
+		f.Pattern = r.string(c)
+	case "enum":
+		f.Enum = []any{}
+		for v := range r.elements(c) {
+			f.Enum = append(f.Enum, r.value(v))
+		}
+	case "const":
+		if f.Const = r.value(c); f.Const == nil {
+			r.mistake(c, "expected a value that is not null: null deletes a field")
+		}
+	case "default":
+		f.Default = r.value(c)
+	case "minimum":
+		f.Minimum = r.number(c)
+	case "maximum":
+		f.Maximum = r.number(c)
+	case "exclusiveMinimum":
+		f.ExclusiveMinimum = r.number(c)
+	case "exclusiveMaximum":
+		f.ExclusiveMaximum = r.number(c)
+	case "multipleOf":
+		f.MultipleOf = r.number(c)
+	case "minLength":
+		f.MinLength = r.count(c)
+	case "maxLength":
+		f.MaxLength = new(r.count(c))
+	case "minItems":
+		f.MinItems = r.count(c)
+	case "maxItems":
+		f.MaxItems = new(r.count(c))
+	case "uniqueItems":
+		f.UniqueItems = r.bool(c)
+	case "minProperties":
+		f.MinProperties = r.count(c)
+	case "maxProperties":
+		f.MaxProperties = new(r.count(c))
+	case "x-pii-type":
+		f.PII = r.string(c)
+	case "x-index":
+		f.Index = r.index(c)
+	case "x-unique":
+		f.Unique = r.bool(c)
+	case "x-fold":
+		f.Fold = r.string(c)
+	case "x-retired-indexes":
+		if p.def == nil {
+			r.mistake(c, "expected it only for the whole document")
+			return
+		}
+		for v := range r.elements(c) {
+			p.def.RetiredIndexes = append(p.def.RetiredIndexes, r.index(v))
+		}
+	case "properties":
+		if p.declared != nil && p.declaredIn != node {
+			node = math.MaxUint32 // in several
+		}
+		p.declaredIn = node
+		r.properties(p, c, depth)
+	case "required":
+		for v := range r.elements(c) {
+			if r.expect(v, strictjson.String) {
+				p.required = append(p.required, v)
+			}
+		}
+	case "items":
+		if r.doc.Nodes[c].Kind == strictjson.Array {
+			r.mistake(c, "expected one schema for all elements")
+		} else {
+			f.Items = new(Field)
+			r.items++
+			r.read(f.Items, c, inItems, depth+1)
+			r.items--
+		}
+	case "additionalProperties":
+		p.valuesIn = node
+		if !r.isNever(c) {
+			f.Values = new(Field)
+			r.read(f.Values, c, inValues, depth+1)
+		}
+	case "anyOf", "oneOf", "not", "dependentRequired", "dependencies":
+		p.rules = append(p.rules, c)
+	case "$defs", "definitions":
+		r.expect(c, strictjson.Object)
+	case "$schema":
+		draft := strings.TrimSuffix(r.string(c), "#")
+		if p.def == nil || draft != strings.TrimSuffix(Draft07, "#") && draft != Draft2020 {
+			r.mistake(c, "expected it once, in the root: %s or %s", Draft07, Draft2020)
+		}
+	default:
+		if advice, ok := instead[name]; ok {
+			r.mistake(c, "the keyword is not supported: %s", advice)
+			return
+		}
+		raw := strictjson.AppendCompact(nil, r.doc.Text(c))
+		if why := wrongAnnotation(name, raw, p.def != nil); why != "" {
+			if len(r.mistakes) < maxViolations { // those after are not shown
+				if near := suggest(known, []byte(name)); near != "" && near != name {
+					why = fmt.Sprintf("the keyword is not known, did you mean %q?", near)
+				}
+			}
+			r.mistake(c, "%s", why)
+			return
+		}
+		if f.Annotations == nil {
+			f.Annotations = make(map[string]json.RawMessage)
+		}
+		f.Annotations[name] = raw
+	}
+}
+
+// notOfRoot are keywords that a Definition has no place for.
+var notOfRoot = []string{
+	"nullable", "format", "pattern", "enum", "const", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+	"multipleOf", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "items",
+	"x-pii-type", "x-index", "x-unique", "x-fold",
+}
+
+// known are the keywords that a wrong one may stand for.
+var known = func() (list []field) {
+	for _, name := range append(notOfRoot, "type", "description", "properties", "required", "additionalProperties", "anyOf", "oneOf", "allOf", "not",
+		"dependentRequired", "$ref", "$defs", "definitions", "$schema", "$id", "$comment", "title", "examples", "deprecated", "readOnly", "writeOnly") {
+		list = append(list, field{name: name})
+	}
+	return list
+}()
+
+// instead says what to write in the place of keywords that are not supported.
+var instead = map[string]string{
+	"if":                       ifInstead,
+	"then":                     ifInstead,
+	"else":                     ifInstead,
+	"patternProperties":        "write additionalProperties with a schema of all other members",
+	"propertyNames":            "declare the members in properties, or write a Rule in Go",
+	"dependentSchemas":         "write dependentRequired, or a Rule in Go",
+	"unevaluatedProperties":    "write additionalProperties",
+	"unevaluatedItems":         itemsInstead,
+	"additionalItems":          itemsInstead,
+	"prefixItems":              itemsInstead,
+	"contains":                 "write a Rule in Go",
+	"minContains":              "write a Rule in Go",
+	"maxContains":              "write a Rule in Go",
+	"$anchor":                  refInstead,
+	"$dynamicAnchor":           refInstead,
+	"$dynamicRef":              refInstead,
+	"$recursiveAnchor":         refInstead,
+	"$recursiveRef":            refInstead,
+	"$vocabulary":              "leave it out",
+	"id":                       "write $id, in the root",
+	"contentSchema":            "declare the content as a field of its own",
+	"x-kubernetes-validations": "write a Rule in Go",
+}
+
+const (
+	ifInstead    = "write anyOf with not and required, or a Rule in Go"
+	itemsInstead = "write items, one schema for all elements"
+	refInstead   = "write a $ref with a JSON Pointer, such as #/$defs/NAME"
+)
+
+func (r *reader) typeOf(p *part, c uint32) {
+	var types []Type
+	null, mistakes := uint32(0), len(r.mistakes)
+	add := func(v uint32) {
+		switch t := Type(r.string(v)); {
+		case t == "null":
+			null = v
+		case kindsOf[t] == 0 || t == Any:
+			if r.doc.Nodes[v].Kind == strictjson.String {
+				r.mistake(v, "the type is not known")
+			}
+		case slices.Contains(types, t):
+			r.mistake(v, "the type is there twice")
+		default:
+			types = append(types, t)
+		}
+	}
+	if r.doc.Nodes[c].Kind == strictjson.Array {
+		for v := range r.elements(c) {
+			add(v)
+		}
+	} else {
+		add(c)
+	}
+	switch {
+	case p.types != nil && !slices.Equal(p.types, types):
+		r.mistake(c, "expected the type that is also said in another part")
+	case len(types) == 0 && len(r.mistakes) == mistakes:
+		r.mistake(c, "expected a type of values that are not null: null deletes a field")
+	}
+	p.types, p.null = types, max(p.null, null)
+}
+
+func (r *reader) properties(p *part, c uint32, depth int) {
+	if !r.expect(c, strictjson.Object) {
+		return
+	}
+	if p.declared == nil {
+		p.declared = make(map[string]declared)
+	}
+	for m := range r.children(c) {
+		if r.full {
+			return
+		}
+		if r.isNever(m) {
+			p.never = m
+			continue
+		}
+		f := Field{Name: string(r.doc.AppendName(nil, m))}
+		if _, twice := p.declared[f.Name]; twice {
+			r.mistake(m, "the field is also declared in another part: write one of them")
+			continue
+		}
+		null := r.read(&f, m, inProperty, depth+1)
+		p.declared[f.Name] = declared{len(p.field.Fields), null}
+		p.field.Fields = append(p.field.Fields, f)
+	}
+}
+
+// follow reads the target of the reference at c, a keyword of the schema at node.
+func (r *reader) follow(p *part, node, c uint32, depth int) {
+	for m := range r.children(node) {
+		switch name := string(r.doc.AppendName(nil, m)); {
+		case m == c, isAnnotation(name), name == "$schema", name == "$defs", name == "definitions", name == "description", name == "default":
+		default:
+			r.mistake(m, `the drafts differ on keywords beside $ref: write "allOf": [{"$ref": ...}] beside them`)
+			return
+		}
+	}
+	target, err := r.target(r.text(c))
+	switch {
+	case err != nil:
+		r.mistake(c, "%v", err)
+		return
+	case slices.Contains(r.active, target) || target <= c && c < r.doc.Nodes[target].Next:
+		r.mistake(c, "the schema contains itself: write it out as far as it is needed")
+		return
+	case len(r.active) > strictjson.MaxDepth:
+		r.limit(c, "expected at most %d references after each other", strictjson.MaxDepth)
+		return
+	}
+	if r.bytes -= len(r.doc.Text(target)); r.bytes < 0 {
+		r.limit(c, "the references add too much to the text")
+		return
+	}
+	r.active = append(r.active, target)
+	r.keywords(p, target, depth)
+	r.active = r.active[:len(r.active)-1]
+}
+
+// target returns the node that a reference means.
+func (r *reader) target(ref string) (uint32, error) {
+	pointer, ok := strings.CutPrefix(ref, "#")
+	if !ok {
+		return 0, errors.New("expected a reference into this text, such as #/$defs/NAME, or to a schema, reach:schemas/NAME")
+	}
+	pointer, err := url.PathUnescape(pointer)
+	if err != nil || pointer != "" && pointer[0] != '/' {
+		return 0, errors.New("expected a JSON Pointer, such as #/$defs/NAME")
+	}
+	node := uint32(0)
+	for pointer != "" {
+		token, rest, more := strings.Cut(pointer[1:], "/")
+		if pointer = rest; more {
+			pointer = "/" + rest
+		}
+		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		if node, ok = r.child(node, token); !ok {
+			return 0, errors.New("nothing is there")
+		}
+	}
+	return node, nil
+}
+
+func (r *reader) child(node uint32, token string) (uint32, bool) {
+	if r.doc.Nodes[node].Kind != strictjson.Array {
+		return r.doc.Find(node, strictjson.HashName(token), token)
+	}
+	index := 0
+	for c := range r.children(node) {
+		if strconv.Itoa(index) == token {
+			return c, true
+		}
+		index++
+	}
+	return 0, false
+}
+
+// finish completes a field after all of its keywords. mistakes is how many there were
+// before it.
+func (r *reader) finish(p *part, node uint32, in where, mistakes int) {
+	f := p.field
+	if kind := r.doc.Nodes[node].Kind; r.full || kind != strictjson.Object && kind != strictjson.True {
+		return
+	}
+	for _, c := range p.rules {
+		r.combination(p, c)
+	}
+	r.impliedTypes(p)
+	switch {
+	case len(p.types) == 1:
+		f.Type = p.types[0]
+	case len(p.types) > 1:
+		f.Types = p.types
+	case p.saysNothing():
+		f.Type = Any
+	default:
+		if len(r.mistakes) == mistakes { // or the type may be in what is wrong
+			r.mistake(node, "the type is missing%s", typeHint(p))
+		}
+		return
+	}
+	if p.null != 0 {
+		f.Enum = slices.DeleteFunc(f.Enum, func(v any) bool { return v == nil })
+	}
+	if slices.Contains(f.Enum, nil) {
+		r.mistake(p.seen["enum"], "expected values of the type, without null")
+	}
+	if c := p.seen["default"]; c != 0 && f.Default == nil && p.null == 0 {
+		r.mistake(c, "expected a value of the type, not null: leave it out")
+	}
+	if in == inValues || r.items > 0 {
+		keepDefault(f)
+	}
+	if in == inItems && p.null != 0 {
+		r.mistake(p.null, "an element of an array cannot be null here: leave null out")
+	}
+	if in == inRoot && (p.null != 0 || f.Type != Object) {
+		r.mistake(node, "expected the type object for the whole document")
+	}
+	r.object(p, node, in)
+}
+
+// object completes an object.
+func (r *reader) object(p *part, node uint32, in where) {
+	f := p.field
+	if c := p.seen["additionalProperties"]; c != 0 {
+		switch {
+		case in == inRoot && !r.isNever(c):
+			r.mistake(c, "expected false for the whole document, whose members are declared")
+		case p.declared != nil && p.declaredIn != p.valuesIn:
+			r.mistake(c, "expected it beside properties, in the same schema")
+		case r.isNever(c) && len(f.Fields) == 0:
+			r.mistake(c, "expected properties beside it: an object without any is open")
+		}
+	}
+	if p.never != 0 && (f.Values != nil || len(f.Fields) == 0) {
+		r.mistake(p.never, "no value is allowed here: declare others in properties, and leave additionalProperties out")
+	}
+	need := func(name string, node uint32) {
+		switch field, ok := p.declared[name]; {
+		case !ok:
+			r.mistake(node, "expected the name of a field that properties declares")
+		case field.null != 0:
+			r.mistake(field.null, "a required field cannot be null: leave null out, or the field out of required")
+		default:
+			f.Fields[field.index].Required = true
+			keepDefault(&f.Fields[field.index])
+		}
+	}
+	for _, c := range p.required {
+		need(r.text(c), c)
+	}
+	for _, name := range p.needed {
+		need(name, node)
+	}
+}
+
+// impliedTypes finds the types of a schema without the keyword.
+func (r *reader) impliedTypes(p *part) {
+	if len(p.types) > 0 || p.seen["type"] != 0 {
+		return
+	}
+	values := p.field.Enum
+	switch {
+	case p.field.Annotations["$ref"] != nil:
+		p.types = []Type{String} // the external id of another resource
+		return
+	case string(p.field.Annotations["x-kubernetes-int-or-string"]) == "true":
+		p.types = []Type{Integer, String}
+		return
+	case p.field.Const != nil:
+		values = []any{p.field.Const}
+	}
+	integral := true
+	for _, v := range values {
+		t := Object // refused by Compile
+		switch v := v.(type) {
+		case nil:
+			p.null = p.seen["enum"]
+			continue
+		case string:
+			t = String
+		case bool:
+			t = Boolean
+		case json.Number:
+			t = Number
+			integral = integral && isIntegral([]byte(v))
+		}
+		if !slices.Contains(p.types, t) {
+			p.types = append(p.types, t)
+		}
+	}
+	if i := slices.Index(p.types, Number); i >= 0 && integral {
+		p.types[i] = Integer
+	}
+}
+
+// keepDefault keeps a default that cannot be one of f as an annotation.
+func keepDefault(f *Field) {
+	if f.Default == nil {
+		return
+	}
+	raw, _ := rawValue(f.Default) // it was JSON
+	if f.Annotations == nil {
+		f.Annotations = make(map[string]json.RawMessage)
+	}
+	f.Annotations["default"], f.Default = raw, nil
+}
+
+// saysNothing reports whether no keyword narrows the values.
+func (p *part) saysNothing() bool {
+	for name := range p.seen {
+		switch name {
+		case "description", "default", "nullable", "x-pii-type", "$ref", "allOf", "$defs", "definitions":
+		default:
+			if !isAnnotation(name) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// typeHint says which type the keywords of a schema belong to.
+func typeHint(p *part) string {
+	for _, hint := range []struct {
+		of       Type
+		keywords []string
+	}{
+		{Object, []string{"properties", "additionalProperties", "required", "minProperties", "maxProperties"}},
+		{Array, []string{"items", "minItems", "maxItems", "uniqueItems"}},
+		{String, []string{"pattern", "minLength", "maxLength"}},
+		{Number, []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}},
+	} {
+		for _, keyword := range hint.keywords {
+			if p.seen[keyword] != 0 {
+				return fmt.Sprintf(`: with %s, write "type": %q`, keyword, hint.of)
+			}
+		}
+	}
+	return ""
+}
+
+// isAny reports whether the schema at c allows every value.
+func (r *reader) isAny(c uint32) bool {
+	n := &r.doc.Nodes[c]
+	return n.Kind == strictjson.True || n.Kind == strictjson.Object && n.Len == 0
+}
+
+// isNever reports whether the schema at c allows no value: it is false or {"not":{}}.
+func (r *reader) isNever(c uint32) bool {
+	n := &r.doc.Nodes[c]
+	return n.Kind == strictjson.False || n.Kind == strictjson.Object && n.Len == 1 && string(r.doc.RawName(c+1)) == "not" && r.isAny(c+1)
+}
+
+// expect reports whether a node has this kind, and notes a mistake if it has not.
+func (r *reader) expect(c uint32, kind strictjson.Kind) bool {
+	if r.doc.Nodes[c].Kind != kind {
+		r.mistake(c, "expected %s, not %s", article(kind), r.doc.Nodes[c].Kind)
+		return false
+	}
+	return true
+}
+
+func article(kind strictjson.Kind) string {
+	if kind == strictjson.Object || kind == strictjson.Array {
+		return "an " + kind.String()
+	}
+	return "a " + kind.String()
+}
+
+// elements returns the elements of an array; none of a node that is not an array, which is
+// a mistake.
+func (r *reader) elements(c uint32) iter.Seq[uint32] {
+	if !r.expect(c, strictjson.Array) {
+		return func(func(uint32) bool) {}
+	}
+	return r.children(c)
+}
+
+// children returns the members or elements of a container.
+func (r *reader) children(node uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for c := node + 1; c < r.doc.Nodes[node].Next; c = r.doc.Nodes[c].Next {
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// text returns the value of a string; "" of another node.
+func (r *reader) text(c uint32) string {
+	if r.doc.Nodes[c].Kind != strictjson.String {
+		return ""
+	}
+	return string(r.doc.AppendString(nil, c))
+}
+
+func (r *reader) string(c uint32) string {
+	r.expect(c, strictjson.String)
+	return r.text(c)
+}
+
+func (r *reader) bool(c uint32) bool {
+	kind := r.doc.Nodes[c].Kind
+	return kind == strictjson.True || kind != strictjson.False && r.expect(c, strictjson.True)
+}
+
+func (r *reader) number(c uint32) any {
+	if r.doc.Nodes[c].Kind == strictjson.True { // exclusiveMinimum in OpenAPI 3.0
+		r.mistake(c, "expected a number: write the minimum or maximum itself here")
+		return nil
+	}
+	if !r.expect(c, strictjson.Number) {
+		return nil
+	}
+	return json.Number(r.doc.Text(c))
+}
+
+// count reads a number of things.
+func (r *reader) count(c uint32) int {
+	if !r.expect(c, strictjson.Number) {
+		return 0
+	}
+	text := r.doc.Text(c)
+	n, err := strconv.Atoi(string(text))
+	if err != nil && isIntegral(text) { // 1.0 or 1e3
+		var f float64
+		if f, err = strconv.ParseFloat(string(text), 64); f > math.MaxInt32 {
+			err = strconv.ErrRange
+		}
+		n = int(f)
+	}
+	if err != nil || n < 0 {
+		r.mistake(c, "expected an integer of 0 to %d", math.MaxInt)
+		return 0
+	}
+	return n
+}
+
+func (r *reader) index(c uint32) uint32 {
+	n := r.count(c)
+	if n == 0 || n > maxIndex {
+		r.mistake(c, "expected the number of an index, 1 to %d", maxIndex)
+	}
+	return uint32(n)
+}
+
+// value reads a value of the Go types of Field.Enum; nil is null.
+func (r *reader) value(c uint32) any {
+	switch r.doc.Nodes[c].Kind {
+	case strictjson.Null:
+		return nil
+	case strictjson.False, strictjson.True:
+		return r.doc.Nodes[c].Kind == strictjson.True
+	case strictjson.Number:
+		return json.Number(r.doc.Text(c))
+	case strictjson.String:
+		return r.text(c)
+	}
+	return json.RawMessage(strictjson.AppendCompact(nil, r.doc.Text(c)))
+}
