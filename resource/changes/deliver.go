@@ -145,6 +145,15 @@ func (s *session) isDirtyNow() bool {
 
 // deliver delivers the changes of a page, in lanes.
 func (s *session) deliver(page storage.ChangePage) error {
+	erased := make(map[storage.Scope]bool)
+	for i := range page.Changes {
+		if c := &page.Changes[i]; c.Redacted {
+			erased[c.Key.Scope()] = true
+		}
+	}
+	if err := s.learn(erased, s.position.Position); err != nil {
+		return err
+	}
 	after := make([]storage.Cursor, len(page.Changes)+1) // after[i] is before change i
 	after[0] = s.position
 	for i := range page.Changes {
@@ -184,7 +193,9 @@ func (s *session) deliver(page storage.ChangePage) error {
 			if !s.isParked(c) {
 				failed, err := s.try(c, 1)
 				if failed != nil {
-					err = s.park(c, after[i], failed)
+					if err = s.park(c, after[i], failed); err == nil {
+						err = s.learn(erased, c.Cursor.Position) // it may be erased since the page was read
+					}
 				}
 				if err != nil {
 					return err
@@ -281,24 +292,42 @@ func (s *session) next(attempts int) time.Time {
 	return now().Add(s.backoff(attempts))
 }
 
-// isParked reports whether a change waits for earlier ones of its resource: those of its
-// key, or of its ID if it was redacted.
+// isParked reports whether a change waits for earlier ones.
 func (s *session) isParked(c *storage.Change) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.state.Parked) == 0 {
-		return false
+	return s.state.holder(c) != nil
+}
+
+// learn notes the redacted ids of the parked resources in these scopes that were erased.
+// It is called before the changes of a page with redacted ones are delivered, so that all
+// changes of a key wait, whichever of its names they have.
+func (s *session) learn(erased map[storage.Scope]bool, until int64) error {
+	if len(erased) == 0 {
+		return nil
 	}
-	return s.state.find(hashOf(s.salt, c.Key)) != nil ||
-		slices.ContainsFunc(s.state.Parked, func(p parked) bool { return p.ID == c.ID })
+	s.mu.Lock()
+	all := slices.Clone(s.state.Parked)
+	s.mu.Unlock()
+	for _, p := range all {
+		if erased[p.scope()] {
+			if _, err := s.nameOf(p, until); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // park parks the resource of a change that has failed.
 func (s *session) park(c *storage.Change, after storage.Cursor, failed error) error {
 	isFull := false
 	err := s.mustSave(func(st *state) {
-		hash := hashOf(s.salt, c.Key)
-		if isFull = false; st.find(hash) != nil { // by a save whose answer was lost
+		key := hashOf(s.salt, c.Key)
+		if c.Redacted {
+			key = c.ID[:]
+		}
+		if isFull = false; st.find(key) != nil { // by a save whose answer was lost
 			return
 		}
 		if isFull = len(st.Parked) >= s.opts.MaxParked; isFull {
@@ -306,7 +335,7 @@ func (s *session) park(c *storage.Change, after storage.Cursor, failed error) er
 		}
 		st.Parked = append(st.Parked, parked{
 			Platform: c.Key.Tenant.Platform, Business: c.Key.Tenant.Business, Schema: c.Key.Schema, ID: c.ID,
-			Key: hash, After: after, Since: now(), Attempts: 1, Next: s.next(1), Error: textOf(failed),
+			Key: key, After: after, Since: now(), Attempts: 1, Next: s.next(1), Error: textOf(failed),
 		})
 	})
 	if err == nil && isFull {
@@ -348,13 +377,17 @@ func (s *session) retry(p parked) error {
 	if err != nil {
 		return err
 	}
+	next := p.ID
+	if !all && len(rows) > 0 { // the last one stays, so that the ID of the first that waits is known
+		next, rows = rows[len(rows)-1].ID, rows[:len(rows)-1]
+	}
 	after, attempt := p.After, p.Attempts+1
 	for i := range rows {
 		c := &rows[i]
 		failed, err := s.try(c, attempt)
 		if err != nil {
 			if i > 0 { // after a clean end none comes twice
-				_ = s.update(p, func(p *parked) { p.After, p.Attempts, p.Next = after, 0, now() })
+				_ = s.update(p, func(p *parked) { p.ID, p.After, p.Attempts, p.Next = c.ID, after, 0, now() })
 			}
 			return err
 		}
@@ -374,7 +407,7 @@ func (s *session) retry(p parked) error {
 		})
 	}
 	return s.update(p, func(p *parked) {
-		p.After, p.Attempts, p.Next = after, 0, now()
+		p.ID, p.After, p.Attempts, p.Next = next, after, 0, now()
 		if len(rows) == 0 { // the store does not show them yet
 			p.Next = p.Next.Add(s.opts.MinBackoff)
 		}
@@ -391,14 +424,50 @@ func (s *session) update(p parked, change func(*parked)) error {
 }
 
 // waiting returns the first changes of a parked resource that wait, and whether there are
-// no others up to the position. The external id is that of the first one. If that was
-// redacted, the others are found by their hash or by the ID.
+// no others up to the position.
 func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error) {
 	until := s.position.Position
-	q := storage.ChangeQuery{
-		Scope: p.scope(), After: p.After, Limit: retryPage, NoData: !s.opts.Documents && !s.opts.Patches,
+	name, err := s.nameOf(p, until)
+	for err == nil {
+		rows, all, err = s.read(p, name, retryPage+1, until)
+		if err != nil || name == "" {
+			break
+		}
+		before := name
+		if name, err = s.nameOf(p, until); name == before {
+			break
+		}
+		// It was erased meanwhile.
 	}
-	redacted := ""
+	return rows, all, err
+}
+
+// nameOf returns the external id of all changes of a parked resource, "" if it was erased.
+// The redacted id is stored then, and the changes may have both. The first change that
+// waits tells: an erasure redacts all that there are of a key.
+func (s *session) nameOf(p parked, until int64) (string, error) {
+	if p.Redacted != "" || bytes.Equal(p.Key, p.ID[:]) {
+		return "", nil
+	}
+	rows, _, err := s.read(p, "", 1, until)
+	switch {
+	case err != nil || len(rows) == 0:
+		return "", err
+	case rows[0].Redacted:
+		return "", s.update(p, func(p *parked) { p.Redacted = rows[0].Key.ExternalID })
+	case !bytes.Equal(hashOf(s.salt, rows[0].Key), p.Key): // of the same ID
+		return "", nil
+	}
+	return rows[0].Key.ExternalID, nil
+}
+
+// read returns the first changes that wait with a parked resource, and whether there are
+// no others up to a position. With a name it reads those of this external id alone.
+func (s *session) read(p parked, name string, limit int, until int64) (rows []storage.Change, all bool, err error) {
+	q := storage.ChangeQuery{
+		Scope: p.scope(), ExternalID: name, After: p.After, Limit: retryPage + 1,
+		NoData: limit == 1 || !s.opts.Documents && !s.opts.Patches,
+	}
 	for {
 		page, err := s.query(q)
 		if errors.Is(err, storage.ErrExpired) && q.After != (storage.Cursor{}) {
@@ -409,34 +478,32 @@ func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error)
 		if err != nil {
 			return nil, false, err
 		}
-		isFound := false
-		for _, c := range page.Changes {
+		for i := range page.Changes {
+			c := &page.Changes[i]
 			if c.Cursor.Position > until {
 				return rows, true, nil
 			}
-			isKey := bytes.Equal(hashOf(s.salt, c.Key), p.Key)
-			if isKey && q.ExternalID == "" && len(rows) == 0 {
-				isFound, q.ExternalID = true, c.Key.ExternalID
-				break
-			}
-			if !isKey && c.ID != p.ID && (redacted == "" || c.Key.ExternalID != redacted) {
+			if !s.waitsWith(c, p) {
 				continue
 			}
-			if c.Redacted {
-				redacted = c.Key.ExternalID
-			}
-			if rows = append(rows, c); len(rows) == retryPage {
+			if rows = append(rows, *c); len(rows) == limit {
 				return rows, false, nil
 			}
 		}
 		switch {
-		case isFound: // ask again, for this key alone
 		case page.Next.Position >= until:
 			return rows, true, nil
 		case !page.More: // the store does not show all up to the position now
 			return rows, false, nil
-		default:
-			q.After = page.Next
 		}
+		q.After = page.Next
 	}
+}
+
+// waitsWith reports whether a change waits with a parked resource.
+func (s *session) waitsWith(c *storage.Change, p parked) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	holder := s.state.holder(c)
+	return holder != nil && bytes.Equal(holder.Key, p.Key)
 }
