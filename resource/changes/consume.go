@@ -34,7 +34,7 @@ type Event struct {
 }
 
 // A Handler gets one event. The event is done when it returns nil; an error means that it
-// must come again. A panic counts as an error.
+// must come again. A panic counts as an error, and Options.OnError gets its stack.
 //
 // The context ends with Consume, and when the lease is lost: context.Cause is then
 // [ErrLeaseLost]. The first 200 bytes of the error's text are kept in the store while the
@@ -259,6 +259,9 @@ func newOwner() string {
 
 func (c *consumer) report(err error) {
 	if c.opts.OnError != nil {
+		if panicked, ok := errors.AsType[*panicError](err); ok {
+			err = fmt.Errorf("%w\n%s", err, panicked.stack)
+		}
 		c.opts.OnError(err)
 	}
 }

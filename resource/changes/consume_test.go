@@ -522,7 +522,8 @@ func TestErrAgain(t *testing.T) {
 	})
 }
 
-// TestPanic: a panic is a failure of its event, with the stack.
+// TestPanic: a panic is a failure of its event. OnError gets the stack, and the list of
+// parked resources what the panic says.
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
@@ -535,6 +536,8 @@ func TestPanic(t *testing.T) {
 			}
 			return nil
 		}, &changes.Options{OnError: func(err error) { errs = append(errs, err.Error()) }})
+		pass(500 * time.Millisecond)
+		assert.Equal(t, "changes: the handler panicked: oh", consumer(t, store).Parked[0].Error)
 		pass(5 * time.Second)
 		require.Error(t, r.end())
 		require.Len(t, errs, 1)
@@ -542,6 +545,19 @@ func TestPanic(t *testing.T) {
 		assert.Contains(t, errs[0], "consume_test.go")
 		assert.Equal(t, 2, n)
 	})
+}
+
+// TestPanicFull: the error of Consume has no stack either.
+func TestPanicFull(t *testing.T) {
+	store := memory.New()
+	put(t, store, "a", "b")
+	var errs []string
+	opts := &changes.Options{MaxParked: 1, OnError: func(err error) { errs = append(errs, err.Error()) }}
+	err := changes.Consume(ctx, store, "c", func(context.Context, changes.Event) error { panic("oh") }, opts)
+	require.ErrorIs(t, err, changes.ErrParked)
+	assert.Equal(t, "changes: too many resources are parked: changes: the handler panicked: oh", err.Error())
+	require.Len(t, errs, 2)
+	assert.Contains(t, errs[1], "consume_test.go")
 }
 
 // TestExpired: without OnExpired, Consume returns ErrExpired. With it, it is called until

@@ -271,7 +271,7 @@ func guard(fn func() error) (err error) {
 		err := errors.New("changes: the handler has ended its goroutine")
 		defer func() {
 			if value := recover(); value != nil {
-				err = fmt.Errorf("changes: the handler panicked: %v\n%s", value, debug.Stack())
+				err = &panicError{fmt.Sprint(value), debug.Stack()}
 			}
 			done <- err
 		}()
@@ -279,6 +279,15 @@ func guard(fn func() error) (err error) {
 	}()
 	return <-done
 }
+
+// A panicError is a panic of a function of the user. Its text is kept in the store, and has
+// no stack.
+type panicError struct {
+	value string
+	stack []byte
+}
+
+func (e *panicError) Error() string { return "changes: the handler panicked: " + e.value }
 
 func (s *session) backoff(n int) time.Duration {
 	return doubled(s.opts.MinBackoff, s.opts.MaxBackoff, n)
