@@ -2,6 +2,7 @@ package changes_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -1192,6 +1193,39 @@ func TestConsumers(t *testing.T) {
 		list, err = changes.Consumers(ctx, store)
 		require.NoError(t, err)
 		require.Len(t, list, 2)
+	})
+}
+
+// TestConsumerJSON: the figures as JSON have names like those of a change, units, no zero
+// times and no null, and can be read again.
+func TestConsumerJSON(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		put(t, store, "a")
+		r := run(store, "c", func(context.Context, changes.Event) error { return errors.New("no") }, &changes.Options{MaxAttempts: 1})
+		pass(500 * time.Millisecond)
+		require.Error(t, r.end())
+		put(t, store, "b")
+		pass(1500 * time.Millisecond)
+		id := logged(t, store)[0].ID.String()
+		c := consumer(t, store)
+		text, err := json.Marshal(c)
+		require.NoError(t, err)
+		assert.Equal(t, `{"name":"c","owner":"","fence":946684800000,"renewed":"2000-01-01T00:00:00.5Z",`+
+			`"lagNanoseconds":1500000000,"heldNanoseconds":0,"expired":false,"delivered":0,"failed":1,`+
+			`"parked":[{"tenant":{"platformId":"`+tenant.Platform.String()+`","businessId":"`+tenant.Business.String()+
+			`"},"schemaDefinitionId":"`+schemaID.String()+`","id":"`+id+`","since":"2000-01-01T00:00:00Z","attempts":1,"error":"no"}]}`, string(text))
+		var again changes.Consumer
+		require.NoError(t, json.Unmarshal(text, &again))
+		assert.Equal(t, c, again)
+
+		require.NoError(t, changes.Remove(ctx, store, "c"))
+		r = run(store, "c", (&sink{}).handle, nil)
+		pass(time.Second)
+		require.Error(t, r.end())
+		text, err = json.Marshal(consumer(t, store))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), `"parked":[]`)
 	})
 }
 
