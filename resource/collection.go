@@ -112,6 +112,9 @@ func (c *Collection) Log() storage.Store {
 	return c.store
 }
 
+// KeepsHistory reports whether the log has the documents of changes (Options.History).
+func (c *Collection) KeepsHistory() bool { return c.opts.History }
+
 // Rehearsal returns a collection for a dry run of many calls, each of which sees what the
 // calls before it would have stored. It is as c over the store that wrap returns, which
 // reads the store of c and must keep what is written to itself. OnCall gets its calls as

@@ -50,10 +50,10 @@ type Options struct {
 	// documents. A collection that is added later brings its changes from then on.
 	Collections []*resource.Collection
 
-	// Documents and Patches ask for Change.Document and Change.Patch, which are nil if
-	// the collection does not keep History. Personal data in them is replaced, unless
-	// Unredacted: see resource.ChangeOptions. Without Collections, documents and patches
-	// must be Unredacted.
+	// Documents and Patches ask for Change.Document and Change.Patch, which are nil in
+	// changes that were made without History: each of the Collections must keep it.
+	// Personal data in them is replaced, unless Unredacted: see resource.ChangeOptions.
+	// Without Collections, documents and patches must be Unredacted.
 	Documents, Patches, Unredacted bool
 
 	// FromEnd lets a consumer that is new begin at the end of the log, and not at the
@@ -220,6 +220,9 @@ func newConsumer(store storage.Store, name string, handler Handler, opts *Option
 	for _, collection := range o.Collections {
 		if collection == nil || !same(collection.Log(), store) {
 			return nil, invalid("a collection does not log its changes to the store of the consumer")
+		}
+		if hasData && !collection.KeepsHistory() {
+			return nil, invalid("documents and patches need the History of each collection")
 		}
 		s := collection.Schema()
 		if c.schemas[s.ID()] != nil {

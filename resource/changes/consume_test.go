@@ -1352,6 +1352,8 @@ func (noLog) Limits() storage.Limits { return storage.Limits{NoLog: true} }
 func TestOptions(t *testing.T) {
 	store := memory.New()
 	logs := customers(t, store, &resource.Options{Log: true})
+	keeps, err := resource.NewCollection(schema.Locations(), store, &resource.Options{Log: true, History: true})
+	require.NoError(t, err)
 	fine := func(context.Context, changes.Event) error { return nil }
 	of := func(c ...*resource.Collection) *changes.Options { return &changes.Options{Collections: c} }
 	for name, opts := range map[string]*changes.Options{
@@ -1365,6 +1367,8 @@ func TestOptions(t *testing.T) {
 		"parked":              {MaxParked: 1001},
 		"redacted documents":  {Documents: true},
 		"another store: tail": {Tail: changes.NewTail(memory.New(), nil)},
+		"no history":          {Collections: []*resource.Collection{logs}, Documents: true},
+		"no history: patches": {Collections: []*resource.Collection{keeps, logs}, Patches: true},
 		"tail without data":   {Patches: true, Unredacted: true, Tail: changes.NewTail(store, &changes.TailOptions{NoData: true})},
 	} {
 		assert.ErrorIs(t, changes.Consume(ctx, store, "c", fine, opts), storage.ErrInvalid, name)
