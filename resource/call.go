@@ -21,7 +21,8 @@ type Call struct {
 	Schema string // the schema's name
 	// Results counts what the call did: writes by their [Outcome], writes that failed by
 	// the [Class] of their error, and resources that a get or list returned, and changes,
-	// as "found". An erase that found nothing is unchanged. It may be nil. For a dry run the results are those of the write.
+	// as "found". An erase that found nothing is unchanged. It may be nil. For a dry run
+	// the results are those of the write.
 	Results map[string]int
 	DryRun  bool
 	// Attempts is how often a write was tried: 1, and 1 more for each conflict and for

@@ -40,14 +40,14 @@ type Change struct {
 	Time          time.Time
 	Actor, Reason string // see WriteOptions
 
-	// Document is the document after the change, or before a delete. Patch is the change
-	// as a merge patch (RFC 7396) of the document before; a created one is patched from
-	// {}. Both are of documents as a reader sees them today: without fields that the
-	// schema does not declare, and with its defaults. They are read-only.
+	// Document is the document after the change, or before a delete. Patch is a merge patch
+	// (RFC 7396) that makes it of the document before the change, or of {} if the change
+	// created the resource. Both are of documents as a reader sees them today: without
+	// fields that the schema does not declare, and with its defaults. They are read-only.
 	//
-	// Both are nil unless ChangeOptions ask for them and the collection keeps History, and
-	// where the log has a document that is damaged. Patch is nil for a delete, too, and
-	// where no patch leads from one document to the other because that has a null.
+	// Both are nil unless ChangeOptions ask for them and the collection keeps History. A
+	// document of the log that is damaged gives neither. Patch is also nil for a delete,
+	// and for a document with a null, which no merge patch can set.
 	Document, Patch json.RawMessage
 
 	// Cursor is the place of the change in the changes of its tenant and schema. Only
@@ -55,10 +55,12 @@ type Change struct {
 	Cursor string
 }
 
-// MakeChange returns a change of the log as that of a resource, without a Cursor. The
-// schema may be nil if it is not known: the change has no name then, and Document and
-// Patch only if they may be Unredacted, as they were stored. Of the options, which may be
-// nil, those count that say what a change has.
+// MakeChange returns the change of a resource that a change of a store's log stands for:
+// for readers of [storage.Store.Changes]. Its Cursor is "", see [Collection.SealCursor]. It
+// uses Documents, Patches and Unredacted of opts, which may be nil.
+//
+// The schema may be nil if it is not known. Then the change has no Schema, and Document and
+// Patch only if opts are Unredacted: as they were stored.
 func MakeChange(s *schema.Schema, from storage.Change, opts *ChangeOptions) Change {
 	c := Change{
 		Key: from.Key, ID: from.ID, Before: from.Before, Revision: from.Cursor.Revision, Outcome: Updated,
@@ -129,8 +131,7 @@ func (o *ChangeOptions) redact(s *schema.Schema, document []byte) []byte {
 	return document
 }
 
-// Format writes the outcome, "resource" and the ID, whatever the verb: so a change can be
-// printed.
+// Format writes the outcome, "resource" and the ID for any verb, and no personal data.
 func (c Change) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.text()) }
 
 // LogValue returns what Format writes.

@@ -15,8 +15,8 @@ import (
 // AppendCloudEvent appends the change to dst as an event of CloudEvents 1.0 in its JSON
 // format, whose media type is application/cloudevents+json:
 //
-//   - id: the ID and the revision, "UUID-REVISION", with "-erased" after it if the outcome
-//     is Erased. With the source it names the event, so that a receiver finds repeats.
+//   - id: the ID and the revision, "UUID-REVISION", with "-erased" at the end if the
+//     outcome is Erased. Source and id together are unique: a receiver finds repeats.
 //   - source: as given, such as "https://api.example.com/" or "/shop"
 //   - type: typePrefix, the name of the schema, if it is known, with a dot, and the
 //     outcome: "com.example." makes "com.example.customers.created"

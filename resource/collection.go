@@ -2,12 +2,12 @@ package resource
 
 import (
 	"context"
-	"crypto/cipher"
 	"errors"
 	"sync/atomic"
 	"time"
 
 	"example.com/resourcekit/internal/keylock"
+	"example.com/resourcekit/resource/internal/seal"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
 
@@ -42,7 +42,7 @@ type Options struct {
 	// [Change]. Each change makes the log larger by both. It needs Log.
 	History bool
 	// CursorKey is the key of 32 bytes for cursors that hold the value of a field or a
-	// place in the log, which are encrypted (AES-256-GCM). Without one, the first process
+	// place in the log, which are encrypted (XChaCha20-Poly1305). Without one, the first process
 	// makes it and keeps it in the store.
 	CursorKey []byte
 	// OnCall, if not nil, is called for every call when it ends, before it returns: for
@@ -61,7 +61,7 @@ type Collection struct {
 	field  string  // the name of the external-id field
 	locks  *keylock.Locks[storage.Key]
 	states states
-	sealer atomic.Pointer[cipher.AEAD]
+	sealer atomic.Pointer[seal.Sealer]
 	index  []index      // by number
 	unique bool         // one of them is of a unique field
 	usual  atomic.Int64 // bytes of a document in the latest lists; 0 before the first

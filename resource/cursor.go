@@ -56,7 +56,7 @@ func (l *listing) cursor(ctx context.Context) (string, error) {
 	place := binary.BigEndian.AppendUint32(nil, l.index)
 	place = binary.BigEndian.AppendUint16(place, uint16(len(l.after.Value)))
 	place = append(append(place, l.after.Value...), l.after.ExternalID...)
-	return base64.RawURLEncoding.EncodeToString(sealer.Seal(head, nil, place, head)), nil
+	return base64.RawURLEncoding.EncodeToString(sealer.Seal(head, place, head)), nil
 }
 
 var (
@@ -91,7 +91,7 @@ func (l *listing) decodeCursor(ctx context.Context) (at cursorPlace, err error) 
 		if err != nil {
 			return at, err
 		}
-		if place, err = sealer.Open(nil, nil, place, head); err != nil || len(place) < 6 {
+		if place, err = sealer.Open(place, head); err != nil || len(place) < 6 {
 			return at, malformed
 		}
 		at.index = binary.BigEndian.Uint32(place)

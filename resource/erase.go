@@ -14,22 +14,25 @@ type Erasure struct {
 	Changes int  // of the log, from which personal data was removed
 }
 
-// Erase deletes a resource, damaged or not, and removes from the log what it has of the
-// external id: documents, actors and reasons, and the id itself, in whose place is a keyed
-// hash. Positions, revisions, times and IDs stay. It works for a resource that was deleted
-// before, too, and for one that never was, of which it reports nothing. To readers of the
-// log, each of the changes is [Erased] from now on, and so is a new one at the end, for
-// each ID that the resource has had: they remove what they keep under these IDs. The new
-// ones have the Actor and the Reason of opts, which may be nil, and may also have If and
-// DryRun. If is judged once, by what is there: the revision is 0 if the resource does not
-// exist. The report of a dry run is that of the run.
+// Erase deletes a resource and removes what the log of changes has of its external id:
+// documents, actors, reasons, and the id itself, which a keyed hash replaces. Positions,
+// revisions, times and IDs stay. The resource may be damaged, or deleted already. If there
+// is nothing to erase, the report is zero.
 //
-// Writers are not kept from creating the resource again, even at once. A write that Erase
-// meets is erased, too: it ends at an instant at which there was neither a resource nor a
-// change of it. It first deletes and then empties the log, and an error, or the end of the
-// process, may come between: call it again, without If. Its report is of the call alone.
+// Readers of the log learn of it. Each change of the resource has the outcome [Erased] from
+// now on, and Erase adds one more for each ID that the resource has had, with the Actor
+// and the Reason of opts. Readers must remove what they keep under these IDs.
 //
-// On a store without a log it only deletes. What it cannot reach is in docs/changes.md:
+// opts may be nil, and may have If, Actor, Reason and DryRun. If is checked once, at the
+// beginning; an absent resource has the revision 0. A dry run returns the report that the
+// call without DryRun would return.
+//
+// Erase ends when it has found neither the resource nor a change of it, so what others
+// write meanwhile is erased, too. Afterwards they can create the resource again. Erase first
+// deletes and then empties the log. After an error, or the end of the process in between,
+// call it again, without If; the report counts only what the last call did.
+//
+// On a store without a log it only deletes. docs/changes.md lists what it cannot reach:
 // backups, the files of the database until they are cleaned, and copies of consumers.
 //
 // Errors:

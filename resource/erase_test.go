@@ -80,7 +80,7 @@ func TestErase(t *testing.T) {
 	_, err = c.Get(ctx, tenant, marker)
 	assert.ErrorIs(t, err, resource.ErrNotFound)
 	_, err = c.Restore(ctx, tenant, marker, second.Revision(), nil)
-	assert.ErrorIs(t, err, resource.ErrNotFound)
+	assert.ErrorIs(t, err, resource.ErrNoRevision)
 
 	all := allChanges(t, c, resource.ChangeOptions{Documents: true, Patches: true, Unredacted: true})
 	require.Len(t, all, 8)

@@ -25,6 +25,9 @@ var (
 	// ErrPrecondition: the [Condition] of a call does not hold. Nothing was written.
 	ErrPrecondition = errors.New("precondition failed")
 
+	// ErrNoRevision: the log has no document of the revision that was to be restored.
+	ErrNoRevision = errors.New("no such revision")
+
 	// ErrCursor: the cursor is not one of the same tenant and schema, and for a list of the
 	// same filter and order. OpError.Err says in words for a client what is wrong with it.
 	ErrCursor = errors.New("invalid cursor")
@@ -92,7 +95,8 @@ func nameRecord(rec *storage.Record, err error) {
 //
 //   - invalid: a mistake of the client: not strict JSON, violations, a bad filter or
 //     cursor, too large
-//   - not_found, exists, precondition: [ErrNotFound], [ErrExists], [ErrPrecondition]
+//   - not_found: [ErrNotFound], [ErrNoRevision]
+//   - exists, precondition: [ErrExists], [ErrPrecondition]
 //   - unknown: [storage.ErrUnknownOutcome]; the write may have been applied
 //   - conflict: too many conflicts with other writers
 //   - expired: [storage.ErrExpired]: the log does not reach back to the cursor
@@ -133,6 +137,7 @@ var errorClasses = []struct {
 	{isA(ErrBatchSize), "invalid"},
 	{isA(storage.ErrTooLarge), "invalid"},
 	{isA(ErrNotFound), "not_found"},
+	{isA(ErrNoRevision), "not_found"},
 	{isA(ErrExists), "exists"},
 	{isA(ErrPrecondition), "precondition"},
 	{isA(storage.ErrConflict), "conflict"},

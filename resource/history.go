@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"example.com/resourcekit/resource/internal/seal"
 	"example.com/resourcekit/storage"
 )
 
@@ -42,15 +43,16 @@ type ChangePage struct {
 
 // Changes returns a page of the changes of a tenant's resources, oldest first. opts may
 // be nil. No change is left out, and the changes of one resource come in their order.
-// Nothing in a page depends on the changes of another tenant or schema. A store that has
-// no index for this, such as SQLite, reads past those that came since the cursor: about a
-// million in a second. A store may hold new changes back for a while, so that none comes
-// before a cursor later: see [storage.ChangePage].
+// Nothing in a page depends on the changes of another tenant or schema. A store without
+// an index for this, such as SQLite, reads past those that came since the cursor: about a
+// million in a second. A store may hold new changes back for a while, so that none appears
+// before a cursor that was returned already: see [storage.ChangePage].
 //
 // Errors:
 //
-//   - [storage.ErrInvalid]: the tenant is not valid, Limit is negative, or FromEnd comes
-//     with a Cursor.
+//   - [storage.ErrInvalid]: the tenant is not valid, Limit is negative, FromEnd comes with
+//     a Cursor, or opts ask for documents or patches and the collection does not keep
+//     History.
 //   - [ErrCursor]: the cursor is not one of this tenant and schema.
 //   - [storage.ErrExpired]: the cursor is older than the log, or of a log before a backup
 //     was restored. Read the resources anew, from the cursor of a page with FromEnd on.
@@ -60,9 +62,9 @@ func (c *Collection) Changes(ctx context.Context, tenant storage.Tenant, opts *C
 	return c.changes(ctx, "changes", c.key(tenant, ""), opts)
 }
 
-// History returns a page of the changes of one resource, newest first, also of one that
-// was deleted. An external id that was deleted and created again has both histories. An
-// id that never was one, or was erased, has none. opts may be nil. Errors are those of
+// History returns a page of the changes of one resource, newest first, also if it was
+// deleted. If it was deleted and created again, the history has the changes of both. If it
+// never existed, or was erased, there are none. opts may be nil. Errors are those of
 // [Collection.Changes].
 func (c *Collection) History(ctx context.Context, tenant storage.Tenant, externalID string, opts *ChangeOptions) (*ChangePage, error) {
 	return c.changes(ctx, "history", c.key(tenant, externalID), opts)
@@ -105,6 +107,8 @@ func (c *Collection) changePage(
 		return nil, fmt.Errorf("%w: FromEnd of a history, or with a cursor", storage.ErrInvalid)
 	case !c.opts.Log:
 		return nil, errNoLog
+	case !q.NoData && !c.opts.History:
+		return nil, fmt.Errorf("%w: documents and patches of a collection without Options.History", storage.ErrInvalid)
 	}
 	if opts.Cursor != "" {
 		var err error
@@ -170,16 +174,16 @@ func (c *Collection) readChanges(ctx context.Context, q storage.ChangeQuery, lim
 // encryption is authenticated together with the tenant and the schema.
 const (
 	changeFormat = 3 // after those of lists, which have the same key
-	changeCursor = 1 + sealOverhead + 16
+	changeCursor = 1 + seal.Overhead + 16
 )
 
 var wrongChanges = &reason{ErrCursor, "invalid cursor: expected one of the changes of the same tenant and schema"}
 
-// SealCursor returns a cursor of the log as one that may be shown to the tenant:
-// encrypted, and bound to the tenant and the schema. It is [ChangeOptions].Cursor. Two
-// calls return different texts of one length.
+// SealCursor returns a cursor of the log as a text that may be shown to the tenant, and
+// given back as [ChangeOptions].Cursor. It is encrypted, and bound to the tenant and the
+// schema. Two calls return different texts of the same length.
 //
-// The error is [storage.ErrInvalid] for a tenant that is not valid, or that of the store,
+// The error is [storage.ErrInvalid] for a tenant that is not valid, or one of the store,
 // which has the key.
 func (c *Collection) SealCursor(ctx context.Context, tenant storage.Tenant, at storage.Cursor) (string, error) {
 	key := c.key(tenant, "")
@@ -201,12 +205,14 @@ func (c *Collection) sealCursor(ctx context.Context, scope storage.Scope, at sto
 	}
 	place := binary.BigEndian.AppendUint64(nil, uint64(at.Position))
 	place = binary.BigEndian.AppendUint64(place, uint64(at.Revision))
-	sealed := sealer.Seal(append(make([]byte, 0, changeCursor), changeFormat), nil, place, changeHead(scope))
+	sealed := sealer.Seal(append(make([]byte, 0, changeCursor), changeFormat), place, changeHead(scope))
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// OpenCursor returns what SealCursor has sealed. The error is [ErrCursor] for any other
-// text, a cursor of another tenant or schema among them, or one of those of SealCursor.
+// OpenCursor returns the cursor that SealCursor has sealed.
+//
+// The error is [ErrCursor] for a text that SealCursor has not made, or that it has made for
+// another tenant or schema. Other errors are those of SealCursor.
 func (c *Collection) OpenCursor(ctx context.Context, tenant storage.Tenant, cursor string) (storage.Cursor, error) {
 	key := c.key(tenant, "")
 	err := tenant.Validate()
@@ -230,7 +236,7 @@ func (c *Collection) openCursor(ctx context.Context, scope storage.Scope, cursor
 	if err != nil {
 		return storage.Cursor{}, err
 	}
-	place, err := sealer.Open(nil, nil, sealed[1:], changeHead(scope))
+	place, err := sealer.Open(sealed[1:], changeHead(scope))
 	if err != nil {
 		return storage.Cursor{}, wrongChanges
 	}

@@ -100,7 +100,7 @@ func (c *Collection) openIndexes() error {
 		if err != nil {
 			return err
 		}
-		c.sealer.Store(&sealer)
+		c.sealer.Store(sealer)
 	}
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // WriteOptions are the policies of one create, patch, delete, or batch of these, and of a
-// restore or an erase. A nil *WriteOptions is the zero value. A call that cannot have an option, or a policy that is
-// not one of its constants, fails with [storage.ErrInvalid].
+// restore or an erase. A nil *WriteOptions is the zero value. A call that cannot have an
+// option, or a policy that is not one of its constants, fails with [storage.ErrInvalid].
 type WriteOptions struct {
 	// RejectExisting makes a create fail with ErrExists if the resource exists, instead
 	// of merging the data into it. Only a create can have it.

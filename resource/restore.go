@@ -9,22 +9,24 @@ import (
 	"example.com/resourcekit/merge"
 	"example.com/resourcekit/schema"
 	"example.com/resourcekit/storage"
+
+	"github.com/google/uuid"
 )
 
-// Restore gives a resource the document again that it had at a revision, as its log has
-// it, or creates it again with that document if it was deleted: with a new ID, and under
-// the same external id. It is a new change like any other. So the schema of today judges
-// what it changes, unique values must be free, and fields that are not declared any more
-// are dropped and are in Result.Dropped. A resource that has the document already is
+// Restore gives a resource the document that it had at a revision, as the log has it. If
+// the resource was deleted, Restore creates it with that document, under the same external
+// id and with a new ID. Either is a new change like any other: the schema of today judges
+// what it changes, and unique values must be free. Fields that are not declared any more
+// are dropped, and listed in Result.Dropped. A resource that has the document already is
 // Unchanged. opts may be nil, and may have If, Actor, Reason and DryRun.
 //
 // Errors:
 //
 //   - [storage.ErrInvalid]: the tenant is not valid, or opts have another option.
 //   - [storage.ErrUnsupported]: the collection does not log changes.
-//   - [ErrNotFound]: the log does not have the document. There was no such revision, it
-//     was a delete, it was trimmed or erased, the collection did not keep History, or the
-//     store holds the change back (see [Collection.Changes]).
+//   - [ErrNoRevision]: the log does not have the document. There was no such revision, or
+//     it was a delete; or its change was trimmed or erased, or is held back by the store
+//     (see [Collection.Changes]); or the collection did not keep History.
 //   - [ErrPrecondition]: If does not hold for the resource as it is.
 //   - [*schema.ValidationError]: all violations of the schema in what would change.
 //   - [*schema.CorruptError]: the document of then, or that of now, is damaged.
@@ -64,18 +66,18 @@ func (c *Collection) newRestore(
 
 var (
 	errNoLog      = fmt.Errorf("%w: the collection does not log changes", storage.ErrUnsupported)
-	errNoDocument = &reason{ErrNotFound, "the log has no document of this revision"}
+	errNoDocument = &reason{ErrNoRevision, "the log has no document of this revision; a collection keeps them with Options.History"}
 )
 
 // aim makes the request that gives old the document of an earlier revision. It reads the
 // log in each attempt: when a write of another process came between, that may have been an
 // Erase.
 func (c *Collection) aim(ctx context.Context, op *writeOp, old *storage.Record) error {
-	target, at, err := c.documentAt(ctx, op.key, op.revision)
+	target, id, err := c.documentAt(ctx, op.key, op.revision)
 	if err != nil {
 		return err
 	}
-	op.restored = at
+	op.restored = id
 	if _, err := c.schema.Show(target, nil); err != nil {
 		return err
 	}
@@ -95,28 +97,28 @@ func (c *Collection) aim(ctx context.Context, op *writeOp, old *storage.Record) 
 	return err
 }
 
-// documentAt returns the document that a resource had at a revision, and the place of the
-// change in the log that has it.
+// documentAt returns the document that a resource had at a revision, and the ID that the
+// resource had then.
 func (c *Collection) documentAt(
 	ctx context.Context, key storage.Key, revision storage.Revision,
-) ([]byte, storage.Cursor, error) {
+) ([]byte, uuid.UUID, error) {
 	q := storage.ChangeQuery{Scope: key.Scope(), ExternalID: key.ExternalID, Backwards: true, Limit: defaultLimit}
 	for {
 		page, err := c.store.Changes(ctx, q)
 		if err != nil && (!errors.Is(err, storage.ErrExpired) || q.After == storage.Cursor{}) {
-			return nil, storage.Cursor{}, err
+			return nil, uuid.Nil, err
 		}
 		for i := range page.Changes {
 			change := &page.Changes[i]
 			switch note := &change.Note; {
 			case change.Cursor.Revision == revision && len(note.After) > 0:
-				return note.After, change.Cursor, nil
+				return note.After, change.ID, nil
 			case change.Before == revision && len(note.Before) > 0:
-				return note.Before, change.Cursor, nil
+				return note.Before, change.ID, nil
 			}
 		}
 		if !page.More { // or trimmed meanwhile
-			return nil, storage.Cursor{}, errNoDocument
+			return nil, uuid.Nil, errNoDocument
 		}
 		q.After = page.Next
 	}
@@ -127,12 +129,11 @@ func (c *Collection) documentAt(
 // again.
 func (c *Collection) confirm(ctx context.Context, op *writeOp) error {
 	_, _, err := c.documentAt(ctx, op.key, op.revision)
-	if !errors.Is(err, ErrNotFound) {
+	if !errors.Is(err, ErrNoRevision) {
 		return nil // the write has been made
 	}
-	q := storage.ChangeQuery{Scope: op.key.Scope(), After: op.restored, NoData: true, Limit: 1}
-	if _, err := c.store.Changes(ctx, q); errors.Is(err, storage.ErrExpired) {
-		return nil // trimmed, and not erased
+	if erased, err := c.isErased(ctx, op.key.Scope(), op.restored); err != nil || !erased {
+		return err // without an error it was trimmed
 	}
 	undo := writeOp{
 		name: op.name, key: op.key, delete: true, erase: true, mayCreate: true, mayChange: true,
@@ -142,4 +143,28 @@ func (c *Collection) confirm(ctx context.Context, op *writeOp) error {
 		return err
 	}
 	return errNoDocument
+}
+
+// isErased reports whether the log has a change of this ID that was erased.
+func (c *Collection) isErased(ctx context.Context, scope storage.Scope, id uuid.UUID) (bool, error) {
+	q := storage.ChangeQuery{Scope: scope, NoData: true, Limit: storage.MaxPage}
+	for {
+		page, err := c.store.Changes(ctx, q)
+		if errors.Is(err, storage.ErrExpired) && q.After != (storage.Cursor{}) { // trimmed: begin at what is left
+			q.After = storage.Cursor{}
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		for i := range page.Changes {
+			if change := &page.Changes[i]; change.Redacted && change.ID == id {
+				return true, nil
+			}
+		}
+		if !page.More {
+			return false, nil
+		}
+		q.After = page.Next
+	}
 }

@@ -91,7 +91,7 @@ func TestRestoreOfOnlyTheStateBefore(t *testing.T) {
 	rev := upsert(t, open(t, schema.Customers(), store, &resource.Options{Log: true}), cust(`,"email":"a"`))
 	c := open(t, schema.Customers(), store, &resource.Options{Log: true, History: true})
 	_, err := c.Restore(ctx, tenant, "c-1", rev, nil)
-	assert.ErrorIs(t, err, resource.ErrNotFound, "the log has no document yet")
+	assert.ErrorIs(t, err, resource.ErrNoRevision, "the log has no document yet")
 	upsert(t, c, cust(`,"email":"b"`))
 	res, err := c.Restore(ctx, tenant, "c-1", rev, nil)
 	require.NoError(t, err)
@@ -116,13 +116,13 @@ func TestRestoreErrors(t *testing.T) {
 		want   error
 	}{
 		{"tenant", storage.Tenant{}, "c-1", first, resource.WriteOptions{}, storage.ErrInvalid},
-		{"another tenant", storage.TenantOf("platform", "other"), "c-1", first, resource.WriteOptions{}, resource.ErrNotFound},
-		{"no such resource", tenant, "c-3", first, resource.WriteOptions{}, resource.ErrNotFound},
-		{"not an id", tenant, "", first, resource.WriteOptions{}, resource.ErrNotFound},
-		{"no such revision", tenant, "c-1", first + 1, resource.WriteOptions{}, resource.ErrNotFound},
-		{"the revision of another", tenant, "c-2", first, resource.WriteOptions{}, resource.ErrNotFound},
-		{"absent", tenant, "c-1", 0, resource.WriteOptions{}, resource.ErrNotFound},
-		{"a delete", tenant, "c-2", gone, resource.WriteOptions{}, resource.ErrNotFound},
+		{"another tenant", storage.TenantOf("platform", "other"), "c-1", first, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"no such resource", tenant, "c-3", first, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"not an id", tenant, "", first, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"no such revision", tenant, "c-1", first + 1, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"the revision of another", tenant, "c-2", first, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"absent", tenant, "c-1", 0, resource.WriteOptions{}, resource.ErrNoRevision},
+		{"a delete", tenant, "c-2", gone, resource.WriteOptions{}, resource.ErrNoRevision},
 		{"condition", tenant, "c-1", first, resource.WriteOptions{If: resource.AtRevision(first)}, resource.ErrPrecondition},
 		{"condition, absent", tenant, "c-1", first, resource.WriteOptions{If: resource.Absent()}, resource.ErrPrecondition},
 		{"nulls", tenant, "c-1", first, resource.WriteOptions{Nulls: schema.RejectNulls}, storage.ErrInvalid},
@@ -234,7 +234,7 @@ func TestRestoreBesideWriters(t *testing.T) {
 			default:
 				_, err := b.Delete(ctx, tenant, "c-1", nil)
 				if err != nil {
-					assert.ErrorIs(t, err, resource.ErrNotFound)
+					assert.ErrorIs(t, err, resource.ErrNoRevision)
 				}
 			}
 		}
@@ -283,7 +283,7 @@ func TestRestoreBesideErase(t *testing.T) {
 				break
 			}
 			if err != nil {
-				assert.ErrorIs(t, err, resource.ErrNotFound, "before call %d", at)
+				assert.ErrorIs(t, err, resource.ErrNoRevision, "before call %d", at)
 				assert.Nil(t, res)
 			}
 			assert.Zero(t, stored(t, mem, customerKey("c-1")).Revision, "before call %d", at)
@@ -297,24 +297,32 @@ func TestRestoreBesideErase(t *testing.T) {
 	}
 }
 
-// TestRestoreBesideTrim: a restore whose state is trimmed afterwards is not undone.
+// TestRestoreBesideTrim: a restore whose state is trimmed afterwards is not undone, wherever
+// the log begins then.
 func TestRestoreBesideTrim(t *testing.T) {
 	opts := &resource.Options{Log: true, History: true}
-	store := &logged{Store: memory.New()}
-	c := open(t, schema.Customers(), store, opts)
-	rev := upsert(t, c, cust(`,"email":"a"`))
-	upsert(t, c, cust(`,"email":"b"`))
-	_, err := c.Delete(ctx, tenant, "c-1", nil)
-	require.NoError(t, err)
-	calls := 0
-	store.onChanges = func() error {
-		if calls++; calls == 2 {
-			return store.Trim(ctx, time.Now().Add(time.Hour), storage.Cursor{})
+	for _, all := range []bool{true, false} { // false: up to the delete, which had the document
+		store := &logged{Store: memory.New()}
+		c := open(t, schema.Customers(), store, opts)
+		upsert(t, c, cust(`,"email":"a"`))
+		rev := upsert(t, c, cust(`,"email":"b"`))
+		_, err := c.Delete(ctx, tenant, "c-1", nil)
+		require.NoError(t, err)
+		page, err := store.Store.Changes(ctx, storage.ChangeQuery{End: true})
+		require.NoError(t, err)
+		if all {
+			page.Next = storage.Cursor{}
 		}
-		return nil
+		calls := 0
+		store.onChanges = func() error {
+			if calls++; calls == 2 {
+				return store.Trim(ctx, time.Now().Add(time.Hour), page.Next)
+			}
+			return nil
+		}
+		res, err := c.Restore(ctx, tenant, "c-1", rev, nil)
+		require.NoError(t, err, "all: %t", all)
+		assert.Equal(t, resource.Created, res.Outcome)
+		assert.Equal(t, res.Revision(), stored(t, store, customerKey("c-1")).Revision)
 	}
-	res, err := c.Restore(ctx, tenant, "c-1", rev, nil)
-	require.NoError(t, err)
-	assert.Equal(t, resource.Created, res.Outcome)
-	assert.Equal(t, res.Revision(), stored(t, store, customerKey("c-1")).Revision)
 }

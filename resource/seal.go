@@ -2,35 +2,26 @@ package resource
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
-	"errors"
+	"fmt"
 	"time"
 
+	"example.com/resourcekit/resource/internal/seal"
 	"example.com/resourcekit/resource/internal/system"
 	"example.com/resourcekit/storage"
 )
 
-// sealKeySize is the length of Options.CursorKey, in bytes: that of AES-256.
-const sealKeySize = 32
-
-// sealOverhead is how many bytes a sealed text has more: a nonce of 12 and a tag of 16.
-const sealOverhead = 12 + 16
-
-// seal returns the cipher of cursors that hold a value or a place in the log: AES-256-GCM
-// with random nonces.
-// Without Options.CursorKey the key is a record of the store, which the first process
-// makes.
-func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
+// seal returns the sealer of cursors that hold a value or a place in the log. Without
+// Options.CursorKey the key is a record of the store, which the first process makes.
+func (c *Collection) seal(ctx context.Context) (*seal.Sealer, error) {
 	if sealer := c.sealer.Load(); sealer != nil {
-		return *sealer, nil
+		return sealer, nil
 	}
 	rec, err := storage.Update(ctx, c.store, system.StoreKey("cursor-key"), func(old storage.Record) (storage.Record, error) {
 		if old.Revision != 0 {
 			return old, storage.ErrNoChange
 		}
-		key := make([]byte, sealKeySize)
+		key := make([]byte, seal.KeySize)
 		_, _ = rand.Read(key) // never fails
 		now := time.Now()
 		return storage.Record{ID: system.ID, CreatedAt: now, UpdatedAt: now, Data: key}, nil
@@ -42,17 +33,14 @@ func (c *Collection) seal(ctx context.Context) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.sealer.Store(&sealer)
+	c.sealer.Store(sealer)
 	return sealer, nil
 }
 
-func newSealer(key []byte) (cipher.AEAD, error) {
-	if len(key) != sealKeySize {
-		return nil, errors.New("expected a key of 32 bytes for cursors")
-	}
-	block, err := aes.NewCipher(key)
+func newSealer(key []byte) (*seal.Sealer, error) {
+	sealer, err := seal.New(key)
 	if err != nil {
-		return nil, err
+		err = fmt.Errorf("the key of cursors: %w", err)
 	}
-	return cipher.NewGCMWithRandomNonce(block)
+	return sealer, err
 }

@@ -31,7 +31,7 @@ type writeOp struct {
 	state     *knownState // of the tenant
 
 	revision storage.Revision // of a restore: that of the document
-	restored storage.Cursor   // where the log has it
+	restored uuid.UUID        // that the resource had then
 
 	attempts int // made so far
 

@@ -81,6 +81,23 @@ func TestGrowth(t *testing.T) {
 			s, doc := define(t, Field{Name: "free", Type: Object}), []byte(`{"id":"1","free":{`+membersOf(n, true)+`}}`)
 			return func() { must(s.Validate(doc)) }
 		}},
+		"Validate, violations": {10_000, func(n int) func() {
+			s, doc := Customers(), hostile(n)
+			return func() {
+				if s.Validate(doc) == nil {
+					t.Fatal("valid")
+				}
+			}
+		}},
+		"Apply, violations over as many members": {10_000, func(n int) func() {
+			s, stored := nested(t), string(hostile(n))
+			request := strings.ReplaceAll(string(hostile(2*n)), ":0", ":null")
+			return func() {
+				if _, err := write(s, stored, request, nil); err == nil {
+					t.Fatal("valid")
+				}
+			}
+		}},
 		"Validate, depth": {7, func(n int) func() {
 			s, doc := define(t, nestedIn(n)...), []byte(`{"id":"1",`+strings.Repeat(`"o":{`, n)+`"x":"y"`+strings.Repeat("}", n)+`}`)
 			return func() { must(s.Validate(doc)) }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -337,17 +336,16 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// TestManyViolations: 100 are reported, and the others are counted exactly. TestGrowth counts
+// the work.
 func TestManyViolations(t *testing.T) {
-	start := time.Now()
 	err := Customers().Validate(hostile(1 << 20))
 	var v *ValidationError
 	require.ErrorAs(t, err, &v)
 	assert.Len(t, v.Violations, 100)
 	assert.Equal(t, strings.Count(string(hostile(1<<20)), ":")-100+4, v.More)
 	assert.Less(t, len(err.Error()), 5000)
-	assert.Less(t, time.Since(start), 5*time.Second)
 
-	// Array items: linear, too, and counted exactly.
 	items := `{"id":"1","name":"n","lines":[` + strings.Repeat("{},", 99_999) + `{}]}`
 	require.ErrorAs(t, nested(t).Validate([]byte(items)), &v)
 	assert.Equal(t, 200_000, len(v.Violations)+v.More)
@@ -356,7 +354,6 @@ func TestManyViolations(t *testing.T) {
 	// Nulls on undeclared fields, over a stored document with as many.
 	_, err = write(nested(t), string(hostile(1<<19)), strings.ReplaceAll(string(hostile(1<<20)), ":0", ":null"), nil)
 	require.ErrorAs(t, err, &v)
-	assert.Less(t, time.Since(start), 10*time.Second)
 }
 
 // The worst rendering of 100 violations stays small.

@@ -53,7 +53,7 @@ type Change struct {
 
 	Key      Key       // if Redacted, with a keyed hash in place of the external id
 	ID       uuid.UUID // of the record
-	Before   Revision  // 0: the write created the record or, if Deleted, Redact added the change
+	Before   Revision  // 0 if the write created the record; if Deleted, 0 if Redact added the change
 	Deleted  bool
 	Redacted bool
 	Note     Note

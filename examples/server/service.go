@@ -130,8 +130,8 @@ func health(store storage.Store) http.Handler {
 	})
 }
 
-// logRequests counts streams, and logs a line for each request when it ends: nothing that names a person, so the
-// route's pattern and not the path, which holds external ids.
+// logRequests counts streams, and logs a line for each request when it ends: nothing that
+// names a person, so the route's pattern and not the path, which holds external ids.
 func logRequests(next http.Handler, log *slog.Logger, metrics *metrics) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()

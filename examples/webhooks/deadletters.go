@@ -106,8 +106,12 @@ func (s *service) find(
 		for _, c := range page.Changes {
 			if c.ID == id && c.Revision == revision {
 				opts = resource.ChangeOptions{Cursor: opts.Cursor, Limit: 1, Documents: true, Patches: true, Unredacted: s.unredacted}
-				if page, err = s.customers.Changes(ctx, tenant, &opts); err != nil {
+				page, err = s.customers.Changes(ctx, tenant, &opts)
+				if err != nil {
 					return nil, err
+				}
+				if len(page.Changes) == 0 || page.Changes[0].ID != id || page.Changes[0].Revision != revision {
+					return nil, errGone // it was the first one, and was trimmed meanwhile
 				}
 				return &page.Changes[0], nil
 			}
@@ -115,5 +119,7 @@ func (s *service) find(
 		}
 		opts.Cursor, more = page.Next, page.More
 	}
-	return nil, &httpapi.Problem{Status: http.StatusGone, Message: "the log no longer has the change"}
+	return nil, errGone
 }
+
+var errGone = &httpapi.Problem{Status: http.StatusGone, Message: "the log no longer has the change"}

@@ -25,9 +25,9 @@
 //     the revision, is the same each time: drop repeats.
 //   - The webhooks of one customer come in the order of the changes, except those that an
 //     operator sends again, and .erased.
-//   - At each .erased, remove all that you keep under the ID of the resource, of which it is
-//     the last webhook. There is a hash in place of the external id, and the webhook-id ends
-//     with -erased.
+//   - At each .erased, remove all that you keep under the ID of the resource. There may be
+//     several, and the last webhook of the ID is one. The external id is a hash then, and
+//     the webhook-id ends with -erased.
 //   - A greater fence comes with each next process that delivers. One that was paused may
 //     send a webhook late, with a smaller one. What an operator sends again has none.
 //   - After the type com.example.customers.reset, read all customers by the API: the log was

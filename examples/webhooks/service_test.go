@@ -137,6 +137,45 @@ func TestTrim(t *testing.T) {
 	assert.Equal(t, 410, answer.Code, answer.Body)
 }
 
+// trimming is a store that loses its first change before documents are read, once begun.
+type trimming struct {
+	storage.Store
+	first storage.Cursor
+}
+
+func (s *trimming) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	if s.first.Position > 0 && !q.NoData {
+		if err := s.Trim(ctx, time.Now().Add(time.Hour), s.first); err != nil {
+			return storage.ChangePage{}, err
+		}
+	}
+	return s.Store.Changes(ctx, q)
+}
+
+// TestTrimDuringResend: no other change goes out in place of one that is trimmed while it
+// is looked for.
+func TestTrimDuringResend(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t)
+	e.answer(func(webhook) int { return 422 })
+	store := &trimming{Store: memory.New()}
+	s, _ := newTestService(t, store, e)
+	s.put(t, "c-1", "a")
+	s.put(t, "c-2", "b")
+	page, err := store.Changes(t.Context(), storage.ChangeQuery{Limit: 1})
+	require.NoError(t, err)
+	first := page.Changes[0]
+	require.NoError(t, s.bury(t.Context(), openstore.Tenant("acme"), deadLetter{
+		EventID: "e-1", ResourceID: first.ID, Revision: first.Cursor.Revision, Time: first.Note.Time, Attempts: 1,
+	}))
+	e.answer(nil)
+	store.first = first.Cursor
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, httptest.NewRequest("POST", lettersPath+"/e-1/resend", nil))
+	assert.Equal(t, 410, answer.Code, answer.Body)
+	assert.Empty(t, e.webhooks())
+}
+
 // TestNoDeadLetter: an event waits while its dead letter cannot be stored.
 func TestNoDeadLetter(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,7 @@ const (
 	uuid      = "github.com/google/uuid"
 	testify   = "github.com/stretchr/testify/..."
 	porcupine = "github.com/anishathalye/porcupine"
+	crypto    = "golang.org/x/crypto/chacha20poly1305"
 	internal  = "internal/..."
 )
 
@@ -42,13 +43,14 @@ var rules = map[string][]string{
 	"storage/recent":            {"storage"},
 	"storage/coalesce":          {"storage"},
 	"storage/storagetest":       {"storage", "testing", testify, porcupine, uuid},
-	"resource":                  {"merge", "schema", "storage", gjson, uuid, internal, "resource/internal/overlay", "resource/internal/system"},
+	"resource":                  {"merge", "schema", "storage", gjson, uuid, internal, "resource/internal/overlay", "resource/internal/system", "resource/internal/seal"},
 	"resource/changes":          {"resource", "schema", "storage", uuid, "resource/internal/system"},
 	"resource/ingest":           {"resource", "schema", "storage", "resource/internal/overlay"},
 	"resource/httpapi":          {"resource", "resource/changes", "schema", "storage", "net/http", uuid, internal},
 	"resource/typed":            {internal},
 	"resource/internal/overlay": {"storage"},
 	"resource/internal/system":  {"storage", uuid},
+	"resource/internal/seal":    {crypto},
 	internal:                    {internal},
 }
 

@@ -231,7 +231,7 @@ func waitForConsumers(t *testing.T, store storage.Store, count int) {
 		all, err = changes.Consumers(ctx, store)
 		idle := err == nil && len(all) == count
 		for _, c := range all {
-			idle = idle && c.Lag == 0 && len(c.Parked) == 0
+			idle = idle && !c.Expired && c.Lag == 0 && len(c.Parked) == 0
 		}
 		if idle {
 			return
@@ -413,7 +413,6 @@ type replica struct {
 	owners        int
 	refused       int
 	before        []*life // those that were not over when another one began
-	wrong         []string
 }
 
 // A life is that of a resource from its creation to its end.
@@ -427,6 +426,7 @@ type life struct {
 	fence     uint64 // of that
 	over      bool   // deleted or erased
 	erased    bool
+	wrong     []string
 }
 
 func newReplica() *replica {
@@ -456,11 +456,6 @@ func readReplica(t *testing.T, name string) *replica {
 // apply takes one event, as a receiver should: it refuses those of an owner that has been
 // replaced.
 func (r *replica) apply(fence uint64, e eventJSON) {
-	note := func(what string) {
-		if len(r.wrong) < 10 {
-			r.wrong = append(r.wrong, fmt.Sprintf("event %d, %s of %s at %d: %s", r.events, e.Outcome, e.ID, e.Revision, what))
-		}
-	}
 	r.events++
 	if fence < r.fence {
 		r.refused++
@@ -475,6 +470,11 @@ func (r *replica) apply(fence uint64, e eventJSON) {
 	if l == nil {
 		l = &life{id: e.ID, key: key, revisions: make(map[storage.Revision]int)}
 		r.lives[e.ID] = l
+	}
+	note := func(what string) {
+		if len(l.wrong) < 10 {
+			l.wrong = append(l.wrong, fmt.Sprintf("event %d, %s of %s at %d: %s", r.events, e.Outcome, e.ID, e.Revision, what))
+		}
 	}
 	if e.Outcome == resource.Erased {
 		l.over, l.erased, l.document = true, true, nil
@@ -532,7 +532,10 @@ func (r *replica) apply(fence uint64, e eventJSON) {
 // compare expects that nothing was wrong, and that the replica is what the store has.
 func (r *replica) compare(t *testing.T, store storage.Store) {
 	t.Helper()
-	assert.Empty(t, r.wrong)
+	for _, l := range r.lives {
+		// A retry of a parked resource may pass over changes that are redacted just then.
+		assert.True(t, len(l.wrong) == 0 || l.erased && l.over, "%q", l.wrong)
+	}
 	for _, l := range r.before {
 		// What is erased has no external id in the log, and so no order with the next one.
 		assert.True(t, l.erased, "%s was not over when another one of its external id began", l.id)

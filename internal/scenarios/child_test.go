@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -131,7 +130,7 @@ func (c *child) check() {
 // It waits for a server that is down.
 func openIn(ctx context.Context, where string) (storage.Store, error) {
 	name, where, _ := strings.Cut(where, " ")
-	for _, p := range slices.Concat(places, []place{overwriting}) {
+	for _, p := range places {
 		if p.name != name {
 			continue
 		}

@@ -21,11 +21,11 @@ import (
 type Event struct {
 	resource.Change
 
-	// Fence is the number of the lease under which the event comes: its time in
-	// milliseconds since 1970, or more. Each owner of the consumer has a greater one than
-	// those before it. A process that was paused may still finish one call of its
-	// handler, for each of Concurrency, after the next owner has begun: a receiver that
-	// keeps the greatest number it has seen can refuse it.
+	// Fence is the number of the owner's lease. Each owner of the consumer has a greater one
+	// than those before it. A process that was paused may still finish one call of its
+	// handler, for each of Concurrency, after the next owner has begun. A receiver that
+	// keeps the greatest number it has seen can refuse such a call. The number is about the
+	// time at which the lease began, in milliseconds since 1970.
 	Fence uint64
 
 	// Attempt is 1, and 1 more for each call with this event that has failed since the
@@ -61,14 +61,14 @@ type Options struct {
 	// log, and OnExpired is not called for them: see docs/changes.md.
 	FromEnd bool
 
-	// OnExpired is called when the log no longer has the place of the consumer, since
-	// another program trimmed it. It must read all resources anew, and must remove what
-	// the consumer has of others. Then the consumer goes on with the changes that were
-	// made since just before the call, and nothing is parked. A store that is restored
-	// from a backup has the place of then, too: see docs/changes.md.
+	// OnExpired is called when the log no longer has the place of the consumer, since it was
+	// trimmed without regard to consumers. It must read all resources again, and remove what
+	// the consumer has of resources that are gone. Then the consumer goes on with the
+	// changes made since just before the call, and nothing is parked. It is not called after
+	// a backup of the store was restored, with the consumer's place: see docs/changes.md.
 	//
-	// It is called again after an error, with the pauses of a parked resource, and after
-	// the end of the process. Its context is as that of a Handler. Without OnExpired,
+	// If it fails, or the process ends meanwhile, it is called again: after an error with the
+	// pauses of a parked resource. Its context is as that of a Handler. Without OnExpired,
 	// Consume returns storage.ErrExpired.
 	OnExpired func(ctx context.Context) error
 
@@ -209,7 +209,7 @@ func newConsumer(store storage.Store, name string, handler Handler, opts *Option
 		return nil, invalid("more than 1000 resources cannot be parked")
 	case len(o.Collections) == 0 && hasData && !o.Unredacted:
 		return nil, invalid("documents without collections cannot be redacted")
-	case o.Tail != nil && !same(o.Tail.store, store):
+	case o.Tail != nil && !o.Tail.Reads(store):
 		return nil, invalid("the tail reads another store")
 	case o.Tail != nil && o.Tail.opts.NoData && hasData:
 		return nil, invalid("the tail leaves out documents")

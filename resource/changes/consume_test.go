@@ -1,6 +1,7 @@
 package changes_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -496,6 +497,55 @@ func TestParkedFull(t *testing.T) {
 	})
 }
 
+// reads is a store that counts what is read of one scope.
+type reads struct {
+	storage.Store
+	pages, data atomic.Int64 // bytes of documents
+}
+
+func (r *reads) Changes(ctx context.Context, q storage.ChangeQuery) (storage.ChangePage, error) {
+	page, err := r.Store.Changes(ctx, q)
+	if q.Scope != (storage.Scope{}) {
+		r.pages.Add(1)
+		for i := range page.Changes {
+			r.data.Add(int64(len(page.Changes[i].Note.After)))
+		}
+	}
+	return page, err
+}
+
+// TestRetryIsCheap: between two changes of a parked resource there may be many of others. To
+// find the second one, these are read in large pages and without documents.
+func TestRetryIsCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &reads{Store: memory.New()}
+		put(t, store, "a")
+		for i := range 2000 {
+			put(t, store, fmt.Sprint("b", i))
+		}
+		put(t, store, "a")
+		s := &sink{fail: func(e changes.Event) error {
+			if e.Key.ExternalID == "a" && (e.Before != 0 || e.Attempt == 1) {
+				return errors.New("no")
+			}
+			return nil
+		}}
+		r := run(store, "c", s.handle, &changes.Options{
+			Documents: true, Unredacted: true, MaxAttempts: 3, MinBackoff: time.Minute,
+		})
+		pass(time.Second)
+		assert.Zero(t, store.pages.Load())
+		pass(time.Minute) // the first change succeeds, and the second one fails
+		store.pages.Store(0)
+		store.data.Store(0)
+		pass(2 * time.Minute) // the second attempt with it
+		require.Error(t, r.end())
+		assert.LessOrEqual(t, store.pages.Load(), int64(5))
+		assert.LessOrEqual(t, store.data.Load(), int64(100))
+		assert.Len(t, s.get(), 2001)
+	})
+}
+
 // TestErrAgain: nothing is parked, the events after wait, and attempts are not counted.
 func TestErrAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -634,6 +684,57 @@ func TestTrimDuringOnExpired(t *testing.T) {
 		require.Equal(t, 1, calls)
 		require.Equal(t, all(t, store), s.get()[1:])
 		require.Len(t, s.get(), 2)
+	})
+}
+
+// failing is a store whose writes fail as long as fail says so of their records.
+type failing struct {
+	storage.Store
+	fail func(storage.Record) bool
+}
+
+func (f *failing) Write(ctx context.Context, writes []storage.Write) ([]error, error) {
+	if f.fail(writes[0].Record) {
+		return nil, storage.ErrUnavailable
+	}
+	return f.Store.Write(ctx, writes)
+}
+
+// TestExpiredNotStored: a call of OnExpired whose end cannot be stored is made again. What
+// is stored is never half of it.
+func TestExpiredNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		s := &sink{}
+		put(t, store, "a")
+		r := run(store, "c", s.handle, nil)
+		pass(time.Second)
+		require.Error(t, r.end())
+		put(t, store, "b", "c")
+		require.NoError(t, store.Trim(ctx, time.Now().Add(time.Hour), storage.Cursor{}))
+
+		calls, isBegun := 0, false
+		opts := &changes.Options{OnExpired: func(context.Context) error { calls++; return nil }}
+		r = run(&failing{store, func(rec storage.Record) bool { // until the end of the process is stored
+			isBegun = isBegun || bytes.Contains(rec.Data, []byte(`"resume"`))
+			return isBegun && !bytes.Contains(rec.Data, []byte(`"resume"`))
+		}}, "c", s.handle, opts)
+		pass(time.Second)
+		require.Equal(t, 1, calls)
+		require.Error(t, r.end())
+		assert.True(t, consumer(t, store).Expired)
+
+		r = run(store, "c", s.handle, opts)
+		pass(time.Second)
+		put(t, store, "d")
+		pass(time.Minute)
+		require.Error(t, r.end())
+		assert.Equal(t, 2, calls)
+		require.Equal(t, all(t, store), s.get()[1:])
+		names, err := changes.Trim(ctx, store, time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		assert.Empty(t, names)
+		assert.Empty(t, all(t, store))
 	})
 }
 
@@ -924,7 +1025,7 @@ func TestErased(t *testing.T) {
 				for _, c := range page.Changes {
 					want[c.ID] = append(want[c.ID], c.Cursor.Revision)
 				}
-				assert.Equal(t, want, revisions, "each once and in order")
+				assert.Equal(t, want, revisions, "each once and in order, also those of another ID of the key")
 				last := map[string]string{}
 				for _, e := range got {
 					outcome, id, _ := strings.Cut(e, " ")
@@ -940,6 +1041,41 @@ func TestErased(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestErasedInPages: of a parked resource that is erased, and has more changes than one
+// retry, of many IDs, each comes once and in order.
+func TestErasedInPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		for range 125 {
+			put(t, store, "a")
+			remove(t, store, "a")
+		}
+		var got []storage.Revision
+		isErased := false
+		r := run(store, "c", func(_ context.Context, e changes.Event) error {
+			if !isErased {
+				return errors.New("no")
+			}
+			got = append(got, e.Revision)
+			return nil
+		}, &changes.Options{MinBackoff: time.Second})
+		pass(500 * time.Millisecond)
+		isErased = true
+		// The parked resource is due before the consumer sees what this adds.
+		_, err := store.Redact(ctx, keyOf("a"), storage.Note{Time: time.Now()})
+		require.NoError(t, err)
+		pass(time.Minute)
+		require.Error(t, r.end())
+		require.Empty(t, consumer(t, store).Parked)
+		var want []storage.Revision
+		for _, c := range logged(t, store) {
+			want = append(want, c.Cursor.Revision)
+		}
+		require.Len(t, want, 250+125)
+		require.Equal(t, want, got)
+	})
 }
 
 // TestOneID: a page that is read while Erase is at work may have changes of one resource

@@ -30,7 +30,7 @@ type Consumer struct {
 	Lag time.Duration `json:"lagNanoseconds"`
 	// Held is how long the store has been holding changes back: see storage.ChangePage.
 	Held time.Duration `json:"heldNanoseconds"`
-	// Expired: the log does not have the place of the consumer any more.
+	// Expired reports that the log no longer has the place of the consumer.
 	Expired bool `json:"expired"`
 
 	Delivered uint64   `json:"delivered"` // calls of the handler that returned nil
@@ -49,9 +49,9 @@ type Parked struct {
 	Error    string         `json:"error"`         // at most 200 bytes of the latest one
 }
 
-// Consumers returns the consumers that a store has, by name. It may be called in any
-// process: with one query for each consumer beside the list. Errors are those of the
-// store.
+// Consumers returns the consumers that a store has, in the order of their names. Any process
+// may call it. It makes one query for the list, and one for each consumer. Errors are those
+// of the store.
 func Consumers(ctx context.Context, store storage.Store) ([]Consumer, error) {
 	names, states, err := list(ctx, store)
 	if err != nil {
@@ -114,9 +114,9 @@ func list(ctx context.Context, store storage.Store) (names []string, states []st
 	}
 }
 
-// Release lets the events of parked resources come again at once, with all their attempts:
-// of those with these IDs, or without ids of all. IDs that are not parked are left out.
-// The owner of the consumer notices within a third of its lease.
+// Release lets the events of parked resources come again at once, with all their attempts.
+// It releases the resources with these IDs, or all of them if there are no ids. IDs that are
+// not parked are ignored. The owner of the consumer notices within a third of its lease.
 //
 // Errors are storage.ErrInvalid for a name that is not valid, storage.ErrNotFound if there
 // is no such consumer, and those of the store.
@@ -166,6 +166,11 @@ func Remove(ctx context.Context, store storage.Store, name string) error {
 // those that a consumer or a parked resource still needs. It returns the names of the
 // consumers that kept changes back. [Remove] those that will not run again. To trim
 // whatever consumers need, call the Trim of the store: their OnExpired is called then.
+//
+// Trim knows a consumer from the first [Consume] of its name that has got the lease. It
+// keeps nothing for one that has never run. Such a consumer begins with what is left, and
+// its OnExpired is not called: let it run, until [Consumers] has it, before the first Trim.
+//
 // Errors are those of the store.
 func Trim(ctx context.Context, store storage.Store, before time.Time) ([]string, error) {
 	names, states, err := list(ctx, store)

@@ -50,11 +50,14 @@ func (s *session) startOver() error {
 			return err
 		}
 		err = guard(func() error { return s.opts.OnExpired(s.ctx) })
-		if err == nil {
-			s.mu.Lock()
-			s.position = page.Next
-			s.mu.Unlock()
-			return s.mustSave(func(st *state) { st.Resume, st.Parked = storage.Cursor{}, nil })
+		if err == nil { // all at once, or it is done again
+			err := s.mustSave(func(st *state) { st.Position, st.Resume, st.Parked = page.Next, storage.Cursor{}, nil })
+			if err == nil {
+				s.mu.Lock()
+				s.position, s.isDirty = page.Next, true // a renewal may have stored the old one
+				s.mu.Unlock()
+			}
+			return err
 		}
 		if err := s.ended(); err != nil {
 			return err
@@ -401,10 +404,10 @@ func (s *session) retry(p parked) error {
 			return err
 		}
 		if failed != nil {
-			return s.update(p, func(now *parked) {
-				now.ID, now.After, now.Error = c.ID, after, textOf(failed)
-				if now.Attempts == p.Attempts && now.Next.Equal(p.Next) { // not released meanwhile
-					now.Attempts, now.Next = attempt, s.next(attempt)
+			return s.update(p, func(stored *parked) {
+				stored.ID, stored.After, stored.Error = c.ID, after, textOf(failed)
+				if stored.Attempts == p.Attempts && stored.Next.Equal(p.Next) { // not released meanwhile
+					stored.Attempts, stored.Next = attempt, s.next(attempt)
 				}
 			})
 		}
@@ -437,16 +440,14 @@ func (s *session) update(p parked, change func(*parked)) error {
 func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error) {
 	until := s.position.Position
 	name, err := s.nameOf(p, until)
-	for err == nil {
+	if err == nil {
 		rows, all, err = s.read(p, name, retryPage+1, until)
-		if err != nil || name == "" {
-			break
+	}
+	if err == nil && name != "" {
+		var first []storage.Change
+		if first, _, err = s.read(p, name, 1, until); err == nil && len(first) == 0 { // erased meanwhile
+			return s.waiting(p)
 		}
-		before := name
-		if name, err = s.nameOf(p, until); name == before {
-			break
-		}
-		// It was erased meanwhile.
 	}
 	return rows, all, err
 }
@@ -472,10 +473,14 @@ func (s *session) nameOf(p parked, until int64) (string, error) {
 
 // read returns the first changes that wait with a parked resource, and whether there are
 // no others up to a position. With a name it reads those of this external id alone.
+// Without, the first one may be far from the place: until it is found, pages are large and
+// without documents.
 func (s *session) read(p parked, name string, limit int, until int64) (rows []storage.Change, all bool, err error) {
-	q := storage.ChangeQuery{
-		Scope: p.scope(), ExternalID: name, After: p.After, Limit: retryPage + 1,
-		NoData: limit == 1 || !s.opts.Documents && !s.opts.Patches,
+	noData := limit == 1 || !s.opts.Documents && !s.opts.Patches
+	q := storage.ChangeQuery{Scope: p.scope(), ExternalID: name, After: p.After, Limit: limit, NoData: noData}
+	isScan := name == ""
+	if isScan {
+		q.Limit, q.NoData = storage.MaxPage, true
 	}
 	for {
 		page, err := s.query(q)
@@ -487,25 +492,32 @@ func (s *session) read(p parked, name string, limit int, until int64) (rows []st
 		if err != nil {
 			return nil, false, err
 		}
+		isAgain := false
 		for i := range page.Changes {
 			c := &page.Changes[i]
 			if c.Cursor.Position > until {
 				return rows, true, nil
 			}
-			if !s.waitsWith(c, p) {
-				continue
+			if s.waitsWith(c, p) {
+				if isAgain = isScan && limit > 1; isAgain {
+					isScan, q.Limit, q.NoData = false, limit, noData
+					break
+				}
+				if rows = append(rows, *c); len(rows) == limit {
+					return rows, false, nil
+				}
 			}
-			if rows = append(rows, *c); len(rows) == limit {
-				return rows, false, nil
-			}
+			q.After = c.Cursor
 		}
 		switch {
+		case isAgain: // with documents
 		case page.Next.Position >= until:
 			return rows, true, nil
 		case !page.More: // the store does not show all up to the position now
 			return rows, false, nil
+		default:
+			q.After = page.Next
 		}
-		q.After = page.Next
 	}
 }
 

@@ -87,14 +87,12 @@ func TestErasedLives(t *testing.T) {
 func TestErasedSurvivor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		isDown := true
-		b := &byID{fails: func() bool { return isDown }}
+		n := 0
+		b := &byID{fails: func() bool { n++; return n == 1 }}
 		put(t, store, "a")
 		redact(t, store, "a")
 		put(t, store, "a")
 		r := run(store, "c", b.handle, nil)
-		pass(500 * time.Millisecond)
-		isDown = false
 		pass(time.Minute)
 		require.Error(t, r.end())
 		b.requireAll(t, store, nil)
@@ -141,10 +139,12 @@ func TestErasedPartly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
 		var r *running
+		started := make(chan struct{})
 		n := 0
 		b := &byID{}
 		b.fails = func() bool {
 			if n++; n == 5 { // b is the second
+				<-started
 				r.cancel()
 			}
 			return n == 1 || n == 5
@@ -153,6 +153,7 @@ func TestErasedPartly(t *testing.T) {
 		remove(t, store, "a")
 		put(t, store, "a", "a", "b")
 		r = run(store, "c", b.handle, nil)
+		close(started)
 		pass(time.Minute)
 		require.Error(t, r.end())
 		remove(t, store, "a")
@@ -178,7 +179,7 @@ func TestErasedBetweenRetries(t *testing.T) {
 		put(t, store, "a", "a", "a")
 		r := run(store, "c", func(ctx context.Context, e changes.Event) error {
 			if e.Outcome == resource.Deleted {
-				redact(t, store, "a")
+				_, _ = store.Redact(ctx, keyOf("a"), storage.Note{Time: time.Now()})
 			}
 			return b.handle(ctx, e)
 		}, nil)
@@ -232,7 +233,8 @@ func TestErasedAtRandom(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			store, rate, survives := memory.New(), 0, seed%2 == 0
-			b := &byID{fails: func() bool { return random.IntN(10) < rate }} // under its lock
+			failures := rand.New(rand.NewPCG(seed, 1)) // under the lock of b
+			b := &byID{fails: func() bool { return failures.IntN(10) < rate }}
 			opts := &changes.Options{Concurrency: 1 + random.IntN(3), MinBackoff: time.Second, MaxBackoff: 4 * time.Second, MaxAttempts: 1 << 20}
 			var r *running
 			for range 60 {
@@ -264,7 +266,9 @@ func TestErasedAtRandom(t *testing.T) {
 				}
 				synctest.Wait()
 			}
+			b.mu.Lock()
 			rate = 0
+			b.mu.Unlock()
 			if r == nil {
 				r = run(store, "c", b.handle, opts)
 			}

@@ -83,6 +83,9 @@ func NewTail(store storage.Store, opts *TailOptions) *Tail {
 	return t
 }
 
+// Reads reports whether the tail reads the log of this store.
+func (t *Tail) Reads(store storage.Store) bool { return same(t.store, store) }
+
 // Wake says that something may have been logged just now: the tail asks the store at once,
 // and not after MaxPoll. It is cheap, and never blocks.
 func (t *Tail) Wake() {

@@ -220,8 +220,9 @@
 // and "..". If single routes are mounted, it does not find the id "/" (%2F alone). Use the
 // parameter externalId for these ids. All others are answered alike.
 //
-// Answers have neither Cache-Control nor Vary, except that streams are not stored. A service that lets caches keep them must
-// name in Vary what its hooks look at, at least reach-tenant-id, and Accept for changes.
+// Answers have no Vary, and only streams have a Cache-Control: no-store. A service that
+// lets caches keep the others must name in Vary what its hooks look at, at least
+// reach-tenant-id, and Accept for changes.
 //
 // # Clients that stall
 //

@@ -190,7 +190,7 @@ type numbers struct {
 }
 
 var (
-	sealedCursor   = regexp.MustCompile(`[A-Za-z0-9_-]{60}`)
+	sealedCursor   = regexp.MustCompile(`[A-Za-z0-9_-]{76}`)
 	revisionMember = regexp.MustCompile(`evision":"\d+`)
 )
 

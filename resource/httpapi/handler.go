@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -76,7 +77,8 @@ type Options struct {
 	// schema.Schema.Redact.
 	Unredacted bool
 	// Tail, if not nil, is that of the store of all collections that log changes: for a
-	// service whose consumers share it. Otherwise the API makes one for each store.
+	// service whose consumers share it. If it has NoData, streams have no documents and
+	// patches. Without a Tail, the API makes one for each store.
 	Tail *changes.Tail
 	// MaxStreams is how many streams of changes may be open, of all tenants together;
 	// 2000 when 0 or less. The answer beyond that is a 503. A stream takes some 40 KiB.
@@ -120,8 +122,8 @@ type API struct {
 // It is an error if there is no collection or one of them is nil, if two have schemas of
 // the same name (the case of letters does not count), if a hook is nil, if the prefix is not a
 // clean path with a slash at both ends and nothing to escape, if the path of changes is not
-// a clean one or is that of a collection, if there is a Tail for several stores, or if
-// Options.Nulls is not one of the policies.
+// a clean one or is that of a collection, if Options.Tail reads another store than that of
+// a collection which logs changes, or if Options.Nulls is not one of the policies.
 func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*API, error) {
 	if len(collections) == 0 {
 		return nil, errors.New("httpapi: an API without a collection")
@@ -157,8 +159,8 @@ func NewAPI(hooks Hooks, opts *Options, collections ...*resource.Collection) (*A
 		a.endpoints = append(a.endpoints, newEndpoint(a, c, name, prefix+name, a.tail(&logs, c.Log())))
 	}
 	switch {
-	case len(logs) > 1 && a.opts.Tail != nil:
-		return nil, errors.New("httpapi: Options.Tail is of one store, and the collections that log changes have several")
+	case a.opts.Tail != nil && slices.ContainsFunc(logs, func(l log) bool { return !a.opts.Tail.Reads(l.store) }):
+		return nil, errors.New("httpapi: Options.Tail reads another store than that of a collection which logs changes")
 	case len(logs) > 0:
 		if err := a.openChanges(); err != nil {
 			return nil, err

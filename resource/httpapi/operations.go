@@ -114,10 +114,22 @@ func (e *endpoint) changesOf(x *exchange, r *http.Request, tenant storage.Tenant
 	if err != nil {
 		return err
 	}
-	opts.Unredacted = e.api.opts.Unredacted
+	if err := e.include(&opts); err != nil {
+		return err
+	}
 	return answerChanges(x, opts, func() (*resource.ChangePage, error) {
 		return e.collection.History(r.Context(), tenant, id, &opts)
 	})
+}
+
+// include says how documents are shown. The error is for a request that asks for them and
+// cannot have them.
+func (e *endpoint) include(opts *resource.ChangeOptions) error {
+	opts.Unredacted = e.api.opts.Unredacted
+	if (opts.Documents || opts.Patches) && !e.collection.KeepsHistory() {
+		return badRequest("the service does not keep the documents of these changes: leave out include")
+	}
+	return nil
 }
 
 // listChanges is the changes of one collection, as a page or as a stream.
@@ -130,7 +142,9 @@ func (a *API) listChanges(x *exchange, r *http.Request, tenant storage.Tenant) e
 	if err != nil {
 		return err
 	}
-	opts.Unredacted = a.opts.Unredacted
+	if err := e.include(&opts); err != nil {
+		return err
+	}
 	if stream {
 		return e.stream(x, r, tenant, opts)
 	}

@@ -58,6 +58,7 @@ var table = []struct {
 }{
 	{ErrUnknownTenant, http.StatusNotFound, "tenant not found"},
 	{resource.ErrNotFound, http.StatusNotFound, "resource not found"},
+	{resource.ErrNoRevision, http.StatusNotFound, "the history of the resource has no document of this revision"},
 	{resource.ErrExists, http.StatusBadRequest, "the resource exists already"},
 	{resource.ErrPrecondition, http.StatusPreconditionFailed, "precondition failed: the resource is not in the state that the request demands"},
 	{resource.ErrBatchSize, http.StatusRequestEntityTooLarge, "the batch has too many items"},

@@ -238,7 +238,7 @@ func (s *sink) Header() http.Header { return http.Header{} }
 func (s *sink) WriteHeader(int)     {}
 func (s *sink) Flush()              {}
 
-const oneEvent = `event: updated\ndata: (\{[^\r\n]*\})\nid: [A-Za-z0-9_-]{60}\n\n`
+const oneEvent = `event: updated\ndata: (\{[^\r\n]*\})\nid: [A-Za-z0-9_-]{76}\n\n`
 
 var twoEvents = regexp.MustCompile(`^` + oneEvent + oneEvent + `$`)
 

@@ -338,9 +338,10 @@ func TestChangesPath(t *testing.T) {
 		"the root":            {httpapi.Options{ChangesPath: "/"}, []*resource.Collection{orders}, "Options.ChangesPath must be"},
 		"steps":               {httpapi.Options{ChangesPath: "/a/../log"}, []*resource.Collection{orders}, "Options.ChangesPath must be"},
 		"a pattern":           {httpapi.Options{ChangesPath: "/{log}"}, []*resource.Collection{orders}, "Options.ChangesPath must be"},
-		"a tail of two":       {httpapi.Options{Tail: tail}, []*resource.Collection{orders, logging("b", memory.New())}, "Options.Tail is of one store"},
+		"a tail of two":       {httpapi.Options{Tail: tail}, []*resource.Collection{orders, logging("b", memory.New())}, "Options.Tail reads another store"},
+		"a tail of another":   {httpapi.Options{Tail: tail}, []*resource.Collection{logging("b", memory.New())}, "Options.Tail reads another store"},
 		"two tails":           {httpapi.Options{}, []*resource.Collection{orders, logging("b", memory.New())}, "/api/changes"},
-		"stores of one value": {httpapi.Options{Tail: tail}, []*resource.Collection{logging("a", valued{Store: store}), logging("b", valued{Store: store})}, "Options.Tail is of one store"},
+		"stores of one value": {httpapi.Options{Tail: tail}, []*resource.Collection{logging("a", valued{Store: store}), logging("b", valued{Store: store})}, "Options.Tail reads another store"},
 	} {
 		api, err := httpapi.NewAPI(hooks, &tc.opts, tc.collections...)
 		if !strings.HasPrefix(tc.want, "/") {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -43,7 +44,8 @@ const (
 //
 // If there is an error, nothing has been written. Errors are those of
 // [resource.Collection.OpenCursor] and of the store; [storage.ErrUnsupported] if c does
-// not log changes; and a [*Problem] with status 501 for a w that cannot flush. After the
+// not log changes; [storage.ErrInvalid] if opts ask for documents that c does not keep;
+// and a [*Problem] with status 501 for a w that cannot flush. After the
 // first byte an error ends the stream.
 func StreamChanges(
 	w http.ResponseWriter, r *http.Request, c *resource.Collection, tenant storage.Tenant,
@@ -114,9 +116,11 @@ type stream struct {
 // open finds where the stream begins and answers with the header, or returns an error and
 // has written nothing.
 func (s *stream) open(r *http.Request) (err error) {
-	switch store := s.c.Log(); {
-	case store == nil:
+	switch {
+	case s.c.Log() == nil:
 		return storage.ErrUnsupported
+	case (s.opts.Documents || s.opts.Patches) && !s.c.KeepsHistory():
+		return fmt.Errorf("httpapi: %w: documents and patches of a collection without History", storage.ErrInvalid)
 	case s.opts.Cursor != "":
 		s.at, err = s.c.OpenCursor(r.Context(), s.tenant, s.opts.Cursor)
 	case s.opts.FromEnd:

@@ -241,7 +241,7 @@ func TestHeartbeats(t *testing.T) {
 		require.NoError(t, err)
 		got.retry = ""
 		assert.Equal(t, event{id: got.id}, got)
-		assert.Len(t, got.id, 60)
+		assert.Len(t, got.id, 76)
 		ids[got.id], last = true, got.id
 	}
 	assert.GreaterOrEqual(t, time.Since(start), 5*50*time.Millisecond, "no sooner than without the writes of others")
@@ -617,6 +617,28 @@ func TestAcceptsStream(t *testing.T) {
 	}
 }
 
+// TestIncludeWithoutHistory: documents that are not kept are refused, and not left out in
+// silence.
+func TestIncludeWithoutHistory(t *testing.T) {
+	c, err := resource.NewCollection(schema.Customers(), memory.New(), &resource.Options{Log: true})
+	require.NoError(t, err)
+	api, err := httpapi.NewAPI(hooks, nil, c)
+	require.NoError(t, err)
+	for _, path := range []string{"/api/changes?", "/api/resources/customers/c-1/history?"} {
+		for _, accept := range []string{"application/json", "text/event-stream"} {
+			for _, what := range []string{"document", "patch"} {
+				r := httptest.NewRequest("GET", path+"include="+what, nil)
+				r.Header.Set("Authorization", "Bearer acme")
+				r.Header.Set("Accept", accept)
+				w := httptest.NewRecorder()
+				api.ServeHTTP(w, r)
+				assert.Equal(t, 400, w.Code, path+accept)
+				assert.Contains(t, w.Body.String(), "leave out include", path+accept)
+			}
+		}
+	}
+}
+
 // TestStreamChangesErrors: nothing is written with an error.
 func TestStreamChangesErrors(t *testing.T) {
 	store := memory.New()
@@ -628,6 +650,8 @@ func TestStreamChangesErrors(t *testing.T) {
 	}{
 		"no log":     {false, resource.ChangeOptions{}, storage.ErrUnsupported},
 		"bad cursor": {true, resource.ChangeOptions{Cursor: "x"}, resource.ErrCursor},
+		"documents":  {true, resource.ChangeOptions{Documents: true}, storage.ErrInvalid},
+		"patches":    {true, resource.ChangeOptions{Patches: true}, storage.ErrInvalid},
 	} {
 		c, err := resource.NewCollection(schema.Customers(), store, &resource.Options{Log: tc.log})
 		require.NoError(t, err)

@@ -43,7 +43,8 @@ type Options struct {
 
 	// SecureDelete overwrites with zeros what Write, Redact and Trim remove from the file,
 	// in the same transaction, which so writes more. Without it the old bytes stay until
-	// SQLite uses their pages again.
+	// SQLite uses their pages again. Copies from earlier moves of rows between pages can
+	// be left; only VACUUM is sure to remove them.
 	SecureDelete bool
 }
 
