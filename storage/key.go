@@ -18,8 +18,8 @@ const MaxExternalID = 512
 // Tenant is a business on a platform. Both parts are needed, and neither may be the zero
 // UUID.
 type Tenant struct {
-	Platform uuid.UUID
-	Business uuid.UUID
+	Platform uuid.UUID `json:"platformId"`
+	Business uuid.UUID `json:"businessId"`
 }
 
 // tenantNamespace is the name space of platform names in TenantOf: the version 5 UUID of

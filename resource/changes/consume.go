@@ -34,7 +34,7 @@ type Event struct {
 }
 
 // A Handler gets one event. The event is done when it returns nil; an error means that it
-// must come again. A panic counts as an error.
+// must come again. A panic counts as an error, and Options.OnError gets its stack.
 //
 // The context ends with Consume, and when the lease is lost: context.Cause is then
 // [ErrLeaseLost]. The first 200 bytes of the error's text are kept in the store while the
@@ -50,10 +50,10 @@ type Options struct {
 	// documents. A collection that is added later brings its changes from then on.
 	Collections []*resource.Collection
 
-	// Documents and Patches ask for Change.Document and Change.Patch, which are nil if
-	// the collection does not keep History. Personal data in them is replaced, unless
-	// Unredacted: see resource.ChangeOptions. Without Collections, documents and patches
-	// must be Unredacted.
+	// Documents and Patches ask for Change.Document and Change.Patch, which are nil in
+	// changes that were made without History: each of the Collections must keep it.
+	// Personal data in them is replaced, unless Unredacted: see resource.ChangeOptions.
+	// Without Collections, documents and patches must be Unredacted.
 	Documents, Patches, Unredacted bool
 
 	// FromEnd lets a consumer that is new begin at the end of the log, and not at the
@@ -221,6 +221,9 @@ func newConsumer(store storage.Store, name string, handler Handler, opts *Option
 		if collection == nil || !same(collection.Log(), store) {
 			return nil, invalid("a collection does not log its changes to the store of the consumer")
 		}
+		if hasData && !collection.KeepsHistory() {
+			return nil, invalid("documents and patches need the History of each collection")
+		}
 		s := collection.Schema()
 		if c.schemas[s.ID()] != nil {
 			return nil, invalid("two collections have one schema")
@@ -259,6 +262,9 @@ func newOwner() string {
 
 func (c *consumer) report(err error) {
 	if c.opts.OnError != nil {
+		if panicked, ok := errors.AsType[*panicError](err); ok {
+			err = fmt.Errorf("%w\n%s", err, panicked.stack)
+		}
 		c.opts.OnError(err)
 	}
 }

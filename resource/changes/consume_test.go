@@ -3,6 +3,7 @@ package changes_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -539,7 +540,7 @@ func TestRetryIsCheap(t *testing.T) {
 		store.data.Store(0)
 		pass(2 * time.Minute) // the second attempt with it
 		require.Error(t, r.end())
-		assert.LessOrEqual(t, store.pages.Load(), int64(4))
+		assert.LessOrEqual(t, store.pages.Load(), int64(5))
 		assert.LessOrEqual(t, store.data.Load(), int64(100))
 		assert.Len(t, s.get(), 2001)
 	})
@@ -572,7 +573,8 @@ func TestErrAgain(t *testing.T) {
 	})
 }
 
-// TestPanic: a panic is a failure of its event, with the stack.
+// TestPanic: a panic is a failure of its event. OnError gets the stack, and the list of
+// parked resources what the panic says.
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
@@ -585,6 +587,8 @@ func TestPanic(t *testing.T) {
 			}
 			return nil
 		}, &changes.Options{OnError: func(err error) { errs = append(errs, err.Error()) }})
+		pass(500 * time.Millisecond)
+		assert.Equal(t, "changes: the handler panicked: oh", consumer(t, store).Parked[0].Error)
 		pass(5 * time.Second)
 		require.Error(t, r.end())
 		require.Len(t, errs, 1)
@@ -592,6 +596,19 @@ func TestPanic(t *testing.T) {
 		assert.Contains(t, errs[0], "consume_test.go")
 		assert.Equal(t, 2, n)
 	})
+}
+
+// TestPanicFull: the error of Consume has no stack either.
+func TestPanicFull(t *testing.T) {
+	store := memory.New()
+	put(t, store, "a", "b")
+	var errs []string
+	opts := &changes.Options{MaxParked: 1, OnError: func(err error) { errs = append(errs, err.Error()) }}
+	err := changes.Consume(ctx, store, "c", func(context.Context, changes.Event) error { panic("oh") }, opts)
+	require.ErrorIs(t, err, changes.ErrParked)
+	assert.Equal(t, "changes: too many resources are parked: changes: the handler panicked: oh", err.Error())
+	require.Len(t, errs, 2)
+	assert.Contains(t, errs[1], "consume_test.go")
 }
 
 // TestExpired: without OnExpired, Consume returns ErrExpired. With it, it is called until
@@ -1315,6 +1332,39 @@ func TestConsumers(t *testing.T) {
 	})
 }
 
+// TestConsumerJSON: the figures as JSON have names like those of a change, units, no zero
+// times and no null, and can be read again.
+func TestConsumerJSON(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		put(t, store, "a")
+		r := run(store, "c", func(context.Context, changes.Event) error { return errors.New("no") }, &changes.Options{MaxAttempts: 1})
+		pass(500 * time.Millisecond)
+		require.Error(t, r.end())
+		put(t, store, "b")
+		pass(1500 * time.Millisecond)
+		id := logged(t, store)[0].ID.String()
+		c := consumer(t, store)
+		text, err := json.Marshal(c)
+		require.NoError(t, err)
+		assert.Equal(t, `{"name":"c","owner":"","fence":946684800000,"renewed":"2000-01-01T00:00:00.5Z",`+
+			`"lagNanoseconds":1500000000,"heldNanoseconds":0,"expired":false,"delivered":0,"failed":1,`+
+			`"parked":[{"tenant":{"platformId":"`+tenant.Platform.String()+`","businessId":"`+tenant.Business.String()+
+			`"},"schemaDefinitionId":"`+schemaID.String()+`","id":"`+id+`","since":"2000-01-01T00:00:00Z","attempts":1,"error":"no"}]}`, string(text))
+		var again changes.Consumer
+		require.NoError(t, json.Unmarshal(text, &again))
+		assert.Equal(t, c, again)
+
+		require.NoError(t, changes.Remove(ctx, store, "c"))
+		r = run(store, "c", (&sink{}).handle, nil)
+		pass(time.Second)
+		require.Error(t, r.end())
+		text, err = json.Marshal(consumer(t, store))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), `"parked":[]`)
+	})
+}
+
 // TestTrim: nothing goes that a consumer or a parked resource needs.
 func TestTrim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -1438,6 +1488,8 @@ func (noLog) Limits() storage.Limits { return storage.Limits{NoLog: true} }
 func TestOptions(t *testing.T) {
 	store := memory.New()
 	logs := customers(t, store, &resource.Options{Log: true})
+	keeps, err := resource.NewCollection(schema.Locations(), store, &resource.Options{Log: true, History: true})
+	require.NoError(t, err)
 	fine := func(context.Context, changes.Event) error { return nil }
 	of := func(c ...*resource.Collection) *changes.Options { return &changes.Options{Collections: c} }
 	for name, opts := range map[string]*changes.Options{
@@ -1451,6 +1503,8 @@ func TestOptions(t *testing.T) {
 		"parked":              {MaxParked: 1001},
 		"redacted documents":  {Documents: true},
 		"another store: tail": {Tail: changes.NewTail(memory.New(), nil)},
+		"no history":          {Collections: []*resource.Collection{logs}, Documents: true},
+		"no history: patches": {Collections: []*resource.Collection{keeps, logs}, Patches: true},
 		"tail without data":   {Patches: true, Unredacted: true, Tail: changes.NewTail(store, &changes.TailOptions{NoData: true})},
 	} {
 		assert.ErrorIs(t, changes.Consume(ctx, store, "c", fine, opts), storage.ErrInvalid, name)

@@ -14,38 +14,39 @@ import (
 	"github.com/google/uuid"
 )
 
-// Consumer is what the store has of a consumer, for operators and metrics.
+// Consumer is what the store has of a consumer, for operators and metrics. As JSON it has
+// the names below; times that are zero are left out.
 type Consumer struct {
-	Name string
+	Name string `json:"name"`
 
 	// Owner is the process that has the lease: host name, process id and a random part.
 	// It is "" after a clean end.
-	Owner   string
-	Fence   uint64    // the number of the latest lease
-	Renewed time.Time // when the owner wrote last, by its clock
+	Owner   string    `json:"owner"`
+	Fence   uint64    `json:"fence"`            // the number of the latest lease
+	Renewed time.Time `json:"renewed,omitzero"` // when the owner wrote last, by its clock
 
 	// Lag is the age of the first change that the consumer has not taken, 0 if there is
 	// none. Parked resources are not in it, and what was taken in the last second may be.
-	Lag time.Duration
+	Lag time.Duration `json:"lagNanoseconds"`
 	// Held is how long the store has been holding changes back: see storage.ChangePage.
-	Held time.Duration
+	Held time.Duration `json:"heldNanoseconds"`
 	// Expired reports that the log no longer has the place of the consumer.
-	Expired bool
+	Expired bool `json:"expired"`
 
-	Delivered uint64 // calls of the handler that returned nil
-	Failed    uint64 // calls of the handler that returned an error
-	Parked    []Parked
+	Delivered uint64   `json:"delivered"` // calls of the handler that returned nil
+	Failed    uint64   `json:"failed"`    // calls of the handler that returned an error
+	Parked    []Parked `json:"parked"`    // not nil
 }
 
 // Parked is a resource whose events wait.
 type Parked struct {
-	Tenant   storage.Tenant
-	Schema   uuid.UUID
-	ID       uuid.UUID // of the resource; its external id is in the log alone
-	Since    time.Time
-	Attempts int       // calls with its first event that failed, since the last Release
-	Next     time.Time // of the next attempt; zero if it waits for Release
-	Error    string    // at most 200 bytes of the latest one
+	Tenant   storage.Tenant `json:"tenant"`
+	Schema   uuid.UUID      `json:"schemaDefinitionId"`
+	ID       uuid.UUID      `json:"id"` // of the resource; its external id is in the log alone
+	Since    time.Time      `json:"since,omitzero"`
+	Attempts int            `json:"attempts"`      // calls with its first event that failed, since the last Release
+	Next     time.Time      `json:"next,omitzero"` // of the next attempt; zero if it waits for Release
+	Error    string         `json:"error"`         // at most 200 bytes of the latest one
 }
 
 // Consumers returns the consumers that a store has, in the order of their names. Any process
@@ -60,7 +61,7 @@ func Consumers(ctx context.Context, store storage.Store) ([]Consumer, error) {
 	for i, st := range states {
 		c := Consumer{
 			Name: names[i], Owner: st.Owner, Fence: st.Fence, Renewed: st.Renewed,
-			Delivered: st.Delivered, Failed: st.Failed,
+			Delivered: st.Delivered, Failed: st.Failed, Parked: make([]Parked, 0, len(st.Parked)),
 		}
 		for _, p := range st.Parked {
 			c.Parked = append(c.Parked, Parked{

@@ -148,7 +148,13 @@ func (s *session) isDirtyNow() bool {
 
 // deliver delivers the changes of a page, in lanes.
 func (s *session) deliver(page storage.ChangePage) error {
-	if err := s.noteErased(page.Changes); err != nil {
+	erased := make(map[storage.Scope]bool)
+	for i := range page.Changes {
+		if c := &page.Changes[i]; c.Redacted {
+			erased[c.Key.Scope()] = true
+		}
+	}
+	if err := s.learn(erased, s.position.Position); err != nil {
 		return err
 	}
 	after := make([]storage.Cursor, len(page.Changes)+1) // after[i] is before change i
@@ -190,7 +196,9 @@ func (s *session) deliver(page storage.ChangePage) error {
 			if !s.isParked(c) {
 				failed, err := s.try(c, 1)
 				if failed != nil {
-					err = s.park(c, after[i], failed)
+					if err = s.park(c, after[i], failed); err == nil {
+						err = s.learn(erased, c.Cursor.Position) // it may be erased since the page was read
+					}
 				}
 				if err != nil {
 					return err
@@ -266,7 +274,7 @@ func guard(fn func() error) (err error) {
 		err := errors.New("changes: the handler has ended its goroutine")
 		defer func() {
 			if value := recover(); value != nil {
-				err = fmt.Errorf("changes: the handler panicked: %v\n%s", value, debug.Stack())
+				err = &panicError{fmt.Sprint(value), debug.Stack()}
 			}
 			done <- err
 		}()
@@ -274,6 +282,15 @@ func guard(fn func() error) (err error) {
 	}()
 	return <-done
 }
+
+// A panicError is a panic of a function of the user. Its text is kept in the store, and has
+// no stack.
+type panicError struct {
+	value string
+	stack []byte
+}
+
+func (e *panicError) Error() string { return "changes: the handler panicked: " + e.value }
 
 func (s *session) backoff(n int) time.Duration {
 	return doubled(s.opts.MinBackoff, s.opts.MaxBackoff, n)
@@ -287,82 +304,42 @@ func (s *session) next(attempts int) time.Time {
 	return now().Add(s.backoff(attempts))
 }
 
-// isParked reports whether a change waits for earlier ones of its resource: those of its
-// key, or of its ID if it was redacted.
+// isParked reports whether a change waits for earlier ones.
 func (s *session) isParked(c *storage.Change) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.state.Parked) == 0 {
-		return false
-	}
-	return s.state.find(hashOf(s.salt, c.Key)) != nil ||
-		slices.ContainsFunc(s.state.Parked, func(p parked) bool { return p.ID == c.ID })
+	return s.state.holder(c) != nil
 }
 
-// noteErased finds out which parked resources have been erased, if a page has changes that
-// were. Their other key is noted, so that changes with it wait, too: those of all IDs.
-func (s *session) noteErased(page []storage.Change) error {
-	scopes := make(map[storage.Scope]bool)
-	for i := range page {
-		if page[i].Redacted {
-			scopes[page[i].Key.Scope()] = true
-		}
-	}
-	if len(scopes) == 0 {
+// learn notes the redacted ids of the parked resources in these scopes that were erased.
+// It is called before the changes of a page with redacted ones are delivered, so that all
+// changes of a key wait, whichever of its names they have.
+func (s *session) learn(erased map[storage.Scope]bool, until int64) error {
+	if len(erased) == 0 {
 		return nil
 	}
 	s.mu.Lock()
-	list := slices.Clone(s.state.Parked)
+	all := slices.Clone(s.state.Parked)
 	s.mu.Unlock()
-	for _, p := range list {
-		if p.Erased != nil || !scopes[p.scope()] {
-			continue
-		}
-		hash, err := s.erasedKey(p)
-		if err == nil && hash != nil {
-			err = s.update(p, func(p *parked) { p.Erased = hash })
-		}
-		if err != nil {
-			return err
+	for _, p := range all {
+		if erased[p.scope()] {
+			if _, err := s.nameOf(p, until); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
-}
-
-// erasedKey returns the hash of the key that the first change of a parked resource has, if
-// it was erased, otherwise nil.
-func (s *session) erasedKey(p parked) ([]byte, error) {
-	q := storage.ChangeQuery{Scope: p.scope(), After: p.After, Limit: storage.MaxPage, NoData: true}
-	for {
-		page, err := s.query(q)
-		if errors.Is(err, storage.ErrExpired) && q.After != (storage.Cursor{}) {
-			q.After = storage.Cursor{}
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i := range page.Changes {
-			switch c := &page.Changes[i]; {
-			case c.ID == p.ID && c.Redacted:
-				return hashOf(s.salt, c.Key), nil
-			case c.ID == p.ID, c.Cursor.Position > s.position.Position:
-				return nil, nil
-			}
-		}
-		if !page.More {
-			return nil, nil
-		}
-		q.After = page.Next
-	}
 }
 
 // park parks the resource of a change that has failed.
 func (s *session) park(c *storage.Change, after storage.Cursor, failed error) error {
 	isFull := false
 	err := s.mustSave(func(st *state) {
-		hash := hashOf(s.salt, c.Key)
-		if isFull = false; st.find(hash) != nil { // by a save whose answer was lost
+		key := hashOf(s.salt, c.Key)
+		if c.Redacted {
+			key = c.ID[:]
+		}
+		if isFull = false; st.find(key) != nil { // by a save whose answer was lost
 			return
 		}
 		if isFull = len(st.Parked) >= s.opts.MaxParked; isFull {
@@ -370,7 +347,7 @@ func (s *session) park(c *storage.Change, after storage.Cursor, failed error) er
 		}
 		st.Parked = append(st.Parked, parked{
 			Platform: c.Key.Tenant.Platform, Business: c.Key.Tenant.Business, Schema: c.Key.Schema, ID: c.ID,
-			Key: hash, After: after, Since: now(), Attempts: 1, Next: s.next(1), Error: textOf(failed),
+			Key: key, After: after, Since: now(), Attempts: 1, Next: s.next(1), Error: textOf(failed),
 		})
 	})
 	if err == nil && isFull {
@@ -412,13 +389,17 @@ func (s *session) retry(p parked) error {
 	if err != nil {
 		return err
 	}
+	next := p.ID
+	if !all && len(rows) > 0 { // the last one stays, so that the ID of the first that waits is known
+		next, rows = rows[len(rows)-1].ID, rows[:len(rows)-1]
+	}
 	after, attempt := p.After, p.Attempts+1
 	for i := range rows {
 		c := &rows[i]
 		failed, err := s.try(c, attempt)
 		if err != nil {
 			if i > 0 { // after a clean end none comes twice
-				_ = s.update(p, func(p *parked) { p.After, p.Attempts, p.Next = after, 0, now() })
+				_ = s.update(p, func(p *parked) { p.ID, p.After, p.Attempts, p.Next = c.ID, after, 0, now() })
 			}
 			return err
 		}
@@ -438,11 +419,9 @@ func (s *session) retry(p parked) error {
 		})
 	}
 	return s.update(p, func(p *parked) {
-		p.After, p.Attempts, p.Next = after, 0, now()
+		p.ID, p.After, p.Attempts, p.Next = next, after, 0, now()
 		if len(rows) == 0 { // the store does not show them yet
 			p.Next = p.Next.Add(s.opts.MinBackoff)
-		} else if last := &rows[len(rows)-1]; last.Redacted {
-			p.ID, p.Erased = last.ID, hashOf(s.salt, last.Key)
 		}
 	})
 }
@@ -457,13 +436,52 @@ func (s *session) update(p parked, change func(*parked)) error {
 }
 
 // waiting returns the first changes of a parked resource that wait, and whether there are
-// no others up to the position. The external id is that of the first one, which may be far
-// from the place: until it is found, pages are large and without documents. If it was
-// redacted, the others are found by the hash of the other key.
+// no others up to the position.
 func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error) {
 	until := s.position.Position
-	q := storage.ChangeQuery{Scope: p.scope(), After: p.After, Limit: storage.MaxPage, NoData: true}
-	isScan := true
+	name, err := s.nameOf(p, until)
+	if err == nil {
+		rows, all, err = s.read(p, name, retryPage+1, until)
+	}
+	if err == nil && name != "" {
+		var first []storage.Change
+		if first, _, err = s.read(p, name, 1, until); err == nil && len(first) == 0 { // erased meanwhile
+			return s.waiting(p)
+		}
+	}
+	return rows, all, err
+}
+
+// nameOf returns the external id of all changes of a parked resource, "" if it was erased.
+// The redacted id is stored then, and the changes may have both. The first change that
+// waits tells: an erasure redacts all that there are of a key.
+func (s *session) nameOf(p parked, until int64) (string, error) {
+	if p.Redacted != "" || bytes.Equal(p.Key, p.ID[:]) {
+		return "", nil
+	}
+	rows, _, err := s.read(p, "", 1, until)
+	switch {
+	case err != nil || len(rows) == 0:
+		return "", err
+	case rows[0].Redacted:
+		return "", s.update(p, func(p *parked) { p.Redacted = rows[0].Key.ExternalID })
+	case !bytes.Equal(hashOf(s.salt, rows[0].Key), p.Key): // of the same ID
+		return "", nil
+	}
+	return rows[0].Key.ExternalID, nil
+}
+
+// read returns the first changes that wait with a parked resource, and whether there are
+// no others up to a position. With a name it reads those of this external id alone.
+// Without, the first one may be far from the place: until it is found, pages are large and
+// without documents.
+func (s *session) read(p parked, name string, limit int, until int64) (rows []storage.Change, all bool, err error) {
+	noData := limit == 1 || !s.opts.Documents && !s.opts.Patches
+	q := storage.ChangeQuery{Scope: p.scope(), ExternalID: name, After: p.After, Limit: limit, NoData: noData}
+	isScan := name == ""
+	if isScan {
+		q.Limit, q.NoData = storage.MaxPage, true
+	}
 	for {
 		page, err := s.query(q)
 		if errors.Is(err, storage.ErrExpired) && q.After != (storage.Cursor{}) {
@@ -475,32 +493,24 @@ func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error)
 			return nil, false, err
 		}
 		isAgain := false
-		for _, c := range page.Changes {
+		for i := range page.Changes {
+			c := &page.Changes[i]
 			if c.Cursor.Position > until {
 				return rows, true, nil
 			}
-			hash := hashOf(s.salt, c.Key)
-			isKey := bytes.Equal(hash, p.Key)
-			if isKey || c.ID == p.ID || bytes.Equal(hash, p.Erased) {
-				isFirst := isKey && len(rows) == 0
-				if isAgain = isScan && (isFirst || !c.Redacted); isAgain {
-					isScan, q.Limit, q.NoData = false, retryPage, !s.opts.Documents && !s.opts.Patches
-					if isFirst {
-						q.ExternalID = c.Key.ExternalID
-					}
+			if s.waitsWith(c, p) {
+				if isAgain = isScan && limit > 1; isAgain {
+					isScan, q.Limit, q.NoData = false, limit, noData
 					break
 				}
-				if c.Redacted {
-					p.Erased = hash
-				}
-				if rows = append(rows, c); len(rows) == retryPage {
+				if rows = append(rows, *c); len(rows) == limit {
 					return rows, false, nil
 				}
 			}
 			q.After = c.Cursor
 		}
 		switch {
-		case isAgain: // for this key alone, or with documents
+		case isAgain: // with documents
 		case page.Next.Position >= until:
 			return rows, true, nil
 		case !page.More: // the store does not show all up to the position now
@@ -509,4 +519,12 @@ func (s *session) waiting(p parked) (rows []storage.Change, all bool, err error)
 			q.After = page.Next
 		}
 	}
+}
+
+// waitsWith reports whether a change waits with a parked resource.
+func (s *session) waitsWith(c *storage.Change, p parked) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	holder := s.state.holder(c)
+	return holder != nil && bytes.Equal(holder.Key, p.Key)
 }

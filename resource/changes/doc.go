@@ -12,7 +12,7 @@
 //		return index.Put(ctx, e.ID, e.Document)
 //	}, &changes.Options{
 //		Collections: []*resource.Collection{customers}, // made with Log and History
-//		Documents:   true,                              // without History there are none
+//		Documents:   true,                              // which needs History
 //		Unredacted:  true,                              // with personal data; otherwise "[redacted]"
 //	})
 //

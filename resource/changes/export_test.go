@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"example.com/resourcekit/storage"
@@ -24,7 +25,7 @@ func LargestState(err error) int {
 		Delivered: math.MaxUint64, Failed: math.MaxUint64, Salt: bytes.Repeat([]byte{1}, keySize),
 		Parked: slices.Repeat([]parked{{
 			Platform: uuid.Max, Business: uuid.Max, Schema: uuid.Max, ID: uuid.Max, Key: bytes.Repeat([]byte{1}, keySize),
-			Erased: bytes.Repeat([]byte{1}, keySize), After: at, Since: late, Attempts: math.MaxInt32, Next: late, Error: textOf(err),
+			Redacted: "redacted-" + strings.Repeat("0", 32), After: at, Since: late, Attempts: math.MaxInt32, Next: late, Error: textOf(err),
 		}}, maxParked),
 	}
 	rec, _ := st.record()

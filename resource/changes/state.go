@@ -40,14 +40,18 @@ type state struct {
 }
 
 // A parked resource. It is found by the hash of its key, since its external id must not be
-// here: Erase knows nothing of this record.
+// here: Erase knows nothing of this record. If the change that failed was redacted, it is
+// found by its ID alone.
 type parked struct {
 	Platform uuid.UUID `json:"platform"`
 	Business uuid.UUID `json:"business"`
 	Schema   uuid.UUID `json:"schema"`
-	ID       uuid.UUID `json:"id"` // of the change that failed
-	Key      []byte    `json:"key"`
-	Erased   []byte    `json:"erased,omitempty"` // as Key, of the key that Erase has put in its place, once that is known
+	ID       uuid.UUID `json:"id"`  // of the first change that waits
+	Key      []byte    `json:"key"` // the hash, or the ID
+
+	// Redacted is the external id that the changes of the key have that were erased while
+	// they waited, once it is known.
+	Redacted string `json:"redacted,omitempty"`
 
 	// After is a place before the change that failed, and after those of the resource
 	// that were delivered.
@@ -86,10 +90,29 @@ func hashOf(salt []byte, key storage.Key) []byte {
 	return mac.Sum(nil)[:keySize]
 }
 
-// find returns the parked resource with a hash, or nil.
-func (st *state) find(hash []byte) *parked {
+// find returns the parked resource with a key, or nil.
+func (st *state) find(key []byte) *parked {
+	return st.first(func(p *parked) bool { return bytes.Equal(p.Key, key) })
+}
+
+// holder returns the parked resource that a change waits with, or nil: that of its ID, or
+// else of its key, which has another name in a change that was redacted.
+func (st *state) holder(c *storage.Change) *parked {
+	if len(st.Parked) == 0 {
+		return nil
+	}
+	if p := st.first(func(p *parked) bool { return p.ID == c.ID }); p != nil {
+		return p
+	}
+	if c.Redacted {
+		return st.first(func(p *parked) bool { return p.Redacted == c.Key.ExternalID })
+	}
+	return st.find(hashOf(st.Salt, c.Key))
+}
+
+func (st *state) first(is func(*parked) bool) *parked {
 	for i := range st.Parked {
-		if p := &st.Parked[i]; bytes.Equal(p.Key, hash) || bytes.Equal(p.Erased, hash) {
+		if p := &st.Parked[i]; is(p) {
 			return p
 		}
 	}
