@@ -204,6 +204,14 @@ func TestGrowth(t *testing.T) {
 				must(err)
 			}
 		}},
+		"Apply, dropped members below a long name": {1000, func(n int) func() {
+			s := define(t, Field{Name: "m", Type: Object, Values: &Field{Type: Object, Fields: fields(1)}})
+			request := `{"id":"1","m":{"` + strings.Repeat("n", 10*n) + `":{` + strings.ReplaceAll(membersOf(n, false), "f", "x") + `}}}`
+			return func() {
+				_, err := write(s, "", request, &ReadOptions{UnknownFields: IgnoreUnknown})
+				must(err)
+			}
+		}},
 		"Apply, deletions of what is not declared": {1000, func(n int) func() {
 			s := define(t)
 			stored := `{"id":"1",` + membersOf(n, false) + `}`

@@ -397,7 +397,7 @@ func (j *judge) undeclared(o *object, c uint32, before *storedObject, whole bool
 		j.nulls = true
 	case j.opts.UnknownFields == IgnoreUnknown:
 		j.omit(c)
-		j.dropped = j.appendPath(j.dropped)
+		j.dropped = j.appendPath(j.dropped, true)
 		j.dropped = strictjson.AppendPointer(j.dropped, j.doc.AppendName(nil, c))
 		j.droppedEnd = append(j.droppedEnd, len(j.dropped))
 	case len(j.violations) == maxViolations:
@@ -537,7 +537,7 @@ func (j *judge) report(f *field, code, message string) {
 		j.more++
 		return
 	}
-	p := j.appendPath(nil)
+	p := j.appendPath(nil, false)
 	if f.name != "" {
 		p = strictjson.AppendPointer(p, []byte(f.name))
 	}
@@ -550,7 +550,7 @@ func (j *judge) reportMember(c uint32, code, message string) {
 		j.more++
 		return
 	}
-	p := append(j.appendPath(nil), '/')
+	p := append(j.appendPath(nil, false), '/')
 	p = strictjson.AppendShownName(p, j.doc.AppendName(nil, c))
 	j.violations = append(j.violations, Violation{Pointer(p), code, message})
 }
@@ -569,8 +569,9 @@ func (j *judge) droppedPointers() []string {
 }
 
 // appendPath appends the pointer of the current container. It ends in an ellipsis if the
-// names of a client make it too long.
-func (j *judge) appendPath(dst []byte) []byte {
+// names of a client make it too long: many places may have one long name in their path.
+// Unless it is to be exact, these names are made fit to be shown.
+func (j *judge) appendPath(dst []byte, exact bool) []byte {
 	start := len(dst)
 	for _, f := range j.path {
 		switch {
@@ -578,11 +579,20 @@ func (j *judge) appendPath(dst []byte) []byte {
 			dst = strictjson.AppendPointer(dst, []byte(f.field.name))
 		case f.index >= 0:
 			dst = strconv.AppendInt(append(dst, '/'), int64(f.index), 10)
-		case len(dst)-start > maxShownPath:
+		case len(dst)-start > maxShownPath || exact && len(dst)-start+j.nameSize(f) > maxShownPath:
 			return append(dst, "/…"...)
+		case exact:
+			dst = strictjson.AppendPointer(dst, j.doc.AppendName(nil, uint32(-1-f.index)))
 		default:
 			dst = strictjson.AppendShownName(append(dst, '/'), j.doc.AppendName(nil, uint32(-1-f.index)))
 		}
 	}
 	return dst
+}
+
+// nameSize returns the size of the name of a member of an open object or a map, as it is
+// written.
+func (j *judge) nameSize(f frame) int {
+	n := &j.doc.Nodes[-1-f.index]
+	return int(n.NameEnd - n.NameStart)
 }

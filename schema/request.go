@@ -253,7 +253,8 @@ type Document struct {
 	// schema has no indexes.
 	Entries, Before []Entry
 	// Dropped are the JSON Pointers (RFC 6901) of the unknown fields that were
-	// dropped, in the order of the request, with exact names.
+	// dropped, in the order of the request, with exact names; except that names in maps
+	// which make the path to a field longer than 192 bytes are an ellipsis.
 	Dropped []string
 }
 
