@@ -1365,6 +1365,37 @@ func TestConsumerJSON(t *testing.T) {
 	})
 }
 
+// overtaken is a store in which another Trim, of all changes, always comes first.
+type overtaken struct{ storage.Store }
+
+func (o *overtaken) Trim(ctx context.Context, before time.Time, end storage.Cursor) error {
+	if err := o.Store.Trim(ctx, before, storage.Cursor{}); err != nil {
+		return err
+	}
+	return o.Store.Trim(ctx, before, end)
+}
+
+// TestTrimOvertaken: of two Trims at the same time the later one may find that its end is
+// gone, and has nothing to do then.
+func TestTrimOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		put(t, store, "a", "b")
+		r := run(store, "c", func(_ context.Context, e changes.Event) error {
+			if e.Key.ExternalID == "b" {
+				return errors.New("no")
+			}
+			return nil
+		}, nil)
+		pass(time.Second)
+		require.Error(t, r.end())
+		put(t, store, "c")
+		names, err := changes.Trim(ctx, &overtaken{store}, time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		require.Equal(t, []string{"c"}, names)
+	})
+}
+
 // TestTrim: nothing goes that a consumer or a parked resource needs.
 func TestTrim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -203,5 +203,9 @@ func Trim(ctx context.Context, store storage.Store, before time.Time) ([]string,
 	if isNeeded && end == (storage.Cursor{}) { // the start of the log is needed; for the store it would be no end
 		return kept, nil
 	}
-	return kept, store.Trim(ctx, before, end)
+	err = store.Trim(ctx, before, end)
+	if isNeeded && errors.Is(err, storage.ErrExpired) { // another Trim was there first, when consumers had come further
+		err = nil
+	}
+	return kept, err
 }
