@@ -147,7 +147,7 @@ func TestIdleStreams(t *testing.T) {
 		t.Run(strconv.Itoa(streams), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &askedStore{Store: memory.New()}
-				c := newCollection(t, people, store, &resource.Options{Log: true})
+				c := newCollection(t, people, store, &resource.Options{Log: true, History: true})
 				api, err := httpapi.NewAPI(hooksOf(everybody), &httpapi.Options{StreamTime: time.Hour}, c)
 				require.NoError(t, err)
 				_, err = c.Create(t.Context(), everybody, []byte(`{"id":"p"}`), nil)

@@ -671,7 +671,7 @@ var libraryRows = []row{
 		require.NoError(s.t, err)
 		restore := func() {
 			_, err := s.c.Restore(ctx, s.ours, "c-1", first.Revision(), nil)
-			require.ErrorIs(s.t, err, resource.ErrNotFound, "what was erased comes back")
+			require.ErrorIs(s.t, err, resource.ErrNoRevision, "what was erased comes back")
 			s.tellError(err)
 		}
 		s.patch("c-1", ourPhone, patchOptions{Actor: "me"})
