@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -433,6 +434,29 @@ func TestSchema_JSON(t *testing.T) {
 		{Name: "level", Type: Number, Enum: []any{json.Number("1"), json.Number("2.5"), json.Number("1e400")}},
 		{Name: "open", Type: Object, Default: json.RawMessage(`{"a":[1]}`)},
 	}, def.Fields)
+}
+
+// TestSchema_JSON_presence: as many rules, and as large ones, as Compile allows.
+func TestSchema_JSON_presence(t *testing.T) {
+	def := definition()
+	def.Fields = nil
+	names := make([]string, maxPresenceFields)
+	for i := range names {
+		names[i] = fmt.Sprint("f", i)
+		def.Fields = append(def.Fields, Field{Name: names[i], Type: String, Required: i == 0})
+	}
+	def.ExternalID = names[0]
+	for _, kind := range []string{"anyOf", "oneOf", "atMostOne", "notAll", "ifThen"} {
+		def.Presence = nil
+		for i := range maxPresence {
+			rule := Presence{Kind: kind, Fields: append(slices.Clone(names[i:]), names[:i]...)}
+			if kind == "ifThen" {
+				rule.Fields, rule.Then = rule.Fields[:maxPresenceFields/2], rule.Fields[maxPresenceFields/2:]
+			}
+			def.Presence = append(def.Presence, rule)
+		}
+		canonical(t, def)
+	}
 }
 
 func TestCompile_annotations(t *testing.T) {
