@@ -482,6 +482,31 @@ func TestCompile_annotations(t *testing.T) {
 	require.ErrorContains(t, err, "/n: expected no $ref on type integer")
 }
 
+// TestCompile_inverse: what Schema.JSON could not give back is refused.
+func TestCompile_inverse(t *testing.T) {
+	annotation := func(name, raw string) map[string]json.RawMessage {
+		return map[string]json.RawMessage{name: json.RawMessage(raw)}
+	}
+	for _, tt := range []struct {
+		def  Definition
+		want string
+	}{
+		{Definition{Description: "\xff"}, "the description is not valid UTF-8"},
+		{Definition{Annotations: annotation("x-\xff", "1")}, "expected valid UTF-8"},
+		{Definition{Annotations: annotation("default", "{}")}, "expected it on a field only"},
+		{Definition{Annotations: annotation("$ref", `"reach:schemas/a"`)}, "expected it on a field only"},
+		{definition(Field{Name: "a", Type: String, Description: "\xff"}), "/a: the description is not valid UTF-8"},
+		{definition(Field{Name: "a", Type: Array, Items: &Field{Type: String, Description: "\xff"}}), "/a/items: the description is not valid UTF-8"},
+		{definition(Field{Name: "a", Type: String, Annotations: annotation("x-\xff", "1")}), "expected valid UTF-8"},
+		{definition(Field{Name: "a", Type: Any, Annotations: annotation("x-kubernetes-int-or-string", " true")}), "/a: expected a union of integer and string"},
+	} {
+		_, err := Compile(tt.def)
+		require.ErrorContains(t, err, tt.want)
+	}
+	_, err := ParseJSON([]byte(`{"type":"object","$ref":"reach:schemas/a"}`), testMeta)
+	require.ErrorContains(t, err, "/$ref: expected it on a field only")
+}
+
 // A maker makes definitions by chance.
 type maker struct {
 	*rand.Rand

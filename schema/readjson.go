@@ -644,7 +644,7 @@ func (r *reader) impliedTypes(p *part) {
 	case p.field.Annotations["$ref"] != nil:
 		p.types = []Type{String} // the external id of another resource
 		return
-	case string(p.field.Annotations["x-kubernetes-int-or-string"]) == "true":
+	case isTrue(p.field.Annotations[intOrString]):
 		p.types = []Type{Integer, String}
 		return
 	case p.field.Const != nil:
