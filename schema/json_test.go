@@ -149,6 +149,8 @@ func TestParseJSON_references(t *testing.T) {
 	def, err := ParseJSON([]byte(`{"type":"object","properties":{"id":{"$ref":"#/$defs/a/allOf/1"}},"$defs":{"a":{"allOf":[{"$ref":"#/$defs/a/allOf/1"},{"type":"string"}]}}}`), testMeta)
 	require.NoError(t, err)
 	require.Equal(t, []Field{{Name: "id", Type: String}}, def.Fields)
+	_, err = ParseJSON([]byte(`{"$ref":"#/$defs/a~2","$defs":{"a~2":{"type":"object"}}}`), testMeta)
+	require.ErrorContains(t, err, "/$ref: expected a JSON Pointer")
 	def, err = ParseJSON([]byte(`{
 		"$schema": "http://json-schema.org/draft-07/schema#",
 		"$ref": "#/definitions/Order",
@@ -311,13 +313,6 @@ func TestParseJSON_refusedRoot(t *testing.T) {
 // TestParseJSON_hostile: what a stranger may write ends in an error or a definition, and
 // in neither case costs more than its length allows.
 func TestParseJSON_hostile(t *testing.T) {
-	many := func(n int, format string) string {
-		var list []string
-		for i := range n {
-			list = append(list, fmt.Sprintf(format, i))
-		}
-		return strings.Join(list, ",")
-	}
 	bomb := `{"$ref":"#/$defs/d0","$defs":{`
 	for i := range 30 {
 		bomb += fmt.Sprintf(`"d%d":{"type":"object","properties":{"a":{"$ref":"#/$defs/d%d"},"b":{"$ref":"#/$defs/d%d"}}},`, i, i+1, i+1)
@@ -354,6 +349,14 @@ func TestParseJSON_hostile(t *testing.T) {
 		})
 	}
 
+	t.Run("mistakes/not-shown", func(t *testing.T) { // nor is their place looked for
+		const n = 2000
+		text := strings.Repeat(`{"type":"object","properties":{"a":`, 50) + `{"minLength":1,"allOf":[` + many(n, `{"minLength":%d}`) + `]}` + strings.Repeat("}}", 50)
+		require.Less(t, testing.AllocsPerRun(1, func() {
+			_, err := ParseJSON([]byte(text), testMeta)
+			require.Error(t, err)
+		}), 30.0*n)
+	})
 	t.Run("fields/more", func(t *testing.T) {
 		meta := testMeta
 		meta.MaxBytes = 1 << 20
