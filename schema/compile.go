@@ -27,9 +27,10 @@ const (
 // The error is a [*ValidationError] with every mistake: a missing ID; an invalid name; an
 // external id that is not a required string field of the document; an empty or repeated
 // field name; a field without a type; keywords that do not belong to the type; a pattern
-// that cannot be compiled, with the place in it; bounds between which nothing is; a rule of presence of fields
-// that are not there; a rule without a name or a function; an enum
-// value or default that is not valid for its field; a default on a required field or
+// that cannot be compiled, with the place in it; bounds between which nothing is; a rule
+// of presence of fields that are not there; a rule without a name or a function; a
+// description that is not UTF-8; an annotation that is not one; an enum value or default
+// that is not valid for its field; a default on a required field or
 // inside items; an index, a unique mark or a fold where it cannot be; an index number that
 // is retired or has another field; more than 64 levels, 10,000 fields, 14 indexes, 1,000
 // values of an enum, 64 rules of presence in an object, or 500,000 instructions in all
@@ -45,7 +46,7 @@ func Compile(def Definition) (*Schema, error) {
 	if !isName(def.Name) {
 		c.mistake("", "expected a name of letters, digits, '_' and '-'")
 	}
-	c.annotations(def.Annotations, "", true)
+	c.prose(def.Description, def.Annotations, "", true)
 	root := c.object(&Field{Fields: def.Fields, Presence: def.Presence}, place{depth: 1})
 	id := c.externalID(root, def.ExternalID)
 	s := &Schema{root: root, id: id}
@@ -194,9 +195,12 @@ func (c *compiler) field(decl *Field, p place) field {
 	default:
 		c.mistake(p.pointer, "the PII mark %q is not known", decl.PII)
 	}
-	c.annotations(decl.Annotations, p.pointer, false)
+	c.prose(decl.Description, decl.Annotations, p.pointer, false)
 	if decl.Type != String && decl.Annotations["$ref"] != nil {
 		c.mistake(p.pointer, "expected no $ref on type %s", f.want)
+	}
+	if decl.Type == Any && isTrue(decl.Annotations[intOrString]) {
+		c.mistake(p.pointer, "expected a union of integer and string with %s", intOrString)
 	}
 	if decl.Annotations["default"] != nil && !p.items && !decl.Required && decl.Name != "" {
 		c.mistake(p.pointer, "expected a Default in place of the annotation")
@@ -293,7 +297,11 @@ func (c *compiler) types(decl *Field, f *field, p place) bool {
 	return len(c.mistakes) == before
 }
 
-func (c *compiler) annotations(m map[string]json.RawMessage, pointer string, ofRoot bool) {
+// prose judges what is for people and other programs.
+func (c *compiler) prose(description string, m map[string]json.RawMessage, pointer string, ofRoot bool) {
+	if !utf8.ValidString(description) {
+		c.mistake(pointer, "the description is not valid UTF-8")
+	}
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		if why := wrongAnnotation(name, m[name], ofRoot); why != "" {
 			c.mistake(pointer, "the annotation %q: %s", name, why)

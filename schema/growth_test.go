@@ -73,6 +73,10 @@ func TestGrowth(t *testing.T) {
 			s := define(t, fields(n)...)
 			return func() { s.Definition() }
 		}},
+		"ParseJSON, references": {300, func(n int) func() {
+			text := `{"allOf":[` + many(n, `{"$ref":"#/$defs/a/allOf/%d"}`) + `],"type":"object","$defs":{"a":{"allOf":[` + many(n, `{"x-%d":1}`) + `]}}}`
+			return func() { _, err := ParseJSON([]byte(text), Meta{MaxBytes: 1 << 30}); must(err) }
+		}},
 		"Validate, members": {1000, func(n int) func() {
 			s, doc := define(t, fields(n)...), []byte(`{"id":"1",`+membersOf(n, true)+`}`)
 			return func() { must(s.Validate(doc)) }

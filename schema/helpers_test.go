@@ -96,6 +96,15 @@ func definition(fields ...Field) Definition {
 	}
 }
 
+// many returns n texts with their number, and commas between them.
+func many(n int, format string) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(format, i)
+	}
+	return strings.Join(list, ",")
+}
+
 // withIndexes returns s with an index of each field that can have one, up to 14.
 func withIndexes(s *Schema) *Schema {
 	def, last := s.Definition(), uint32(0)

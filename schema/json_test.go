@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -148,6 +149,8 @@ func TestParseJSON_references(t *testing.T) {
 	def, err := ParseJSON([]byte(`{"type":"object","properties":{"id":{"$ref":"#/$defs/a/allOf/1"}},"$defs":{"a":{"allOf":[{"$ref":"#/$defs/a/allOf/1"},{"type":"string"}]}}}`), testMeta)
 	require.NoError(t, err)
 	require.Equal(t, []Field{{Name: "id", Type: String}}, def.Fields)
+	_, err = ParseJSON([]byte(`{"$ref":"#/$defs/a~2","$defs":{"a~2":{"type":"object"}}}`), testMeta)
+	require.ErrorContains(t, err, "/$ref: expected a JSON Pointer")
 	def, err = ParseJSON([]byte(`{
 		"$schema": "http://json-schema.org/draft-07/schema#",
 		"$ref": "#/definitions/Order",
@@ -310,13 +313,6 @@ func TestParseJSON_refusedRoot(t *testing.T) {
 // TestParseJSON_hostile: what a stranger may write ends in an error or a definition, and
 // in neither case costs more than its length allows.
 func TestParseJSON_hostile(t *testing.T) {
-	many := func(n int, format string) string {
-		var list []string
-		for i := range n {
-			list = append(list, fmt.Sprintf(format, i))
-		}
-		return strings.Join(list, ",")
-	}
 	bomb := `{"$ref":"#/$defs/d0","$defs":{`
 	for i := range 30 {
 		bomb += fmt.Sprintf(`"d%d":{"type":"object","properties":{"a":{"$ref":"#/$defs/d%d"},"b":{"$ref":"#/$defs/d%d"}}},`, i, i+1, i+1)
@@ -353,6 +349,14 @@ func TestParseJSON_hostile(t *testing.T) {
 		})
 	}
 
+	t.Run("mistakes/not-shown", func(t *testing.T) { // nor is their place looked for
+		const n = 2000
+		text := strings.Repeat(`{"type":"object","properties":{"a":`, 50) + `{"minLength":1,"allOf":[` + many(n, `{"minLength":%d}`) + `]}` + strings.Repeat("}}", 50)
+		require.Less(t, testing.AllocsPerRun(1, func() {
+			_, err := ParseJSON([]byte(text), testMeta)
+			require.Error(t, err)
+		}), 30.0*n)
+	})
 	t.Run("fields/more", func(t *testing.T) {
 		meta := testMeta
 		meta.MaxBytes = 1 << 20
@@ -435,6 +439,29 @@ func TestSchema_JSON(t *testing.T) {
 	}, def.Fields)
 }
 
+// TestSchema_JSON_presence: as many rules, and as large ones, as Compile allows.
+func TestSchema_JSON_presence(t *testing.T) {
+	def := definition()
+	def.Fields = nil
+	names := make([]string, maxPresenceFields)
+	for i := range names {
+		names[i] = fmt.Sprint("f", i)
+		def.Fields = append(def.Fields, Field{Name: names[i], Type: String, Required: i == 0})
+	}
+	def.ExternalID = names[0]
+	for _, kind := range []string{"anyOf", "oneOf", "atMostOne", "notAll", "ifThen"} {
+		def.Presence = nil
+		for i := range maxPresence {
+			rule := Presence{Kind: kind, Fields: append(slices.Clone(names[i:]), names[:i]...)}
+			if kind == "ifThen" {
+				rule.Fields, rule.Then = rule.Fields[:maxPresenceFields/2], rule.Fields[maxPresenceFields/2:]
+			}
+			def.Presence = append(def.Presence, rule)
+		}
+		canonical(t, def)
+	}
+}
+
 func TestCompile_annotations(t *testing.T) {
 	for name, raw := range map[string]string{
 		"minLength":                `1`,
@@ -456,6 +483,31 @@ func TestCompile_annotations(t *testing.T) {
 		{Name: "n", Type: Integer, Annotations: map[string]json.RawMessage{"$ref": json.RawMessage(`"reach:schemas/a"`)}},
 	}})
 	require.ErrorContains(t, err, "/n: expected no $ref on type integer")
+}
+
+// TestCompile_inverse: what Schema.JSON could not give back is refused.
+func TestCompile_inverse(t *testing.T) {
+	annotation := func(name, raw string) map[string]json.RawMessage {
+		return map[string]json.RawMessage{name: json.RawMessage(raw)}
+	}
+	for _, tt := range []struct {
+		def  Definition
+		want string
+	}{
+		{Definition{Description: "\xff"}, "the description is not valid UTF-8"},
+		{Definition{Annotations: annotation("x-\xff", "1")}, "expected valid UTF-8"},
+		{Definition{Annotations: annotation("default", "{}")}, "expected it on a field only"},
+		{Definition{Annotations: annotation("$ref", `"reach:schemas/a"`)}, "expected it on a field only"},
+		{definition(Field{Name: "a", Type: String, Description: "\xff"}), "/a: the description is not valid UTF-8"},
+		{definition(Field{Name: "a", Type: Array, Items: &Field{Type: String, Description: "\xff"}}), "/a/items: the description is not valid UTF-8"},
+		{definition(Field{Name: "a", Type: String, Annotations: annotation("x-\xff", "1")}), "expected valid UTF-8"},
+		{definition(Field{Name: "a", Type: Any, Annotations: annotation("x-kubernetes-int-or-string", " true")}), "/a: expected a union of integer and string"},
+	} {
+		_, err := Compile(tt.def)
+		require.ErrorContains(t, err, tt.want)
+	}
+	_, err := ParseJSON([]byte(`{"type":"object","$ref":"reach:schemas/a"}`), testMeta)
+	require.ErrorContains(t, err, "/$ref: expected it on a field only")
 }
 
 // A maker makes definitions by chance.

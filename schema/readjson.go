@@ -74,6 +74,8 @@ type reader struct {
 	items    int      // arrays around
 	work     int      // of presence rules, see clauses
 	full     bool     // a limit was met: what follows is not read
+
+	childrenOf map[uint32]map[string]uint32 // see child
 }
 
 func (r *reader) err(name string) error {
@@ -91,6 +93,15 @@ func (r *reader) mistake(node uint32, format string, args ...any) {
 	}
 	r.mistakes = append(r.mistakes, Violation{r.pointer(node), codeDefinition, fmt.Sprintf(format, args...)})
 }
+
+// A nodePointer finds the place of a node when it is shown: most mistakes of a hostile
+// text are only counted.
+type nodePointer struct {
+	reader *reader
+	node   uint32
+}
+
+func (p nodePointer) String() string { return string(p.reader.pointer(p.node)) }
 
 // pointer returns the place of a node in the text.
 func (r *reader) pointer(node uint32) Pointer {
@@ -197,7 +208,7 @@ func (r *reader) keywords(p *part, node uint32, depth int) {
 		case isAnnotation(name) || name == "description" || name == "default":
 			continue // the outer one counts
 		default:
-			r.mistake(c, "the keyword is also at %s: write one of them", r.pointer(before))
+			r.mistake(c, "the keyword is also at %s: write one of them", nodePointer{r, before})
 			continue
 		}
 		if name == "allOf" {
@@ -523,7 +534,7 @@ func (r *reader) target(ref string) (uint32, error) {
 		return 0, errors.New("expected a reference into this text, such as #/$defs/NAME, or to a schema, reach:schemas/NAME")
 	}
 	pointer, err := url.PathUnescape(pointer)
-	if err != nil || pointer != "" && pointer[0] != '/' {
+	if err != nil || !isPointer(pointer) {
 		return 0, errors.New("expected a JSON Pointer, such as #/$defs/NAME")
 	}
 	node := uint32(0)
@@ -540,18 +551,28 @@ func (r *reader) target(ref string) (uint32, error) {
 	return node, nil
 }
 
+// child returns the member or element of a container that a token of a pointer means. Many
+// references may lead into one container: it is looked through once.
 func (r *reader) child(node uint32, token string) (uint32, bool) {
-	if r.doc.Nodes[node].Kind != strictjson.Array {
-		return r.doc.Find(node, strictjson.HashName(token), token)
-	}
-	index := 0
-	for c := range r.children(node) {
-		if strconv.Itoa(index) == token {
-			return c, true
+	children, seen := r.childrenOf[node]
+	if !seen {
+		children = make(map[string]uint32)
+		index := 0
+		for c := range r.children(node) {
+			if r.doc.Nodes[node].Kind == strictjson.Object {
+				children[string(r.doc.AppendName(nil, c))] = c
+			} else {
+				children[strconv.Itoa(index)] = c
+			}
+			index++
 		}
-		index++
+		if r.childrenOf == nil {
+			r.childrenOf = make(map[uint32]map[string]uint32)
+		}
+		r.childrenOf[node] = children
 	}
-	return 0, false
+	c, ok := children[token]
+	return c, ok
 }
 
 // finish completes a field after all of its keywords. mistakes is how many there were
@@ -644,7 +665,7 @@ func (r *reader) impliedTypes(p *part) {
 	case p.field.Annotations["$ref"] != nil:
 		p.types = []Type{String} // the external id of another resource
 		return
-	case string(p.field.Annotations["x-kubernetes-int-or-string"]) == "true":
+	case isTrue(p.field.Annotations[intOrString]):
 		p.types = []Type{Integer, String}
 		return
 	case p.field.Const != nil:

@@ -22,7 +22,7 @@ type expr struct {
 type clause struct{ fields, not []string }
 
 const (
-	maxWork = 10_000 // clauses that are made of one definition
+	maxWork = 10_000 // clauses that are made of the rules in other forms than that of Schema.JSON
 )
 
 // combination reads anyOf, oneOf, not, dependentRequired or dependencies at c.
@@ -39,7 +39,7 @@ func (r *reader) combination(p *part, c uint32) {
 	if !ok {
 		return
 	}
-	if rule, ok := symmetric(e); ok {
+	if rule, ok := written(e); ok {
 		p.field.Presence = append(p.field.Presence, rule)
 		return
 	}
@@ -73,27 +73,54 @@ func (r *reader) combination(p *part, c uint32) {
 	}
 }
 
-// symmetric reads the rules that treat their fields alike.
-func symmetric(e expr) (Presence, bool) {
-	if e.op != '1' || len(e.of) < 2 || len(e.of) > maxPresenceFields+1 {
-		return Presence{}, false
-	}
-	rule, fields := Presence{Kind: "oneOf"}, e.of
-	if i := slices.IndexFunc(fields, func(f expr) bool { return f.op == '!' }); i >= 0 { // or none of them
-		none := fields[i].of[0]
-		fields = slices.Delete(slices.Clone(fields), i, i+1)
-		rule.Kind = "atMostOne"
-		if none.op != '|' || !slices.EqualFunc(none.of, fields, func(a, b expr) bool { return a.op == 'f' && a.name == b.name }) {
-			return Presence{}, false
+// written reads a rule in a form that Schema.JSON writes, in time linear in its text: so
+// that a definition may have as many of them as Compile allows.
+func written(e expr) (Presence, bool) {
+	switch {
+	case e.op == '1':
+		none := slices.IndexFunc(e.of, func(f expr) bool { return f.op == '!' })
+		if none < 0 {
+			fields := fieldsOf(e.of)
+			return Presence{Kind: "oneOf", Fields: fields}, len(fields) > 1
 		}
+		fields, or := fieldsOf(slices.Delete(slices.Clone(e.of), none, none+1)), e.of[none].of[0]
+		return Presence{Kind: "atMostOne", Fields: fields}, len(fields) > 1 && or.op == '|' && slices.Equal(fields, fieldsOf(or.of))
+	case e.op == '!' && e.of[0].op == '&':
+		fields := fieldsOf(e.of[0].of)
+		return Presence{Kind: "notAll", Fields: fields}, len(fields) > 1
+	case e.op == '|' && len(e.of) == 2 && e.of[0].op == '!':
+		fields, then := allOf(e.of[0].of[0]), allOf(e.of[1])
+		rule := Presence{Kind: "ifThen", Fields: fieldsOf(fields), Then: fieldsOf(then)}
+		return rule, rule.Fields != nil && rule.Then != nil && fieldsOf(slices.Concat(fields, then)) != nil
+	case e.op == '|':
+		fields := fieldsOf(e.of)
+		return Presence{Kind: "anyOf", Fields: fields}, len(fields) > 1
 	}
-	for _, f := range fields {
-		if f.op != 'f' || slices.Contains(rule.Fields, f.name) {
-			return Presence{}, false
+	return Presence{}, false
+}
+
+// allOf returns conditions that are all true where e is.
+func allOf(e expr) []expr {
+	if e.op == '&' {
+		return e.of
+	}
+	return []expr{e}
+}
+
+// fieldsOf returns the names of the fields that conditions demand; nil if one of them is
+// another condition or is there twice, or if they are too many for a Presence.
+func fieldsOf(list []expr) []string {
+	if len(list) > maxPresenceFields {
+		return nil
+	}
+	var names []string
+	for _, e := range list {
+		if e.op != 'f' || slices.Contains(names, e.name) {
+			return nil
 		}
-		rule.Fields = append(rule.Fields, f.name)
+		names = append(names, e.name)
 	}
-	return rule, len(fields) > 1
+	return names
 }
 
 // clauses returns the clauses that are all true where e is, or where it is not. It is

@@ -1,11 +1,13 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"example.com/resourcekit/internal/strictjson"
 )
@@ -252,6 +254,11 @@ func isAnnotation(name string) bool {
 	return strings.HasPrefix(name, "x-")
 }
 
+// intOrString is an annotation that, if it is true, says the types of a schema without any.
+const intOrString = "x-kubernetes-int-or-string"
+
+func isTrue(raw []byte) bool { return string(bytes.TrimSpace(raw)) == "true" }
+
 // wrongAnnotation says what is wrong with an annotation, or "".
 func wrongAnnotation(name string, raw []byte, ofRoot bool) string {
 	d := strictjson.Get()
@@ -260,6 +267,10 @@ func wrongAnnotation(name string, raw []byte, ofRoot bool) string {
 		return "expected JSON: " + err.Error()
 	}
 	switch target, ok := strings.CutPrefix(decoded(raw), "reach:schemas/"); {
+	case !utf8.ValidString(name):
+		return "expected valid UTF-8"
+	case ofRoot && (name == "$ref" || name == "default"):
+		return "expected it on a field only"
 	case name == "$ref" && !(ok && isName(target)):
 		return "expected a reference to a schema, reach:schemas/NAME"
 	case name == "$id" && (!ofRoot || raw[0] != '"'):
