@@ -51,8 +51,8 @@
 // An array is one value, which replaces the stored one (RFC 7396, section 2), so its
 // elements are judged completely, with their required fields. A string, number, boolean or
 // array that equals the stored one is not judged again; only unknown fields in an array
-// are. So a stored document that a later schema made invalid can still be updated in its
-// other parts.
+// are, and an array that loses one is another array. So a stored document that a later
+// schema made invalid can still be updated in its other parts.
 //
 // A required field must be in the merged document. It is judged on an insert, in an
 // object that the update creates, and if the update would delete it. A required field

@@ -270,3 +270,19 @@ func TestObjectMistakes(t *testing.T) {
 		})
 	}
 }
+
+// TestKeptArrays_droppedFields: an array that loses a field is another one, wherever in it
+// the field is.
+func TestKeptArrays_droppedFields(t *testing.T) {
+	s := define(t, Field{Name: "l", Type: Array, MaxItems: limit(1), Items: &Field{Type: Object, Fields: []Field{{Name: "x", Type: String, Required: true, Pattern: "^a"}}}})
+	ignore := &ReadOptions{UnknownFields: IgnoreUnknown}
+	for stored, want := range map[string][]string{
+		`{"id":"1","l":[{"x":"b"},{"x":"b","old":1}]}`: {"/l/0/x pattern", "/l/1/x pattern", "/l max_items"},
+		`{"id":"1","l":[{"old":1,"x":"b"},{"x":"b"}]}`: {"/l/0/x pattern", "/l/1/x pattern", "/l max_items"},
+		`{"id":"1","l":[{"x":"b"},{},{"old":1}]}`:      {"/l/0/x pattern", "/l max_items", "/l/1/x required", "/l/2/x required"},
+		`{"id":"1","l":[{"x":"b"},{}]}`:                nil,
+	} {
+		_, err := write(s, stored, stored, ignore)
+		assert.Equal(t, want, lines(t, err), stored)
+	}
+}
