@@ -126,7 +126,8 @@
 //     to itself. A $ref to reach:schemas/NAME is kept: the field holds the external id of a
 //     resource of that schema.
 //   - allOf is read as one schema with the keywords of all. No keyword can be in two of
-//     them, except type (if it is the same), properties, required and presence rules.
+//     them, except type (if it is the same), properties, required and presence rules; and
+//     of a description, default or annotation, the first and outermost counts.
 //   - anyOf, oneOf, not and dependentRequired are a [Presence]: they only say, with
 //     required, which fields are there.
 //   - A format is judged, and one that is not known is refused.
