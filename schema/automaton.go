@@ -41,7 +41,7 @@ const (
 const (
 	maxStates      = 64
 	maxStateSource = 256  // instructions of a pattern for which one is made
-	maxAllStates   = 4096 // of all automatons of a definition: half a MiB
+	maxAllStates   = 4096 // made for all patterns of a definition: half a MiB
 )
 
 // match reports whether the text matches. It is not ok if the text is not ASCII.
@@ -61,10 +61,11 @@ func (a *automaton) match(text []byte) (matching, ok bool) {
 	return a.result[state] != undecided, true
 }
 
-// newAutomaton makes the automaton of an expression, or returns nil.
-func newAutomaton(re *syntax.Regexp) *automaton {
+// newAutomaton makes the automaton of an expression, or returns nil. It takes its states
+// from room, also if they are too many: making them is what takes time.
+func newAutomaton(re *syntax.Regexp, room *int) *automaton {
 	program, err := syntax.Compile(re.Simplify())
-	if err != nil || len(program.Inst) > maxStateSource {
+	if err != nil || len(program.Inst) > maxStateSource || *room <= 0 {
 		return nil
 	}
 	for i := range program.Inst {
@@ -74,6 +75,7 @@ func newAutomaton(re *syntax.Regexp) *automaton {
 		}
 	}
 	b := builder{program: program}
+	defer func() { *room -= len(b.states) }()
 	again := b.reach(nil, uint32(program.Start), inside) // a match may begin at each byte
 	b.state(nil)
 	b.state(b.reach(nil, uint32(program.Start), atBegin))

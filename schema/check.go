@@ -268,7 +268,7 @@ func cutText(s string) string {
 type patterns struct {
 	compiled     map[string]*matcher
 	instructions int
-	states       int // of their automatons
+	room         int // for states of automatons
 }
 
 // pattern compiles a pattern, or returns nil.
@@ -276,7 +276,7 @@ func (c *compiler) pattern(text string, p place) *matcher {
 	if match := c.patterns.compiled[text]; match != nil || c.patterns.instructions > maxInstructions { // which is a mistake already
 		return match
 	}
-	match, size, err := compilePattern(text, c.patterns.states < maxAllStates)
+	match, size, err := compilePattern(text, &c.patterns.room)
 	if c.patterns.instructions += size; err == nil && c.patterns.instructions > maxInstructions {
 		err = fmt.Errorf("expected at most %d instructions in all patterns", maxInstructions)
 	}
@@ -284,12 +284,6 @@ func (c *compiler) pattern(text string, p place) *matcher {
 		c.mistake(p.pointer, "the pattern: %v", err)
 		return nil
 	}
-	if c.patterns.compiled == nil {
-		c.patterns.compiled = make(map[string]*matcher)
-	}
 	c.patterns.compiled[text] = match
-	if a := match.automaton; a != nil {
-		c.patterns.states += len(a.next)
-	}
 	return match
 }

@@ -36,7 +36,7 @@ const (
 // values of an enum, 64 rules of presence in an object, or 500,000 instructions in all
 // patterns.
 func Compile(def Definition) (*Schema, error) {
-	c := compiler{indexes: make(map[uint32]string)}
+	c := compiler{indexes: make(map[uint32]string), patterns: patterns{compiled: make(map[string]*matcher), room: maxAllStates}}
 	for _, number := range def.RetiredIndexes {
 		c.indexes[number] = "retired"
 	}

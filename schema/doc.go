@@ -51,8 +51,8 @@
 // An array is one value, which replaces the stored one (RFC 7396, section 2), so its
 // elements are judged completely, with their required fields. A string, number, boolean or
 // array that equals the stored one is not judged again; only unknown fields in an array
-// are. So a stored document that a later schema made invalid can still be updated in its
-// other parts.
+// are, and an array that loses one is another array. So a stored document that a later
+// schema made invalid can still be updated in its other parts.
 //
 // A required field must be in the merged document. It is judged on an insert, in an
 // object that the update creates, and if the update would delete it. A required field
@@ -126,7 +126,8 @@
 //     to itself. A $ref to reach:schemas/NAME is kept: the field holds the external id of a
 //     resource of that schema.
 //   - allOf is read as one schema with the keywords of all. No keyword can be in two of
-//     them, except type (if it is the same), properties, required and presence rules.
+//     them, except type (if it is the same), properties, required and presence rules; and
+//     of a description, default or annotation, the first and outermost counts.
 //   - anyOf, oneOf, not and dependentRequired are a [Presence]: they only say, with
 //     required, which fields are there.
 //   - A format is judged, and one that is not known is refused.

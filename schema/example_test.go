@@ -61,7 +61,7 @@ func Example_checks() {
 	// /name pattern: expected a match of ^[a-z][-a-z0-9]*$
 	// /port minimum: expected at least 1
 	// /price multiple_of: expected a multiple of 0.01
-	// /hosts unique_items: expected no two equal elements, found 0 and 1
+	// /hosts unique_items: expected no two equal elements, found some at 0 and 1
 	// /labels/env type: expected string, found number
 	//  presence: expected exactly one of "cpu", "plan"
 }

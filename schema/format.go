@@ -3,8 +3,6 @@ package schema
 import (
 	"unicode"
 	"unicode/utf8"
-
-	"example.com/resourcekit/internal/indexvalue"
 )
 
 // dateTime is the format whose values are compared as instants.
@@ -109,31 +107,10 @@ func isIntegral(text []byte) bool {
 	if i == len(text) {
 		return true
 	}
-	// The value is the digits before the exponent without their point, times
-	// ten to the power of shift.
-	zeros, nonzero := 0, false // zeros at the end of the digits so far
-	var shift int64
-	for i = 0; i < len(text) && text[i]|0x20 != 'e'; i++ {
-		switch c := text[i]; {
-		case c == '.':
-			shift = int64(i) + 1 // for now: where the fraction starts
-		case c == '0':
-			zeros++
-		case c != '-':
-			zeros, nonzero = 0, true
-		}
-	}
-	if !nonzero {
-		return true
-	}
-	if shift > 0 {
-		shift -= int64(i)
-	}
-	if i < len(text) {
-		shift += indexvalue.Exponent(text[i+1:])
-	}
-	return shift+int64(zeros) >= 0
+	return one.divides(text)
 }
+
+var one = factor{digits: 1}
 
 // isVisible reports whether s has a character outside the Unicode categories Z and C:
 // one that is not a blank, a control, an invisible sign or an unassigned code point. (It

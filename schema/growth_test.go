@@ -292,5 +292,5 @@ func TestManyUniqueElements(t *testing.T) {
 	}
 	var invalid *ValidationError
 	assert.ErrorAs(t, s.Validate([]byte(`{"id":"1","set":[5e-1,`+elements(1000)[1:len(elements(1000))-1]+`,0.50]}`)), &invalid)
-	assert.Equal(t, "expected no two equal elements, found 0 and 1001", invalid.Violations[0].Message)
+	assert.Equal(t, "expected no two equal elements, found some at 0 and 1001", invalid.Violations[0].Message)
 }

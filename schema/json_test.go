@@ -117,6 +117,8 @@ func TestParseJSON_presence(t *testing.T) {
 			{Kind: "ifThen", Fields: []string{"a"}, Then: []string{"b"}}, {Kind: "ifThen", Fields: []string{"c"}, Then: []string{"b"}},
 		}},
 		{"ifThen/dependencies", `"dependencies":{"a":["b"]}`, []Presence{{Kind: "ifThen", Fields: []string{"a"}, Then: []string{"b"}}}},
+		{"always/true", `"anyOf":[{"required":["a"]},true],"not":false`, nil},
+		{"always/false", `"oneOf":[{"required":["a"]},{"required":["b"]},false]`, []Presence{{Kind: "anyOf", Fields: []string{"a", "b"}}, {Kind: "notAll", Fields: []string{"a", "b"}}}},
 		{"groups", `"anyOf":[{"required":["a","b"]},{"required":["c"]}]`, []Presence{{Kind: "anyOf", Fields: []string{"a", "c"}}, {Kind: "anyOf", Fields: []string{"b", "c"}}}},
 		{"several", `"allOf":[{"not":{"required":["a","b"]}},{"oneOf":[{"required":["c"]},{"required":["b"]}]}]`, []Presence{
 			{Kind: "notAll", Fields: []string{"a", "b"}}, {Kind: "oneOf", Fields: []string{"c", "b"}},

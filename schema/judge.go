@@ -225,8 +225,10 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 		if f.items == nil && f.checks == nil {
 			break
 		}
+		reported, more := len(j.violations), j.more
 		if !whole {
 			j.array = j.storedArray(c, before)
+			j.array.early = j.opts.UnknownFields == IgnoreUnknown
 		}
 		if f.items != nil {
 			j.enter(f)
@@ -237,6 +239,10 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 			j.list(f, c)
 		}
 		if !whole {
+			early := j.array.early && len(j.violations)+j.more > reported+more
+			if j.array.early = false; early && j.kept() {
+				j.violations, j.more = j.violations[:reported], more
+			}
 			j.array = storedArray{}
 		}
 	default:
@@ -254,10 +260,11 @@ func (j *judge) value(f *field, c uint32, before *storedObject, whole bool) {
 }
 
 // A storedArray is an array of the request and the value that is stored at its place, 0 if
-// nothing is. An array that equals the stored one introduces nothing.
+// nothing is. An array that equals the stored one introduces nothing. It is early until
+// all fields that the policies drop are known, without which it is compared.
 type storedArray struct {
-	node, stored    uint32
-	compared, equal bool
+	node, stored           uint32
+	early, compared, equal bool
 }
 
 func (j *judge) storedArray(c uint32, before *storedObject) storedArray {
@@ -271,7 +278,7 @@ func (j *judge) storedArray(c uint32, before *storedObject) storedArray {
 // kept reports whether the current value is in an array that equals the stored one. It
 // compares the two when there is something to report, and not before.
 func (j *judge) kept() bool {
-	if a := &j.array; !a.compared {
+	if a := &j.array; !a.compared && !a.early {
 		a.compared = true
 		a.equal = a.stored != 0 && jsonmerge.Equal(j.stored, a.stored, j.doc, a.node)
 	}

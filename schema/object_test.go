@@ -131,7 +131,7 @@ func TestSizeMessages(t *testing.T) {
 		`"closed":{}`:                   "/closed: expected at least 2 members",
 		`"list":[1,2,3]`:                "/list: expected at most 2 elements",
 		`"list":[]`:                     "/list: expected at least 1 element",
-		`"any":[1,2,3,2]`:               "/any: expected no two equal elements, found 1 and 3",
+		`"any":[1,2,3,2]`:               "/any: expected no two equal elements, found some at 1 and 3",
 		`"one":{}`:                      `/one: expected exactly one of "a", "b"`,
 		`"each":[{}]`:                   `/each/0: expected at least one of "a", "b"`,
 		`"sites":{"x":{"a":"","b":""}}`: `/sites/x: expected not all of "a", "b"`,
@@ -248,7 +248,7 @@ func TestObjectMistakes(t *testing.T) {
 		{"items/max-on-object", Field{Name: "x", Type: Object, MaxItems: limit(1)}, "/x: expected no maxItems on type object"},
 		{"items/negative", Field{Name: "x", Type: Array, MaxItems: limit(-1)}, "/x: expected 0 <= minItems <= maxItems"},
 		{"unique/on-string", Field{Name: "x", Type: String, UniqueItems: true}, "/x: expected no uniqueItems on type string"},
-		{"unique/default", Field{Name: "x", Type: Array, UniqueItems: true, Default: json.RawMessage(`[1,1.0]`)}, "/x: the default: expected no two equal elements, found 0 and 1"},
+		{"unique/default", Field{Name: "x", Type: Array, UniqueItems: true, Default: json.RawMessage(`[1,1.0]`)}, "/x: the default: expected no two equal elements, found some at 0 and 1"},
 		{"presence/on-string", Field{Name: "x", Type: String, Presence: many[:1]}, "/x: expected no presence on type string"},
 		{"presence/on-an-open-object", Field{Name: "x", Type: Object, Presence: many[:1]}, "/x: expected no presence on an object without fields"},
 		{"presence/kind", presence(Presence{Kind: "OneOf", Fields: []string{"a", "b"}}), `/x: rule 0 of presence: the kind "OneOf" is not known`},
@@ -268,5 +268,35 @@ func TestObjectMistakes(t *testing.T) {
 			require.ErrorAs(t, err, &mistakes)
 			assert.Contains(t, mistakes.Violations[0].String(), tt.want)
 		})
+	}
+}
+
+// TestRejectedNulls: a null that is refused deletes nothing, so it has one violation.
+func TestRejectedNulls(t *testing.T) {
+	s := define(t,
+		Field{Name: "o", Type: Object, MinProperties: 1, Fields: []Field{{Name: "a", Type: String}, {Name: "b", Type: String}}, Presence: []Presence{{Kind: "anyOf", Fields: []string{"a", "b"}}}},
+		Field{Name: "m", Type: Object, MinProperties: 1, Values: &Field{Type: String}},
+		Field{Name: "open", Type: Object, MinProperties: 1},
+	)
+	stored := `{"id":"1","o":{"a":"x"},"m":{"a":"x"},"open":{"a":"x"}}`
+	_, err := write(s, stored, `{"o":{"a":null},"m":{"a":null},"open":{"a":null}}`, &ReadOptions{Nulls: RejectNulls})
+	assert.Equal(t, []string{"/o/a null", "/m/a null", "/open/a null"}, lines(t, err))
+	_, err = write(s, stored, `{"o":{"a":null},"m":{"a":null},"open":{"a":null}}`, nil)
+	assert.Equal(t, []string{"/o presence", "/o min_properties", "/m min_properties", "/open min_properties"}, lines(t, err))
+}
+
+// TestKeptArrays_droppedFields: an array that loses a field is another one, wherever in it
+// the field is.
+func TestKeptArrays_droppedFields(t *testing.T) {
+	s := define(t, Field{Name: "l", Type: Array, MaxItems: limit(1), Items: &Field{Type: Object, Fields: []Field{{Name: "x", Type: String, Required: true, Pattern: "^a"}}}})
+	ignore := &ReadOptions{UnknownFields: IgnoreUnknown}
+	for stored, want := range map[string][]string{
+		`{"id":"1","l":[{"x":"b"},{"x":"b","old":1}]}`: {"/l/0/x pattern", "/l/1/x pattern", "/l max_items"},
+		`{"id":"1","l":[{"old":1,"x":"b"},{"x":"b"}]}`: {"/l/0/x pattern", "/l/1/x pattern", "/l max_items"},
+		`{"id":"1","l":[{"x":"b"},{},{"old":1}]}`:      {"/l/0/x pattern", "/l max_items", "/l/1/x required", "/l/2/x required"},
+		`{"id":"1","l":[{"x":"b"},{}]}`:                nil,
+	} {
+		_, err := write(s, stored, stored, ignore)
+		assert.Equal(t, want, lines(t, err), stored)
 	}
 }

@@ -16,8 +16,9 @@ const (
 )
 
 // compilePattern compiles a pattern, and returns how many instructions it has. It makes
-// an automaton if fast is true. The error says where the pattern is wrong.
-func compilePattern(pattern string, fast bool) (*matcher, int, error) {
+// an automaton while there is room for its states, which it takes. The error says where
+// the pattern is wrong.
+func compilePattern(pattern string, room *int) (*matcher, int, error) {
 	if len(pattern) > maxPattern {
 		return nil, 0, fmt.Errorf("expected at most %d bytes", maxPattern)
 	}
@@ -41,11 +42,7 @@ func compilePattern(pattern string, fast bool) (*matcher, int, error) {
 	if err != nil {
 		return nil, 0, err // not reached: it has been parsed
 	}
-	m := &matcher{regexp: compiled}
-	if fast {
-		m.automaton = newAutomaton(parsed)
-	}
-	return m, size, nil
+	return &matcher{compiled, newAutomaton(parsed, room)}, size, nil
 }
 
 // programSize returns about how many instructions an expression compiles to: repetitions

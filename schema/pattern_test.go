@@ -50,7 +50,7 @@ func TestPatterns(t *testing.T) {
 		{"repeat", `^a{2,3}$`, []string{"aa", "aaa"}, []string{"a", "aaaa"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			match, size, err := compilePattern(tt.pattern, true)
+			match, size, err := compilePattern(tt.pattern, new(maxAllStates))
 			require.NoError(t, err)
 			assert.Positive(t, size)
 			for _, text := range tt.yes {
@@ -70,7 +70,7 @@ func TestPatternMemory(t *testing.T) {
 		`((((((a{9}){9}){9}){9}){9}){9}){9}`, `[` + strings.Repeat(`\s`, 2000), strings.Repeat(`(?i)`, 1000) + `(`,
 	} {
 		assert.Less(t, testing.AllocsPerRun(1, func() {
-			if _, _, err := compilePattern(pattern, true); err == nil {
+			if _, _, err := compilePattern(pattern, new(maxAllStates)); err == nil {
 				t.Errorf("%.20s compiles", pattern)
 			}
 		}), 100_000.0)
@@ -85,7 +85,7 @@ func FuzzPattern(f *testing.F) {
 	}
 	plain := regexp.MustCompile(`^[a-z0-9 ()|*+?^$]*$`)
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		match, size, err := compilePattern(pattern, true)
+		match, size, err := compilePattern(pattern, new(maxAllStates))
 		if err != nil {
 			require.NotEmpty(t, err.Error())
 			return
@@ -141,7 +141,7 @@ func TestAutomaton(t *testing.T) {
 		`é|a-`: true, `a{2,3}b`: true, `(a*)*b`: true, `(|a)+$`: true, `[^]b`: true, `[]`: true,
 		`\ba`: false, `a\B`: false, `$^`: false, `(?m)^a$`: false, `(a|b)*a(a|b){7}$`: false, `a{300}`: false, `^a$^b$`: false,
 	} {
-		m, _, err := compilePattern(pattern, true)
+		m, _, err := compilePattern(pattern, new(maxAllStates))
 		require.NoError(t, err)
 		assert.Equal(t, has, m.automaton != nil, pattern)
 		for _, text := range texts {
@@ -167,4 +167,14 @@ func TestManyAutomatons(t *testing.T) {
 	text := strings.Repeat("a", 30)
 	assert.NoError(t, s.Validate([]byte(`{"id":"1","0":"`+text+`0","999":"`+text+`999"}`)))
 	assert.Error(t, s.Validate([]byte(`{"id":"1","999":"`+text+`99"}`)))
+
+	// So is the time for those that are given up.
+	room := maxAllStates
+	for i := range 1000 {
+		m, _, err := compilePattern(fmt.Sprintf(`[ab]*a[ab]{7}%d`, i), &room)
+		require.NoError(t, err)
+		require.Nil(t, m.automaton)
+	}
+	assert.LessOrEqual(t, room, 0)
+	assert.Greater(t, room, -maxStates)
 }

@@ -46,7 +46,7 @@ func (j *judge) present(o *object, node, stored uint32) {
 		case f == nil || f.presence == 0 || j.doc.Nodes[c].Mark&strictjson.Omitted != 0:
 		case j.doc.Nodes[c].Kind != strictjson.Null:
 			after |= f.presence
-		case f.def == nil:
+		case f.def == nil && j.opts.Nulls != RejectNulls:
 			after &^= f.presence
 		}
 	}
@@ -97,7 +97,7 @@ func (j *judge) members(f *field, node, stored uint32, whole bool) {
 		}
 		switch old := before.find(j, c) != 0; {
 		case j.doc.Nodes[c].Kind == strictjson.Null && !whole:
-			if old {
+			if old && j.opts.Nulls != RejectNulls {
 				size--
 			}
 		case !old:

@@ -258,7 +258,12 @@ func (r *reader) keywordExpr(name string, c uint32) (expr, bool) {
 // expr reads the schema at c as a condition. It is false after a mistake.
 func (r *reader) expr(c uint32) (expr, bool) {
 	e := expr{op: '&'}
-	if !r.expect(c, strictjson.Object) {
+	switch {
+	case r.isAny(c):
+		return e, true
+	case r.isNever(c):
+		return expr{op: '!', of: []expr{e}}, true
+	case !r.expect(c, strictjson.Object):
 		return e, false
 	}
 	for m := range r.children(c) {

@@ -16,7 +16,7 @@ func (j *judge) list(f *field, node uint32) {
 	if f.checks.unique {
 		if a, b := j.repeated(node); b != 0 {
 			j.found = append(j.found, Violation{
-				Code: codeUniqueItems, Message: "expected no two equal elements, found " + strconv.Itoa(a) + " and " + strconv.Itoa(b),
+				Code: codeUniqueItems, Message: "expected no two equal elements, found some at " + strconv.Itoa(a) + " and " + strconv.Itoa(b),
 			})
 		}
 	}
